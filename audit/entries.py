@@ -1,0 +1,155 @@
+"""The entry: an event as canonical bytes, checked so that neither a person nor a forged line can hide in it."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from audit.events import Event
+from kernel.clock import format_instant
+from kernel.encoding import JsonValue, canonical_json
+from kernel.errors import BadInput
+from kernel.ids import EntryId, SubjectId, is_id
+
+ENTRY_VERSION: Final = 1
+ENTRY_MAX_BYTES: Final = 16 * 1024
+TEXT_MAX_CHARS: Final = 256
+LEVELS: Final = range(1, 6)
+
+_SUBJECT: Final = re.compile(rb"sub_[a-z2-7]{24}")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/\-]{0,127}")
+"""Rule names, catalogue codes and keys: ASCII, so that they sort alike everywhere and hold nobody's words."""
+
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Controls, bidirectional and invisible marks, surrogates, line breaks: they make one line look like another."""
+
+
+def mentioned_subjects(event: Event) -> tuple[SubjectId, ...]:
+    """Return the subjects that an event names outside ``subject`` and ``cohort``: as actor, recipient or reference."""
+    texts = (event.actor, event.recipient or "", *event.refs.values())
+    return tuple(dict.fromkeys(SubjectId(text) for text in texts if is_id(text, "sub")))
+
+
+def encode_entry(
+    event: Event,
+    entry_id: EntryId,
+    at: datetime,
+    *,
+    aliases: Mapping[SubjectId, str],
+    cohort: Mapping[str, JsonValue] | None,
+) -> bytes:
+    """Return the canonical bytes that become a leaf.
+
+    Args:
+        event: what happened.
+        entry_id: the entry's own id.
+        at: the entry's time.
+        aliases: the alias of every subject that the event names outside its cohort.
+        cohort: ``{"size", "digest"}``, or None without a cohort.
+    Raises:
+        BadInput: a text with control characters, a name that is none, a subject id where no alias can stand, or an
+            entry beyond 16 KiB.
+    Source: docs/reference/audit-format.md.
+    """
+    body = canonical_json(_without_absent(_document(event, entry_id, at, aliases) | {"cohort": cohort}))
+    if len(body) > ENTRY_MAX_BYTES:
+        raise BadInput(f"An audit entry for {event.act.value} exceeds 16 KiB", hint="Put the rest into its details.")
+    if _SUBJECT.search(body):
+        raise BadInput(
+            f"An audit entry for {event.act.value} would hold a subject id", hint="Give it as subject or cohort."
+        )
+    return body
+
+
+def decode_entry(body: bytes) -> Mapping[str, JsonValue]:
+    """Return the members of stored entry bytes; the bytes stay authoritative."""
+    members = json.loads(body)
+    if not isinstance(members, dict):
+        raise BadInput("Stored bytes are no audit entry", hint="Verify the log.")
+    return members
+
+
+def cohort_digest(salt: bytes, aliases: Iterable[str]) -> str:
+    """Return the salted SHA-256 over the sorted aliases of a cohort, in hexadecimal.
+
+    Source: docs/reference/audit-format.md, "Cohorts".
+    """
+    lines = b"".join(alias.encode() + b"\n" for alias in sorted(aliases))
+    return hashlib.sha256(b"consentry cohort v1\n" + salt + lines).hexdigest()
+
+
+def _document(event: Event, entry_id: EntryId, at: datetime, aliases: Mapping[SubjectId, str]) -> dict[str, JsonValue]:
+    return {
+        "v": ENTRY_VERSION,
+        "id": entry_id,
+        "at": format_instant(at),
+        "act": event.act.value,
+        "outcome": event.outcome.value,
+        "actor": _text("actor", _aliased(event.actor, aliases)),
+        "role": _text("role", event.role),
+        "request_id": _text("request_id", event.request_id),
+        "purpose": _name("purpose", event.purpose),
+        "recipient": None if event.recipient is None else _text("recipient", _aliased(event.recipient, aliases)),
+        "subject": None if event.subject is None else aliases[event.subject],
+        "fields": sorted({_checked_name("fields", code) for code in event.fields}),
+        "level": _level(event.level),
+        "basis": _name("basis", event.basis),
+        "reason": _name("reason", event.reason),
+        "counts": {_checked_name("counts", key): _count(value) for key, value in event.counts.items()},
+        "refs": {
+            _checked_name("refs", key): _text("refs", _aliased(value, aliases)) for key, value in event.refs.items()
+        },
+    }
+
+
+def _without_absent(document: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {key: value for key, value in document.items() if value is not None and not _is_empty(value)}
+
+
+def _is_empty(value: JsonValue) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str) and not value
+
+
+def _aliased(text: str, aliases: Mapping[SubjectId, str]) -> str:
+    return aliases[SubjectId(text)] if is_id(text, "sub") else text
+
+
+def _text(member: str, text: str) -> str:
+    if not 0 < len(text) <= TEXT_MAX_CHARS:
+        raise BadInput(f"The {member} of an audit entry must have 1 to {TEXT_MAX_CHARS} characters", hint="Shorten it.")
+    if not text.isascii() or not text.isprintable():
+        _check_characters(member, text)
+    return text
+
+
+def _check_characters(member: str, text: str) -> None:
+    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in text):
+        raise BadInput(f"The {member} of an audit entry holds control characters", hint="Remove them.")
+
+
+def _name(member: str, text: str | None) -> str | None:
+    return None if text is None else _checked_name(member, text)
+
+
+def _checked_name(member: str, text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise BadInput(
+            f"The {member} of an audit entry must be a code or an id",
+            hint="Put a person's words into the event's details, which are sealed.",
+        )
+    return text
+
+
+def _level(level: int | None) -> int | None:
+    if level is not None and level not in LEVELS:
+        raise BadInput("The level of an audit entry must be 1 to 5", hint="Give the highest level of its fields.")
+    return level
+
+
+def _count(value: int) -> int:
+    if isinstance(value, bool) or value < 0:
+        raise BadInput("A count of an audit entry must be a non-negative number", hint="Count from zero.")
+    return value

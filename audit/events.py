@@ -1,0 +1,139 @@
+"""What can be logged: the closed list of acts, their outcomes, and the event that a caller hands to the journal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from kernel.encoding import JsonValue
+from kernel.ids import RequestId, SubjectId
+
+
+class Act(StrEnum):
+    """Every act that leaves an entry."""
+
+    SYSTEM_INIT = "system.init"
+    PACK_LOADED = "pack.loaded"
+    PRINCIPAL_CREATED = "principal.created"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an act
+    NOTICE_PUBLISHED = "notice.published"
+    SUBJECT_REGISTERED = "subject.registered"
+    SUBJECT_LINKED = "subject.linked"
+    SUBJECT_DOUBTFUL = "subject.doubtful"
+    SUBJECT_RESTRICTED = "subject.restricted"
+    GUARDIAN_RECORDED = "guardian.recorded"
+    AGENT_RECORDED = "agent.recorded"
+    CONSENT_GRANTED = "consent.granted"
+    CONSENT_REFUSED = "consent.refused"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    BASIS_RECORDED = "basis.recorded"
+    PERMIT = "gate.permit"
+    REFUSAL = "gate.refusal"
+    BATCH_OPENED = "batch.opened"
+    BATCH_CHUNK_STORED = "batch.chunk_stored"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_DISCARDED = "batch.discarded"
+    REVEAL = "vault.reveal"
+    VIEW_BUILT = "view.built"
+    VIEW_READ = "view.read"
+    EXPORT_RELEASED = "export.released"
+    EXPORT_REFUSED = "export.refused"
+    TAGS_EVALUATED = "tags.evaluated"
+    TAGS_READ = "tags.read"
+    TAGS_EXPLAINED = "tags.explained"
+    COHORT_COUNTED = "cohort.counted"
+    ACCESS_DENIED = "access.denied"
+    ERASURE_STARTED = "erasure.started"
+    KEYS_DESTROYED = "keys.destroyed"
+    ERASURE_COMPLETED = "erasure.completed"
+    EPOCH_ROTATED = "epoch.rotated"
+    AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
+
+
+OWNERS: Final[Mapping[Act, str]] = {
+    Act.SYSTEM_INIT: "consentry",
+    Act.PACK_LOADED: "consentry",
+    Act.PRINCIPAL_CREATED: "consentry",
+    Act.TOKEN_ISSUED: "consentry",
+    Act.NOTICE_PUBLISHED: "consent",
+    Act.SUBJECT_REGISTERED: "consentry",
+    Act.SUBJECT_LINKED: "consentry",
+    Act.SUBJECT_DOUBTFUL: "consentry",
+    Act.SUBJECT_RESTRICTED: "vault",
+    Act.GUARDIAN_RECORDED: "consent",
+    Act.AGENT_RECORDED: "consent",
+    Act.CONSENT_GRANTED: "consent",
+    Act.CONSENT_REFUSED: "consent",
+    Act.CONSENT_WITHDRAWN: "consent",
+    Act.BASIS_RECORDED: "consent",
+    Act.PERMIT: "consent",
+    Act.REFUSAL: "consent",
+    Act.BATCH_OPENED: "vault",
+    Act.BATCH_CHUNK_STORED: "vault",
+    Act.BATCH_COMPLETED: "vault",
+    Act.BATCH_DISCARDED: "vault",
+    Act.REVEAL: "consentry",
+    Act.VIEW_BUILT: "consentry",
+    Act.VIEW_READ: "consentry",
+    Act.EXPORT_RELEASED: "consentry",
+    Act.EXPORT_REFUSED: "consentry",
+    Act.TAGS_EVALUATED: "consentry",
+    Act.TAGS_READ: "consentry",
+    Act.TAGS_EXPLAINED: "consentry",
+    Act.COHORT_COUNTED: "consentry",
+    Act.ACCESS_DENIED: "consentry",
+    Act.ERASURE_STARTED: "vault",
+    Act.KEYS_DESTROYED: "vault",
+    Act.ERASURE_COMPLETED: "vault",
+    Act.EPOCH_ROTATED: "vault",
+    Act.AUDIT_READ: "consentry",
+    Act.AUDIT_EXPORTED: "consentry",
+}
+"""The package that writes each act."""
+
+
+class Outcome(StrEnum):
+    """How an act ended."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One act to be logged; names, codes, ids and counts only, never a field value.
+
+    Attributes:
+        actor: id of the principal; a subject id is replaced by its alias before anything is stored.
+        role: the role that the actor used.
+        request_id: chains the entries of one request.
+        subject: the one subject concerned; only its alias enters the log.
+        cohort: the subjects of a batch; only their number and a salted digest enter the log.
+        fields: catalogue codes.
+        level: highest level among the fields, 1 to 5.
+        basis: decision id or lawful basis.
+        reason: name of the rule that decided, such as ``WITHDRAWN``; a person's own words belong in ``details``.
+        counts: non-negative numbers by name.
+        refs: ids, versions and hashes by name; subject ids are replaced by their aliases.
+        details: sealed beside the entry, never inside it.
+    """
+
+    act: Act
+    outcome: Outcome
+    actor: str
+    role: str
+    request_id: RequestId
+    purpose: str | None = None
+    recipient: str | None = None
+    subject: SubjectId | None = None
+    cohort: tuple[SubjectId, ...] = ()
+    fields: tuple[str, ...] = ()
+    level: int | None = None
+    basis: str | None = None
+    reason: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    refs: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, JsonValue] | None = field(default=None, repr=False)

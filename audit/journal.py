@@ -1,0 +1,94 @@
+"""The journal: writes an event into the log's inbox inside the caller's transaction, so that both stand or fall."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, func, insert, select
+
+from audit.aliases import ensure_aliases
+from audit.entries import cohort_digest, encode_entry, mentioned_subjects
+from audit.events import Event
+from audit.tables import cohort, cohort_member, detail, head, inbox
+from kernel.clock import require_aware
+from kernel.encoding import JsonValue
+from kernel.ids import EntryId, SubjectId, new_id
+from kernel.ports import Clock, Sealer
+
+_SALT_BYTES: Final = 32
+
+
+class Journal:
+    """Turns events into inbox rows."""
+
+    def __init__(self, clock: Clock, sealer: Sealer) -> None:
+        self._clock = clock
+        self._sealer = sealer
+
+    def now(self, connection: Connection) -> datetime:
+        """Return the time for a new entry: the clock's, or that of the latest entry when the clock lags behind it."""
+        latest_waiting = select(inbox.c.at).order_by(inbox.c.seq.desc()).limit(1).scalar_subquery()
+        latest_in_log = select(func.max(head.c.at)).scalar_subquery()
+        latest: list[datetime | None] = list(connection.execute(select(latest_in_log, latest_waiting)).one())
+        return max([require_aware(self._clock.now()), *(time for time in latest if time is not None)])
+
+    def record(self, connection: Connection, event: Event) -> EntryId:
+        """Write one entry in the caller's transaction.
+
+        Take every lock that the act needs before this call: the order of entries is the order of the locks.
+
+        Raises:
+            BadInput: the event cannot stand in the log; see ``encode_entry``.
+        """
+        return self.record_many(connection, (event,))[0]
+
+    def record_many(self, connection: Connection, events: Sequence[Event]) -> list[EntryId]:
+        """Write entries in the given order in the caller's transaction; one round of statements for all.
+
+        Raises:
+            BadInput: an event cannot stand in the log; see ``encode_entry``.
+        """
+        if not events:
+            return []
+        at = self.now(connection)
+        aliases = ensure_aliases(connection, _all_subjects(events), at.year)
+        rows = [self._row(connection, event, at, aliases) for event in events]
+        connection.execute(insert(inbox), rows)
+        return [EntryId(str(row["entry_id"])) for row in rows]
+
+    def read_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue] | None:
+        """Open the sealed details of an entry, for the officer; None without details.
+
+        Raises:
+            IntegrityFailed: the details were not sealed for this entry.
+        """
+        sealed = connection.scalar(select(detail.c.sealed).where(detail.c.entry_id == entry_id))
+        return None if sealed is None else self._sealer.open_details(sealed, context=entry_id)
+
+    def _row(
+        self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]
+    ) -> dict[str, str | datetime | bytes]:
+        entry_id = EntryId(new_id("ent"))
+        members = _record_cohort(connection, entry_id, [aliases[subject] for subject in dict.fromkeys(event.cohort)])
+        body = encode_entry(event, entry_id, at, aliases=aliases, cohort=members)
+        if event.details is not None:
+            sealed = self._sealer.seal_details(event.details, context=entry_id)
+            connection.execute(insert(detail), {"entry_id": entry_id, "sealed": sealed})
+        return {"entry_id": entry_id, "at": at, "body": body}
+
+
+def _all_subjects(events: Sequence[Event]) -> set[SubjectId]:
+    subjects: set[SubjectId] = set()
+    for event in events:
+        subjects.update(event.cohort, mentioned_subjects(event), (event.subject,) if event.subject else ())
+    return subjects
+
+
+def _record_cohort(connection: Connection, entry_id: EntryId, aliases: Sequence[str]) -> dict[str, JsonValue] | None:
+    if not aliases:
+        return None
+    salt = secrets.token_bytes(_SALT_BYTES)
+    connection.execute(insert(cohort), {"entry_id": entry_id, "salt": salt, "size": len(aliases)})
+    connection.execute(insert(cohort_member), [{"alias": alias, "entry_id": entry_id} for alias in aliases])
+    return {"size": len(aliases), "digest": cohort_digest(salt, aliases)}

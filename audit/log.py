@@ -1,0 +1,171 @@
+"""The audit log as the other parts use it: record, settle, receipt, export."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from audit.aliases import aliases_of, cohort_subjects, find_subject
+from audit.checkpoints import Checkpointer
+from audit.entries import cohort_digest, decode_entry
+from audit.events import Act, Event, Outcome
+from audit.export import ExportSummary, export_log
+from audit.journal import Journal
+from audit.receipts import _MINT, Binding, Receipt
+from audit.sequencer import BATCH_SIZE, Sequencer
+from audit.tables import cohort, leaf
+from audit.tree import StoredTree
+from audit.verifier import Checkpoint, VerificationError, check_inclusion, leaf_hash
+from kernel.database import Database
+from kernel.encoding import JsonValue
+from kernel.errors import ConsentryError, Unavailable
+from kernel.ids import EntryId, SubjectId, is_id
+
+
+class LogUnavailable(Unavailable):
+    """An access cannot be shown to be logged; nothing is opened."""
+
+
+class AuditLog:
+    """The log of one data store.
+
+    Call ``settle``, ``receipt`` and ``export`` outside any transaction: they open their own.
+    """
+
+    def __init__(self, database: Database, journal: Journal, sequencer: Sequencer, checkpointer: Checkpointer) -> None:
+        self._database = database
+        self._journal = journal
+        self._sequencer = sequencer
+        self._checkpointer = checkpointer
+
+    def now(self, connection: Connection) -> datetime:
+        """Return the time to decide by: the clock's, never before the latest entry's."""
+        return self._journal.now(connection)
+
+    def record(self, connection: Connection, event: Event) -> EntryId:
+        """Write one entry in the caller's transaction; see ``Journal.record``."""
+        return self._journal.record(connection, event)
+
+    def record_many(self, connection: Connection, events: Sequence[Event]) -> list[EntryId]:
+        """Write entries in order in the caller's transaction; see ``Journal.record_many``."""
+        return self._journal.record_many(connection, events)
+
+    def settle(self) -> Checkpoint:
+        """Bring every committed entry under a signed checkpoint that has reached the disk.
+
+        Raises:
+            IntegrityFailed: the stored log is not the one that was signed.
+            Unavailable: store or signer cannot be used.
+        """
+        while self._sequencer.advance(also=self._checkpointer.store_signed) == BATCH_SIZE:
+            pass
+        return self._checkpointer.sign_head()
+
+    def receipt(
+        self,
+        entry_id: EntryId,
+        *,
+        actor: str,
+        purpose: str,
+        subjects: Collection[SubjectId],
+        fields: Collection[str],
+    ) -> Receipt:
+        """Mint the receipt for a permit, once its entry is under a signed checkpoint and says what is asked.
+
+        Args:
+            entry_id: a committed ``gate.permit`` entry with outcome allowed.
+            actor: as in the entry.
+            purpose: as in the entry.
+            subjects: exactly those of the entry.
+            fields: none beyond those of the entry.
+        Raises:
+            LogUnavailable: anything else than a whole proof; nothing was minted.
+        """
+        binding = Binding(actor, purpose, frozenset(subjects), frozenset(fields))
+        try:
+            signed = self.settle()
+            with self._database.read() as connection:
+                index = _check_entry(connection, entry_id, signed, binding)
+        except LogUnavailable:
+            raise
+        except (ConsentryError, SQLAlchemyError, VerificationError, OSError, ValueError) as err:
+            cause = err.message if isinstance(err, ConsentryError) else type(err).__name__
+            raise LogUnavailable(
+                f"Entry {entry_id} is not proven to be logged: {cause}", hint="Nothing was opened."
+            ) from err
+        return Receipt(_MINT, binding, entry_id=entry_id, index=index, tree_size=signed.size)
+
+    def export(self, folder: Path) -> ExportSummary:
+        """Settle, and write the whole log for offline verification; see ``audit.export``."""
+        signed = self.settle()
+        return export_log(self._database, signed, self._checkpointer.verifier_key, folder)
+
+    def alias(self, connection: Connection, subject: SubjectId) -> str | None:
+        """Return the newest alias of a subject, or None when the subject never stood in the log."""
+        return next(reversed(aliases_of(connection, subject)), None)
+
+    def find_subject(self, connection: Connection, alias: str) -> SubjectId | None:
+        """Return the subject behind an alias, or None when the mapping is gone."""
+        return find_subject(connection, alias)
+
+    def read_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue] | None:
+        """Open the sealed details of an entry, for the officer; see ``Journal.read_details``."""
+        return self._journal.read_details(connection, entry_id)
+
+
+def _check_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint, binding: Binding) -> int:
+    """Return the entry's index, after proving its stored bytes under the signed root and comparing what they say."""
+    query = select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == entry_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise LogUnavailable(
+            f"Entry {entry_id} is not in the log", hint="Commit the permit before asking for its receipt."
+        )
+    index, body = int(row[0]), bytes(row[1])
+    proof = StoredTree(connection).inclusion_proof(index, signed.size)
+    check_inclusion(index, signed.size, leaf_hash(body), proof, signed.root)
+    _check_permit(connection, entry_id, decode_entry(body), binding)
+    return index
+
+
+def _check_permit(connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue], binding: Binding) -> None:
+    fields = entry.get("fields", ())
+    differing = {
+        "entry": entry.get("id") != entry_id,
+        "act": (entry.get("act"), entry.get("outcome")) != (Act.PERMIT.value, Outcome.ALLOWED.value),
+        "actor": not _is_actor(connection, entry.get("actor"), binding.actor),
+        "purpose": entry.get("purpose") != binding.purpose,
+        "fields": not isinstance(fields, Sequence) or not binding.fields.issubset(set(fields)),
+        "subjects": _entry_subjects(connection, entry_id, entry) != binding.subjects,
+    }
+    parts = ", ".join(part for part, differs in differing.items() if differs)
+    if parts:
+        raise LogUnavailable(
+            f"Entry {entry_id} does not permit this access: {parts} differ", hint="Nothing was opened."
+        )
+
+
+def _is_actor(connection: Connection, logged: JsonValue, actor: str) -> bool:
+    if is_id(actor, "sub"):
+        return isinstance(logged, str) and find_subject(connection, logged) == actor
+    return logged == actor
+
+
+def _entry_subjects(
+    connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue]
+) -> frozenset[SubjectId] | None:
+    """Return the subjects that the entry's alias or cohort digest stands for; None when they cannot be told."""
+    alias, members = entry.get("subject"), entry.get("cohort")
+    subjects: set[SubjectId] = set()
+    if isinstance(alias, str):
+        subject = find_subject(connection, alias)
+        subjects.update(() if subject is None else (subject,))
+    if isinstance(members, Mapping):
+        found = cohort_subjects(connection, entry_id)
+        salt = connection.scalar(select(cohort.c.salt).where(cohort.c.entry_id == entry_id))
+        if salt is None or members != {"size": len(found), "digest": cohort_digest(salt, found.values())}:
+            return None
+        subjects.update(found)
+    return frozenset(subjects) or None

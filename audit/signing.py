@@ -1,0 +1,128 @@
+"""The log's signing key: an Ed25519 key in a file of its own that only its owner can read."""
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from audit.verifier import VerifierKey, is_key_name
+from kernel.errors import BadInput, ConfigurationError, Conflict, Unavailable
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+_PREFIX: Final = "PRIVATE+KEY"
+_ED25519: Final = b"\x01"
+_SEED_BYTES: Final = 32
+
+
+class NoteSigner:
+    """Signs with one Ed25519 key under a name (``kernel.ports.Signer``)."""
+
+    def __init__(self, name: str, seed: bytes) -> None:
+        self._name = name
+        self._key = _private_key(seed)
+        self._public_key = self._key.public_key().public_bytes_raw()
+
+    def __repr__(self) -> str:
+        return f"NoteSigner({self._name!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("A signing key is never serialised")
+
+    @property
+    def name(self) -> str:
+        """The key's name, which is the log's origin too."""
+        return self._name
+
+    @property
+    def public_key(self) -> bytes:
+        """The 32 raw bytes of the public key."""
+        return self._public_key
+
+    @property
+    def verifier_key(self) -> str:
+        """The public key as ``name+hash+base64``, for ``consentry-verify --key``."""
+        return str(VerifierKey(self._name, self._public_key))
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte Ed25519 signature (RFC 8032)."""
+        return self._key.sign(message)
+
+
+def create_signing_key(path: Path, name: str) -> NoteSigner:
+    """Make a key and its file, readable by the owner only.
+
+    Raises:
+        BadInput: the name is empty, or has white space or a plus sign.
+        Conflict: the file exists; a key is never overwritten.
+        Unavailable: the file cannot be written.
+    """
+    if not is_key_name(name):
+        raise BadInput(
+            "A signing key's name has no white space and no plus sign", hint="Use a name like example.org/log."
+        )
+    seed = secrets.token_bytes(_SEED_BYTES)
+    signer = NoteSigner(name, seed)
+    key_id = VerifierKey(name, signer.public_key).key_id.hex()
+    line = f"{_PREFIX}+{name}+{key_id}+{base64.b64encode(_ED25519 + seed).decode()}\n"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Conflict(
+            "The signing key file exists already", hint="A key is never overwritten; move it away first."
+        ) from None
+    except OSError as err:
+        raise Unavailable(f"The signing key file cannot be written: {err.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    return signer
+
+
+def load_signing_key(path: Path) -> NoteSigner:
+    """Load the key of ``create_signing_key``.
+
+    Raises:
+        Unavailable: the file cannot be read.
+        ConfigurationError: others may read the file, or it holds no such key.
+    """
+    try:
+        mode, line = path.stat().st_mode, path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise Unavailable(
+            f"The signing key file cannot be read: {err.strerror}", hint="Restore it from its backup."
+        ) from None
+    except UnicodeDecodeError:
+        raise _unusable() from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError("The signing key file is open to other users", hint="Run chmod 600 on it.")
+    return _parse(line)
+
+
+def _parse(line: str) -> NoteSigner:
+    private, key, name, stated, material = (*line.strip().split("+", 4), "", "", "", "", "")[:5]
+    try:
+        raw = base64.b64decode(material, validate=True)
+    except (binascii.Error, ValueError):
+        raise _unusable() from None
+    if f"{private}+{key}" != _PREFIX or not is_key_name(name) or raw[:1] != _ED25519 or len(raw) != 1 + _SEED_BYTES:
+        raise _unusable()
+    signer = NoteSigner(name, raw[1:])
+    if VerifierKey(name, signer.public_key).key_id.hex() != stated:
+        raise _unusable()
+    return signer
+
+
+def _unusable() -> ConfigurationError:
+    return ConfigurationError("The signing key file holds no signing key", hint="Restore it from its backup.")
+
+
+def _private_key(seed: bytes) -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed)

@@ -1,0 +1,99 @@
+"""Decisions as values: what a caller asks to have recorded, and what stands in the register afterwards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from consent.notices import NoticeRef
+from consent.rules import DecisionAct, Track
+from kernel.encoding import JsonValue
+from kernel.errors import BadInput, Conflict, Denied
+from kernel.ids import DecisionId, EntryId, SubjectId
+
+
+class ActorKind(StrEnum):
+    """Who decided for the subject; an operator records contracts and duties only."""
+
+    SELF = "self"
+    GUARDIAN = "guardian"
+    AGENT = "agent"
+    OPERATOR = "operator"
+
+
+class BundledConsent(BadInput):
+    """A purpose that needs a separate consent stands with another in one act (PIPL 29)."""
+
+
+class InvalidEvidence(BadInput):
+    """The evidence shows no act of the person's own (GDPR 4(11))."""
+
+
+class ActorNotEntitled(Denied):
+    """The actor may not decide this for the subject."""
+
+
+class PurposeInactive(Denied):
+    """The purpose has no approved impact assessment (PIPL 55)."""
+
+
+class NotWithdrawable(Denied):
+    """The purpose rests on contract or law, and no consent of its own stands that could be withdrawn."""
+
+
+class BasisMissing(Denied):
+    """The purpose does not rest on the basis that is to be recorded."""
+
+
+class DecidedEarlier(Conflict):
+    """A later decision is recorded already; an older act cannot open again what it left."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """One act, as it was made.
+
+    Attributes:
+        recipient: who outside the controller it names; None for the controller itself. Refusing or withdrawing
+            without a recipient reaches every recipient.
+        notice: the text that was shown; a grant needs it.
+        actor_subject: the guardian or agent; None or the subject for ``SELF``.
+        evidence: how the act was made, with ``mechanism``; sealed when it is stored.
+        decided_at: when the person acted; at most five minutes ahead of the clock.
+        valid_until: end of validity, half open; None for no end.
+        fields: narrows a grant, contract or duty to these fields; None for all of the purpose.
+    """
+
+    subject: SubjectId
+    purposes: tuple[str, ...]
+    act: DecisionAct
+    recipient: str | None
+    notice: NoticeRef | None
+    actor_kind: ActorKind
+    actor_subject: SubjectId | None
+    evidence: Mapping[str, JsonValue] = field(repr=False)
+    decided_at: datetime
+    valid_until: datetime | None = None
+    fields: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One row of the register: one act for one purpose and recipient."""
+
+    decision_id: DecisionId
+    subject: SubjectId
+    purpose: str
+    recipient: str | None
+    track: Track
+    act: DecisionAct
+    notice: NoticeRef | None
+    notice_hash: str | None
+    actor_kind: ActorKind
+    actor_subject: SubjectId | None
+    fields: frozenset[str] | None
+    decided_at: datetime
+    valid_until: datetime | None
+    recorded_at: datetime
+    request_id: str
+    entry_id: EntryId

@@ -1,0 +1,181 @@
+"""Rows of the decision tables, to and from values; every read is one statement, however many subjects it names."""
+
+import json
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, select
+
+from consent.decisions import ActorKind, Decision
+from consent.notices import NoticeRef
+from consent.rules import Current, DecisionAct, Track
+from consent.setwise import in_subjects
+from consent.tables import consent_current, decision, notice_head
+from kernel.ids import DecisionId, EntryId, SubjectId
+
+
+def read_current(
+    connection: Connection, subjects: Collection[SubjectId], *, purpose: str
+) -> dict[SubjectId, list[Current]]:
+    """Return the current rows of each subject for one purpose."""
+    statement = _current_of(connection, subjects).where(consent_current.c.purpose == purpose)
+    found: dict[SubjectId, list[Current]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.subject_id, []).append(_current(row))
+    return found
+
+
+def read_all_current(
+    connection: Connection, subjects: Collection[SubjectId]
+) -> Iterator[tuple[SubjectId, str, Current]]:
+    """Yield the current rows of the subjects for every purpose, each with subject and purpose."""
+    for row in connection.execute(_current_of(connection, subjects)):
+        yield SubjectId(row.subject_id), row.purpose, _current(row)
+
+
+def material_editions(connection: Connection, *, lock: bool) -> dict[str, int]:
+    """Return for each notice code its newest material edition.
+
+    Args:
+        connection: a transaction of the data store.
+        lock: hold off publications until the transaction ends, so that the log's order is true for notices as well:
+            no permit under an old notice follows the publication of a material change. A read-only transaction
+            cannot lock and reads its snapshot.
+    """
+    statement = select(notice_head.c.code, notice_head.c.material_edition).order_by(notice_head.c.code)
+    if lock:
+        statement = statement.with_for_update(read=True)
+    return {row.code: row.material_edition for row in connection.execute(statement)}
+
+
+def find_decision(connection: Connection, decision_id: DecisionId) -> Decision | None:
+    """Return one decision, or None."""
+    row = connection.execute(select(decision).where(decision.c.decision_id == decision_id)).one_or_none()
+    return None if row is None else _decision(row)
+
+
+def read_history(connection: Connection, subject: SubjectId) -> list[Decision]:
+    """Return every decision of a subject in the order of recording."""
+    statement = select(decision).where(decision.c.subject_id == subject).order_by(decision.c.position)
+    return [_decision(row) for row in connection.execute(statement)]
+
+
+def read_standing_decisions(connection: Connection, subject: SubjectId) -> list[Decision]:
+    """Return the decisions of a subject that stand now, in the order of recording; some may have expired."""
+    statement = (
+        select(decision)
+        .join(consent_current, consent_current.c.decision_id == decision.c.decision_id)
+        .where(consent_current.c.subject_id == subject)
+        .order_by(decision.c.position)
+    )
+    return [_decision(row) for row in connection.execute(statement)]
+
+
+def decision_row(made: Decision, evidence: bytes) -> dict[str, object]:
+    """Return the row of one decision with its sealed evidence."""
+    return {
+        "decision_id": made.decision_id,
+        "subject_id": made.subject,
+        "purpose": made.purpose,
+        "recipient": made.recipient or "",
+        "track": made.track.value,
+        "act": made.act.value,
+        "notice_code": made.notice.code if made.notice else None,
+        "notice_version": made.notice.version if made.notice else None,
+        "notice_locale": made.notice.locale if made.notice else None,
+        "notice_hash": made.notice_hash,
+        "actor_kind": made.actor_kind.value,
+        "actor_subject": made.actor_subject,
+        "fields": _packed(made.fields),
+        "decided_at": made.decided_at,
+        "valid_until": made.valid_until,
+        "recorded_at": made.recorded_at,
+        "evidence": evidence,
+        "request_id": made.request_id,
+        "entry_id": made.entry_id,
+    }
+
+
+def current_row(subject: SubjectId, purpose: str, row: Current) -> dict[str, object]:
+    """Return the row of what stands on one track for a subject, purpose and recipient."""
+    return {
+        "subject_id": subject,
+        "purpose": purpose,
+        "recipient": row.recipient,
+        "track": row.track.value,
+        "act": row.act.value,
+        "decision_id": row.decision_id,
+        "by_guardian": row.by_guardian,
+        "decided_at": row.decided_at,
+        "valid_until": row.valid_until,
+        "notice_code": row.notice_code,
+        "notice_edition": row.notice_edition,
+        "fields": _packed(row.fields),
+    }
+
+
+def _current_of(connection: Connection, subjects: Collection[SubjectId]) -> Select[*tuple[Any, ...]]:
+    return select(*_CURRENT_COLUMNS).where(in_subjects(connection, consent_current.c.subject_id, subjects))
+
+
+def _current(row: Row[*tuple[Any, ...]]) -> Current:
+    return Current(
+        DecisionId(row.decision_id),
+        row.recipient,
+        _TRACKS[row.track],
+        _ACTS[row.act],
+        row.by_guardian,
+        row.decided_at,
+        row.valid_until,
+        row.notice_code,
+        row.notice_edition,
+        _unpacked(row.fields),
+    )
+
+
+def _decision(row: Row[*tuple[Any, ...]]) -> Decision:
+    has_notice = row.notice_code is not None
+    return Decision(
+        decision_id=DecisionId(row.decision_id),
+        subject=SubjectId(row.subject_id),
+        purpose=row.purpose,
+        recipient=row.recipient or None,
+        track=_TRACKS[row.track],
+        act=_ACTS[row.act],
+        notice=NoticeRef(row.notice_code, row.notice_version, row.notice_locale) if has_notice else None,
+        notice_hash=row.notice_hash,
+        actor_kind=ActorKind(row.actor_kind),
+        actor_subject=None if row.actor_subject is None else SubjectId(row.actor_subject),
+        fields=_unpacked(row.fields),
+        decided_at=row.decided_at,
+        valid_until=row.valid_until,
+        recorded_at=row.recorded_at,
+        request_id=row.request_id,
+        entry_id=EntryId(row.entry_id),
+    )
+
+
+def _packed(fields: frozenset[str] | None) -> str | None:
+    return None if fields is None else json.dumps(sorted(fields))
+
+
+def _unpacked(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(json.loads(text))
+
+
+_TRACKS: Final = {track.value: track for track in Track}
+_ACTS: Final = {act.value: act for act in DecisionAct}
+_CURRENT_COLUMNS: Final = (
+    consent_current.c.subject_id,
+    consent_current.c.purpose,
+    consent_current.c.decision_id,
+    consent_current.c.recipient,
+    consent_current.c.track,
+    consent_current.c.act,
+    consent_current.c.by_guardian,
+    consent_current.c.decided_at,
+    consent_current.c.valid_until,
+    consent_current.c.notice_code,
+    consent_current.c.notice_edition,
+    consent_current.c.fields,
+)

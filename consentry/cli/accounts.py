@@ -1,0 +1,58 @@
+"""Commands on accounts: persons with passwords and tokens, keys for machines."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from consentry.cli.options import Home
+from consentry.cli.output import say, say_pairs
+
+app = typer.Typer(no_args_is_help=True, help="Accounts of persons, and keys of machines.")
+
+
+@app.command("person")
+def person(name: str, role: Annotated[str, typer.Option(help="One of the pack's staff roles.")], home: Home = None) -> None:
+    """Create a person's account; the password is shown once."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.accounts import add_person
+
+    with platform_for(home) as platform:
+        made, password = add_person(platform, local_operator(), name=name, role=role)
+    say_pairs({"id": made.principal_id, "name": made.name, "role": made.role, "password": password})
+
+
+@app.command("key")
+def key(
+    name: str,
+    role: Annotated[str, typer.Option(help="capture or ingest.")],
+    days: Annotated[int, typer.Option(help="Life in days, 1 to 366.")] = 90,
+    subjects_per_day: Annotated[int | None, typer.Option(help="Cap of distinct subjects a day.", min=1)] = None,
+    home: Home = None,
+) -> None:
+    """Create a machine's key; it is shown once."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.accounts import add_key
+
+    with platform_for(home) as platform:
+        made, bearer = add_key(
+            platform, local_operator(), name=name, role=role, days=days, subjects_per_day=subjects_per_day
+        )
+    say_pairs({"id": made.principal_id, "name": made.name, "role": made.role, "key": bearer, "expires": made.expires_at})
+
+
+@app.command("token")
+def token(
+    name: str,
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,  # noqa: FBT002
+    home: Home = None,
+) -> None:
+    """Sign a person in and print the token."""
+    import getpass
+
+    from consentry.cli.session import platform_for
+    from consentry.workflows.sign_in import sign_in
+
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else getpass.getpass("Password: ")
+    with platform_for(home) as platform:
+        say(sign_in(platform, name=name, password=password))

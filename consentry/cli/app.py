@@ -1,0 +1,25 @@
+"""The command tree."""
+
+import typer
+
+from consentry.cli import accounts, auditing, consents, ingesting, operating, packs, revealing, subjects, tags, views
+
+app = typer.Typer(
+    name="consentry",
+    help="Consent registry, encrypted vault, de-identified views, tags and a verifiable audit log.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+operating.register(app)
+revealing.register(app)
+app.add_typer(packs.app, name="pack")
+app.add_typer(accounts.app, name="account")
+app.add_typer(ingesting.app, name="ingest")
+app.add_typer(consents.app, name="consent")
+app.add_typer(subjects.app, name="subject")
+app.add_typer(views.views, name="view")
+app.add_typer(views.exports, name="export")
+app.add_typer(tags.app, name="tags")
+app.add_typer(auditing.app, name="audit")

@@ -1,0 +1,81 @@
+"""Commands that run a deployment: init, upgrade, serve, demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consentry.cli.options import Home
+from consentry.cli.output import say, say_pairs
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    app.command("init")(init)
+    app.command("upgrade")(upgrade)
+    app.command("serve")(serve)
+    app.command("demo")(demo)
+
+
+def init(
+    home: Home = None,
+    admin: Annotated[str, typer.Option(help="Name of the first administrator.")] = "admin",
+    person: Annotated[str, typer.Option(help="Name of a first person who may open records.")] = "dr.lin",
+    person_role: Annotated[str, typer.Option("--role", help="That person's role.")] = "clinician",
+) -> None:
+    """Make a new deployment: folder, keys, both stores, notices, two accounts. Refuses to overwrite."""
+    from consentry.cli.session import settings_for
+    from consentry.workflows.initialise import initialise
+
+    made = initialise(settings_for(home), admin=admin, person=person, person_role=person_role)
+    say(f"Deployment {made.deployment} is ready in {made.home}.")
+    say_pairs({"settings": made.config, "public key of the log": made.verifier_key})
+    say("Passwords, shown this once:")
+    say_pairs({f"  {a.name} ({a.role})": a.password for a in made.accounts})
+
+
+def upgrade(home: Home = None) -> None:
+    """Bring both stores to this version's schema."""
+    from consentry.cli.session import settings_for
+    from consentry.migrations import Store
+    from consentry.migrations import upgrade as migrate
+    from consentry.platform import open_stores
+
+    data, keys = open_stores(settings_for(home), must_exist=True)
+    migrate(keys, Store.KEYS)
+    migrate(data, Store.DATA)
+    say("Both stores are at this version's schema.")
+
+
+def serve(
+    home: Home = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
+) -> None:
+    """Run the HTTP API; ends with Ctrl-C."""
+    import uvicorn
+
+    from consentry.api.app import create_app
+    from consentry.cli.session import platform_for
+
+    with platform_for(home) as platform:
+        settings = platform.settings
+        uvicorn.run(
+            create_app(platform),
+            host=host or settings.host,
+            port=port or settings.port,
+            server_header=False,
+            access_log=False,
+        )
+
+
+def demo(
+    subjects: Annotated[int, typer.Option(help="How many people to make up.", min=50, max=100_000)] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 7,
+    folder: Annotated[Path, typer.Option(help="Where files and stores go; must not exist.")] = Path("demo-data"),
+    fresh: Annotated[bool, typer.Option(help="Replace the folder of an earlier demo.")] = True,  # noqa: FBT002 - a flag
+) -> None:
+    """The whole way on a made-up operator, through the public commands."""
+    from consentry.demo.run import run_demo
+
+    run_demo(subjects=subjects, seed=seed, folder=folder, fresh=fresh)

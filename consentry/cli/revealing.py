@@ -1,0 +1,65 @@
+"""Commands that concern one person's record: reveal and erase."""
+
+from typing import Annotated
+
+import typer
+
+from consentry.cli.options import Home, Json, Token
+from consentry.cli.output import say, say_json, say_pairs, say_table
+
+SubjectArgument = Annotated[str, typer.Argument(help="Subject id, sub_….")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    app.command("reveal")(reveal)
+    app.command("erase")(erase)
+
+
+def reveal(  # noqa: PLR0913, PLR0917 - options of one command
+    subject: SubjectArgument,
+    purpose: Annotated[str, typer.Option(help="Purpose under which the record is opened, for example P02.")],
+    fields: Annotated[str, typer.Option(help="Field codes, separated by commas.")],
+    reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
+    token: Token = None,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Open fields of one subject; needs a person's token, and leaves its entry first."""
+    from consentry.cli.session import person_from, platform_for
+    from consentry.workflows import reveal as workflow
+    from kernel.ids import SubjectId
+
+    wanted = [code.strip() for code in fields.split(",") if code.strip()]
+    with platform_for(home) as platform:
+        opened = workflow.reveal(
+            platform, person_from(platform, token), subject=SubjectId(subject), purpose=purpose, fields=wanted, reason=reason
+        )
+    if as_json:
+        for r in opened.records:
+            say_json({"record": r.record_id, "kind": r.kind, "observed_at": r.observed_at.isoformat(), "values": dict(r.values)})
+        return
+    rows = [
+        (r.observed_at.date(), r.kind, r.source, name, value) for r in opened.records for name, value in r.values.items()
+    ]
+    say_table(("observed", "kind", "source", "field", "value"), rows)
+    say(f"log entry {opened.entry_id} at index {opened.log_index}")
+
+
+def erase(
+    subject: SubjectArgument,
+    reason: Annotated[str, typer.Option(help="Why, for example the request's number.")],
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Erase a subject; what a legal floor still holds is restricted instead, and the answer says until when."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.erase import erase_subject
+    from kernel.ids import SubjectId
+
+    with platform_for(home) as platform:
+        done = erase_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
+    if as_json:
+        say_json(done.as_json())
+    else:
+        say_pairs(done.as_json())

@@ -1,0 +1,64 @@
+"""What every command does first: read the settings, open the platform, know the caller."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kernel.errors import BadInput
+
+if TYPE_CHECKING:
+    from consentry.platform import Platform
+    from consentry.principals import Principal
+    from consentry.settings import Settings
+
+LOCAL_ROLE: Final = "administrator"
+"""Whoever can read the root key file administers the embedded profile; entries name the system account."""
+
+
+def settings_for(home: Path | None) -> "Settings":
+    """Read the settings, with the home folder of ``--home`` where it is given."""
+    import os
+
+    from consentry.settings import CONFIG_VARIABLE, load_settings
+
+    if home is None:
+        return load_settings()
+    config = home / "consentry.toml"
+    if config.is_file():
+        os.environ[CONFIG_VARIABLE] = str(config)
+    return load_settings(home=home)
+
+
+@contextmanager
+def platform_for(home: Path | None) -> "Iterator[Platform]":
+    """Open the platform for one command."""
+    from consentry.platform import open_platform
+
+    with open_platform(settings_for(home)) as platform:
+        yield platform
+
+
+def local_operator() -> "Principal":
+    """Return the principal of commands that need no person's token."""
+    from consentry.principals import Principal, PrincipalKind
+    from kernel.ids import PrincipalId
+
+    return Principal(PrincipalId(f"local:{getpass.getuser()}"), getpass.getuser(), PrincipalKind.PERSON, LOCAL_ROLE)
+
+
+def person_from(platform: "Platform", token: str | None) -> "Principal":
+    """Return the person behind a token.
+
+    Raises:
+        BadInput: no token was given.
+        NotAuthenticated: the token is not a live one of this deployment.
+    """
+    from consentry.principals import get_person
+
+    if not token:
+        raise BadInput("This command needs a person's token", hint="Run `consentry account token NAME`, then give --token.")
+    principal_id = platform.tokens.verify(token)
+    with platform.data.read() as connection:
+        return get_person(connection, principal_id)

@@ -1,0 +1,48 @@
+"""Commands on subjects."""
+
+from typing import Annotated
+
+import typer
+
+from consentry.cli.options import Home
+from consentry.cli.output import say
+
+app = typer.Typer(no_args_is_help=True, help="Find and restrict subjects.")
+
+
+@app.callback()
+def group() -> None:
+    """Find and restrict subjects."""
+
+
+@app.command("find")
+def find(
+    source: Annotated[str, typer.Option(help="Name of the source system.")],
+    source_id: Annotated[str, typer.Option("--id", help="The source's id of the person.")],
+    home: Home = None,
+) -> None:
+    """Print the subject id behind a source's id; exit 2 when there is none."""
+    from consentry.cli.session import platform_for
+    from kernel.errors import NotFound
+
+    with platform_for(home) as platform:
+        subject = platform.resolver.find(source, source_id)
+    if subject is None:
+        raise NotFound("No subject is known under this source and id", hint="Check --source and --id.")
+    say(subject)
+
+
+@app.command("restrict")
+def restrict(
+    subject: Annotated[str, typer.Argument(help="Subject id, sub_….")],
+    reason: Annotated[str, typer.Option(help="Why, for example the request's number.")],
+    home: Home = None,
+) -> None:
+    """Restrict a subject: from now on only storage and security access pass the gate."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.erase import restrict_subject
+    from kernel.ids import SubjectId
+
+    with platform_for(home) as platform:
+        restrict_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
+    say(f"{subject} is restricted")

@@ -1,0 +1,63 @@
+"""Commands on tags."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from consentry.cli.options import Home, Json
+from consentry.cli.output import say, say_json, say_pairs, say_table
+
+app = typer.Typer(no_args_is_help=True, help="Evaluate, explain and count tags.")
+
+AsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day; default today.")]
+
+
+@app.command("run")
+def run(as_of: AsOf = None, home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+    """Evaluate the taxonomy on the newest views, for subjects whose decision is live."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.run_tags import run_tags
+
+    with platform_for(home) as platform:
+        done = run_tags(platform, local_operator(), as_of=None if as_of is None else as_of.date())
+    if as_json:
+        say_json(done.as_json())
+        return
+    say_pairs({"as of": done.as_of, "people": done.people, "tags": len(done.distribution)})
+    rows = [(tag, value, "< 11" if count is None else count) for tag, values in done.distribution.items() for value, count in values.items()]  # fmt: skip  # noqa: E501
+    say_table(("tag", "value", "people"), rows)
+
+
+@app.command("explain")
+def explain(
+    tag: str,
+    pseudonym: Annotated[str, typer.Argument(help="Pseudonym of the profiling scope.")],
+    language: Annotated[str, typer.Option(help="zh or en.")] = "en",
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Why a pseudonym has a tag: the rule and every input."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.explain_tag import explain_tag
+
+    with platform_for(home) as platform:
+        found = explain_tag(platform, local_operator(), tag, pseudonym)
+    if as_json:
+        say_json(found.as_json())
+    else:
+        say(found.in_words(language))
+
+
+@app.command("cohort")
+def cohort(
+    expression: Annotated[str, typer.Argument(help="For example: tag('chronic_hypertension') AND sex = 'female'")],
+    home: Home = None,
+) -> None:
+    """Count a cohort; below the minimum cell the answer is "fewer than 11"."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.count_cohort import count_cohort
+
+    with platform_for(home) as platform:
+        counted = count_cohort(platform, local_operator(), expression)
+    say_pairs({"people": counted.shown, "of": counted.shown_population})

@@ -1,0 +1,130 @@
+"""The one place where the parts are wired together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from audit.checkpoints import Checkpointer
+from audit.journal import Journal
+from audit.log import AuditLog
+from audit.sequencer import Sequencer
+from audit.signing import NoteSigner, load_signing_key
+from consent.asking import Asking
+from consent.gate import Gate
+from consent.registry import Registry
+from consentry.migrations import Store, check_current
+from consentry.packs import load_configured_pack
+from consentry.principals import Principal
+from consentry.settings import Settings
+from consentry.tokens import TokenIssuer
+from kernel.catalogue import Catalogue
+from kernel.clock import SystemClock
+from kernel.database import Database, open_database
+from kernel.errors import ConfigurationError
+from kernel.ids import RequestId, new_id
+from kernel.ports import Clock
+from vault.batches import Batches
+from vault.custodian import KeyfileCustodian
+from vault.details import DetailSealer
+from vault.digests import Digests
+from vault.erasure import Eraser
+from vault.keystore import KeyStore
+from vault.pseudonyms import Pseudonyms
+from vault.records import Vault
+from vault.subjects import SubjectResolver
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Every part of one deployment, opened and wired."""
+
+    settings: Settings
+    clock: Clock
+    catalogue: Catalogue
+    data: Database
+    keys: Database
+    keystore: KeyStore
+    signer: NoteSigner
+    sealer: DetailSealer
+    log: AuditLog
+    registry: Registry
+    gate: Gate
+    vault: Vault
+    batches: Batches
+    resolver: SubjectResolver
+    pseudonyms: Pseudonyms
+    digests: Digests
+    eraser: Eraser
+    tokens: TokenIssuer
+
+    def asking(self, caller: Principal, *, reason: str | None = None) -> Asking:
+        """Start a request of this caller."""
+        return Asking(caller.principal_id, caller.role, RequestId(new_id("req")), reason)
+
+    def close(self) -> None:
+        """Close both stores."""
+        self.data.dispose()
+        self.keys.dispose()
+
+
+@contextmanager
+def open_platform(settings: Settings, *, clock: Clock | None = None, check_schema: bool = True) -> Iterator[Platform]:
+    """Open both stores and wire every part; finishes what a crash left of an erasure.
+
+    Raises:
+        ConfigurationError: the stores are at another schema, or the deployment has no name.
+        Unavailable: a store, the root key or the signing key is missing, wrong or locked.
+    """
+    platform = _wire(settings, clock or SystemClock(), check_schema=check_schema)
+    try:
+        platform.eraser.resume()
+        yield platform
+    finally:
+        platform.close()
+
+
+def open_stores(settings: Settings, *, must_exist: bool) -> tuple[Database, Database]:
+    """Open the data store and the key store."""
+    data = open_database(
+        settings.data_store_url, label="data store", must_exist=must_exist, busy_timeout_ms=settings.busy_timeout_ms
+    )
+    keys = open_database(
+        settings.key_store_url, label="key store", must_exist=must_exist, busy_timeout_ms=settings.busy_timeout_ms
+    )
+    return data, keys
+
+
+def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
+    if not settings.deployment:
+        raise ConfigurationError("This deployment has no name", hint="Run `consentry init`, or set CONSENTRY_DEPLOYMENT.")
+    catalogue = load_configured_pack(settings)
+    data, keys = open_stores(settings, must_exist=True)
+    if check_schema:
+        check_current(data, Store.DATA)
+        check_current(keys, Store.KEYS)
+    keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
+    signer = load_signing_key(settings.signing_key_path)
+    sealer = DetailSealer(keystore)
+    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, settings.signer_state_path))
+    return Platform(
+        settings=settings,
+        clock=clock,
+        catalogue=catalogue,
+        data=data,
+        keys=keys,
+        keystore=keystore,
+        signer=signer,
+        sealer=sealer,
+        log=log,
+        registry=Registry(catalogue, log, sealer, clock),
+        gate=Gate(catalogue, log, clock),
+        vault=Vault(data, keystore, catalogue, log, clock, settings.deployment),
+        batches=Batches(data, keystore, log, clock),
+        resolver=SubjectResolver(keystore),
+        pseudonyms=Pseudonyms(keystore),
+        digests=Digests(keystore),
+        eraser=Eraser(data, keystore, log, signer, clock),
+        tokens=TokenIssuer.load(
+            settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock
+        ),
+    )

@@ -1,0 +1,186 @@
+"""Who may call: persons with passwords and short tokens, and single-role keys for machines."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from consentry.stores.tables import principal, principal_subject_day
+from kernel.errors import BadInput, Conflict, Denied
+from kernel.ids import PrincipalId, SubjectId, new_id
+from kernel.ports import Clock
+
+KEY_ROLES: Final = frozenset({"capture", "ingest"})
+"""A machine's key has one of these roles and no other, so that no key both records a grant and opens under it."""
+
+PERSON_ROLES_DENIED: Final = KEY_ROLES | {"subject"}
+_SECRET_BYTES: Final = 24
+
+
+class PrincipalKind(StrEnum):
+    """A person signs in and gets a token; a key is a machine's bearer secret."""
+
+    PERSON = "person"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Someone or something that acts.
+
+    Attributes:
+        subjects_per_day: how many distinct subjects a key may touch in one UTC day; None without a cap.
+    """
+
+    principal_id: PrincipalId
+    name: str
+    kind: PrincipalKind
+    role: str
+    expires_at: datetime | None = None
+    subjects_per_day: int | None = None
+
+
+class NotAuthenticated(Denied):
+    """The credentials are missing, wrong, expired or disabled; the answer never says which."""
+
+
+def create_person(connection: Connection, *, name: str, role: str, clock: Clock) -> tuple[Principal, str]:
+    """Create a person's account; returns it with the password, which is shown once and kept only as a hash.
+
+    Raises:
+        BadInput: the role belongs to machines or subjects.
+        Conflict: the name is taken.
+    """
+    if role in PERSON_ROLES_DENIED:
+        raise BadInput(f"Role {role!r} cannot belong to a person", hint="Choose one of the pack's staff roles.")
+    made = Principal(PrincipalId(new_id("usr")), name, PrincipalKind.PERSON, role)
+    return made, _store(connection, made, clock)
+
+
+def create_key(
+    connection: Connection, *, name: str, role: str, days: int, subjects_per_day: int | None, clock: Clock
+) -> tuple[Principal, str]:
+    """Create a machine's key; returns it with the bearer secret ``id.secret``, which is shown once.
+
+    Raises:
+        BadInput: another role than capture or ingest, or a life outside 1 to 366 days.
+        Conflict: the name is taken.
+    """
+    if role not in KEY_ROLES:
+        raise BadInput(f"A key cannot have role {role!r}", hint="Keys are for capture or ingest; opening needs a person.")
+    if not 1 <= days <= 366:  # noqa: PLR2004 - a year and a day
+        raise BadInput("A key lives 1 to 366 days", hint="Give --days within that range.")
+    expires_at = clock.now() + timedelta(days=days)
+    made = Principal(PrincipalId(new_id("key")), name, PrincipalKind.KEY, role, expires_at, subjects_per_day)
+    return made, f"{made.principal_id}.{_store(connection, made, clock)}"
+
+
+def authenticate_person(connection: Connection, *, name: str, password: str) -> Principal:
+    """Return the person with this name and password; raises ``NotAuthenticated``."""
+    row = connection.execute(select(principal).where(principal.c.name == name)).one_or_none()
+    if row is None or row.kind != PrincipalKind.PERSON:
+        _spend_time()
+        raise _not_authenticated()
+    return _verified(row, password)
+
+
+def authenticate_key(connection: Connection, *, bearer: str, clock: Clock) -> Principal:
+    """Return the key behind a bearer secret; raises ``NotAuthenticated``."""
+    key_id, _, secret = bearer.partition(".")
+    row = connection.execute(select(principal).where(principal.c.principal_id == key_id)).one_or_none()
+    if row is None or row.kind != PrincipalKind.KEY:
+        _spend_time()
+        raise _not_authenticated()
+    found = _verified(row, secret)
+    if found.expires_at is not None and found.expires_at <= clock.now():
+        raise _not_authenticated()
+    return found
+
+
+def get_person(connection: Connection, principal_id: str) -> Principal:
+    """Return an enabled person by id; raises ``NotAuthenticated``."""
+    row = connection.execute(select(principal).where(principal.c.principal_id == principal_id)).one_or_none()
+    if row is None or row.disabled or row.kind != PrincipalKind.PERSON:
+        raise _not_authenticated()
+    return _from_row(row)
+
+
+def check_daily_cap(connection: Connection, caller: Principal, subjects: list[SubjectId], *, clock: Clock) -> None:
+    """Count the distinct subjects that a key touches today, and refuse beyond its cap.
+
+    Raises:
+        Denied: the cap would be exceeded; nothing is counted then.
+    """
+    if caller.subjects_per_day is None or not subjects:
+        return
+    today: date = clock.now().astimezone(UTC).date()
+    mine = (principal_subject_day.c.principal_id == caller.principal_id) & (principal_subject_day.c.day == today)
+    known = set(
+        connection.scalars(
+            select(principal_subject_day.c.subject_id).where(mine, principal_subject_day.c.subject_id.in_(subjects))
+        )
+    )
+    fresh = [s for s in dict.fromkeys(subjects) if s not in known]
+    used = connection.scalar(select(func.count()).select_from(principal_subject_day).where(mine)) or 0
+    if used + len(fresh) > caller.subjects_per_day:
+        raise Denied(
+            f"Key {caller.name!r} has reached its {caller.subjects_per_day} subjects a day",
+            hint="Wait for the next UTC day, or issue a key with a higher cap.",
+        )
+    if fresh:
+        rows = [{"principal_id": caller.principal_id, "day": today, "subject_id": s} for s in fresh]
+        connection.execute(insert(principal_subject_day), rows)
+
+
+def _store(connection: Connection, made: Principal, clock: Clock) -> str:
+    from argon2 import PasswordHasher
+
+    if connection.scalar(select(principal.c.principal_id).where(principal.c.name == made.name)):
+        raise Conflict(f"The name {made.name!r} is taken", hint="Choose another name.")
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    row = {
+        "principal_id": made.principal_id,
+        "name": made.name,
+        "kind": made.kind.value,
+        "role": made.role,
+        "secret_hash": PasswordHasher().hash(secret),
+        "expires_at": made.expires_at,
+        "subjects_per_day": made.subjects_per_day,
+        "disabled": False,
+        "created_at": clock.now(),
+    }
+    connection.execute(insert(principal), row)
+    return secret
+
+
+def _verified(row: Row[tuple[object, ...]], secret: str) -> Principal:
+    from argon2 import PasswordHasher
+    from argon2.exceptions import VerificationError
+
+    try:
+        PasswordHasher().verify(row.secret_hash, secret)
+    except VerificationError:
+        raise _not_authenticated() from None
+    if row.disabled:
+        raise _not_authenticated()
+    return _from_row(row)
+
+
+def _spend_time() -> None:
+    """Hash once for an unknown name as well, so that time does not tell which names exist."""
+    from argon2 import PasswordHasher
+
+    PasswordHasher().hash("x")
+
+
+def _from_row(row: Row[tuple[object, ...]]) -> Principal:
+    return Principal(
+        PrincipalId(row.principal_id), row.name, PrincipalKind(row.kind), row.role, row.expires_at, row.subjects_per_day
+    )
+
+
+def _not_authenticated() -> NotAuthenticated:
+    return NotAuthenticated("The credentials are not valid", hint="Sign in again, or ask an administrator for a new key.")

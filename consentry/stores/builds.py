@@ -1,0 +1,117 @@
+"""Which view builds and export releases there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from consentry.stores.tables import export_release, view_build
+from kernel.encoding import JsonValue, canonical_json
+from kernel.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class ViewBuild:
+    """One finished build of a view; ``folder`` holds its Parquet files and manifest."""
+
+    view: str
+    build_id: str
+    folder: Path
+    row_count: int
+    built_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One export that left, or was recalled."""
+
+    export_id: str
+    definition: str
+    recipient: str
+    scope: str
+    folder: Path
+    row_count: int
+    released_at: datetime
+    recalled_at: datetime | None
+
+
+def add_view_build(connection: Connection, build: ViewBuild, manifest: JsonValue) -> None:
+    """Remember a finished build."""
+    row = {
+        "build_id": build.build_id,
+        "view": build.view,
+        "folder": str(build.folder),
+        "manifest": canonical_json(manifest).decode(),
+        "row_count": build.row_count,
+        "built_at": build.built_at,
+    }
+    connection.execute(insert(view_build), row)
+
+
+def list_view_builds(connection: Connection, *, view: str | None = None) -> list[ViewBuild]:
+    """Return the builds, newest first."""
+    query = select(view_build).order_by(view_build.c.built_at.desc(), view_build.c.build_id)
+    if view is not None:
+        query = query.where(view_build.c.view == view)
+    return [
+        ViewBuild(row.view, row.build_id, Path(row.folder), row.row_count, row.built_at)
+        for row in connection.execute(query)
+    ]
+
+
+def get_newest_build(connection: Connection, view: str) -> ViewBuild:
+    """Return the newest build of a view; raises ``NotFound`` when there is none."""
+    found = list_view_builds(connection, view=view)
+    if not found:
+        raise NotFound(f"View {view!r} was not built yet", hint=f"Run `consentry view build {view}`.")
+    return found[0]
+
+
+def forget_view_builds(connection: Connection, build_ids: Sequence[str]) -> None:
+    """Drop builds whose files are gone."""
+    connection.execute(delete(view_build).where(view_build.c.build_id.in_(build_ids)))
+
+
+def set_build_rows(connection: Connection, build_id: str, manifest: JsonValue, row_count: int) -> None:
+    """Replace a build's manifest and row count after its files were rewritten."""
+    values = {"manifest": canonical_json(manifest).decode(), "row_count": row_count}
+    connection.execute(update(view_build).where(view_build.c.build_id == build_id).values(values))
+
+
+def add_release(connection: Connection, release: Release, manifest: JsonValue) -> None:
+    """Remember a release."""
+    row = {
+        "export_id": release.export_id,
+        "definition": release.definition,
+        "recipient": release.recipient,
+        "scope": release.scope,
+        "folder": str(release.folder),
+        "manifest": canonical_json(manifest).decode(),
+        "row_count": release.row_count,
+        "released_at": release.released_at,
+        "recalled_at": release.recalled_at,
+    }
+    connection.execute(insert(export_release), row)
+
+
+def list_releases(connection: Connection, *, held_only: bool = False) -> list[Release]:
+    """Return the releases, newest first; ``held_only`` leaves out the recalled ones."""
+    query = select(export_release).order_by(export_release.c.released_at.desc(), export_release.c.export_id)
+    if held_only:
+        query = query.where(export_release.c.recalled_at.is_(None))
+    return [
+        Release(
+            row.export_id, row.definition, row.recipient, row.scope, Path(row.folder), row.row_count,
+            row.released_at, row.recalled_at,
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
+
+
+def recall_release(connection: Connection, export_id: str, *, at: datetime) -> None:
+    """Mark a release as recalled."""
+    connection.execute(
+        update(export_release).where(export_release.c.export_id == export_id).values(recalled_at=at)
+    )

@@ -1,0 +1,96 @@
+"""Tables of the product in the data store."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, LargeBinary, String, Table, Text
+
+from kernel.database import Instant, new_metadata
+
+metadata = new_metadata()
+
+ID_LENGTH: Final = 40
+
+principal = Table(
+    "principal",
+    metadata,
+    Column("principal_id", String(ID_LENGTH), primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("kind", String(8), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("secret_hash", String(200), nullable=False),
+    Column("expires_at", Instant),
+    Column("subjects_per_day", Integer),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+principal_subject_day = Table(
+    "principal_subject_day",
+    metadata,
+    Column("principal_id", String(ID_LENGTH), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("subject_id", String(ID_LENGTH), primary_key=True),
+)
+
+answered_act = Table(
+    "answered_act",
+    metadata,
+    Column("act_key", LargeBinary(32), primary_key=True),
+    Column("content_key", LargeBinary(32), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("answered_at", Instant, nullable=False),
+)
+
+view_build = Table(
+    "view_build",
+    metadata,
+    Column("build_id", String(ID_LENGTH), primary_key=True),
+    Column("view", String(80), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("built_at", Instant, nullable=False),
+    Index(None, "view", "built_at"),
+)
+
+export_release = Table(
+    "export_release",
+    metadata,
+    Column("export_id", String(ID_LENGTH), primary_key=True),
+    Column("definition", String(80), nullable=False),
+    Column("recipient", String(120), nullable=False),
+    Column("scope", String(120), nullable=False, unique=True),
+    Column("folder", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("released_at", Instant, nullable=False),
+    Column("recalled_at", Instant),
+)
+
+tag_run = Table(
+    "tag_run",
+    metadata,
+    Column("run_id", String(ID_LENGTH), primary_key=True),
+    Column("scope", String(120), nullable=False),
+    Column("taxonomy", String(80), nullable=False),
+    Column("taxonomy_hash", String(64), nullable=False),
+    Column("as_of", Date, nullable=False),
+    Column("subjects_build", String(ID_LENGTH), nullable=False),
+    Column("events_build", String(ID_LENGTH), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Index(None, "scope", "recorded_at"),
+)
+
+tag_value = Table(
+    "tag_value",
+    metadata,
+    Column("scope", String(120), primary_key=True),
+    Column("pseudonym", String(64), primary_key=True),
+    Column("tag", String(80), primary_key=True),
+    Column("as_of", Date, primary_key=True),
+    Column("recorded_at", Instant, primary_key=True),
+    Column("value", Text),
+    Column("version", String(64), nullable=False),
+    Index(None, "scope", "tag", "as_of"),
+)

@@ -1,0 +1,100 @@
+"""Tag runs and their values under scope and pseudonym; a run adds rows, nothing is overwritten (bitemporal)."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from consentry.stores.tables import tag_run, tag_value
+from kernel.encoding import JsonValue, canonical_json
+from kernel.errors import NotFound
+
+_CHUNK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class TagRun:
+    """One evaluation of the taxonomy; ``file`` holds a row a subject and a column a tag."""
+
+    run_id: str
+    scope: str
+    taxonomy: str
+    taxonomy_hash: str
+    as_of: date
+    subjects_build: str
+    events_build: str
+    file: Path
+    recorded_at: datetime
+
+
+def add_run(connection: Connection, run: TagRun) -> None:
+    """Remember a run."""
+    row = {name: getattr(run, name) for name in TagRun.__slots__} | {"file": str(run.file)}
+    connection.execute(insert(tag_run), row)
+
+
+def list_runs(connection: Connection, *, scope: str | None = None) -> list[TagRun]:
+    """Return the runs, newest first."""
+    query = select(tag_run).order_by(tag_run.c.recorded_at.desc(), tag_run.c.run_id)
+    if scope is not None:
+        query = query.where(tag_run.c.scope == scope)
+    return [TagRun(**{**row._mapping, "file": Path(row.file)}) for row in connection.execute(query)]
+
+
+def get_newest_run(connection: Connection, scope: str) -> TagRun:
+    """Return the newest run of a scope; raises ``NotFound`` when there is none."""
+    found = list_runs(connection, scope=scope)
+    if not found:
+        raise NotFound("No tags were computed yet", hint="Run `consentry tags run`.")
+    return found[0]
+
+
+def add_values(
+    connection: Connection,
+    rows: Iterable[tuple[str, str, JsonValue, str]],
+    *,
+    scope: str,
+    as_of: date,
+    recorded_at: datetime,
+) -> int:
+    """Add (pseudonym, tag, value, version) rows of one run; returns how many."""
+    made = [
+        {
+            "scope": scope,
+            "pseudonym": pseudonym,
+            "tag": tag,
+            "as_of": as_of,
+            "recorded_at": recorded_at,
+            "value": None if value is None else canonical_json(value).decode(),
+            "version": version,
+        }
+        for pseudonym, tag, value, version in rows
+    ]
+    for start in range(0, len(made), _CHUNK):
+        connection.execute(insert(tag_value), made[start : start + _CHUNK])
+    return len(made)
+
+
+def newest_values(connection: Connection, *, scope: str, pseudonym: str) -> tuple[date | None, Mapping[str, JsonValue]]:
+    """Return the day and the values of the newest run that covers this pseudonym; unknown values are None."""
+    mine = (tag_value.c.scope == scope) & (tag_value.c.pseudonym == pseudonym)
+    newest = select(func.max(tag_value.c.recorded_at)).where(mine).scalar_subquery()
+    rows = connection.execute(
+        select(tag_value.c.tag, tag_value.c.value, tag_value.c.as_of)
+        .where(mine, tag_value.c.recorded_at == newest)
+        .order_by(tag_value.c.tag)
+    ).all()
+    if not rows:
+        return None, {}
+    return rows[0].as_of, {row.tag: None if row.value is None else json.loads(row.value) for row in rows}
+
+
+def forget_pseudonyms(connection: Connection, *, scope: str, pseudonyms: Sequence[str]) -> int:
+    """Delete every value of these pseudonyms; returns how many rows went."""
+    done = connection.execute(
+        delete(tag_value).where(tag_value.c.scope == scope, tag_value.c.pseudonym.in_(pseudonyms))
+    )
+    return done.rowcount

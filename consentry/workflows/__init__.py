@@ -1,0 +1,1 @@
+"""What the product does, one plain function a module; every step leaves its audit entry."""

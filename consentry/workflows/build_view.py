@@ -1,0 +1,208 @@
+"""Build a de-identified view: permitted subjects only, batch by batch, Parquet with a signed manifest."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from audit.events import Act, Event, Outcome
+from consent.asking import Asking
+from consentry.access import check_may_act
+from consentry.packs import pack_folder
+from consentry.platform import Platform
+from consentry.principals import Principal
+from consentry.progress import progress
+from consentry.stores.builds import ViewBuild, add_view_build
+from deid.manifest import view_manifest
+from deid.rows import RowBuilder, SourceRow
+from deid.views import ViewDefinition, load_views
+from kernel.encoding import JsonValue
+from kernel.errors import NotFound
+from kernel.ids import SubjectId, new_id
+
+if TYPE_CHECKING:
+    from deid.rows import Row
+
+BATCH_SUBJECTS: Final = 1_000
+"""Subjects of one permit and receipt; bounds memory and the time between permit and read."""
+
+DATA_FILE: Final = "part-00000.parquet"
+MANIFEST_FILE: Final = "manifest.json"
+
+
+@dataclass
+class Built:
+    """One finished build.
+
+    Attributes:
+        left_out: subjects without a row, by reason.
+        dropped: cells that did not become one, by column and reason.
+    """
+
+    view: str
+    build_id: str
+    folder: Path
+    people: int = 0
+    rows: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return the result for programs."""
+        return {
+            "view": self.view,
+            "build": self.build_id,
+            "people": self.people,
+            "rows": self.rows,
+            "left out": dict(self.left_out),
+            "cells dropped": dict(self.dropped),
+            "folder": str(self.folder),
+        }
+
+
+def view_names(platform: Platform) -> list[str]:
+    """Return the codes of the pack's views."""
+    return sorted(load_views(pack_folder(platform.settings.pack), platform.catalogue))
+
+
+def get_view(platform: Platform, name: str) -> ViewDefinition:
+    """Return a view of the pack; raises ``NotFound``."""
+    views = load_views(pack_folder(platform.settings.pack), platform.catalogue)
+    if name not in views:
+        raise NotFound(f"The pack has no view {name!r}", hint=f"It has {', '.join(sorted(views))}.")
+    return views[name]
+
+
+def build_view(
+    platform: Platform, caller: Principal, name: str, *, as_of: date | None = None, show_progress: bool = False
+) -> Built:
+    """Build one view for every subject whose decision is live now.
+
+    Args:
+        as_of: the last natural day that counts; default today in the view's time zone.
+    Raises:
+        Denied: the role may not build views.
+        Unavailable: a store or the log cannot be used; no build is left behind.
+    """
+    check_may_act(platform.catalogue, caller, "view.build")
+    view = get_view(platform, name)
+    day = as_of or platform.clock.now().astimezone(ZoneInfo(view.time_zone)).date()
+    build_id = new_id("vb")
+    folder = platform.settings.views_path / view.code / build_id
+    run = _Run(platform, platform.asking(caller), view, day, Built(view.code, build_id, folder))
+    folder.mkdir(parents=True)
+    try:
+        run.write(show_progress=show_progress)
+    except BaseException:
+        _remove(folder)
+        raise
+    return run.built
+
+
+@dataclass
+class _Run:
+    platform: Platform
+    asking: Asking
+    view: ViewDefinition
+    day: date
+    built: Built
+
+    def write(self, *, show_progress: bool) -> None:
+        from deid.text import TextScrubber
+
+        scrubber = TextScrubber()
+        builder = RowBuilder(
+            self.view, tokeniser=self.platform.pseudonyms, scrub=lambda text: scrubber.scrub(text).text, as_of=self.day
+        )
+        self._write_rows(builder, show_progress=show_progress)
+        self.built.dropped = Counter({f"{column}: {why}": n for (column, why), n in builder.dropped.items()})
+        self._finish()
+
+    def _write_rows(self, builder: RowBuilder, *, show_progress: bool) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        subjects = self._subjects()
+        with (
+            progress(f"view {self.view.code}", total=len(subjects), shown=show_progress) as done,
+            pq.ParquetWriter(self.built.folder / DATA_FILE, builder.schema, compression="zstd") as writer,
+        ):
+            for start in range(0, len(subjects), BATCH_SUBJECTS):
+                batch = subjects[start : start + BATCH_SUBJECTS]
+                rows = list(self._batch_rows(builder, batch))
+                self.built.rows += len(rows)
+                writer.write_table(pa.Table.from_pylist(rows, schema=builder.schema))
+                done(len(batch))
+
+    def _subjects(self) -> list[SubjectId]:
+        with self.platform.data.read() as connection:
+            return self.platform.vault.subjects(connection)
+
+    def _batch_rows(self, builder: RowBuilder, batch: list[SubjectId]) -> "Iterator[Row]":
+        with self.platform.data.write() as connection:
+            verdict = self.platform.gate.check_many(
+                connection, asking=self.asking, purpose=self.view.purpose, subjects=batch, fields=self.view.fields
+            )
+        permit = verdict.permit
+        permitted = frozenset[SubjectId]() if permit is None else permit.subjects
+        for subject, reasons in verdict.refused.items():
+            if subject not in permitted:
+                self.built.left_out[min(reason.value for reason in reasons.values())] += 1
+        if permit is None:
+            return
+        receipt = self.platform.log.receipt(
+            permit.entry_id,
+            actor=self.asking.actor,
+            purpose=self.view.purpose,
+            subjects=permit.subjects,
+            fields=permit.fields,
+        )
+        names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
+        opened = self.platform.vault.open_cohort(permit, receipt, fields=permit.fields, kinds=self.view.kinds)
+        for subject, records in opened:
+            self.built.people += 1
+            yield from builder.rows(names[subject], [SourceRow(r.kind, r.observed_at, r.values) for r in records])
+
+    def _finish(self) -> None:
+        checkpoint = self.platform.log.settle()
+        manifest = view_manifest(
+            self.view,
+            files=[self.built.folder / DATA_FILE],
+            catalogue_hash=self.platform.catalogue.hash,
+            checkpoint=checkpoint.note.decode(),
+            as_of=self.day,
+            counts_in=self.built.people,
+            left_out=self.built.left_out,
+            signer=self.platform.signer,
+        )
+        write_manifest(self.built.folder, manifest)
+        with self.platform.data.write() as connection:
+            now = self.platform.log.now(connection)
+            build = ViewBuild(self.view.code, self.built.build_id, self.built.folder, self.built.rows, now)
+            add_view_build(connection, build, manifest)
+            self.platform.log.record(
+                connection,
+                Event(
+                    Act.VIEW_BUILT, Outcome.DONE, self.asking.actor, self.asking.role, self.asking.request_id,
+                    purpose=self.view.purpose, fields=tuple(sorted(self.view.fields)), level=self.view.level,
+                    refs={"view": self.view.code, "build": self.built.build_id, "definition": self.view.hash},
+                    counts={"people": self.built.people, "rows": self.built.rows},
+                ),
+            )  # fmt: skip
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, JsonValue]) -> None:
+    """Write a manifest beside its files."""
+    import json
+
+    text = json.dumps(manifest, ensure_ascii=False, indent=2, sort_keys=True)
+    (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,264 @@
+"""Capture consent acts: resolve the person, record the decision and its audit entry, answer the same act alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from sqlalchemy import Connection
+
+from audit.events import Act, Event, Outcome
+from consent.asking import Asking
+from consent.guardians import record_agent, record_guardian
+from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NoticeRef
+from consent.standing import register_subjects
+from consentry.acts import ConsentAct
+from consentry.platform import Platform
+from consentry.principals import Principal, check_daily_cap
+from consentry.stores.acts import find_answers, remember_answers
+from consentry.workflows.people import ACCOUNT_PURPOSE, People, is_registration, resolve_people
+from kernel.encoding import JsonValue
+from kernel.errors import BadInput, Conflict, ConsentryError, Denied
+from kernel.ids import DecisionId, SubjectId
+
+MAX_ACTS: Final = 500
+"""Bounds how long one transaction of a file of acts holds the write lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActAnswer:
+    """What one act led to; ``decisions`` are (decision id, purpose, act)."""
+
+    act_id: str
+    subject: SubjectId
+    decisions: tuple[tuple[str, str, str], ...]
+    repeated: bool = False
+    registered: bool = False
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return what is kept to answer the same act alike."""
+        return {"subject": self.subject, "decisions": [list(d) for d in self.decisions]}
+
+
+ActOutcome: TypeAlias = "ActAnswer | ConsentryError"
+
+
+def capture_act(platform: Platform, caller: Principal, act: ConsentAct) -> ActAnswer:
+    """Record one act.
+
+    Raises:
+        BadInput: the act is not admissible; nothing was recorded.
+        Conflict: the act id was used for another act.
+        Denied: the actor may not decide this, or the key's daily cap is reached.
+    """
+    said = capture_acts(platform, caller, [act])[0]
+    if isinstance(said, ConsentryError):
+        raise said
+    return said
+
+
+def capture_acts(platform: Platform, caller: Principal, acts: Sequence[ConsentAct]) -> list[ActOutcome]:
+    """Record acts in order, each by itself: one that is refused leaves the others standing.
+
+    Returns:
+        One answer or one error for each act.
+    """
+    run = _Run(platform, caller, platform.asking(caller))
+    return run.capture(acts)
+
+
+def withdraw_decision(platform: Platform, caller: Principal, decision_id: str, *, at: datetime | None) -> Decision:
+    """Withdraw what one recorded decision granted; raises ``NotFound`` for an unknown decision."""
+    with platform.data.write() as connection:
+        granted = platform.registry.get(connection, DecisionId(decision_id))
+        check_daily_cap(connection, caller, [granted.subject], clock=platform.clock)
+        return _withdraw(
+            platform, connection, platform.asking(caller), granted.subject, granted.purpose,
+            recipient=granted.recipient, at=at, mechanism="withdraw_call",
+        )  # fmt: skip
+
+
+def withdraw_purpose(
+    platform: Platform, caller: Principal, subject: SubjectId, purpose: str, *, recipient: str | None
+) -> Decision:
+    """Withdraw a purpose as a subject told an officer to."""
+    with platform.data.write() as connection:
+        return _withdraw(
+            platform, connection, platform.asking(caller), subject, purpose,
+            recipient=recipient, at=None, mechanism="told_to_officer",
+        )  # fmt: skip
+
+
+def _withdraw(  # noqa: PLR0913 - one withdrawal, by keyword
+    platform: Platform,
+    connection: Connection,
+    asking: Asking,
+    subject: SubjectId,
+    purpose: str,
+    *,
+    recipient: str | None,
+    at: datetime | None,
+    mechanism: str,
+) -> Decision:
+    request = DecisionRequest(
+        subject=subject,
+        purposes=(purpose,),
+        act=DecisionAct.WITHDRAW,
+        recipient=recipient,
+        notice=None,
+        actor_kind=ActorKind.SELF,
+        actor_subject=None,
+        evidence={"mechanism": mechanism},
+        decided_at=at or platform.clock.now(),
+    )
+    return platform.registry.record(connection, request, asking=asking)[0]
+
+
+@dataclass
+class _Run:
+    """One call: its caller, and what it has resolved so far."""
+
+    platform: Platform
+    caller: Principal
+    asking: Asking
+    registered: set[SubjectId] = field(default_factory=set)
+
+    def capture(self, acts: Sequence[ConsentAct]) -> list[ActOutcome]:
+        keys = self._keys(acts)
+        with self.platform.data.read() as connection:
+            known = find_answers(connection, [key for key, _ in keys])
+        fresh = [act for act, (key, _) in zip(acts, keys, strict=True) if key not in known]
+        people = resolve_people(self.platform, fresh)
+        try:
+            with self.platform.data.write() as connection:
+                outcomes = self._record_all(connection, acts, keys, people)
+        except BaseException:
+            people.keep_only(frozenset())
+            raise
+        people.keep_only(self.registered)
+        return outcomes
+
+    def _record_all(
+        self, connection: Connection, acts: Sequence[ConsentAct], keys: Sequence[tuple[bytes, bytes]], people: People
+    ) -> list[ActOutcome]:
+        answered = dict(find_answers(connection, [key for key, _ in keys]))
+        outcomes: list[ActOutcome] = []
+        made: list[tuple[bytes, bytes, dict[str, JsonValue]]] = []
+        for act, (key, content) in zip(acts, keys, strict=True):
+            if key in answered:
+                outcomes.append(_answered_before(act, content, answered[key]))
+                continue
+            said = self._record_one(connection, act, people)
+            outcomes.append(said)
+            if isinstance(said, ActAnswer):
+                answered[key] = (content, said.as_json())
+                made.append((key, content, said.as_json()))
+        remember_answers(connection, made, at=self.platform.clock.now())
+        return outcomes
+
+    def _record_one(self, connection: Connection, act: ConsentAct, people: People) -> ActOutcome:
+        try:
+            with connection.begin_nested():
+                return self._record(connection, act, people)
+        except (BadInput, Denied) as err:
+            return err
+
+    def _record(self, connection: Connection, act: ConsentAct, people: People) -> ActAnswer:
+        subject = people.subject_of(act)
+        check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock)
+        registered = self._register(connection, act, subject) if is_registration(act) else False
+        if act.act == "guardian":
+            decisions = self._guardian(connection, act, subject, people)
+        elif act.act == "agent":
+            decisions = self._agent(connection, act, subject, people)
+        else:
+            decisions = self._decisions(connection, act, subject, people)
+        if is_registration(act):
+            self.registered.add(subject)
+        return ActAnswer(act.act_id, subject, decisions, registered=registered)
+
+    def _register(self, connection: Connection, act: ConsentAct, subject: SubjectId) -> bool:
+        fresh = register_subjects(connection, {subject: act.subject.birth_date}, clock=self.platform.clock)
+        done = Act.SUBJECT_REGISTERED if fresh else Act.SUBJECT_LINKED
+        refs = {"source": act.subject.source or "", "purpose": ACCOUNT_PURPOSE}
+        event = Event(
+            done, Outcome.DONE, self.asking.actor, self.asking.role, self.asking.request_id, subject=subject, refs=refs
+        )
+        self.platform.log.record(connection, event)
+        return bool(fresh)
+
+    def _guardian(
+        self, connection: Connection, act: ConsentAct, subject: SubjectId, people: People
+    ) -> tuple[tuple[str, str, str], ...]:
+        made = record_guardian(
+            connection, subject=subject, guardian=people.actor_of(act), verification=_verification(act),
+            asking=self.asking, log=self.platform.log, clock=self.platform.clock,
+        )  # fmt: skip
+        return ((made.relation_id, "", "guardian"),)
+
+    def _agent(
+        self, connection: Connection, act: ConsentAct, subject: SubjectId, people: People
+    ) -> tuple[tuple[str, str, str], ...]:
+        if act.valid_until is None:
+            raise BadInput("An authorisation needs its end", hint="Give valid_until.")
+        made = record_agent(
+            connection, subject=subject, agent=people.actor_of(act), purposes=act.purposes, expires_at=act.valid_until,
+            asking=self.asking, log=self.platform.log, clock=self.platform.clock,
+        )  # fmt: skip
+        return ((made.relation_id, "", "agent"),)
+
+    def _decisions(
+        self, connection: Connection, act: ConsentAct, subject: SubjectId, people: People
+    ) -> tuple[tuple[str, str, str], ...]:
+        kind = ActorKind(act.actor.kind)
+        request = DecisionRequest(
+            subject=subject,
+            purposes=act.purposes,
+            act=DecisionAct(act.act),
+            recipient=act.recipient,
+            notice=None if act.notice is None else NoticeRef(act.notice.code, act.notice.version, act.notice.locale),
+            actor_kind=kind,
+            actor_subject=people.actor_of(act) if kind in (ActorKind.GUARDIAN, ActorKind.AGENT) else None,
+            evidence=act.evidence,
+            decided_at=act.at,
+            valid_until=act.valid_until,
+            fields=None if act.fields is None else frozenset(act.fields),
+        )
+        made = self.platform.registry.record(connection, request, asking=self.asking)
+        return tuple((d.decision_id, d.purpose, d.act.value) for d in made)
+
+    def _keys(self, acts: Sequence[ConsentAct]) -> list[tuple[bytes, bytes]]:
+        """Return keyed digests of each act's id under its caller, and of its content."""
+        names = [f"{self.caller.principal_id}\0{act.act_id}".encode() for act in acts]
+        digests = self.platform.digests
+        ids, contents = digests.digest_many("act_id", names), digests.digest_many("act", [_content(a) for a in acts])
+        return list(zip(ids, contents, strict=True))
+
+
+def _answered_before(act: ConsentAct, content: bytes, before: tuple[bytes, object]) -> ActOutcome:
+    stored_content, answer = before
+    if stored_content != content:
+        return Conflict(f"Act id {act.act_id!r} was used for another act", hint="Give every act an id of its own.")
+    if not isinstance(answer, dict):
+        raise AssertionError("answers are objects")
+    decisions = tuple((str(d[0]), str(d[1]), str(d[2])) for d in answer["decisions"])
+    return ActAnswer(act.act_id, SubjectId(answer["subject"]), decisions, repeated=True)
+
+
+def _content(act: ConsentAct) -> bytes:
+    """Return the act as JSON with its identifying values; it goes into a keyed digest and nowhere else."""
+    secret = {
+        name: value.get_secret_value()
+        for name in ("id_number", "mobile")
+        if (value := getattr(act.subject, name)) is not None
+    }
+    return f"{act.model_dump_json(exclude={'act_id'})}\0{sorted(secret.items())}".encode()
+
+
+def _verification(act: ConsentAct) -> str:
+    found = act.evidence.get("document") or act.evidence.get("mechanism")
+    if not isinstance(found, str):
+        raise BadInput("A guardian needs a verification method", hint="Give evidence.document, for example court_order.")
+    return found
+
+

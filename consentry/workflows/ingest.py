@@ -1,0 +1,276 @@
+"""Take clean records through the gate into the vault: chunk by chunk, all or nothing, resumable.
+
+A chunk asks the gate once for each purpose of collection. What is not covered is refused by field and reason; the
+rest is sealed. Rows become visible when the whole batch is complete.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+
+from consent.asking import Asking
+from consent.permits import Permit
+from consent.reasons import Reason
+from consentry.platform import Platform
+from consentry.principals import Principal, check_daily_cap
+from consentry.sources.records import BadRow, Reading, SourceRecord
+from kernel.catalogue import Compartment
+from kernel.encoding import JsonValue
+from kernel.ids import SubjectId
+from vault.batches import Batch
+from vault.records import PlainRecord
+from vault.subjects import IdentityKeys, Resolution, ResolutionKind
+
+CHUNK_ROWS: Final = 500
+"""Rows of the input in one transaction; keeps the write lock below a quarter of a second."""
+
+IDENTITY_DOUBTFUL: Final = "IDENTITY_DOUBTFUL"
+"""The record could be about several people; it is listed for a person and not stored."""
+
+UNKNOWN_PERSON: Final = "UNKNOWN_PERSON"
+"""The record refers to somebody whom its source never sent."""
+
+
+@dataclass
+class IngestReport:
+    """What became of one input; counts and places, no values.
+
+    Attributes:
+        refused: field values by the gate's reason.
+        bad_rows: rows that could not be used, by place and reason.
+    """
+
+    batch_id: str
+    repeated: bool = False
+    subjects: int = 0
+    stored_records: int = 0
+    stored_fields: int = 0
+    duplicates: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    bad_rows: list[BadRow] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    unmapped: Counter[str] = field(default_factory=Counter)
+    quarantine: Path | None = None
+
+    @property
+    def bad_by_reason(self) -> Counter[str]:
+        """Bad rows by reason."""
+        return Counter(str(row.reason) for row in self.bad_rows)
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return the report for programs."""
+        return {
+            "batch_id": self.batch_id,
+            "repeated": self.repeated,
+            "subjects": self.subjects,
+            "stored_records": self.stored_records,
+            "stored_fields": self.stored_fields,
+            "duplicates": self.duplicates,
+            "refused": dict(self.refused),
+            "bad_rows": dict(self.bad_by_reason),
+            "skipped": dict(self.skipped),
+            "unmapped": dict(self.unmapped),
+            "quarantine": None if self.quarantine is None else str(self.quarantine),
+        }
+
+
+def ingest(  # noqa: PLR0913 - one input, by keyword
+    platform: Platform,
+    caller: Principal,
+    *,
+    kind: str,
+    input_digest: str,
+    read: Callable[[], Reading],
+    on_rows: Callable[[int], None] | None = None,
+) -> IngestReport:
+    """Ingest one input.
+
+    Args:
+        kind: fhir, table, events or http; part of what makes an input the same.
+        input_digest: keyed digest of everything that decides what is stored, from ``Batches.digest``.
+        read: opens the input anew.
+        on_rows: told the number of rows that each chunk moved on.
+    Returns:
+        The report; ``repeated`` when the same input was complete before, and nothing was done.
+    Raises:
+        SourceError: the input cannot be read to its end; the batch is discarded and nothing of it stays.
+        Unavailable: a store is locked or full; the batch stays open, and the same call goes on with it.
+    """
+    asking = platform.asking(caller)
+    with platform.data.write() as connection:
+        batch = platform.batches.open(connection, kind=kind, input_digest=input_digest, asking=asking)
+    report = IngestReport(batch.batch_id, repeated=batch.is_done)
+    if batch.is_done:
+        return report
+    run = _Run(platform, caller, asking, report, batch)
+    run.go(read(), on_rows or (lambda _rows: None))
+    return report
+
+
+@dataclass
+class _Run:
+    platform: Platform
+    caller: Principal
+    asking: Asking
+    report: IngestReport
+    batch: Batch
+    seen: set[SubjectId] = field(default_factory=set)
+
+    def go(self, rows: Reading, on_rows: Callable[[int], None]) -> None:
+        from consentry.sources.records import SourceError
+
+        try:
+            self._skip(rows, self.batch.position)
+            while chunk := list(islice(rows, CHUNK_ROWS)):
+                self._chunk(chunk)
+                on_rows(len(chunk))
+        except SourceError:
+            self.platform.batches.discard(self.batch.batch_id, asking=self.asking)
+            raise
+        with self.platform.data.write() as connection:
+            self.platform.batches.complete(connection, self.batch, asking=self.asking)
+        self._finish(rows)
+
+    def _skip(self, rows: Iterator[SourceRecord | BadRow], done: int) -> None:
+        """Pass over what an interrupted run has stored; bad rows are reported again."""
+        for row in islice(rows, done):
+            if isinstance(row, BadRow):
+                self.report.bad_rows.append(row)
+
+    def _finish(self, rows: Reading) -> None:
+        counts = self.batch.counts
+        self.report.stored_records = counts.get("stored_records", 0)
+        self.report.stored_fields = counts.get("stored_fields", 0)
+        self.report.duplicates = counts.get("duplicates", 0) + sum(rows.tally.duplicates.values())
+        for name, count in counts.items():
+            if name.startswith("refused."):
+                self.report.refused[name.removeprefix("refused.")] = count
+        self.report.subjects = len(self.seen)
+        self.report.skipped.update(rows.tally.skipped)
+        self.report.unmapped.update(rows.tally.unmapped)
+
+    def _chunk(self, chunk: Sequence[SourceRecord | BadRow]) -> None:
+        self.report.bad_rows.extend(row for row in chunk if isinstance(row, BadRow))
+        records = [row for row in chunk if isinstance(row, SourceRecord)]
+        counts: Counter[str] = Counter()
+        owned = self._resolve(records, counts)
+        allowed = self._preview(owned)
+        self._prepare(owned, allowed)
+        with self.platform.data.write() as connection:
+            check_daily_cap(connection, self.caller, [subject for subject, _ in owned], clock=self.platform.clock)
+            self._store(connection, owned, counts)
+            position = self.batch.position + len(chunk)
+            self.batch = self.platform.batches.advance(
+                connection, self.batch, position=position, counts=counts, asking=self.asking
+            )
+
+    def _resolve(self, records: Sequence[SourceRecord], counts: Counter[str]) -> list[tuple[SubjectId, SourceRecord]]:
+        """Return each record with its subject; people without any decision, and doubtful ones, fall out here."""
+        stated = [_identity(record) for record in records]
+        found = self.platform.resolver.resolve_many(stated)
+        owned: list[tuple[SubjectId, SourceRecord]] = []
+        doubtful: list[tuple[IdentityKeys, Resolution]] = []
+        for record, keys, resolution in zip(records, stated, found, strict=True):
+            if resolution.kind is ResolutionKind.DOUBTFUL:
+                doubtful.append((keys, resolution))
+                counts["doubtful"] += 1
+                self.report.bad_rows.append(BadRow(record.locator, IDENTITY_DOUBTFUL))
+            elif resolution.subject is None:
+                counts["unknown"] += 1
+                self.report.bad_rows.append(BadRow(record.locator, UNKNOWN_PERSON))
+            else:
+                owned.append((resolution.subject, record))
+        if doubtful:
+            self.platform.resolver.note_doubtful(doubtful, batch=self.batch.batch_id)
+        return owned
+
+    def _preview(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> dict[SubjectId, set[str]]:
+        """Return the fields that would pass now; decides which keys and links are made before the rows."""
+        allowed: dict[SubjectId, set[str]] = {}
+        with self.platform.data.read() as connection:
+            for purpose, (subjects, fields) in self._questions(owned).items():
+                said = self.platform.gate.preview_many(
+                    connection, asking=self.asking, purpose=purpose, subjects=subjects, fields=fields
+                )
+                for subject, reasons in said.items():
+                    allowed.setdefault(subject, set()).update(code for code, why in reasons.items() if why is None)
+        return allowed
+
+    def _prepare(self, owned: Sequence[tuple[SubjectId, SourceRecord]], allowed: Mapping[SubjectId, set[str]]) -> None:
+        """Make keys and links durable before the first row that needs them."""
+        catalogue = self.platform.catalogue
+        pairs: set[tuple[SubjectId, Compartment]] = set()
+        links: list[tuple[SubjectId, IdentityKeys]] = []
+        for subject, record in owned:
+            passing = allowed.get(subject, set()).intersection(record.values)
+            pairs.update((subject, catalogue.fields[code].compartment) for code in passing)
+            if passing and record.identity is not None:
+                links.append((subject, _identity(record)))
+        if links:
+            self.platform.resolver.link(links, batch=self.batch.batch_id)
+        self.platform.keystore.ensure_data_keys(pairs, batch=self.batch.batch_id)
+
+    def _store(
+        self, connection: Connection, owned: Sequence[tuple[SubjectId, SourceRecord]], counts: Counter[str]
+    ) -> None:
+        permits: dict[str, Permit] = {}
+        refused: dict[tuple[SubjectId, str], Reason] = {}
+        for purpose, (subjects, fields) in self._questions(owned).items():
+            verdict = self.platform.gate.check_many(
+                connection, asking=self.asking, purpose=purpose, subjects=subjects, fields=fields
+            )
+            if verdict.permit is not None:
+                permits[purpose] = verdict.permit
+            for subject, reasons in verdict.refused.items():
+                refused.update({(subject, code): why for code, why in reasons.items()})
+        kept = [plain for subject, record in owned if (plain := _covered(subject, record, refused, counts)) is not None]
+        stored = self.platform.vault.store(connection, kept, permits=permits, batch=self.batch)
+        counts["stored_records"] += stored.stored_records
+        counts["stored_fields"] += stored.stored_fields
+        counts["duplicates"] += stored.duplicates
+        self.seen.update(plain.subject for plain in kept)
+
+    def _questions(
+        self, owned: Sequence[tuple[SubjectId, SourceRecord]]
+    ) -> dict[str, tuple[list[SubjectId], frozenset[str]]]:
+        """Return what to ask the gate: by purpose of collection, the subjects and the fields of this chunk."""
+        subjects: dict[str, dict[SubjectId, None]] = {}
+        fields: dict[str, set[str]] = {}
+        for subject, record in owned:
+            for code in record.values:
+                purpose = self.platform.catalogue.get_field(code).collect
+                subjects.setdefault(purpose, {})[subject] = None
+                fields.setdefault(purpose, set()).add(code)
+        return {purpose: (list(subjects[purpose]), frozenset(fields[purpose])) for purpose in sorted(subjects)}
+
+
+def _covered(
+    subject: SubjectId,
+    record: SourceRecord,
+    refused: Mapping[tuple[SubjectId, str], Reason],
+    counts: Counter[str],
+) -> PlainRecord | None:
+    values = {}
+    for code, value in record.values.items():
+        why = refused.get((subject, code))
+        if why is None:
+            values[code] = value
+        else:
+            counts[f"refused.{why.value}"] += 1
+    if not values:
+        return None
+    return PlainRecord(subject, record.kind, record.source, record.source_record, record.observed_at, values)
+
+
+def _identity(record: SourceRecord) -> IdentityKeys:
+    stated = record.identity
+    if stated is None:
+        return IdentityKeys(record.source, record.source_subject)
+    return IdentityKeys(
+        record.source, record.source_subject, stated.id_number, stated.birth_date, stated.sex, stated.mobile
+    )

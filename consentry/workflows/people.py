@@ -1,0 +1,95 @@
+"""Who some acts are about: resolves references in memory, and takes back what a refused registration left."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from typing import Final
+
+from consentry.acts import ConsentAct, SubjectReference
+from consentry.platform import Platform
+from kernel.errors import BadInput, Conflict, NotFound
+from kernel.ids import BatchId, SubjectId, new_id
+from vault.subjects import IdentityKeys, Resolution
+
+ACCOUNT_PURPOSE: Final = "P01"
+"""A contract for this purpose opens an account, and with it registers a person."""
+
+
+@dataclass
+class People:
+    """The subjects behind the references of some acts.
+
+    ``linked`` holds what was stored to find the registering people again, all under ``batch``.
+    """
+
+    platform: Platform
+    batch: BatchId
+    by_reference: dict[SubjectReference, Resolution] = field(default_factory=dict)
+    linked: list[tuple[SubjectId, IdentityKeys]] = field(default_factory=list)
+
+    def subject_of(self, act: ConsentAct) -> SubjectId:
+        """Return whom an act is about; that the subject is registered is for the registry to check.
+
+        Raises:
+            NotFound: nobody is known by this reference.
+            Conflict: the reference could be several people.
+        """
+        return self._get(act.subject)
+
+    def actor_of(self, act: ConsentAct) -> SubjectId:
+        """Return the guardian or agent of an act; raises as ``subject_of``."""
+        if act.actor.subject is None:
+            raise BadInput("This act needs its guardian or agent", hint="Give actor.subject.")
+        return self._get(act.actor.subject)
+
+    def keep_only(self, registered: Set[SubjectId]) -> None:
+        """Remove the index entries of people whose registration was refused."""
+        kept = [(subject, keys) for subject, keys in self.linked if subject in registered]
+        if len(kept) < len(self.linked):
+            self.platform.resolver.link(kept, batch=None)
+            self.platform.resolver.unlink_batch(self.batch)
+
+    def _get(self, reference: SubjectReference) -> SubjectId:
+        if reference.subject_id is not None:
+            return SubjectId(reference.subject_id)
+        found = self.by_reference[reference]
+        if found.candidates:
+            raise Conflict(
+                "The person cannot be told from another", hint="A person must decide; the act was not recorded."
+            )
+        if found.subject is None:
+            raise NotFound(
+                "The person is not registered", hint=f"Record a contract for {ACCOUNT_PURPOSE} that identifies them first."
+            )
+        return found.subject
+
+
+def is_registration(act: ConsentAct) -> bool:
+    """Say whether an act opens an account."""
+    return act.act == "contract" and ACCOUNT_PURPOSE in act.purposes
+
+
+def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
+    """Resolve every reference of some acts, in their order, and link the people whom they register."""
+    people = People(platform, BatchId(new_id("bat")))
+    references = [r for act in acts for r in (act.subject, act.actor.subject) if r is not None and r.subject_id is None]
+    unique = list(dict.fromkeys(references))
+    found = platform.resolver.resolve_many([_keys(reference) for reference in unique])
+    people.by_reference.update(zip(unique, found, strict=True))
+    for reference in dict.fromkeys(act.subject for act in acts if is_registration(act)):
+        subject = people.by_reference[reference].subject if reference.subject_id is None else None
+        if subject is not None:
+            people.linked.append((subject, _keys(reference)))
+    if people.linked:
+        platform.resolver.link(people.linked, batch=people.batch)
+    return people
+
+
+def _keys(reference: SubjectReference) -> IdentityKeys:
+    return IdentityKeys(
+        source=reference.source or "",
+        source_subject=reference.id,
+        id_number=None if reference.id_number is None else reference.id_number.get_secret_value(),
+        birth_date=reference.birth_date,
+        sex=reference.sex,
+        mobile=None if reference.mobile is None else reference.mobile.get_secret_value(),
+    )

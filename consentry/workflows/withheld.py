@@ -1,0 +1,57 @@
+"""Who must be left out of something that is built already: everybody whose decision does not cover it any more."""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from consent.asking import Asking
+from consentry.platform import Platform
+from kernel.ids import SubjectId
+
+_BATCH: Final = 5_000
+
+
+def read_pseudonyms(files: Sequence[str]) -> list[str]:
+    """Return the distinct pseudonyms of Parquet files, sorted."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    for file in files:
+        found.update(pc.unique(pq.read_table(file, columns=["pseudonym"])["pseudonym"]).to_pylist())
+    return sorted(found)
+
+
+def withheld_pseudonyms(  # noqa: PLR0913 - one question to the gate, by keyword
+    platform: Platform,
+    asking: Asking,
+    *,
+    scope: str,
+    pseudonyms: Sequence[str],
+    purpose: str,
+    fields: Collection[str],
+    recipient: str | None = None,
+) -> tuple[set[str], dict[str, SubjectId]]:
+    """Ask the gate about everybody behind some pseudonyms, and say whom to leave out.
+
+    A pseudonym whose way back is gone belongs to an erased subject and is left out.
+
+    Returns:
+        The pseudonyms to leave out, and the subjects behind the others.
+    """
+    subjects = platform.pseudonyms.subjects_of(scope, pseudonyms)
+    people = sorted(set(subjects.values()))
+    permitted: set[SubjectId] = set()
+    for start in range(0, len(people), _BATCH):
+        with platform.data.write() as connection:
+            verdict = platform.gate.check_many(
+                connection,
+                asking=asking,
+                purpose=purpose,
+                subjects=people[start : start + _BATCH],
+                fields=fields,
+                recipient=recipient,
+            )
+        if verdict.permit is not None:
+            permitted.update(s for s in verdict.permit.subjects if s not in verdict.refused)
+    live = {name: subject for name, subject in subjects.items() if subject in permitted}
+    return {name for name in pseudonyms if name not in live}, live

@@ -1,0 +1,192 @@
+"""The release gate: reads back what was written, measures it, and refuses what falls short."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from deid.exports import ExportDefinition
+from deid.files import SEPARATOR, ColumnKind, file_sha256, kinds_of, read_as_text
+from deid.hierarchies import ANY
+from deid.privacy import PERSON, Anonymised, Risk, measure_risk
+from kernel.encoding import JsonValue
+from kernel.errors import BadInput, Denied
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RELEASE_GRADE: Final = 3
+"""R58 (GB/T 42460): 3, the risk is measured and below the threshold; what leaves has to have it."""
+
+LONGEST_VALUE: Final = 64
+"""Characters; codes, bins and tag values are shorter, sentences are longer."""
+
+_SENTENCE: Final = re.compile(r"[。！？；，、!?\r\n\t]|\.\s|[^\x21-\x7e]\s|\s\S+\s\S+\s")
+"""What codes, bins and tag values never hold: sentence marks, line ends, four words in a row."""
+
+_FORMULA: Final = re.compile(r"[=+\-@\t\r]")
+"""A spreadsheet would run a cell that begins like this (OWASP: CSV injection)."""
+
+_PSEUDONYM: Final = re.compile(r"(?=(?:.*[A-Za-z]){2})(?!.*[0-9]{11})[A-Za-z0-9_-]{4,64}")
+"""No separators, some letters, and never eleven digits in a row: a mobile or an identity number is no pseudonym."""
+
+_SHAPES: Final = {
+    ColumnKind.BOOLEAN: re.compile(r"true|false"),
+    ColumnKind.INTEGER: re.compile(r"-?[0-9]{1,18}"),
+    ColumnKind.DECIMAL: re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?"),
+}
+
+
+class FoundIdentifier(Protocol):
+    """What ``find`` returns for each identifier in a text."""
+
+    @property
+    def start(self) -> int:
+        """Offset of the first character."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePolicy:
+    """What a released file has to be.
+
+    Attributes:
+        columns: the closed list of columns, in order, with their kinds.
+        quasi_identifiers: single-valued columns; every other column is what a reader would learn.
+        k: least size of a class of persons. suppression_limit: share of the persons that may be left out.
+        persons: how many there were before any was left out.
+        find: returns the identifiers in a text.
+    """
+
+    columns: Mapping[str, ColumnKind]
+    quasi_identifiers: tuple[str, ...]
+    k: int
+    suppression_limit: Decimal
+    persons: int
+    find: Callable[[str], Sequence[FoundIdentifier]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that a file breaks: the column it was seen in (empty for the file), and how often. No values."""
+
+    rule: str
+    column: str
+    count: int
+
+    def __str__(self) -> str:
+        """Return ``rule in column (count)``."""
+        return f"{self.rule} in {self.column} ({self.count})" if self.column else f"{self.rule} ({self.count})"
+
+
+class ReleaseRefused(Denied):
+    """A written file falls short of its policy; ``findings`` say in what."""
+
+    def __init__(self, file: str, findings: Sequence[Finding]) -> None:
+        super().__init__(
+            f"{file} is not released: {'; '.join(map(str, findings))}",
+            hint="Remove the file, mend what is named and run the export again.",
+        )
+        self.findings = tuple(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReport:
+    """What was measured on one file that passed.
+
+    Attributes:
+        persons, suppressed: how many are in it, how many were left out.
+        multi_valued: columns with several values in a cell; they are no quasi-identifiers, and k says nothing of them.
+        alone: for every column that k does not cover, how many persons are the only ones with their value.
+    """
+
+    file: str
+    sha256: str
+    persons: int
+    suppressed: int
+    risk: Risk
+    quasi_identifiers: tuple[str, ...]
+    multi_valued: tuple[str, ...]
+    alone: Mapping[str, int]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the report for a manifest; shares as decimal text."""
+        return {
+            "file": self.file,
+            "sha256": self.sha256,
+            "grade": RELEASE_GRADE,
+            "persons": self.persons,
+            "suppressed": self.suppressed,
+            "k": self.risk.k,
+            "classes": self.risk.classes,
+            "highest_risk": _share_text(self.risk.highest.numerator, self.risk.highest.denominator),
+            "average_risk": _share_text(self.risk.average.numerator, self.risk.average.denominator),
+            "quasi_identifiers": list(self.quasi_identifiers),
+            "not_covered_by_k": {name: {"persons_alone": count} for name, count in self.alone.items()},
+            "multi_valued_not_covered_by_k": list(self.multi_valued),
+        }
+
+
+def policy_for(
+    definition: ExportDefinition,
+    anonymised: Anonymised,
+    *,
+    find: Callable[[str], Sequence[FoundIdentifier]],
+) -> ReleasePolicy:
+    """Return the policy that a definition asks for.
+
+    The closed list of columns comes from the definition, the kinds from the table, k and limit from the definition:
+    what ``anonymise`` says it reached is measured again, not believed.
+
+    Raises:
+        BadInput: the table has other columns than the definition, or one that cannot be released.
+    """
+    wanted = (PERSON, *definition.columns, *definition.tags)
+    kinds = kinds_of(anonymised.table.schema)
+    if tuple(kinds) != wanted:
+        raise BadInput(f"Export {definition.code}: the table has other columns than the definition", hint="Select them.")
+    return ReleasePolicy(
+        columns=kinds,
+        quasi_identifiers=tuple(anonymised.levels),
+        k=definition.k,
+        suppression_limit=definition.suppression_limit,
+        persons=anonymised.persons,
+        find=find,
+    )
+
+
+def check_release(path: Path, policy: ReleasePolicy, *, sha256: str | None = None) -> ReleaseReport:
+    """Read a written CSV or Parquet file back and measure it.
+
+    Args:
+        path: the file.
+        policy: what it has to be.
+        sha256: the hash that the manifest states; None before there is one.
+
+    Returns:
+        What was measured; the hash is that of the bytes that were read.
+
+    Raises:
+        ReleaseRefused: with every rule that the file breaks.
+    """
+    stated = file_sha256(path) if path.is_file() else ""
+    if sha256 is not None and stated != sha256:
+        raise ReleaseRefused(path.name, [Finding("the bytes are not those of the manifest", "", 1)])
+    try:
+        table = read_as_text(path)
+    except BadInput:
+        raise ReleaseRefused(path.name, [Finding("the file cannot be read", "", 1)]) from None
+    misfits = list(_misfitting_columns(table, policy))
+    if misfits:
+        raise ReleaseRefused(path.name, misfits)
+    findings = [*_broken_cells(table, policy), *_broken_rows(table)]
+    if findings:
+        raise ReleaseRefused(path.name, findings)
+    risk = measure_risk(table, policy.quasi_identifiers)
+    short = list(_short_of(risk, policy))
+    if short:
+        raise ReleaseRefused(path.name, short)
+    return _report(path.name, stated, table, risk, policy)

@@ -1,0 +1,103 @@
+"""One spelling for every digit, letter and separator, with the way back to the original offsets.
+
+People write identifiers with full-width digits, keycap emoji, zero-width characters and typographic dashes. Patterns
+are matched on the folded text; every span is reported in offsets of the text as it was given.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+_DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\u30fc\ufe58\ufe63\uff0d"
+"""Hyphens, dashes, the minus sign and the katakana length mark, which input methods offer as a dash."""
+
+_KEPT: Final = "，！；？"
+"""Full-width punctuation that ends a sentence part; its ASCII form would be taken for a part of a web address."""
+
+_INVISIBLE: Final = frozenset({"Cf", "Mn", "Me"})
+"""Format characters (zero-width, direction, soft hyphen), combining marks, enclosing keycaps; Unicode chapter 4.5."""
+
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+"""Hangul fillers: letters by category, blank on the screen."""
+
+
+class _FoldTable(dict[int, str]):
+    """What each code point becomes; filled as characters are met, for ``str.translate``.
+
+    Attributes:
+        moving: the characters met so far that become none or several, so that what follows them moves.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moving: set[str] = set()
+
+    def __missing__(self, code_point: int) -> str:
+        character = chr(code_point)
+        folded = _fold(character)
+        if len(folded) != 1:
+            self.moving.add(character)
+        self[code_point] = folded
+        return folded
+
+
+def _fold(character: str) -> str:
+    if character in _KEPT:
+        return character
+    if character in _DASHES:
+        return "-"
+    if character in _FILLERS or unicodedata.category(character) in _INVISIBLE:
+        return ""
+    if unicodedata.category(character) == "Nd":
+        return str(unicodedata.decimal(character))
+    return "".join(part for part in unicodedata.normalize("NFKC", character) if not unicodedata.combining(part))
+
+
+_TABLE: Final = _FoldTable()
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A folded text and where each of its characters came from.
+
+    Attributes:
+        text: the text to match on.
+        origins: for each folded character the index of its original one; None when nothing moved.
+        original_length: characters of the original.
+    """
+
+    text: str = field(repr=False)
+    origins: tuple[int, ...] | None = field(repr=False)
+    original_length: int
+
+    def original_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the original offsets of ``text[start:end]``, with the invisible characters that follow it.
+
+        Args:
+            start: the first folded character of the stretch.
+            end: one past its last; the stretch is not empty.
+        """
+        if self.origins is None:
+            return start, end
+        last = self.origins[end - 1] + 1
+        following = self.origins[end] if end < len(self.origins) else self.original_length
+        return self.origins[start], max(last, following)
+
+
+def fold(text: str) -> Folded:
+    """Fold a text character by character.
+
+    Compatibility forms become plain ones (NFKC, Unicode UAX 15, applied to each character alone, without composing
+    neighbours), decimal digits of every script become 0 to 9, dashes become ``-``, invisible characters go.
+    """
+    folded = text.translate(_TABLE)
+    if _TABLE.moving.isdisjoint(text):
+        return Folded(folded, None, len(text))
+    return Folded(folded, tuple(_origins(text)), len(text))
+
+
+def _origins(text: str) -> Iterator[int]:
+    for index, character in enumerate(text):
+        for _ in _TABLE[ord(character)]:
+            yield index

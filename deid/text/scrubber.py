@@ -1,0 +1,131 @@
+"""Find identifiers in Chinese text and replace them by marks; what cannot be judged in time is withheld whole."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Final
+
+from deid.text.engine import Detector, PresidioDetector
+from deid.text.folding import Folded, fold
+from deid.text.scanner import islands
+from deid.text.spans import Hit, Kind, Scrubbed, Span, mask, original_offset, settle
+
+MAX_CHARACTERS: Final = 1_000_000
+"""Longer documents are withheld unread: fifteen times the longest value that the vault stores."""
+
+_CORE: Final = 16_384
+_MARGIN: Final = 2_048
+"""Long texts are read in windows. The margin on both sides holds the context words and the longest plausible hit."""
+
+_MAX_ROUNDS: Final = 8
+"""A mark can free a number that stood glued to what it replaced; texts that need more rounds are built to evade."""
+
+
+class TextScrubber:
+    """Finds and replaces identifiers; safe to share between threads.
+
+    presidio is imported and the engine built on the first text that could hold an identifier.
+
+    Args:
+        budget_ms: time for one document; one that takes longer becomes a single mark.
+        monotonic: seconds of a clock that never goes back.
+        detector: finds the hits in a window; presidio with the identifiers of this package unless given.
+    """
+
+    def __init__(
+        self,
+        *,
+        budget_ms: int = 2_000,
+        monotonic: Callable[[], float] = time.monotonic,
+        detector: Detector | None = None,
+    ) -> None:
+        self._budget_seconds = budget_ms / 1_000
+        self._monotonic = monotonic
+        self._detector = detector
+        self._lock = Lock()
+
+    def find(self, text: str) -> list[Span]:
+        """Return what ``scrub`` would replace.
+
+        Returns:
+            sorted, disjoint spans in offsets of ``text``; one span of kind ``WITHHELD`` over the whole text when it
+            could not be judged within the budget.
+        """
+        try:
+            return self._find_all(text)
+        except _CannotJudge:
+            return [Span(0, len(text), Kind.WITHHELD, 1.0)]
+
+    def scrub(self, text: str) -> Scrubbed:
+        """Replace every identifier by the mark of its kind, such as ``〔手机〕``.
+
+        Scrubbing the result again changes nothing.
+        """
+        spans = self.find(text)
+        return Scrubbed(mask(text, spans), tuple(spans))
+
+    def scrub_many(self, texts: Iterable[str]) -> list[Scrubbed]:
+        """Scrub documents one by one, each with its own budget."""
+        return [self.scrub(text) for text in texts]
+
+    def _ready_detector(self) -> Detector:
+        with self._lock:
+            if self._detector is None:
+                self._detector = PresidioDetector()
+            return self._detector
+
+    def _find_all(self, text: str) -> list[Span]:
+        """Repeat on the masked text until nothing is found, so that masking twice is masking once."""
+        if len(text) > MAX_CHARACTERS:
+            raise _CannotJudge
+        folded = fold(text)
+        if not any(islands(folded.text)):
+            return []
+        detector = self._ready_detector()
+        deadline = self._monotonic() + self._budget_seconds
+        spans: list[Span] = []
+        for _ in range(_MAX_ROUNDS):
+            fresh = self._find_once(folded, detector, deadline)
+            if not fresh:
+                return spans
+            spans = sorted([*spans, *_in_original(fresh, spans)], key=lambda span: span.start)
+            folded = fold(mask(text, spans))
+        raise _CannotJudge
+
+    def _find_once(self, folded: Folded, detector: Detector, deadline: float) -> list[Span]:
+        hits: list[Hit] = []
+        for core_start in range(0, len(folded.text), _CORE):
+            if self._monotonic() > deadline:
+                raise _CannotJudge
+            hits += _window_hits(folded.text, core_start, detector)
+        return settle(_in_text(hit, folded) for hit in hits)
+
+
+class _CannotJudge(Exception):  # noqa: N818  not an error of the caller's: it becomes a mark
+    """The document is too long, takes too long, or holds something longer than a window's margin."""
+
+
+def _window_hits(text: str, core_start: int, detector: Detector) -> Iterator[Hit]:
+    """Yield the hits that begin in the core of one window, in offsets of the whole folded text."""
+    start, end = max(0, core_start - _MARGIN), min(len(text), core_start + _CORE + _MARGIN)
+    window = text[start:end]
+    if not any(islands(window)):
+        return
+    for hit in detector.detect(window):
+        if not core_start <= start + hit.start < core_start + _CORE:
+            continue
+        if start + hit.end == end < len(text):
+            raise _CannotJudge
+        yield replace(hit, start=start + hit.start, end=start + hit.end)
+
+
+def _in_text(hit: Hit, folded: Folded) -> Hit:
+    start, end = folded.original_span(hit.start, hit.end)
+    return replace(hit, start=start, end=end)
+
+
+def _in_original(fresh: Iterable[Span], spans: Sequence[Span]) -> Iterator[Span]:
+    """Move spans of the masked text to the text in which ``spans`` were masked."""
+    for span in fresh:
+        yield replace(span, start=original_offset(spans, span.start), end=original_offset(spans, span.end))

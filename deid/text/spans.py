@@ -1,0 +1,124 @@
+"""What text detection finds: kinds, spans, marks, and one answer where hits overlap."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """The kinds of identifiers that are found; ``WITHHELD`` stands for a document that could not be judged."""
+
+    MOBILE = "MOBILE"
+    ID_NUMBER = "ID_NUMBER"
+    EMAIL = "EMAIL"
+    BANK_CARD = "BANK_CARD"
+    LANDLINE = "LANDLINE"
+    URL = "URL"
+    WITHHELD = "WITHHELD"
+
+
+MARKS: Final[dict[Kind, str]] = {
+    Kind.MOBILE: "〔手机〕",
+    Kind.ID_NUMBER: "〔身份证〕",
+    Kind.EMAIL: "〔邮箱〕",
+    Kind.BANK_CARD: "〔银行卡〕",
+    Kind.LANDLINE: "〔座机〕",
+    Kind.URL: "〔网址〕",
+    Kind.WITHHELD: "〔全文隐去〕",
+}
+"""What stands in the scrubbed text. No digit, Latin letter or ``@`` occurs in a mark, so none is ever found again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where an identifier stands: ``text[start:end]`` of the text as it was given, end-exclusive.
+
+    Attributes:
+        score: 0 to 1; 1 for a verified check digit.
+    """
+
+    start: int
+    end: int
+    type: Kind
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """A text with its identifiers replaced by marks; still a person's words, therefore hidden from repr.
+
+    Attributes:
+        text: the text with marks.
+        spans: what was replaced, in offsets of the original, sorted and disjoint.
+    """
+
+    text: str = field(repr=False)
+    spans: tuple[Span, ...]
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether the whole document was replaced, because it could not be judged in time."""
+        return any(span.type is Kind.WITHHELD for span in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A span before conflicts are settled.
+
+    Attributes:
+        checked: whether a check digit of the value was verified.
+    """
+
+    start: int
+    end: int
+    kind: Kind
+    score: float
+    checked: bool
+
+    @property
+    def rank(self) -> tuple[bool, int, float]:
+        """The order among overlapping hits: check digit, then length, then score."""
+        return (self.checked, self.end - self.start, self.score)
+
+
+def settle(hits: Iterable[Hit]) -> list[Span]:
+    """Turn overlapping hits into disjoint spans.
+
+    The highest rank gives type and score; the span covers every hit that overlapped, so that nothing a losing hit
+    saw (the host of an address, the tail of a number) is left standing.
+    """
+    groups: list[list[Hit]] = []
+    reach = -1
+    for hit in sorted(hits, key=lambda hit: (hit.start, hit.end, hit.kind)):
+        if hit.start < reach:
+            groups[-1].append(hit)
+        else:
+            groups.append([hit])
+        reach = max(reach, hit.end)
+    return [_merged(group) for group in groups]
+
+
+def mask(text: str, spans: Iterable[Span]) -> str:
+    """Replace each of the sorted, disjoint spans by its mark."""
+    parts: list[str] = []
+    position = 0
+    for span in spans:
+        parts += (text[position : span.start], MARKS[span.type])
+        position = span.end
+    return "".join((*parts, text[position:]))
+
+
+def original_offset(spans: Iterable[Span], masked_offset: int) -> int:
+    """Return where a place outside the marks of ``mask(text, spans)`` stands in the text."""
+    shift = 0
+    for span in spans:
+        if masked_offset <= span.start + shift:
+            break
+        shift += len(MARKS[span.type]) - (span.end - span.start)
+    return masked_offset - shift
+
+
+def _merged(group: list[Hit]) -> Span:
+    winner = max(group, key=lambda hit: hit.rank)
+    return Span(group[0].start, max(hit.end for hit in group), winner.kind, winner.score)

@@ -1,0 +1,1 @@
+"""The floor that every package stands on: ids, clock, errors, ports, encoding, database, catalogue."""

@@ -1,0 +1,194 @@
+"""The only door to SQL: opens an engine for one store, and hands out read and write units of work.
+
+SQLite runs with a rollback journal wherever the linked library has the WAL-reset race (docs/adr/0003).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Connection, Engine, MetaData, TypeDecorator, create_engine, event, text
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+
+from kernel.clock import from_micros, to_micros
+from kernel.errors import BadInput, Unavailable
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+BUSY_TIMEOUT_MS: Final = 10_000
+_WAL_FIXED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+"""First release and back-ports without the WAL-reset race: sqlite.org/wal.html#walresetbug."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, stored as whole microseconds since 1970 in UTC, so that both engines order it alike."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Store microseconds."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401 - the driver's value
+        """Return an aware UTC instant."""
+        return None if value is None else from_micros(int(value))
+
+
+def new_metadata() -> MetaData:
+    """Return table metadata with the project's constraint names."""
+    return MetaData(naming_convention=NAMING)
+
+
+def sqlite_journal_mode(version: tuple[int, ...]) -> str:
+    """Return the journal mode that is durable and free of the WAL-reset race on this SQLite version."""
+    fixed = version >= _WAL_FIXED[0] or any(version[:2] == back[:2] and version >= back for back in _WAL_FIXED[1:])
+    return "WAL" if fixed else "TRUNCATE"
+
+
+class Database:
+    """One store, SQLite or PostgreSQL.
+
+    ``write()`` is one serialised unit of work (SQLite: BEGIN IMMEDIATE); ``read()`` is one consistent snapshot that
+    can change nothing. Both commit or roll back as a whole.
+    """
+
+    def __init__(self, engine: Engine, *, label: str) -> None:
+        self._engine = engine
+        self.label = label
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, for migrations and bulk copies."""
+        return self._engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the store is the embedded one."""
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that may write; commits at the end, rolls back on any error.
+
+        Raises:
+            Unavailable: the store is locked, full, missing or damaged; nothing was written.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            connection = connection.execution_options(consentry_write=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that reads one snapshot and refuses to write.
+
+        Raises:
+            Unavailable: the store is locked, missing or damaged.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection = connection.execution_options(consentry_write=False)
+            else:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as err:
+            raise Unavailable(f"The {self.label} cannot be used: {_cause(err)}", hint=_hint(err)) from err
+        except DBAPIError as err:
+            if isinstance(err, DatabaseError) and "malformed" in str(err.orig) or "not a database" in str(err.orig):
+                raise Unavailable(f"The {self.label} is damaged: {_cause(err)}", hint="Restore a backup.") from err
+            raise
+
+
+def open_database(
+    url: str | URL, *, label: str, must_exist: bool = True, busy_timeout_ms: int = BUSY_TIMEOUT_MS
+) -> Database:
+    """Open a store.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://…`` (psycopg 3).
+        label: the store's name in messages, for example ``data store``.
+        must_exist: refuse a SQLite file that is not there instead of creating it.
+        busy_timeout_ms: how long a SQLite writer waits for another.
+    Raises:
+        BadInput: another kind of URL.
+        Unavailable: the SQLite file does not exist.
+    """
+    target = make_url(url)
+    backend = target.get_backend_name()
+    if backend == "sqlite":
+        return Database(
+            _sqlite_engine(target, label, must_exist=must_exist, busy_timeout_ms=busy_timeout_ms), label=label
+        )
+    if backend == "postgresql":
+        return Database(create_engine(target, pool_pre_ping=True, hide_parameters=True), label=label)
+    raise BadInput(f"The {label} cannot live in {backend}", hint="Use sqlite:///file or postgresql://….")
+
+
+def _sqlite_engine(target: URL, label: str, *, must_exist: bool, busy_timeout_ms: int) -> Engine:
+    path = Path(target.database or "")
+    if must_exist and not path.is_file():
+        raise Unavailable(f"The {label} does not exist at its configured place", hint="Run `consentry init` first.")
+    engine = create_engine(target, connect_args={"timeout": busy_timeout_ms / 1000}, hide_parameters=True)
+    mode = sqlite_journal_mode(sqlite3.sqlite_version_info)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout = {busy_timeout_ms}",
+            f"journal_mode = {mode}",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            "temp_store = MEMORY",
+            "trusted_schema = OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("consentry_write", True)
+        connection.exec_driver_sql("PRAGMA query_only = " + ("OFF" if writes else "ON"))
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED")
+
+    return engine
+
+
+def ping(database: Database) -> None:
+    """Raise ``Unavailable`` unless the store answers."""
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def _cause(err: DBAPIError) -> str:
+    return str(err.orig).strip().splitlines()[0] if err.orig is not None else type(err).__name__
+
+
+def _hint(err: DBAPIError) -> str:
+    cause = str(err.orig)
+    if "locked" in cause or "busy" in cause:
+        return "Another process is writing; nothing was changed, try again."
+    if "disk is full" in cause or "disk full" in cause:
+        return "The disk is full; nothing was changed. Free space and try again."
+    return "Nothing was changed. Check that the store is reachable and writable."

@@ -1,0 +1,164 @@
+"""Loads a pack: the folder of YAML files that makes the product fit one industry."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from kernel.catalogue import Catalogue
+from kernel.encoding import JsonValue, digest
+from kernel.errors import NotFound
+from kernel.located_yaml import Located, PackError, PackMistake, load
+from kernel.pack_entries import Declared, Entry, Mistakes
+from kernel.pack_events import read_event_types, read_relations
+from kernel.pack_fields import read_fields
+from kernel.pack_notices import read_notices
+from kernel.pack_purposes import read_purposes, read_roles
+from kernel.pack_rules import Declarations, check_declarations
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["PackError", "PackMistake", "builtin_pack_path", "load_pack"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,31}")
+_VERSION: Final = re.compile(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}")
+_FILES: Final = ("pack", "fields", "purposes", "events", "relations", "roles")
+
+
+class _Coded(Protocol):
+    @property
+    def code(self) -> str: ...
+
+
+_C = TypeVar("_C", bound=_Coded)
+
+
+def load_pack(folder: Path) -> Catalogue:
+    """Load and check a pack.
+
+    Args:
+        folder: holds pack.yaml, fields.yaml, purposes.yaml, events.yaml, relations.yaml, roles.yaml and notices/.
+    Returns:
+        The catalogue; its hash covers what the files mean, not their comments or layout.
+    Raises:
+        PackError: every mistake that was found, each with file, line and what was expected.
+    """
+    mistakes = Mistakes()
+    roots = _load_files(folder, mistakes)
+    declarations = _read_declarations(roots, folder, mistakes)
+    name, version, time_zone = _read_head(roots["pack"], mistakes) if "pack" in roots else ("", "", "")
+    if len(roots) == len(_FILES):
+        check_declarations(declarations, mistakes)
+    mistakes.check()
+    return _assemble(declarations, name, version, time_zone)
+
+
+def builtin_pack_path(name: str) -> Path:
+    """Return the folder of a pack that ships with the product.
+
+    Raises:
+        NotFound: there is no such pack.
+    """
+    folder = Path(str(files("packs"))) / name
+    if _NAME.fullmatch(name) is None or not (folder / "pack.yaml").is_file():
+        raise NotFound(f"No pack named {name!r} ships with the product", hint="Give the path of a folder instead.")
+    return folder
+
+
+def _load_files(folder: Path, mistakes: Mistakes) -> dict[str, Located]:
+    roots = {}
+    for name in _FILES:
+        try:
+            roots[name] = load(folder / f"{name}.yaml")
+        except PackError as err:
+            mistakes.extend(err)
+    return roots
+
+
+def _read_head(root: Located, mistakes: Mistakes) -> tuple[str, str, str]:
+    entry = Entry(root, mistakes, required={"name", "time_zone", "version"})
+    name = entry.read(
+        "name", lambda node: _matching(node, _NAME, "lower-case letters, digits and underscores"), otherwise=""
+    )
+    version = entry.read(
+        "version", lambda node: _matching(node, _VERSION, "year.month.number such as 2026.11.1"), otherwise=""
+    )
+    return name, version, entry.read("time_zone", _read_time_zone, otherwise="")
+
+
+def _matching(node: Located, shape: re.Pattern[str], expected: str) -> str:
+    if shape.fullmatch(node.text()) is None:
+        raise node.fail(f"{node.raw!r} does not fit", expected=expected)
+    return node.text()
+
+
+def _read_time_zone(node: Located) -> str:
+    try:
+        return ZoneInfo(node.text()).key
+    except (ZoneInfoNotFoundError, ValueError):
+        raise node.fail(f"unknown time zone {node.raw!r}", expected="an IANA name such as Asia/Shanghai") from None
+
+
+def _read_declarations(roots: Mapping[str, Located], folder: Path, mistakes: Mistakes) -> Declarations:
+    """Read every part; of a file that could not be loaded there is nothing."""
+    nothing = Located(str(folder), 1, "mapping", "", {}, ())
+    at = {name: roots.get(name, nothing) for name in _FILES}
+    notices = tuple(read_notices(folder / "notices", mistakes))
+    return Declarations(
+        fields=tuple(read_fields(at["fields"], mistakes)),
+        purposes=tuple(read_purposes(at["purposes"], mistakes)),
+        event_types=tuple(read_event_types(at["events"], mistakes)),
+        relations=tuple(read_relations(at["relations"], mistakes)),
+        roles=tuple(read_roles(at["roles"], mistakes)),
+        notices=notices,
+        are_notices_whole=len(notices) == len(list((folder / "notices").glob("*.yaml"))),
+        field_codes=_codes(at["fields"]),
+        purpose_codes=_codes(at["purposes"]),
+    )
+
+
+def _codes(root: Located) -> frozenset[str]:
+    return frozenset(code for code, _ in root.items()) if root.kind == "mapping" else frozenset()
+
+
+def _assemble(declarations: Declarations, name: str, version: str, time_zone: str) -> Catalogue:
+    notices = sorted((d.value for d in declarations.notices), key=lambda n: (n.code, n.version, n.locale))
+    catalogue = Catalogue(
+        pack=name,
+        version=version,
+        hash="",
+        fields=_by_code(declarations.fields),
+        purposes=_by_code(declarations.purposes),
+        event_types=_by_code(declarations.event_types),
+        relations=_by_code(declarations.relations),
+        notices=tuple(notices),
+        roles=_by_code(declarations.roles),
+        time_zone=time_zone,
+    )
+    return replace(catalogue, hash=digest(_plain(catalogue)))
+
+
+def _by_code(declared: Iterable[Declared[_C]]) -> Mapping[str, _C]:
+    return MappingProxyType({item.value.code: item.value for item in declared})
+
+
+def _plain(value: object) -> JsonValue:
+    """Return the canonical content of catalogue values: sets sorted, periods in seconds, enums by value."""
+    match value:
+        case timedelta():
+            return value // timedelta(seconds=1)
+        case frozenset():
+            return sorted(str(item) for item in value)
+        case tuple():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case None | bool() | int() | str():
+            return value
+    return _plain({part.name: getattr(value, part.name) for part in fields(cast("DataclassInstance", value))})

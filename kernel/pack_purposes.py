@@ -1,0 +1,107 @@
+"""Reads purposes.yaml and roles.yaml: what data may be used for, and who may do what."""
+
+import re
+from typing import Final
+
+from kernel.catalogue import LawfulBasis, Purpose, Role
+from kernel.located_yaml import Located
+from kernel.pack_entries import Declared, Entry, Mistakes, read_coded, read_label, read_pairs, read_texts
+
+PURPOSE_CODE: Final = re.compile(r"P[0-9]{2}")
+
+ACTS: Final = frozenset(
+    {
+        "audit.export",
+        "audit.read",
+        "consent.capture",
+        "consent.read",
+        "export.run",
+        "keys.rotate",
+        "pack.lint",
+        "principal.manage",
+        "records.ingest",
+        "subject.erase",
+        "subject.restrict",
+        "tags.cohort",
+        "tags.explain",
+        "tags.read",
+        "tags.run",
+        "vault.reveal",
+        "view.build",
+        "view.read",
+    }
+)
+"""Every act that a role can be given; what is not given is denied."""
+
+_PURPOSE_REQUIRED: Final = {
+    "bases",
+    "label",
+    "needs_assessment",
+    "per_recipient",
+    "sensitive",
+    "separate",
+    "withdrawable",
+}
+_PURPOSE_OPTIONAL: Final = {"assessment", "impact", "necessity", "recipients"}
+
+
+def read_purposes(root: Located, mistakes: Mistakes) -> list[Declared[Purpose]]:
+    """Return the purposes that were read without mistakes; see ``Purpose`` for what each key means.
+
+    Optional keys: necessity and impact (needed where sensitive), assessment (id of the approved one), recipients.
+    """
+    declared = []
+    for code, node in read_pairs(root, mistakes):
+        if PURPOSE_CODE.fullmatch(code) is None:
+            mistakes.add(node, f"{code!r} is no purpose code", expected="P and two digits")
+        entry = Entry(node, mistakes, required=_PURPOSE_REQUIRED, optional=_PURPOSE_OPTIONAL)
+        purpose = _read_purpose(code, entry)
+        if entry.is_whole:
+            declared.append(Declared(purpose, node))
+    return declared
+
+
+def _read_purpose(code: str, entry: Entry) -> Purpose:
+    return Purpose(
+        code=code,
+        label=entry.label(),
+        bases=entry.read("bases", _read_bases, otherwise=()),
+        separate_consent=entry.flag("separate"),
+        per_recipient=entry.flag("per_recipient"),
+        withdrawable=entry.flag("withdrawable"),
+        sensitive=entry.flag("sensitive"),
+        necessity=entry.read("necessity", read_label, otherwise=None),
+        impact=entry.read("impact", read_label, otherwise=None),
+        needs_assessment=entry.flag("needs_assessment"),
+        assessment=entry.text("assessment") or None,
+        recipients=entry.texts("recipients"),
+    )
+
+
+def _read_bases(node: Located) -> tuple[LawfulBasis, ...]:
+    bases = tuple(item.one_of(LawfulBasis) for item in node.sequence())
+    if not bases:
+        raise node.fail("no lawful basis", expected="at least one")
+    return bases
+
+
+def read_roles(root: Located, mistakes: Mistakes) -> list[Declared[Role]]:
+    """Return the roles that were read without mistakes; ``fields`` narrows what it may open."""
+    declared = []
+    for code, node in read_coded(root, mistakes):
+        entry = Entry(node, mistakes, required={"acts", "label", "max_level", "purposes"}, optional={"fields"})
+        role = Role(
+            code=code,
+            label=entry.label(),
+            acts=entry.read("acts", _read_acts, otherwise=frozenset()),
+            purposes=frozenset(entry.texts("purposes")),
+            max_level=entry.read("max_level", lambda item: item.integer(minimum=0, maximum=5), otherwise=0),
+            fields=entry.read("fields", lambda item: frozenset(read_texts(item)), otherwise=None),
+        )
+        if entry.is_whole:
+            declared.append(Declared(role, node))
+    return declared
+
+
+def _read_acts(node: Located) -> frozenset[str]:
+    return frozenset(item.one_of(ACTS) for item in node.sequence())

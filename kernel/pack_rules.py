@@ -1,0 +1,170 @@
+"""Checks across a pack's files: what one entry says must fit what the others say."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kernel.catalogue import EventType, Field, LawfulBasis, NoticeText, Purpose, Relation, Role
+from kernel.located_yaml import Located
+from kernel.pack_entries import Declared, Mistakes
+from kernel.pack_field_rules import find_contradictions, find_misuses
+from kernel.pack_notices import LOCALES, SENSITIVE_SECTIONS
+
+_OPENING_ACTS: Final = frozenset({"vault.reveal", "view.build"})
+_SEPARATED_ACTS: Final = frozenset({"consent.capture", "vault.reveal"})
+"""Nobody records a consent and opens under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """Everything that a pack's files declare, each with its place.
+
+    Attributes:
+        are_notices_whole: whether every file of a notice was read without mistakes.
+        field_codes, purpose_codes: also those of entries that had mistakes, so that one mistake is reported once.
+    """
+
+    fields: tuple[Declared[Field], ...]
+    purposes: tuple[Declared[Purpose], ...]
+    event_types: tuple[Declared[EventType], ...]
+    relations: tuple[Declared[Relation], ...]
+    roles: tuple[Declared[Role], ...]
+    notices: tuple[Declared[NoticeText], ...]
+    are_notices_whole: bool
+    field_codes: frozenset[str]
+    purpose_codes: frozenset[str]
+
+
+def check_declarations(pack: Declarations, mistakes: Mistakes) -> None:
+    """Note every contradiction between the parts of a pack."""
+    purposes = {declared.value.code: declared.value for declared in pack.purposes}
+    for purpose in pack.purposes:
+        _check_purpose(purpose.value, purpose.at, mistakes)
+    for field in pack.fields:
+        _check_known({field.value.collect}, pack.purpose_codes, field.at, "collect", mistakes)
+        further = field.value.purposes - {field.value.collect}
+        _check_known(further, pack.purpose_codes, field.at, "further", mistakes)
+        for message, expected in (*find_contradictions(field.value), *find_misuses(field.value, purposes)):
+            mistakes.add(field.at, f"{field.value.code}: {message}", expected=expected)
+    fields = {declared.value.code: declared.value for declared in pack.fields}
+    for event_type in pack.event_types:
+        _check_event_type(event_type, pack, fields, mistakes)
+    for role in pack.roles:
+        _check_role(role, pack, mistakes)
+    for notice in pack.notices:
+        _check_notice(notice, pack, purposes, mistakes)
+    if pack.are_notices_whole:
+        _check_editions(pack.notices, mistakes)
+        _check_coverage(pack, mistakes)
+
+
+def _check_known(codes: Iterable[str], known: frozenset[str], at: Located, key: str, mistakes: Mistakes) -> None:
+    """Note codes under ``key`` that the pack does not declare."""
+    what = "field" if key in {"fields", "properties"} else "purpose"
+    for code in sorted(set(codes) - known):
+        mistakes.add(at.get(key) or at, f"unknown {what} {code!r}", expected=f"a {what} that the pack declares")
+
+
+def _check_purpose(purpose: Purpose, at: Located, mistakes: Mistakes) -> None:
+    consented = LawfulBasis.CONSENT in purpose.bases
+    rules = (
+        (
+            purpose.withdrawable is not consented,
+            "withdrawable without the basis consent, or the reverse",
+            "both or neither",
+        ),
+        (purpose.separate_consent and not consented, "separate consent without the basis consent", "the basis consent"),
+        (
+            purpose.sensitive and (purpose.necessity is None or purpose.impact is None),
+            "sensitive without necessity or impact",
+            "both texts in both languages (PIPL 30)",
+        ),
+        (
+            (purpose.sensitive or purpose.per_recipient) and not purpose.needs_assessment,
+            "sensitive or shared without an assessment",
+            "needs_assessment: true (PIPL 55)",
+        ),
+        (
+            purpose.assessment is not None and not purpose.needs_assessment,
+            "an assessment that is not needed",
+            "needs_assessment: true, or no assessment",
+        ),
+        (
+            bool(purpose.recipients) and not purpose.per_recipient,
+            "recipients without per_recipient",
+            "per_recipient: true",
+        ),
+    )
+    for broken, message, expected in rules:
+        if broken:
+            mistakes.add(at, f"{purpose.code}: {message}", expected=expected)
+
+
+def _check_event_type(
+    declared: Declared[EventType], pack: Declarations, fields: Mapping[str, Field], mistakes: Mistakes
+) -> None:
+    event_type, at = declared.value, declared.at
+    _check_known(event_type.purposes, pack.purpose_codes, at, "purposes", mistakes)
+    _check_known(event_type.properties, pack.field_codes, at, "properties", mistakes)
+    if not event_type.purposes:
+        mistakes.add(at, f"{event_type.code} has no purpose", expected="at least one")
+    for code in sorted(set(event_type.required) - set(event_type.properties)):
+        mistakes.add(at, f"{event_type.code} requires {code!r}", expected="one of its properties")
+    for code in event_type.properties:
+        if code in fields and not fields[code].purposes & event_type.purposes:
+            mistakes.add(
+                at, f"{event_type.code} carries {code!r} for no common purpose", expected="a purpose of the field"
+            )
+
+
+def _check_role(declared: Declared[Role], pack: Declarations, mistakes: Mistakes) -> None:
+    role, at = declared.value, declared.at
+    _check_known(role.purposes, pack.purpose_codes, at, "purposes", mistakes)
+    _check_known(role.fields or (), pack.field_codes, at, "fields", mistakes)
+    if role.acts >= _SEPARATED_ACTS:
+        mistakes.add(at, f"{role.code} both records consent and opens under it", expected="two roles")
+    if role.acts & _OPENING_ACTS and not (role.purposes and role.max_level):
+        mistakes.add(at, f"{role.code} may open nothing", expected="purposes, and max_level of 1 or more")
+
+
+def _check_notice(
+    declared: Declared[NoticeText], pack: Declarations, purposes: Mapping[str, Purpose], mistakes: Mistakes
+) -> None:
+    notice, at = declared.value, declared.at
+    _check_known(notice.purposes, pack.purpose_codes, at, "purposes", mistakes)
+    if not notice.purposes:
+        mistakes.add(at, f"notice {notice.code} informs about no purpose", expected="at least one")
+    if not notice.collected:
+        mistakes.add(at, f"notice {notice.code} lists nothing that is collected", expected="rows under collected (R03)")
+    missing = [name for name in SENSITIVE_SECTIONS if name not in notice.sections]
+    if missing and any(code in purposes and purposes[code].sensitive for code in notice.purposes):
+        mistakes.add(
+            at, f"notice {notice.code} is for sensitive purposes", expected=f"the sections {', '.join(missing)}"
+        )
+
+
+def _check_editions(notices: Iterable[Declared[NoticeText]], mistakes: Mistakes) -> None:
+    """Every edition exists once in each locale, and informs about the same purposes in all of them."""
+    editions: dict[tuple[str, str], dict[str, Declared[NoticeText]]] = defaultdict(dict)
+    for declared in notices:
+        edition = editions[declared.value.code, declared.value.version]
+        if declared.value.locale in edition:
+            first = edition[declared.value.locale].at.file
+            mistakes.add(declared.at, f"notice {declared.value.code} again", expected=f"one file; the other is {first}")
+        edition[declared.value.locale] = declared
+    for (code, version), edition in editions.items():
+        first_at = next(iter(edition.values())).at
+        for locale in sorted(LOCALES - edition.keys()):
+            mistakes.add(first_at, f"notice {code} {version} is missing in {locale}", expected="every locale")
+        if len({frozenset(declared.value.purposes) for declared in edition.values()}) > 1:
+            mistakes.add(first_at, f"notice {code} {version} differs in purposes", expected="the same in every locale")
+
+
+def _check_coverage(pack: Declarations, mistakes: Mistakes) -> None:
+    """A purpose that can be granted needs a notice that informs about it."""
+    informed = {code for declared in pack.notices for code in declared.value.purposes}
+    for declared in pack.purposes:
+        purpose = declared.value
+        if purpose.withdrawable and purpose.is_active and purpose.code not in informed:
+            mistakes.add(declared.at, f"{purpose.code} has no notice", expected="one under notices/ (PIPL 17)")

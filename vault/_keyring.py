@@ -1,0 +1,214 @@
+"""Unwraps and makes keys: the only code that sees them in clear. For the modules of this package alone."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, Row, Select, insert, select
+
+from consent.setwise import in_subjects
+from kernel.catalogue import Compartment
+from kernel.database import Database
+from kernel.errors import Unavailable
+from kernel.ids import BatchId, SubjectId, new_id
+from kernel.ports import Clock
+from vault._keys import MacKey, Pair, UnlockedKeys, WrappingKey, data_key_context, epoch_context, named_key_context
+from vault.custodian import KEY_BYTES, Custodian
+from vault.envelope import KEY_ID_BYTES, DataKey
+from vault.setwise import chunks, insert_absent
+from vault.tables import data_key, epoch, key_tombstone, named_key
+
+if TYPE_CHECKING:
+    from vault.keystore import KeyStore
+
+FIRST_VERSION: Final = 1
+
+
+class KeyStoreEmpty(Unavailable):
+    """The key store has no open epoch."""
+
+
+class Lock(Enum):
+    """How long the open epoch must stay: while keys are made under it, or while it is ended."""
+
+    SHARED = "shared"
+    EXCLUSIVE = "exclusive"
+
+
+class KeyKind(StrEnum):
+    """What the keys that belong to no subject are for."""
+
+    INDEX = "index"
+    SERVICE = "service"
+    DETAILS = "details"
+    SCOPE = "scope"
+
+
+def keyring_of(keystore: "KeyStore") -> "Keyring":
+    """Return the key store's keyring; the one door to keys, and it stands inside the package."""
+    return keystore._keyring  # noqa: SLF001 - the door
+
+
+class Keyring:
+    """Key store, custodian and clock together."""
+
+    def __init__(self, database: Database, custodian: Custodian, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self._custodian = custodian
+
+    # epochs
+
+    def open_epoch(self, connection: Connection, *, lock: Lock | None = None) -> WrappingKey:
+        """Return the key-encryption key of the open epoch.
+
+        Args:
+            connection: on the key store.
+            lock: held on the epoch until the transaction ends; on SQLite writers wait for each other anyway.
+
+        Raises:
+            KeyStoreEmpty: there is none.
+            RootKeyWrong: the custodian holds another root key.
+            IntegrityFailed: its row was changed.
+        """
+        query = select(epoch.c.epoch_id, epoch.c.wrapped).where(epoch.c.wrapped.is_not(None))
+        if lock is not None:
+            query = query.with_for_update(read=lock is Lock.SHARED)
+        row = connection.execute(query).one_or_none()
+        if row is None and lock:  # the epoch that this waited for has ended; a new statement sees its successor
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise KeyStoreEmpty("The key store has no open epoch", hint="Run `consentry init`, or restore a backup.")
+        return WrappingKey(row.epoch_id, self._custodian.unwrap(row.wrapped, epoch_context(row.epoch_id)))
+
+    def new_epoch(self, connection: Connection) -> WrappingKey:
+        """Make an epoch and its key-encryption key."""
+        epoch_id, key = new_id("epo"), os.urandom(KEY_BYTES)
+        wrapped = self._custodian.wrap(key, epoch_context(epoch_id))
+        connection.execute(insert(epoch).values(epoch_id=epoch_id, wrapped=wrapped, opened_at=self.clock.now()))
+        return WrappingKey(epoch_id, key)
+
+    # data keys
+
+    @contextmanager
+    def unlocked(
+        self, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> Iterator[UnlockedKeys]:
+        """Hold the data keys of these subjects and compartments while the block runs."""
+        keys = UnlockedKeys()
+        try:
+            with self.database.read() as connection:
+                self._load(connection, subjects, compartments, keys)
+            yield keys
+        finally:
+            keys.drop()
+
+    def _load(
+        self,
+        connection: Connection,
+        subjects: Collection[SubjectId],
+        compartments: Collection[Compartment],
+        keys: UnlockedKeys,
+    ) -> None:
+        wrapping = self.open_epoch(connection)
+        query = (
+            select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment, data_key.c.wrapped)
+            .where(in_subjects(connection, data_key.c.subject_id, subjects))
+            .where(data_key.c.compartment.in_(sorted(compartments)))
+            .order_by(data_key.c.generation)
+        )
+        for key_id, subject, compartment, wrapped in connection.execute(query):
+            key = wrapping.unwrap(wrapped, data_key_context(key_id, subject, compartment))
+            keys.add((subject, Compartment(compartment)), DataKey(key_id, key))
+
+    def destroyed_among(self, key_ids: Collection[bytes]) -> set[bytes]:
+        """Return those of these keys that have a tombstone."""
+        found: set[bytes] = set()
+        if key_ids:
+            with self.database.read() as connection:
+                for chunk in chunks(key_ids):
+                    query = select(key_tombstone.c.key_id).where(key_tombstone.c.key_id.in_(chunk))
+                    found.update(connection.execute(query).scalars())
+        return found
+
+    def make_data_keys(self, connection: Connection, pairs: Mapping[Pair, int], *, batch: BatchId | None) -> None:
+        """Make one key for each pair at the given generation, unless another transaction was first."""
+        wrapping = self.open_epoch(connection, lock=Lock.SHARED)
+        now = self.clock.now()
+        rows = []
+        for (subject, compartment), generation in pairs.items():
+            key_id = os.urandom(KEY_ID_BYTES)
+            rows.append(
+                {
+                    "key_id": key_id,
+                    "subject_id": subject,
+                    "compartment": compartment,
+                    "generation": generation,
+                    "epoch_id": wrapping.epoch_id,
+                    "wrapped": wrapping.wrap(os.urandom(KEY_BYTES), data_key_context(key_id, subject, compartment)),
+                    "batch_id": batch,
+                    "created_at": now,
+                }
+            )
+        insert_absent(connection, data_key, rows)
+
+    # keys that belong to no subject
+
+    def mac_keys(self, kind: KeyKind, names: Sequence[str]) -> dict[str, MacKey]:
+        """Return the digest keys of these names, made at their first use."""
+        return {name: MacKey(key) for name, (_, key) in self._named(kind, names, FIRST_VERSION).items()}
+
+    def aead_key(self, kind: KeyKind, name: str, version: int) -> DataKey:
+        """Return the sealing key of this name and version, made at its first use."""
+        return DataKey(*self._named(kind, [name], version)[name])
+
+    def find_aead_key(self, kind: KeyKind, key_id: bytes) -> DataKey | None:
+        """Return the sealing key with this id, or None."""
+        query = select(named_key).where(named_key.c.kind == kind, named_key.c.key_id == key_id)
+        with self.database.read() as connection:
+            found = self._unwrapped(connection, query)
+        return next((DataKey(*key) for key in found.values()), None)
+
+    def _named(self, kind: KeyKind, names: Sequence[str], version: int) -> dict[str, tuple[bytes, bytes]]:
+        query = select(named_key).where(
+            named_key.c.kind == kind, named_key.c.name.in_(names), named_key.c.version == version
+        )
+        with self.database.read() as connection:
+            found = self._unwrapped(connection, query)
+        missing = [name for name in names if name not in found]
+        if not missing:
+            return found
+        with self.database.write() as connection:
+            self._make_named(connection, kind, missing, version)
+            return self._unwrapped(connection, query)
+
+    def _make_named(self, connection: Connection, kind: KeyKind, names: Iterable[str], version: int) -> None:
+        wrapping = self.open_epoch(connection, lock=Lock.SHARED)
+        rows = []
+        for name in names:
+            key_id = os.urandom(KEY_ID_BYTES)
+            rows.append(
+                {
+                    "key_id": key_id,
+                    "kind": kind,
+                    "name": name,
+                    "version": version,
+                    "epoch_id": wrapping.epoch_id,
+                    "wrapped": wrapping.wrap(os.urandom(KEY_BYTES), named_key_context(key_id, kind, name, version)),
+                    "created_at": self.clock.now(),
+                }
+            )
+        insert_absent(connection, named_key, rows)
+
+    def _unwrapped(self, connection: Connection, query: Select[Any]) -> dict[str, tuple[bytes, bytes]]:
+        rows: Sequence[Row[Any]] = connection.execute(query).all()
+        wrapping = self.open_epoch(connection)
+        return {
+            row.name: (
+                row.key_id,
+                wrapping.unwrap(row.wrapped, named_key_context(row.key_id, row.kind, row.name, row.version)),
+            )
+            for row in rows
+        }

@@ -1,0 +1,59 @@
+"""Details: small sealed documents beside audit entries and decisions."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from kernel.encoding import JsonValue, canonical_json
+from kernel.errors import IntegrityFailed
+from vault._keyring import KeyKind, keyring_of
+from vault._keys import Held
+from vault.envelope import Binding, DataKey, open_value, read_key_id, seal_value
+from vault.keystore import KeyStore
+
+_NAME: Final = "details"
+_SCHEMA_VERSION: Final = 1
+
+
+class DetailSealer:
+    """Implements ``kernel.ports.Sealer`` with one key for each year, so that a year can be destroyed as a whole.
+
+    The sealed bytes have the envelope's format; the binding's record is the context.
+    """
+
+    def __init__(self, keystore: KeyStore) -> None:
+        self._keyring = keyring_of(keystore)
+        self._held: Held[DataKey] = Held(self._keyring.clock)
+
+    def seal_details(self, details: Mapping[str, JsonValue], *, context: str) -> bytes:
+        """Return the sealed details, bound to ``context``.
+
+        Raises:
+            BadInput: the details have no canonical form, or more than 64 KiB.
+        """
+        year = self._keyring.clock.now().year
+        key = self._held.get(year, lambda: self._keyring.aead_key(KeyKind.DETAILS, _NAME, year))
+        return seal_value(canonical_json(details), data_key=key, binding=_binding(context))
+
+    def open_details(self, sealed: bytes, *, context: str) -> Mapping[str, JsonValue]:
+        """Return the details.
+
+        Raises:
+            IntegrityFailed: the bytes or the context differ, or their year's key was destroyed.
+        """
+        key_id = read_key_id(sealed)
+        key = self._keyring.find_aead_key(KeyKind.DETAILS, key_id)
+        if key is None:
+            raise IntegrityFailed(f"The key {key_id.hex()} of sealed details does not exist")
+        details = json.loads(open_value(sealed, data_key=key, binding=_binding(context)))
+        if not isinstance(details, dict):
+            raise IntegrityFailed("Sealed details are no object")
+        return details
+
+    def release(self) -> None:
+        """Drop the key that is held between calls; it goes by itself after a minute."""
+        self._held.drop()
+
+
+def _binding(context: str) -> Binding:
+    return Binding(deployment="", subject="", record=context, field=_NAME, schema_version=_SCHEMA_VERSION)

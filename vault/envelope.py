@@ -1,0 +1,226 @@
+"""The envelope: how one field value is sealed; docs/reference/ciphertext-format.md says each byte."""
+
+import os
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from json.encoder import encode_basestring
+from struct import Struct
+from typing import Final, NamedTuple, NoReturn, final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kernel.encoding import JsonValue, canonical_json
+from kernel.errors import BadInput, IntegrityFailed
+
+VERSION: Final = 1
+SUITE_AES_256_GCM: Final = 1
+KEY_ID_BYTES: Final = 8
+NONCE_BYTES: Final = 12
+"""NIST SP 800-38D section 8.2.2: random nonces of 96 bits, at most 2^32 values under one key (section 8.3)."""
+TAG_BYTES: Final = 16
+HEADER_BYTES: Final = 2 + KEY_ID_BYTES
+OVERHEAD_BYTES: Final = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
+MAX_PLAINTEXT_BYTES: Final = 64 * 1024
+
+_BODY: Final = HEADER_BYTES + NONCE_BYTES
+_MAX_SEALED_BYTES: Final = MAX_PLAINTEXT_BYTES + OVERHEAD_BYTES
+_LENGTH: Final = Struct(">H")
+_SCHEMA: Final = Struct(">I")
+
+Random = Callable[[int], bytes]
+"""Returns so many unpredictable bytes; ``os.urandom`` but for frozen vectors."""
+
+
+class Binding(NamedTuple):
+    """What a value is bound to: authenticated, not hidden.
+
+    Attributes:
+        deployment: the installation's id.
+        subject, record: ids.
+        field: catalogue code.
+        schema_version: of the value's plaintext encoding.
+    """
+
+    deployment: str
+    subject: str
+    record: str
+    field: str
+    schema_version: int
+
+
+@final
+class DataKey:
+    """A key in memory; holds the AEAD object only, and can neither be printed nor copied out of the process."""
+
+    __slots__ = ("_aead", "header", "key_id")
+
+    def __init__(self, key_id: bytes, key: bytes) -> None:
+        if len(key_id) != KEY_ID_BYTES:
+            raise IntegrityFailed("A key id has a wrong length", hint="Restore the key store from a backup.")
+        self.key_id = key_id
+        self.header = bytes((VERSION, SUITE_AES_256_GCM)) + key_id
+        self._aead = AESGCM(key)
+
+    def encrypt(self, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
+        """Return ciphertext and tag."""
+        return self._aead.encrypt(nonce, plaintext, associated_data)
+
+    def decrypt(self, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
+        """Return the plaintext; raises ``InvalidTag``."""
+        return self._aead.decrypt(nonce, ciphertext, associated_data)
+
+    def __repr__(self) -> str:
+        return f"DataKey(key_id={self.key_id.hex()})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A data key is never serialised")
+
+
+Item = tuple[DataKey, Binding, bytes]
+"""One value to seal (plaintext) or to open (sealed)."""
+
+
+def encode_plaintext(value: JsonValue) -> bytes:
+    """Return the canonical JSON of a field value.
+
+    Raises:
+        BadInput: the value has no canonical form.
+    """
+    if type(value) is not str:
+        return canonical_json(value)
+    try:
+        return encode_basestring(value).encode()  # what canonical_json does for text, without its detours
+    except UnicodeEncodeError:
+        raise BadInput("Text with an unpaired surrogate cannot be stored", hint="Send valid Unicode.") from None
+
+
+def associated_data(data_key: DataKey, binding: Binding) -> bytes:
+    """Return the associated data of one value.
+
+    Returns:
+        version (1 byte) | suite (1) | key id (8) | deployment | subject | record | field | schema version (4), where
+        each text is its length in UTF-8 bytes (2, big-endian) and those bytes.
+
+    Raises:
+        BadInput: a text is longer than 65,535 bytes.
+    """
+    deployment, subject, record, field, schema_version = binding
+    return data_key.header + _record_part(deployment, subject, record) + _field_part(field, schema_version)
+
+
+def seal_value(plaintext: bytes, *, data_key: DataKey, binding: Binding, random: Random = os.urandom) -> bytes:
+    """Seal one field value.
+
+    Args:
+        plaintext: at most 64 KiB.
+        data_key: of the subject and compartment.
+        binding: what the value belongs to.
+        random: the source of the nonce.
+
+    Returns:
+        version (1 byte) | suite (1) | key id (8) | nonce (12) | ciphertext and tag (16).
+
+    Raises:
+        BadInput: the plaintext is too long.
+    """
+    return seal_many([(data_key, binding, plaintext)], random=random)[0]
+
+
+def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[bytes]:
+    """Seal many values; the same as ``seal_value`` for each, with the nonces drawn at once.
+
+    Args:
+        items: data key, binding and plaintext of each value; values of one record side by side are faster.
+        random: the source of the nonces.
+
+    Raises:
+        BadInput: a plaintext is longer than 64 KiB; the message names its field.
+    """
+    items = list(items)
+    nonces = random(NONCE_BYTES * len(items))
+    sealed: list[bytes] = []
+    start = 0
+    for data_key, binding, plaintext in items:
+        if len(plaintext) > MAX_PLAINTEXT_BYTES:
+            raise _too_long(binding.field)
+        nonce = nonces[start : start + NONCE_BYTES]
+        start += NONCE_BYTES
+        ciphertext = data_key.encrypt(nonce, plaintext, associated_data(data_key, binding))
+        sealed.append(data_key.header + nonce + ciphertext)
+    return sealed
+
+
+def open_value(sealed: bytes, *, data_key: DataKey, binding: Binding) -> bytes:
+    """Open one field value.
+
+    Args:
+        sealed: what ``seal_value`` returned.
+        data_key: the key whose id stands in ``sealed``.
+        binding: the same as when it was sealed.
+
+    Raises:
+        IntegrityFailed: a byte or the binding differs, or the bytes are no sealed value.
+    """
+    read_key_id(sealed)
+    if sealed[:HEADER_BYTES] != data_key.header:
+        raise IntegrityFailed(f"The value of field {binding.field!r} is sealed under another key")
+    try:
+        return data_key.decrypt(sealed[HEADER_BYTES:_BODY], sealed[_BODY:], associated_data(data_key, binding))
+    except InvalidTag:
+        raise IntegrityFailed(
+            f"The value of field {binding.field!r} of record {binding.record} does not verify",
+            hint="The stored bytes were changed or moved; restore the data store from a backup.",
+        ) from None
+
+
+def open_many(items: Iterable[Item]) -> list[bytes]:
+    """Open many values; raises like ``open_value`` at the first that does not verify, and then returns nothing."""
+    return [open_value(sealed, data_key=data_key, binding=binding) for data_key, binding, sealed in items]
+
+
+def read_key_id(sealed: bytes) -> bytes:
+    """Return the id of the key that a value is sealed under, from its unverified header.
+
+    Raises:
+        IntegrityFailed: wrong length, version or suite.
+    """
+    if not OVERHEAD_BYTES <= len(sealed) <= _MAX_SEALED_BYTES:
+        raise IntegrityFailed("A sealed value has an impossible length")
+    if sealed[0] != VERSION or sealed[1] != SUITE_AES_256_GCM:
+        raise IntegrityFailed(
+            "A sealed value has an unknown version or suite", hint="A newer release may have written it."
+        )
+    return sealed[2:HEADER_BYTES]
+
+
+def length_prefixed(*texts: str) -> bytes:
+    """Return each text as its length in UTF-8 bytes (2, big-endian) and those bytes, so that no two lists agree.
+
+    Raises:
+        BadInput: a text is longer than 65,535 bytes or is no valid Unicode.
+    """
+    try:
+        encoded = [text.encode() for text in texts]
+    except UnicodeEncodeError:
+        raise BadInput("An unpaired surrogate cannot stand in an identifier", hint="Send valid Unicode.") from None
+    if any(len(part) > 0xFFFF for part in encoded):  # noqa: PLR2004 - what two bytes can count
+        raise BadInput("An identifier is longer than 65,535 bytes", hint="Shorten it.")
+    return b"".join(_LENGTH.pack(len(part)) + part for part in encoded)
+
+
+@lru_cache(maxsize=256)
+def _record_part(deployment: str, subject: str, record: str) -> bytes:
+    return length_prefixed(deployment, subject, record)
+
+
+@lru_cache(maxsize=1024)
+def _field_part(field: str, schema_version: int) -> bytes:
+    return length_prefixed(field) + _SCHEMA.pack(schema_version)
+
+
+def _too_long(field: str) -> BadInput:
+    return BadInput(
+        f"The value of field {field!r} is longer than {MAX_PLAINTEXT_BYTES // 1024} KiB",
+        hint="Store a reference instead.",
+    )

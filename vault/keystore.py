@@ -1,0 +1,150 @@
+"""The key store: makes data keys durable before their first row, and destroys them for good."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from consent.setwise import in_subjects
+from kernel.catalogue import Compartment
+from kernel.database import Database
+from kernel.errors import ConfigurationError
+from kernel.ids import BatchId, SubjectId
+from kernel.ports import Clock
+from vault._keyring import FIRST_VERSION, Keyring, KeyStoreEmpty
+from vault._keys import KeyUnavailable, Pair
+from vault.custodian import Custodian
+from vault.setwise import chunks
+from vault.tables import data_key, epoch, key_tombstone
+
+__all__ = ["EpochView", "KeyStore", "KeyStoreEmpty", "KeyUnavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochView:
+    """The open epoch, without its key."""
+
+    epoch_id: str
+    opened_at: datetime
+
+
+class KeyStore:
+    """Wrapped keys, in a database of their own; no method returns a key.
+
+    Data keys are wrapped by the open epoch's key, that one by the custodian.
+    """
+
+    def __init__(self, database: Database, custodian: Custodian, clock: Clock) -> None:
+        self.database = database
+        self._keyring = Keyring(database, custodian, clock)
+
+    def initialise(self) -> None:
+        """Open the first epoch.
+
+        Raises:
+            ConfigurationError: there is an epoch already.
+        """
+        with self.database.write() as connection:
+            if connection.execute(select(epoch.c.epoch_id).limit(1)).first() is not None:
+                raise ConfigurationError("The key store is already initialised", hint="It is never made anew.")
+            self._keyring.new_epoch(connection)
+
+    def check(self) -> EpochView:
+        """Unwrap the open epoch's key and forget it.
+
+        Raises:
+            KeyStoreEmpty: there is no open epoch.
+            RootKeyWrong: the custodian holds another root key.
+            IntegrityFailed: the epoch's row was changed.
+        """
+        with self.database.read() as connection:
+            open_epoch = self._keyring.open_epoch(connection).epoch_id
+            opened_at = connection.execute(select(epoch.c.opened_at).where(epoch.c.epoch_id == open_epoch)).scalar_one()
+            return EpochView(open_epoch, opened_at)
+
+    def ensure_data_keys(self, pairs: Collection[Pair], *, batch: BatchId | None) -> None:
+        """Make the missing data keys of these subjects and compartments; they are durable when this returns.
+
+        Args:
+            pairs: subject and compartment.
+            batch: the batch that needs them, so that a discarded one leaves none behind; None outside a batch.
+        """
+        with self.database.read() as connection:
+            missing = set(pairs) - _existing(connection, pairs)
+        if missing:
+            with self.database.write() as connection:
+                missing -= _existing(connection, missing)
+                wanted = dict.fromkeys(sorted(missing), FIRST_VERSION)
+                self._keyring.make_data_keys(connection, wanted, batch=batch)
+
+    def destroy_subject_keys(
+        self, subject: SubjectId, compartments: Collection[Compartment] | None = None, *, erasure: str
+    ) -> list[bytes]:
+        """Destroy a subject's data keys and leave their tombstones.
+
+        Args:
+            subject: whose keys.
+            compartments: only these; None for all.
+            erasure: id under which the tombstones stand.
+
+        Returns:
+            The ids of every key destroyed under this erasure, now or before.
+        """
+        with self.database.write() as connection:
+            query = select(data_key.c.key_id).where(data_key.c.subject_id == subject)
+            if compartments is not None:
+                query = query.where(data_key.c.compartment.in_(sorted(compartments)))
+            destroy_keys(connection, connection.execute(query).scalars().all(), erasure, self._keyring.clock)
+            return destroyed_keys(connection, erasure)
+
+    def drop_unused_keys(self, batch: BatchId, *, in_use: Collection[Pair]) -> int:
+        """Drop the keys that a discarded batch made and that no row uses.
+
+        Returns:
+            How many were dropped. They sealed nothing that is left, so that they leave no tombstone.
+        """
+        with self.database.write() as connection:
+            made = connection.execute(
+                select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment).where(
+                    data_key.c.batch_id == batch
+                )
+            )
+            used = set(in_use)
+            unused = [key_id for key_id, subject, compartment in made.all() if (subject, compartment) not in used]
+            _delete_keys(connection, unused)
+            return len(unused)
+
+    def keys_of_batch(self, batch: BatchId) -> list[Pair]:
+        """Return the subjects and compartments whose keys a batch made."""
+        query = select(data_key.c.subject_id, data_key.c.compartment).where(data_key.c.batch_id == batch)
+        with self.database.read() as connection:
+            return [(SubjectId(subject), Compartment(name)) for subject, name in connection.execute(query)]
+
+
+def destroy_keys(connection: Connection, key_ids: Sequence[bytes], erasure: str, clock: Clock) -> None:
+    """Delete data keys and write their tombstones, in the caller's transaction on the key store."""
+    if key_ids:
+        now = clock.now()
+        rows = [{"key_id": key_id, "erasure_id": erasure, "destroyed_at": now} for key_id in key_ids]
+        connection.execute(insert(key_tombstone), rows)
+        _delete_keys(connection, key_ids)
+
+
+def destroyed_keys(connection: Connection, erasure: str) -> list[bytes]:
+    """Return the ids of the keys that were destroyed under an erasure, in order."""
+    query = select(key_tombstone.c.key_id).where(key_tombstone.c.erasure_id == erasure).order_by(key_tombstone.c.key_id)
+    return list(connection.execute(query).scalars())
+
+
+def _delete_keys(connection: Connection, key_ids: Collection[bytes]) -> None:
+    for chunk in chunks(key_ids):
+        connection.execute(delete(data_key).where(data_key.c.key_id.in_(chunk)))
+
+
+def _existing(connection: Connection, pairs: Collection[Pair]) -> set[Pair]:
+    subjects = {subject for subject, _ in pairs}
+    query = select(data_key.c.subject_id, data_key.c.compartment).where(
+        in_subjects(connection, data_key.c.subject_id, subjects)
+    )
+    return {(subject, Compartment(name)) for subject, name in connection.execute(query)}

@@ -1,0 +1,74 @@
+"""The payload of a row: sealed values by field code, packed one after the other."""
+
+from collections.abc import Iterator, Mapping
+from struct import Struct
+from typing import Final
+
+from kernel.errors import BadInput, IntegrityFailed
+
+PAYLOAD_VERSION: Final = 1
+
+_HEAD: Final = Struct(">BH")
+_LENGTH: Final = Struct(">I")
+_MAX_FIELDS: Final = 0xFFFF
+_MAX_CODE_BYTES: Final = 0xFF
+
+
+def pack(sealed: Mapping[str, bytes]) -> bytes:
+    """Pack sealed values.
+
+    Returns:
+        version (1 byte) | number of fields (2) | for each: length of the code (1), code, length of the value (4),
+        sealed value. Numbers are big-endian, codes are UTF-8.
+
+    Raises:
+        BadInput: more than 65,535 fields, or a code beyond 255 bytes.
+    """
+    if len(sealed) > _MAX_FIELDS:
+        raise BadInput("A row has too many fields", hint="Split the record.")
+    parts = [_HEAD.pack(PAYLOAD_VERSION, len(sealed))]
+    for code, value in sealed.items():
+        encoded = code.encode()
+        if len(encoded) > _MAX_CODE_BYTES:
+            raise BadInput(f"Field code {code[:32]!r}… is longer than {_MAX_CODE_BYTES} bytes")
+        parts += (bytes((len(encoded),)), encoded, _LENGTH.pack(len(value)), value)
+    return b"".join(parts)
+
+
+def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield field code and sealed value, in stored order.
+
+    Raises:
+        IntegrityFailed: the bytes are no payload; each length is checked before it is used.
+    """
+    if len(payload) < _HEAD.size or payload[0] != PAYLOAD_VERSION:
+        raise _broken()
+    _, count = _HEAD.unpack_from(payload)
+    at = _HEAD.size
+    for _ in range(count):
+        if at >= len(payload):
+            raise _broken()
+        code, at = _slice(payload, at + 1, payload[at])
+        size, at = _slice(payload, at, _LENGTH.size)
+        value, at = _slice(payload, at, int.from_bytes(size))
+        yield _text(code), value
+    if at != len(payload):
+        raise _broken()
+
+
+def _slice(payload: bytes, start: int, size: int) -> tuple[bytes, int]:
+    end = start + size
+    if end > len(payload):
+        raise _broken()
+    return payload[start:end], end
+
+
+def _text(code: bytes) -> str:
+    try:
+        return code.decode()
+    except UnicodeDecodeError:
+        raise _broken() from None
+
+
+def _broken() -> IntegrityFailed:
+    return IntegrityFailed("A stored row has a broken payload", hint="Restore the data store from a backup.")

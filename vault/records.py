@@ -1,0 +1,302 @@
+"""The vault: stores sealed records, and opens them for a permit and its receipt only."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, and_, exists, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from audit.receipts import Receipt
+from consent.entries import EntryLog, now_in_log
+from consent.permits import Permit
+from consent.rules import STORAGE_AND_SECURITY
+from consent.standing import Standing, find_standings, lock_subjects
+from consent.tables import subject_standing
+from kernel.catalogue import Catalogue, Compartment
+from kernel.database import Database
+from kernel.errors import Conflict, Denied
+from kernel.ids import BatchId, SubjectId
+from kernel.ports import Clock
+from vault._keyring import KeyKind, keyring_of
+from vault._keys import Pair
+from vault._opening import OpenedRecord, open_rows, readable_rows, visible_rows
+from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode
+from vault.batches import BatchState
+from vault.keystore import KeyStore
+from vault.setwise import chunks, pairs_table
+from vault.tables import batch as batch_table
+from vault.tables import sealed_record
+
+__all__ = ["CHUNK_RECORDS", "OpenedRecord", "PlainRecord", "StoreCounts", "Vault"]
+
+CHUNK_RECORDS: Final = 1_000
+"""Records that an ingestion should store in one transaction: well below 250 ms of write lock."""
+
+_SUBJECTS_AT_ONCE: Final = 100
+"""Subjects of a cohort whose keys and values are in memory together."""
+
+_RECORD_KEY: Final = "record-key"
+_CONTENT_KEY: Final = "content-key"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    """What became of the records of one call.
+
+    Attributes:
+        stored_records: those with at least one stored field.
+        stored_fields: sealed values.
+        duplicates: records that were there already, value for value.
+        expired_fields: values whose time of keeping was over before they came; not stored.
+    """
+
+    stored_records: int
+    stored_fields: int
+    duplicates: int
+    expired_fields: int
+
+    def as_counts(self) -> dict[str, int]:
+        """Return the numbers by name, for a batch and its audit entry."""
+        return {
+            "stored_records": self.stored_records,
+            "stored_fields": self.stored_fields,
+            "duplicates": self.duplicates,
+            "expired_fields": self.expired_fields,
+        }
+
+
+class Vault:
+    """Sealed records of one deployment."""
+
+    def __init__(  # noqa: PLR0913 - the parts that are wired together once
+        self, data: Database, keystore: KeyStore, catalogue: Catalogue, *, log: EntryLog, clock: Clock, deployment: str
+    ) -> None:
+        self._data = data
+        self._keyring = keyring_of(keystore)
+        self._catalogue = catalogue
+        self._placing = Placing(catalogue)
+        self._log = log
+        self._clock = clock
+        self._deployment = deployment
+
+    def key_pairs(self, records: Collection[PlainRecord]) -> set[Pair]:
+        """Return the subjects and compartments for which ``KeyStore.ensure_data_keys`` must come first."""
+        return self._placing.pairs(records)
+
+    def store(
+        self,
+        connection: Connection,
+        records: Sequence[PlainRecord],
+        *,
+        permits: Mapping[str, Permit],
+        batch: BatchId,
+    ) -> StoreCounts:
+        """Seal and store a chunk of records.
+
+        Args:
+            connection: a write transaction of the data store; best the one in which the gate gave the permits.
+            records: at most ``CHUNK_RECORDS``, to keep the lock short.
+            permits: by purpose of collection; together they must cover every field of every record.
+            batch: the open batch; the rows are invisible until it is complete.
+
+        Raises:
+            Denied: a permit is missing or over, or a subject is restricted or being erased.
+            BadInput: a value is longer than 64 KiB or has no canonical form.
+            KeyUnavailable: a key was not made durable first.
+            Conflict: the batch is not open, or another open batch holds the same record.
+        """
+        self._check(connection, records, permits, batch)
+        unique, repeated = self._without_repeats(records)
+        fresh = _without_stored(connection, unique, batch)
+        subjects = {encoded.record.subject for encoded in fresh}
+        compartments = {pair[1] for pair in self._placing.pairs([encoded.record for encoded in fresh])}
+        with self._keyring.unlocked(subjects, compartments) as keys:
+            sealing = Sealing(self._placing, keys, permits, self._deployment, batch, self._now(connection))
+            sealed = sealing.seal(fresh)
+        if sealed.rows:
+            _insert(connection, sealed.rows)
+        duplicates = repeated + len(unique) - len(fresh)
+        return StoreCounts(sealed.records, sealed.fields, duplicates, sealed.expired_fields)
+
+    def open(
+        self,
+        permit: Permit,
+        receipt: Receipt,
+        *,
+        subject: SubjectId,
+        fields: Collection[str],
+        kinds: Collection[str] | None = None,
+    ) -> list[OpenedRecord]:
+        """Open the records of one subject, oldest observation first.
+
+        Args:
+            permit: of the gate.
+            receipt: of the audit log for the permit's entry; used up.
+            subject: whose records.
+            fields: which fields; all must be permitted.
+            kinds: only records of these kinds; None for all.
+
+        Raises:
+            Denied: permit or receipt do not cover this access, or are over.
+            IntegrityFailed: a stored byte was changed.
+            KeyUnavailable: a key is missing that was not destroyed by an erasure.
+        """
+        asked = frozenset(fields)
+        if subject not in permit.subjects or not asked <= permit.fields_for(subject):
+            raise _beyond(permit)
+        now = self._redeem(permit, receipt, [subject], asked)
+        return self._open_some(permit, [subject], asked, kinds, now)[subject]
+
+    def open_cohort(
+        self, permit: Permit, receipt: Receipt, *, fields: Collection[str], kinds: Collection[str] | None = None
+    ) -> Iterator[tuple[SubjectId, list[OpenedRecord]]]:
+        """Open the records of every subject of a permit; each with those of the fields that are permitted for it.
+
+        The receipt is used up by the call itself. The values come a few subjects at a time; when the permit's time is
+        over before the last of them, the iterator raises ``PermitExpired``.
+
+        Raises:
+            Denied: permit or receipt do not cover this access, or are over.
+            IntegrityFailed: a stored byte was changed.
+            KeyUnavailable: a key is missing that was not destroyed by an erasure.
+        """
+        asked = frozenset(fields)
+        if not asked <= permit.fields:
+            raise _beyond(permit)
+        self._redeem(permit, receipt, permit.subjects, asked)
+        return self._open_all(permit, asked, kinds)
+
+    def subjects(self, connection: Connection, *, after: str = "", limit: int = 5_000) -> list[SubjectId]:
+        """Return active subjects that have visible records, by id, those after the given one."""
+        standing = subject_standing.c
+        visible = exists().where(
+            sealed_record.c.subject_id == standing.subject_id,
+            sealed_record.c.batch_id == batch_table.c.batch_id,
+            batch_table.c.state == BatchState.COMPLETE,
+        )
+        query = select(standing.subject_id).where(
+            standing.subject_id > after, standing.state == Standing.ACTIVE, visible
+        )
+        rows = connection.execute(query.order_by(standing.subject_id).limit(limit))
+        return [SubjectId(subject) for subject in rows.scalars()]
+
+    def _check(
+        self, connection: Connection, records: Sequence[PlainRecord], permits: Mapping[str, Permit], batch: BatchId
+    ) -> None:
+        """Raise unless batch, permits and the subjects' standing, now locked, allow the whole chunk."""
+        if connection.scalar(select(batch_table.c.state).where(batch_table.c.batch_id == batch)) != BatchState.OPEN:
+            raise Conflict(f"Batch {batch} is not open", hint="Open a batch first.")
+        subjects = {record.subject for record in records}
+        lock_subjects(connection, subjects, exclusive=False)
+        now = self._now(connection)
+        for purpose, permit in permits.items():
+            permit.check_live(now)
+            if permit.purpose != purpose:
+                raise Denied(f"Permit {permit.permit_id} is for {permit.purpose}, not for {purpose}")
+        states = {subject: standing.state for subject, standing in find_standings(connection, subjects).items()}
+        for record in records:
+            self._placing.check(record, permits)
+            if states.get(record.subject) is not Standing.ACTIVE:
+                self._check_blocked(record, states.get(record.subject))
+
+    def _check_blocked(self, record: PlainRecord, state: Standing | None) -> None:
+        purposes = {self._placing.place(record, code).purpose for code in record.values}
+        if state is not Standing.RESTRICTED or not purposes <= STORAGE_AND_SECURITY:
+            raise Denied(f"Subject {record.subject} takes no more data: {state or 'not registered'}")
+
+    def _without_repeats(self, records: Sequence[PlainRecord]) -> tuple[list[Encoded], int]:
+        macs = self._keyring.mac_keys(KeyKind.SERVICE, [_RECORD_KEY, _CONTENT_KEY])
+        by_identity: dict[tuple[SubjectId, str, bytes], Encoded] = {}
+        for record in records:
+            encoded = encode(record, macs[_RECORD_KEY], macs[_CONTENT_KEY])
+            by_identity.setdefault(encoded.identity, encoded)
+        return list(by_identity.values()), len(records) - len(by_identity)
+
+    def _redeem(
+        self, permit: Permit, receipt: Receipt, subjects: Collection[SubjectId], fields: frozenset[str]
+    ) -> datetime:
+        with self._data.read() as connection:
+            now = self._now(connection)
+        permit.check_live(now)
+        if receipt.entry_id != permit.entry_id:
+            raise Denied("The audit receipt belongs to another permit", hint="Ask the log for this permit's receipt.")
+        receipt.redeem(actor=permit.actor, purpose=permit.purpose, subjects=subjects, fields=fields)
+        return now
+
+    def _now(self, connection: Connection) -> datetime:
+        return now_in_log(connection, self._log, self._clock)
+
+    def _open_all(
+        self, permit: Permit, fields: frozenset[str], kinds: Collection[str] | None
+    ) -> Iterator[tuple[SubjectId, list[OpenedRecord]]]:
+        for some in chunks(sorted(permit.subjects), _SUBJECTS_AT_ONCE):
+            with self._data.read() as connection:
+                now = self._now(connection)
+            permit.check_live(now)
+            yield from self._open_some(permit, some, fields, kinds, now).items()
+
+    def _open_some(
+        self,
+        permit: Permit,
+        subjects: Sequence[SubjectId],
+        fields: frozenset[str],
+        kinds: Collection[str] | None,
+        now: datetime,
+    ) -> dict[SubjectId, list[OpenedRecord]]:
+        compartments: set[Compartment] = {self._catalogue.get_field(code).compartment for code in fields}
+        with self._data.read() as connection:
+            rows = visible_rows(connection, subjects, compartments=compartments, kinds=kinds, now=now)
+        with self._keyring.unlocked(subjects, compartments) as keys:
+            readable = readable_rows(rows, keys, self._keyring)
+            return {
+                subject: open_rows(
+                    readable.get(subject, []),
+                    fields=fields & permit.fields_for(subject),
+                    keys=keys,
+                    deployment=self._deployment,
+                )
+                for subject in subjects
+            }
+
+
+def _without_stored(connection: Connection, records: Sequence[Encoded], batch: BatchId) -> list[Encoded]:
+    """Leave out what is stored already.
+
+    Raises:
+        Conflict: it is stored by another batch that may still be discarded.
+    """
+    wanted = pairs_table(connection, [(encoded.record.subject, encoded.record_key) for encoded in records])
+    query = (
+        select(sealed_record.c.subject_id, sealed_record.c.record_key, sealed_record.c.content_key)
+        .add_columns(batch_table.c.batch_id, batch_table.c.state)
+        .join(wanted, and_(wanted.c.a == sealed_record.c.subject_id, wanted.c.b == sealed_record.c.record_key))
+        .join(batch_table, batch_table.c.batch_id == sealed_record.c.batch_id)
+    )
+    stored = {
+        (subject, key, content): (owner, state) for subject, key, content, owner, state in connection.execute(query)
+    }
+    fresh = []
+    for encoded in records:
+        owner, state = stored.get(encoded.identity, (batch, BatchState.COMPLETE))
+        if owner != batch and state != BatchState.COMPLETE:
+            raise Conflict(
+                f"Batch {owner} holds the same record and is not complete", hint="Resume or discard it first."
+            )
+        if encoded.identity not in stored:
+            fresh.append(encoded)
+    return fresh
+
+
+def _insert(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    try:
+        connection.execute(insert(sealed_record), list(rows))
+    except IntegrityError:
+        raise Conflict("Another batch stored the same record at the same time", hint="Store the chunk again.") from None
+
+
+def _beyond(permit: Permit) -> Denied:
+    return Denied(
+        f"Permit {permit.permit_id} does not cover the asked subject and fields", hint="Ask the gate for them."
+    )

@@ -1,0 +1,238 @@
+"""Tables of the two stores; no column holds a field value, an identifier or a key in clear."""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from kernel.database import Instant, new_metadata
+
+keystore_metadata: Final[MetaData] = new_metadata()
+data_metadata: Final[MetaData] = new_metadata()
+
+_Position: Final = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only for INTEGER PRIMARY KEY."""
+
+# --- key store -------------------------------------------------------------------------------------------------------
+
+epoch: Final = Table(
+    "epoch",
+    keystore_metadata,
+    Column("epoch_id", String(40), primary_key=True),
+    Column("wrapped", LargeBinary, nullable=True, comment="by the custodian; null once destroyed"),
+    Column("opened_at", Instant, nullable=False),
+    Column("destroyed_at", Instant, nullable=True),
+    Column("rewrapped", Integer, nullable=True, comment="keys that moved to the next epoch"),
+    Column("entry_id", String(40), nullable=True, comment="audit entry of its end; null while open or not yet logged"),
+    CheckConstraint("(wrapped IS NULL) = (destroyed_at IS NOT NULL)", name="destroyed"),
+)
+"""Key-encryption keys, one open at a time."""
+
+data_key: Final = Table(
+    "data_key",
+    keystore_metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("subject_id", String(40), nullable=False),
+    Column("compartment", String(16), nullable=False),
+    Column("generation", Integer, nullable=False, comment="the highest seals, every one opens"),
+    Column("epoch_id", ForeignKey(epoch.c.epoch_id), nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("batch_id", String(40), nullable=True, comment="the batch that first needed it"),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("subject_id", "compartment", "generation"),
+    Index(None, "batch_id"),
+)
+"""One data key for each subject and compartment."""
+
+named_key: Final = Table(
+    "named_key",
+    keystore_metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("epoch_id", ForeignKey(epoch.c.epoch_id), nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("kind", "name", "version"),
+)
+"""Keys that belong to no subject: blind indexes, deduplication, details, pseudonym scopes."""
+
+key_tombstone: Final = Table(
+    "key_tombstone",
+    keystore_metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("erasure_id", String(40), nullable=False, index=True),
+    Column("destroyed_at", Instant, nullable=False),
+)
+"""Random ids of destroyed data keys; a restored key is destroyed again by them."""
+
+blind_index: Final = Table(
+    "blind_index",
+    keystore_metadata,
+    Column("field", String(32), primary_key=True),
+    Column("version", Integer, primary_key=True, comment="of the index key"),
+    Column("digest", LargeBinary(16), primary_key=True),
+    Column("subject_id", String(40), primary_key=True),
+    Column("batch_id", String(40), nullable=True, comment="the only batch that vouches for it; null for more than one"),
+    Column("linked_at", Instant, nullable=False),
+    Index(None, "subject_id"),
+    Index(None, "batch_id"),
+    Index(
+        "uq_blind_index_one_person",
+        "field",
+        "version",
+        "digest",
+        unique=True,
+        sqlite_where=text("field <> 'mobile'"),
+        postgresql_where=text("field <> 'mobile'"),
+    ),
+)
+"""Truncated keyed digests of unique identifiers."""
+
+identity_fact: Final = Table(
+    "identity_fact",
+    keystore_metadata,
+    Column("subject_id", String(40), primary_key=True),
+    Column("fact", String(16), primary_key=True),
+    Column("digest", LargeBinary(16), nullable=False, comment="bound to the subject, so that equal values differ"),
+    Column("batch_id", String(40), nullable=True),
+    Index(None, "batch_id"),
+)
+"""Keyed digests of birth date and sex, compared when a source id joins."""
+
+doubtful_identity: Final = Table(
+    "doubtful_identity",
+    keystore_metadata,
+    Column("doubt_id", String(40), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column(
+        "digest", LargeBinary(16), nullable=False, comment="keyed digest of source and source id, or of the ID number"
+    ),
+    Column("rule", String(32), nullable=False),
+    Column("candidates", Text, nullable=False, comment="subject ids, separated by spaces"),
+    Column("batch_id", String(40), nullable=True),
+    Column("noted_at", Instant, nullable=False),
+    UniqueConstraint("source", "digest", "rule"),
+    Index(None, "batch_id"),
+)
+"""Records that could be about several people, for a person to decide."""
+
+pseudonym: Final = Table(
+    "pseudonym",
+    keystore_metadata,
+    Column("scope", String(128), primary_key=True),
+    Column("pseudonym", String(32), primary_key=True),
+    Column("subject_id", String(40), nullable=False),
+    UniqueConstraint("subject_id", "scope"),
+)
+"""The way back from pseudonyms, scope by scope."""
+
+# --- data store ------------------------------------------------------------------------------------------------------
+
+batch: Final = Table(
+    "batch",
+    data_metadata,
+    Column("batch_id", String(40), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("input_digest", String(64), nullable=False, comment="keyed, in hexadecimal"),
+    Column("state", String(16), nullable=False),
+    Column("position", BigInteger, nullable=False, comment="units of the input that are done"),
+    Column("counts", JSON, nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant, nullable=True),
+    CheckConstraint("state IN ('open', 'complete', 'discarding', 'discarded')", name="state"),
+    Index(
+        "uq_batch_open_input",
+        "kind",
+        "input_digest",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)
+"""Units of ingestion; rows of a batch that is not complete are invisible."""
+
+sealed_record: Final = Table(
+    "sealed_record",
+    data_metadata,
+    Column("row_no", _Position, primary_key=True, autoincrement=True),
+    Column("record_id", String(40), nullable=False),
+    Column("subject_id", String(40), nullable=False),
+    Column(
+        "record_key", LargeBinary(16), nullable=False, comment="keyed digest of source, kind, source record, subject"
+    ),
+    Column("content_key", LargeBinary(16), nullable=False, comment="keyed digest of the whole record's content"),
+    Column("part", SmallInteger, nullable=False, comment="rows of one record count from 0"),
+    Column("kind", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("compartment", String(16), nullable=False),
+    Column("purpose", String(32), nullable=False, comment="of collection"),
+    Column("permit_id", String(40), nullable=False),
+    Column("batch_id", ForeignKey(batch.c.batch_id), nullable=False),
+    Column("observed_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=True, comment="null: with the account"),
+    Column("held_until", Instant, nullable=True, comment="end of the legal hold; null: none"),
+    Column("schema_version", SmallInteger, nullable=False),
+    Column("key_id", LargeBinary(8), nullable=False),
+    Column("payload", LargeBinary, nullable=False, comment="see docs/reference/ciphertext-format.md"),
+    Index("uq_sealed_record_content", "subject_id", "record_key", "content_key", "part", unique=True),
+    Index(None, "batch_id"),
+)
+"""Sealed fields, one row for each record, compartment, purpose of collection and end of keeping.
+
+The unique index begins with the subject, so that it also finds a subject's rows and a batch, which comes sorted by
+subject in most sources, touches few of its pages.
+"""
+
+erasure: Final = Table(
+    "erasure",
+    data_metadata,
+    Column("erasure_id", String(40), primary_key=True),
+    Column("subject_id", String(40), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("role", String(256), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("started_entry", String(40), nullable=False),
+    Column("finished_at", Instant, nullable=True),
+    Column("restricted_until", Instant, nullable=True, comment="of what a legal hold keeps"),
+    Column("counts", JSON, nullable=False),
+    Column("certificate", LargeBinary, nullable=True, comment="canonical JSON"),
+    Column("signature", LargeBinary(64), nullable=True),
+    CheckConstraint("state IN ('started', 'restricted', 'erased')", name="state"),
+    Index(None, "subject_id"),
+    Index(
+        "ix_erasure_started",
+        "state",
+        sqlite_where=text("state = 'started'"),
+        postgresql_where=text("state = 'started'"),
+    ),
+)
+"""The outbox of erasures: what is ``started`` is finished at the next start."""
+
+tombstone: Final = Table(
+    "tombstone",
+    data_metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("erasure_id", ForeignKey(erasure.c.erasure_id), nullable=False),
+    Column("destroyed_at", Instant, nullable=False),
+)
+"""The data store's copy of the destroyed keys' ids."""
