@@ -38,6 +38,7 @@ class Act(StrEnum):
     VIEW_READ = "view.read"
     EXPORT_RELEASED = "export.released"
     EXPORT_REFUSED = "export.refused"
+    EXPORT_RECALLED = "export.recalled"
     TAGS_EVALUATED = "tags.evaluated"
     TAGS_READ = "tags.read"
     TAGS_EXPLAINED = "tags.explained"
@@ -78,6 +79,7 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.VIEW_READ: "consentry",
     Act.EXPORT_RELEASED: "consentry",
     Act.EXPORT_REFUSED: "consentry",
+    Act.EXPORT_RECALLED: "consentry",
     Act.TAGS_EVALUATED: "consentry",
     Act.TAGS_READ: "consentry",
     Act.TAGS_EXPLAINED: "consentry",

@@ -12,13 +12,14 @@ from typing import Final
 from sqlalchemy import Connection
 
 from audit.events import Event
+from consent.answers import permit_event, refusal_event
 from consent.asking import Asking
-from consent.entries import EntryLog, now_in_log, permit_event, refusal_event
+from consent.entries import EntryLog, now_in_log
 from consent.permits import MADE_BY_THE_GATE, CohortVerdict, Permit, Refusal
 from consent.reasons import Reason
-from consent.rows import material_editions, read_current
 from consent.rules import Question
-from consent.standing import find_standings, lock_subjects
+from consent.situations import material_editions, read_situations
+from consent.standing import lock_subjects
 from consent.verdicts import Verdict, decide
 from kernel.catalogue import Catalogue
 from kernel.errors import BadInput
@@ -131,9 +132,8 @@ class Gate:
         material = material_editions(connection, lock=lock)
         now = now_in_log(connection, self._log, self._clock)
         question = Question(asked, recipient, tuple(sorted(set(fields))), material, now)
-        standings = find_standings(connection, batch)
-        current = read_current(connection, batch, purpose=purpose)
-        return question, decide(self._catalogue, question, standings, current, batch)
+        situations = read_situations(connection, batch, purpose=purpose)
+        return question, decide(self._catalogue, question, situations, batch)
 
     def _permit_event(self, asking: Asking, question: Question, verdicts: Mapping[SubjectId, Verdict]) -> Event:
         return permit_event(asking, question, verdicts, PermitId(new_id("pmt")), self._catalogue)

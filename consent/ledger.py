@@ -85,10 +85,8 @@ class Ledger:
             place = self._current.setdefault((subject, purpose, row.track), {})
             before = place.get(row.recipient)
             # What closes stands from the latest instant known, or a replay of the grant before it would open again.
-            decided_at = max(row.decided_at, before.decided_at) if before else row.decided_at
-            place[row.recipient] = self._moved[subject, purpose, row.track, row.recipient] = replace(
-                row, decided_at=decided_at
-            )
+            row = row._replace(decided_at=max(row.decided_at, before.decided_at)) if before else row
+            place[row.recipient] = self._moved[subject, purpose, row.track, row.recipient] = row
         self._drafts.extend(drafts)
 
     def write(self, entries: Sequence[EntryId]) -> list[Decision]:

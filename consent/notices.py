@@ -183,7 +183,7 @@ def newest_edition(connection: Connection, code: str) -> int:
 
 
 def _lock_head(connection: Connection, code: str) -> int:
-    """Hold the code's head row exclusively and return its newest edition; see ``rows.material_editions``."""
+    """Hold the code's head row exclusively and return its newest edition; see ``situations.material_editions``."""
     insert_missing(connection, notice_head, {"code": code, "edition": 0, "material_edition": 0})
     statement = select(notice_head.c.edition).where(notice_head.c.code == code).with_for_update()
     edition: int = connection.execute(statement).scalar_one()

@@ -153,20 +153,18 @@ class Registry:
         ]
 
     def _recipients(self, ledger: Ledger, request: DecisionRequest, purpose: str) -> list[str]:
-        """Return the recipients that the act moves, after checking that it may move them."""
+        """Return the recipients that the act moves (empty text for none), after checking that it may move them.
+
+        Closing without a recipient reaches everyone who was ever named, and speaks for all who were not.
+        """
         standing = ledger.rows(request.subject, purpose, track_of(request.act))
-        open_for = [recipient for recipient, row in standing.items() if is_permissive(row.act)]
         if is_permissive(request.act):
             for recipient in {request.recipient or "", ""} & standing.keys():
                 _check_order(standing[recipient], request, purpose)
             return [request.recipient or ""]
-        declared = self._catalogue.purposes[purpose]
-        if not declared.withdrawable and not open_for:
+        if not self._catalogue.purposes[purpose].withdrawable and not any(map(_is_open, standing.values())):
             raise NotWithdrawable(f"Purpose {purpose} rests on contract or law and cannot be withdrawn")
-        if request.recipient is not None:
-            return [request.recipient]
-        controller = [] if declared.per_recipient and open_for else [""]
-        return sorted({*controller, *open_for})
+        return sorted({"", *standing}) if request.recipient is None else [request.recipient]
 
     def _draft(
         self,
@@ -197,6 +195,10 @@ class Registry:
         )
         evidence = self._sealer.seal_details(request.evidence, context=decision_id)
         return Draft(decided, evidence, notice.edition if notice else None)
+
+
+def _is_open(row: Current) -> bool:
+    return is_permissive(row.act)
 
 
 def _check_order(stands: Current, request: DecisionRequest, purpose: str) -> None:

@@ -1,7 +1,8 @@
 """Rows of the decision tables, to and from values; every read is one statement, however many subjects it names."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, select
@@ -9,43 +10,32 @@ from sqlalchemy import Connection, Row, Select, select
 from consent.decisions import ActorKind, Decision
 from consent.notices import NoticeRef
 from consent.rules import Current, DecisionAct, Track
-from consent.setwise import in_subjects
-from consent.tables import consent_current, decision, notice_head
+from consent.setwise import among_subjects, bind_subjects
+from consent.tables import consent_current, decision
 from kernel.ids import DecisionId, EntryId, SubjectId
 
-
-def read_current(
-    connection: Connection, subjects: Collection[SubjectId], *, purpose: str
-) -> dict[SubjectId, list[Current]]:
-    """Return the current rows of each subject for one purpose."""
-    statement = _current_of(connection, subjects).where(consent_current.c.purpose == purpose)
-    found: dict[SubjectId, list[Current]] = {}
-    for row in connection.execute(statement):
-        found.setdefault(row.subject_id, []).append(_current(row))
-    return found
+CURRENT_COLUMNS: Final = (
+    consent_current.c.decision_id,
+    consent_current.c.recipient,
+    consent_current.c.track,
+    consent_current.c.act,
+    consent_current.c.by_guardian,
+    consent_current.c.decided_at,
+    consent_current.c.valid_until,
+    consent_current.c.notice_code,
+    consent_current.c.notice_edition,
+    consent_current.c.fields,
+)
+"""The columns that make a ``Current``, in its order."""
 
 
 def read_all_current(
     connection: Connection, subjects: Collection[SubjectId]
 ) -> Iterator[tuple[SubjectId, str, Current]]:
     """Yield the current rows of the subjects for every purpose, each with subject and purpose."""
-    for row in connection.execute(_current_of(connection, subjects)):
-        yield SubjectId(row.subject_id), row.purpose, _current(row)
-
-
-def material_editions(connection: Connection, *, lock: bool) -> dict[str, int]:
-    """Return for each notice code its newest material edition.
-
-    Args:
-        connection: a transaction of the data store.
-        lock: hold off publications until the transaction ends, so that the log's order is true for notices as well:
-            no permit under an old notice follows the publication of a material change. A read-only transaction
-            cannot lock and reads its snapshot.
-    """
-    statement = select(notice_head.c.code, notice_head.c.material_edition).order_by(notice_head.c.code)
-    if lock:
-        statement = statement.with_for_update(read=True)
-    return {row.code: row.material_edition for row in connection.execute(statement)}
+    statement = _all_current(connection.dialect.name)
+    for subject, purpose, *current in connection.execute(statement, bind_subjects(connection, subjects)).all():
+        yield SubjectId(subject), purpose, to_current(current)
 
 
 def find_decision(connection: Connection, decision_id: DecisionId) -> Decision | None:
@@ -114,22 +104,28 @@ def current_row(subject: SubjectId, purpose: str, row: Current) -> dict[str, obj
     }
 
 
-def _current_of(connection: Connection, subjects: Collection[SubjectId]) -> Select[*tuple[Any, ...]]:
-    return select(*_CURRENT_COLUMNS).where(in_subjects(connection, consent_current.c.subject_id, subjects))
-
-
-def _current(row: Row[*tuple[Any, ...]]) -> Current:
+def to_current(values: Sequence[Any]) -> Current:
+    """Return one row of ``consent_current`` from the values of ``CURRENT_COLUMNS``."""
+    decision_id, recipient, track, act, by_guardian, decided_at, valid_until, code, edition, fields = values
     return Current(
-        DecisionId(row.decision_id),
-        row.recipient,
-        _TRACKS[row.track],
-        _ACTS[row.act],
-        row.by_guardian,
-        row.decided_at,
-        row.valid_until,
-        row.notice_code,
-        row.notice_edition,
-        _unpacked(row.fields),
+        decision_id,
+        recipient,
+        _TRACKS[track],
+        _ACTS[act],
+        by_guardian,
+        decided_at,
+        valid_until,
+        code,
+        edition,
+        None if fields is None else _unpacked(fields),
+    )
+
+
+@cache
+def _all_current(dialect: str) -> Select[*tuple[Any, ...]]:
+    columns = consent_current.c
+    return select(columns.subject_id, columns.purpose, *CURRENT_COLUMNS).where(
+        among_subjects(columns.subject_id, dialect)
     )
 
 
@@ -146,7 +142,7 @@ def _decision(row: Row[*tuple[Any, ...]]) -> Decision:
         notice_hash=row.notice_hash,
         actor_kind=ActorKind(row.actor_kind),
         actor_subject=None if row.actor_subject is None else SubjectId(row.actor_subject),
-        fields=_unpacked(row.fields),
+        fields=None if row.fields is None else _unpacked(row.fields),
         decided_at=row.decided_at,
         valid_until=row.valid_until,
         recorded_at=row.recorded_at,
@@ -159,23 +155,10 @@ def _packed(fields: frozenset[str] | None) -> str | None:
     return None if fields is None else json.dumps(sorted(fields))
 
 
-def _unpacked(text: str | None) -> frozenset[str] | None:
-    return None if text is None else frozenset(json.loads(text))
+@lru_cache(maxsize=1024)
+def _unpacked(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))
 
 
 _TRACKS: Final = {track.value: track for track in Track}
 _ACTS: Final = {act.value: act for act in DecisionAct}
-_CURRENT_COLUMNS: Final = (
-    consent_current.c.subject_id,
-    consent_current.c.purpose,
-    consent_current.c.decision_id,
-    consent_current.c.recipient,
-    consent_current.c.track,
-    consent_current.c.act,
-    consent_current.c.by_guardian,
-    consent_current.c.decided_at,
-    consent_current.c.valid_until,
-    consent_current.c.notice_code,
-    consent_current.c.notice_edition,
-    consent_current.c.fields,
-)

@@ -1,13 +1,13 @@
 """The rule of the gate as pure functions: standing, declared field and live decisions in, a reason or None out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from consent.reasons import Reason
-from consent.standing import Standing, SubjectStanding
+from consent.standing import Standing
 from kernel.catalogue import Catalogue, ConsentKind, Field, Purpose
 from kernel.ids import DecisionId
 
@@ -37,9 +37,11 @@ def track_of(act: DecisionAct) -> Track:
     return Track.BASIS if act in (DecisionAct.CONTRACT, DecisionAct.DUTY) else Track.CONSENT
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """What stands now on one track for one subject, purpose and recipient: a row of ``consent_current``."""
+class Current(NamedTuple):
+    """What stands now on one track for one subject, purpose and recipient: a row of ``consent_current``.
+
+    A tuple, because a batch reads thousands.
+    """
 
     decision_id: DecisionId
     recipient: str
@@ -51,6 +53,20 @@ class Current:
     notice_code: str | None
     notice_edition: int | None
     fields: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One registered subject.
+
+    Attributes:
+        childhood_until: the day from which it decides without a guardian; None when it is not known to be a child.
+        current: what stands for the purpose, on both tracks and for every recipient.
+    """
+
+    state: Standing
+    childhood_until: date | None
+    current: list[Current]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +82,8 @@ class Strand:
     decision_id: DecisionId | None = None
     fields: frozenset[str] | None = None
 
-    def judge(self, field: str) -> Reason | None:
-        """Return why the field does not pass on this track."""
+    def why_not(self, field: str) -> Reason | None:
+        """Return why the field does not pass on this track, or None where it does."""
         if self.reason is not None:
             return self.reason
         return None if self.fields is None or field in self.fields else Reason.SCOPE
@@ -89,34 +105,35 @@ class Question:
     now: datetime
 
 
-def strand(question: Question, rows: Collection[Current], track: Track, childhood_until: date | None) -> Strand:
+def strand(question: Question, rows: Sequence[Current], track: Track, childhood_until: date | None) -> Strand:
     """Return what one track's current rows answer; ``rows`` are those of one subject and the question's purpose.
 
     A decision covers the recipient that it names. One without recipient covers the controller itself, and for a
     purpose that is not per recipient also the recipients that the pack declares for it; what it closes, it closes for
     every recipient that was not named apart.
     """
-    own = [row for row in rows if row.track is track]
     if question.purpose.per_recipient and question.recipient is None:
-        return Strand(Reason.RECIPIENT)
+        return _NO_RECIPIENT
+    own = [row for row in rows if row.track is track]
+    if not own:
+        return _NOTHING
     row = _covering(question, own)
-    if row is None:
-        elsewhere = any(is_permissive(row.act) for row in own)
-        return Strand(Reason.RECIPIENT if elsewhere else Reason.NO_DECISION)
-    return Strand(_why_not_live(question, row, childhood_until), row.decision_id, row.fields)
+    if row is not None:
+        return Strand(_why_not_live(question, row, childhood_until), row.decision_id, row.fields)
+    return _NO_RECIPIENT if any(is_permissive(other.act) for other in own) else _NOTHING
 
 
 def judge(
-    catalogue: Catalogue, question: Question, standing: SubjectStanding | None, basis: Strand, consent: Strand
+    catalogue: Catalogue, question: Question, state: Standing | None, basis: Strand, consent: Strand
 ) -> dict[str, Reason | None]:
-    """Return for each asked field why it may not be used, or None where it may.
+    """Return for each asked field why it may not be used, or None where it may; no state is an unknown subject.
 
     The first that applies, in this order: the subject's standing, the declaration of field and purpose, the decisions.
     """
-    blocked = _blocked(question.purpose, standing)
+    blocked = _blocked(question.purpose, state)
     if blocked is not None:
         return dict.fromkeys(question.fields, blocked)
-    return {code: _judge_field(catalogue, question.purpose, code, standing, basis, consent) for code in question.fields}
+    return {code: _judge_field(catalogue, question.purpose, code, state, basis, consent) for code in question.fields}
 
 
 def rests_on(purpose: Purpose, field: Field) -> frozenset[Track]:
@@ -138,10 +155,10 @@ _GRANT: Final = frozenset({Track.CONSENT})
 _BASIS: Final = frozenset({Track.BASIS})
 
 
-def _blocked(purpose: Purpose, standing: SubjectStanding | None) -> Reason | None:
-    if standing is None:
+def _blocked(purpose: Purpose, state: Standing | None) -> Reason | None:
+    if state is None:
         return None  # an unknown subject has no decision; the declaration of the field speaks first
-    match standing.state:
+    match state:
         case Standing.ERASING | Standing.ERASED:
             return Reason.ERASED
         case Standing.RESTRICTED:
@@ -149,14 +166,14 @@ def _blocked(purpose: Purpose, standing: SubjectStanding | None) -> Reason | Non
         case Standing.ACTIVE:
             return None
         case _:
-            assert_never(standing.state)
+            assert_never(state)
 
 
 def _judge_field(  # noqa: PLR0913, PLR0917 - the rule's six inputs; private
     catalogue: Catalogue,
     purpose: Purpose,
     code: str,
-    standing: SubjectStanding | None,
+    state: Standing | None,
     basis: Strand,
     consent: Strand,
 ) -> Reason | None:
@@ -167,16 +184,16 @@ def _judge_field(  # noqa: PLR0913, PLR0917 - the rule's six inputs; private
         return Reason.PURPOSE_FIELD
     if not purpose.is_active:
         return Reason.ASSESSMENT_MISSING
-    if standing is None:
+    if state is None:
         return Reason.NO_DECISION
     needed = rests_on(purpose, field)
-    reasons = [s.judge(code) for t, s in ((Track.CONSENT, consent), (Track.BASIS, basis)) if t in needed]
+    reasons = [s.why_not(code) for t, s in ((Track.CONSENT, consent), (Track.BASIS, basis)) if t in needed]
     if not reasons or None in reasons:
         return None
     return next((reason for reason in reasons if reason is not Reason.NO_DECISION), Reason.NO_DECISION)
 
 
-def _covering(question: Question, rows: Collection[Current]) -> Current | None:
+def _covering(question: Question, rows: Sequence[Current]) -> Current | None:
     by_recipient = {row.recipient: row for row in rows}
     named, general = by_recipient.get(question.recipient or ""), by_recipient.get("")
     if named is not None or general is None:
@@ -204,4 +221,6 @@ def is_permissive(act: DecisionAct) -> bool:
     return act not in _NO
 
 
+_NOTHING: Final = Strand(Reason.NO_DECISION)
+_NO_RECIPIENT: Final = Strand(Reason.RECIPIENT)
 _NO: Final = {DecisionAct.REFUSE: Reason.REFUSED, DecisionAct.WITHDRAW: Reason.WITHDRAWN}

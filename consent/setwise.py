@@ -1,4 +1,7 @@
-"""Statements over sets of subjects: one bound value on either engine, however many subjects there are."""
+"""Statements over sets of subjects: one bound value on either engine, however many subjects there are.
+
+A statement is built once for each engine and reused: building one costs more than running it for a single subject.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -10,16 +13,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from kernel.ids import SubjectId
 
 
-def in_subjects(
-    connection: Connection,
-    column: ColumnElement[str],
-    subjects: Collection[SubjectId],
-) -> ColumnElement[bool]:
-    """Return ``column IN subjects`` as one bound JSON text (SQLite) or array (PostgreSQL)."""
-    if connection.dialect.name == "sqlite":
-        values = func.json_each(json.dumps(list(subjects))).table_valued("value")
+def among_subjects(column: ColumnElement[str], dialect: str) -> ColumnElement[bool]:
+    """Return ``column IN :subjects``, to be run with ``bind_subjects``: a JSON text on SQLite, an array elsewhere."""
+    if dialect == "sqlite":
+        values = func.json_each(bindparam("subjects", type_=String)).table_valued("value")
         return column.in_(select(values.c.value))
-    return column == any_(bindparam(None, list(subjects), type_=ARRAY(String)))
+    return column == any_(bindparam("subjects", type_=ARRAY(String)))
+
+
+def bind_subjects(connection: Connection, subjects: Collection[SubjectId], **values: object) -> dict[str, object]:
+    """Return the parameters of a statement over subjects."""
+    bound = json.dumps(list(subjects)) if connection.dialect.name == "sqlite" else list(subjects)
+    return {"subjects": bound, **values}
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

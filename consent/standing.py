@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, assert_never
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, Update, select, update
 
 from consent.ages import AgeClass, childhood_until, class_of_birth, class_on, majority_on
-from consent.setwise import in_subjects, insert_rows
+from consent.setwise import among_subjects, bind_subjects, insert_rows
 from consent.tables import subject_standing
 from kernel.errors import Conflict, NotFound
 from kernel.ids import SubjectId
@@ -91,8 +92,9 @@ def register_subjects(
 
 def find_standings(connection: Connection, subjects: Collection[SubjectId]) -> dict[SubjectId, SubjectStanding]:
     """Return the standing of those subjects that are registered."""
-    rows = connection.execute(select(*_COLUMNS).where(in_subjects(connection, subject_standing.c.subject_id, subjects)))
-    return {row.subject_id: _standing(row) for row in rows}
+    statement = _standings(connection.dialect.name)
+    found = [_standing(row) for row in connection.execute(statement, bind_subjects(connection, subjects)).all()]
+    return {standing.subject: standing for standing in found}
 
 
 def get_standing(connection: Connection, subject: SubjectId) -> SubjectStanding:
@@ -138,21 +140,31 @@ def lock_subjects(connection: Connection, subjects: Collection[SubjectId], *, ex
     """
     if connection.dialect.name == "sqlite" or not subjects:
         return
-    connection.execute(_locking(connection, subjects).with_for_update(read=not exclusive)).all()
+    statement = _locking(connection.dialect.name, exclusive=exclusive)
+    connection.execute(statement, bind_subjects(connection, subjects)).all()
 
 
 def bump_revisions(connection: Connection, subjects: Collection[SubjectId]) -> None:
     """Move the revision of subjects whose rows are exclusively locked."""
-    connection.execute(
-        update(subject_standing)
-        .where(in_subjects(connection, subject_standing.c.subject_id, subjects))
-        .values(revision=subject_standing.c.revision + 1)
-    )
+    connection.execute(_bump(connection.dialect.name), bind_subjects(connection, subjects))
 
 
-def _locking(connection: Connection, subjects: Collection[SubjectId]) -> Select[tuple[str]]:
+@cache
+def _standings(dialect: str) -> Select[*tuple[Any, ...]]:
+    return select(*_COLUMNS).where(among_subjects(subject_standing.c.subject_id, dialect))
+
+
+@cache
+def _locking(dialect: str, *, exclusive: bool) -> Select[*tuple[Any, ...]]:
     column = subject_standing.c.subject_id
-    return select(column).where(in_subjects(connection, column, subjects)).order_by(column)
+    statement = select(column).where(among_subjects(column, dialect)).order_by(column)
+    return statement.with_for_update(read=not exclusive)
+
+
+@cache
+def _bump(dialect: str) -> Update:
+    moved = update(subject_standing).values(revision=subject_standing.c.revision + 1)
+    return moved.where(among_subjects(subject_standing.c.subject_id, dialect))
 
 
 def _next_states(state: Standing) -> Sequence[Standing]:

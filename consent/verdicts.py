@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NewType
+from typing import Final, NewType
 
 from consent.reasons import Reason
-from consent.rules import Current, Question, Strand, Track, judge, rests_on, strand
-from consent.standing import Standing, SubjectStanding
+from consent.rules import Question, Situation, Strand, Track, judge, rests_on, strand
+from consent.standing import Standing
 from kernel.catalogue import Catalogue
 from kernel.ids import SubjectId
 
 Basis = NewType("Basis", str)
 """Decision ids joined by ``/``, or ``none``."""
 
-NO_BASIS = Basis("none")
+NO_BASIS: Final = Basis("none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +52,41 @@ class Verdict:
 
 
 def decide(
-    catalogue: Catalogue,
-    question: Question,
-    standings: Mapping[SubjectId, SubjectStanding],
-    current: Mapping[SubjectId, Sequence[Current]],
-    batch: Sequence[SubjectId],
+    catalogue: Catalogue, question: Question, situations: Mapping[SubjectId, Situation], batch: Sequence[SubjectId]
 ) -> dict[SubjectId, Verdict]:
-    """Return the verdict for every subject of the batch."""
-    known: dict[_Situation, Judgement] = {}
+    """Return the verdict for every subject of the batch; one without situation is not registered."""
+    known: dict[_Alike, Judgement] = {}
     verdicts = {}
     for subject in batch:
-        standing = standings.get(subject)
-        rows = current.get(subject, ())
-        childhood = standing.childhood_until if standing else None
-        basis = strand(question, rows, Track.BASIS, childhood)
-        consent = strand(question, rows, Track.CONSENT, childhood)
-        situation = (standing.state if standing else None, basis.reason, basis.fields, consent.reason, consent.fields)
-        judgement = known.get(situation)
+        situation = situations.get(subject, _UNKNOWN)
+        basis = strand(question, situation.current, Track.BASIS, situation.childhood_until)
+        consent = strand(question, situation.current, Track.CONSENT, situation.childhood_until)
+        state = situation.state if situation is not _UNKNOWN else None
+        alike = (state, basis.reason, basis.fields, consent.reason, consent.fields)
+        judgement = known.get(alike)
         if judgement is None:
-            judgement = known[situation] = _judge(catalogue, question, standing, basis, consent)
+            judgement = known[alike] = _judge(catalogue, question, state, basis, consent)
         verdicts[subject] = Verdict(judgement, _basis(judgement, basis, consent))
     return verdicts
 
 
-_Situation = tuple[Standing | None, Reason | None, frozenset[str] | None, Reason | None, frozenset[str] | None]
+_UNKNOWN: Final = Situation(Standing.ACTIVE, None, [])
+"""Stands in for a subject without row; its state is never looked at."""
+
+_Alike = tuple[Standing | None, Reason | None, frozenset[str] | None, Reason | None, frozenset[str] | None]
 
 
 def _judge(
-    catalogue: Catalogue, question: Question, standing: SubjectStanding | None, basis: Strand, consent: Strand
+    catalogue: Catalogue, question: Question, state: Standing | None, basis: Strand, consent: Strand
 ) -> Judgement:
-    reasons = judge(catalogue, question, standing, basis, consent)
+    reasons = judge(catalogue, question, state, basis, consent)
     passed = frozenset(code for code, reason in reasons.items() if reason is None)
     strands = {Track.BASIS: basis, Track.CONSENT: consent}
     tracks = frozenset(
         track
         for code in passed
         for track in rests_on(question.purpose, catalogue.fields[code])
-        if strands[track].judge(code) is None
+        if strands[track].why_not(code) is None
     )
     refused = {code: reason for code, reason in reasons.items() if reason is not None}
     return Judgement(reasons, passed, refused, tracks)

@@ -1,10 +1,24 @@
-"""Where the configured pack lies: a built-in one by name, or an operator's own folder."""
+"""Where the configured pack lies, and whether it is whole."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from consentry.settings import Settings
 from kernel.catalogue import Catalogue
+from kernel.located_yaml import PackError
 from kernel.pack import builtin_pack_path, load_pack
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """Every mistake of a pack, and one line about it."""
+
+    mistakes: tuple[str, ...]
+    summary: str
 
 
 def pack_folder(name: str) -> Path:
@@ -16,3 +30,41 @@ def pack_folder(name: str) -> Path:
 def load_configured_pack(settings: Settings) -> Catalogue:
     """Load the pack that the settings name."""
     return load_pack(pack_folder(settings.pack))
+
+
+def lint_pack(name: str) -> Linted:
+    """Check a pack whole: catalogue, views, exports and taxonomy."""
+    from deid.exports import load_exports
+    from deid.views import load_views
+    from deid.special import load_special_diseases
+    from tagging.lint import lint
+    from tagging.taxonomy import load_taxonomy
+
+    folder = pack_folder(name)
+    try:
+        catalogue = load_pack(folder)
+    except PackError as err:
+        found = tuple(map(str, err.mistakes))
+        return Linted(found, f"{folder.name}: {len(found)} mistakes in the catalogue; the rest was not read")
+    mistakes: list[str] = []
+    views = _gathered(lambda: load_views(folder, catalogue), mistakes) or {}
+    exports = _gathered(lambda: load_exports(folder, catalogue, views), mistakes) or {}
+    special = _gathered(lambda: load_special_diseases(folder / "special_diseases.yaml"), mistakes)
+    taxonomy = _gathered(lambda: load_taxonomy(folder / "taxonomy.yaml"), mistakes)
+    if taxonomy is not None:
+        mistakes += map(str, lint(taxonomy, catalogue=catalogue, special=special))
+    counts = (
+        f"{len(catalogue.fields)} fields, {len(catalogue.purposes)} purposes, {len(catalogue.event_types)} event types, "
+        f"{len(catalogue.notices)} notices, {len(catalogue.roles)} roles, {len(views)} views, {len(exports)} exports, "
+        f"{0 if taxonomy is None else len(taxonomy.tags)} tags"
+    )
+    verdict = f"{len(mistakes)} mistakes" if mistakes else "no mistakes"
+    return Linted(tuple(mistakes), f"{catalogue.pack} {catalogue.version}: {counts}; {verdict}; hash {catalogue.hash}")
+
+
+def _gathered(load: Callable[[], _T], mistakes: list[str]) -> _T | None:
+    try:
+        return load()
+    except PackError as err:
+        mistakes.extend(map(str, err.mistakes))
+        return None

@@ -15,6 +15,7 @@ from consent.registry import Registry
 from consentry.migrations import Store, check_current
 from consentry.packs import load_configured_pack
 from consentry.principals import Principal
+from consentry.products import Products
 from consentry.settings import Settings
 from consentry.tokens import TokenIssuer
 from kernel.catalogue import Catalogue
@@ -106,6 +107,8 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
     signer = load_signing_key(settings.signing_key_path)
     sealer = DetailSealer(keystore)
     log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, settings.signer_state_path))
+    pseudonyms = Pseudonyms(keystore)
+    products = Products(data, pseudonyms, signer, log=log, clock=clock)
     return Platform(
         settings=settings,
         clock=clock,
@@ -118,12 +121,14 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
         log=log,
         registry=Registry(catalogue, log, sealer, clock),
         gate=Gate(catalogue, log, clock),
-        vault=Vault(data, keystore, catalogue, log, clock, settings.deployment),
+        vault=Vault(data, keystore, catalogue, log=log, clock=clock, deployment=settings.deployment),
         batches=Batches(data, keystore, log, clock),
         resolver=SubjectResolver(keystore),
-        pseudonyms=Pseudonyms(keystore),
+        pseudonyms=pseudonyms,
         digests=Digests(keystore),
-        eraser=Eraser(data, keystore, log, signer, clock),
+        eraser=Eraser(
+            data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget
+        ),
         tokens=TokenIssuer.load(
             settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock
         ),

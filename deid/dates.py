@@ -77,18 +77,15 @@ def _day(raw: Raw, setting: Setting) -> date | Drop:
 
 
 def _instant(raw: Raw, setting: Setting) -> datetime | Drop:
-    if isinstance(raw, str):
-        try:
-            raw = parse_instant(raw)
-        except BadInput:
-            return Drop.MALFORMED
-    if not isinstance(raw, datetime) or raw.tzinfo is None:
-        return Drop.MALFORMED
     try:
-        day = raw.astimezone(setting.zone).date()
-    except OverflowError:
+        instant = parse_instant(raw) if isinstance(raw, str) else raw
+        if not isinstance(instant, datetime) or instant.tzinfo is None:
+            return Drop.MALFORMED
+        day = instant.astimezone(setting.zone).date()
+    except (BadInput, OverflowError):
+        # An offset can push the first and the last day of the calendar out of it.
         return Drop.MALFORMED
-    return Drop.FUTURE if day > setting.as_of else raw
+    return Drop.FUTURE if day > setting.as_of else instant
 
 
 def is_past(instant: datetime, setting: Setting) -> bool:

@@ -1,8 +1,7 @@
 """The release gate: reads back what was written, measures it, and refuses what falls short."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from deid.exports import ExportDefinition
 from deid.files import SEPARATOR, ColumnKind, file_sha256, kinds_of, read_as_text
-from deid.hierarchies import ANY
 from deid.privacy import PERSON, Anonymised, Risk, measure_risk
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Denied
@@ -24,8 +22,8 @@ RELEASE_GRADE: Final = 3
 LONGEST_VALUE: Final = 64
 """Characters; codes, bins and tag values are shorter, sentences are longer."""
 
-_SENTENCE: Final = re.compile(r"[。！？；，、!?\r\n\t]|\.\s|[^\x21-\x7e]\s|\s\S+\s\S+\s")
-"""What codes, bins and tag values never hold: sentence marks, line ends, four words in a row."""
+_SENTENCE: Final = re.compile(r"[。！？；，、〔〕!?\r\n\t]|\.\s|(\S+\s+){3}|[\u4e00-\u9fff]{13}")
+"""What codes, bins and tag values never hold: sentence marks, redaction marks, line ends, four words in a row."""
 
 _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
 """A spreadsheet would run a cell that begins like this (OWASP: CSV injection)."""
@@ -147,7 +145,9 @@ def policy_for(
     wanted = (PERSON, *definition.columns, *definition.tags)
     kinds = kinds_of(anonymised.table.schema)
     if tuple(kinds) != wanted:
-        raise BadInput(f"Export {definition.code}: the table has other columns than the definition", hint="Select them.")
+        raise BadInput(
+            f"Export {definition.code}: the table has other columns than the definition", hint="Select them."
+        )
     return ReleasePolicy(
         columns=kinds,
         quasi_identifiers=tuple(anonymised.levels),
@@ -190,3 +190,102 @@ def check_release(path: Path, policy: ReleasePolicy, *, sha256: str | None = Non
     if short:
         raise ReleaseRefused(path.name, short)
     return _report(path.name, stated, table, risk, policy)
+
+
+def check_folder(
+    folder: Path, policy: ReleasePolicy, files: Mapping[str, str], *, beside: Sequence[str] = ("manifest.json",)
+) -> tuple[ReleaseReport, ...]:
+    """Check a whole release: nothing but the stated files, each of them fit, all of them with the same content.
+
+    Args:
+        folder: what would be handed over.
+        policy: what every data file has to be.
+        files: SHA-256 by file name, as the manifest states it.
+        beside: names of files that hold no data.
+
+    Raises:
+        ReleaseRefused: with the first file that falls short.
+    """
+    there = {path.name for path in folder.iterdir()} - set(beside)
+    if odd := there.symmetric_difference(files):
+        raise ReleaseRefused(folder.name, [Finding("other files than the manifest states", "", len(odd))])
+    reports = tuple(check_release(folder / name, policy, sha256=files[name]) for name in sorted(files))
+    tables = [read_as_text(folder / name).sort_by(PERSON) for name in sorted(files)]
+    if any(not table.equals(tables[0]) for table in tables[1:]):
+        raise ReleaseRefused(folder.name, [Finding("the files differ in content", "", len(tables))])
+    return reports
+
+
+def _misfitting_columns(table: "pa.Table", policy: ReleasePolicy) -> Iterator[Finding]:
+    names, wanted = table.column_names, tuple(policy.columns)
+    for name in sorted(set(names) - set(wanted)):
+        yield Finding("a column that the definition does not have", name[:LONGEST_VALUE], 1)
+    for name in sorted(set(wanted) - set(names)):
+        yield Finding("a column is missing", name, 1)
+    if set(names) == set(wanted) and tuple(names) != wanted:
+        yield Finding("the columns stand in another order", "", 1)
+
+
+def _broken_cells(table: "pa.Table", policy: ReleasePolicy) -> Iterator[Finding]:
+    for name, kind in policy.columns.items():
+        if name == PERSON:
+            continue
+        cells = {cell for cell in table.column(name).unique().to_pylist() if cell is not None}
+        if kind in _SHAPES:
+            yield from _found(f"not {kind.value}", name, (not _SHAPES[kind].fullmatch(cell) for cell in cells))
+            continue
+        values = {value for cell in cells for value in (cell.split(SEPARATOR) if kind is ColumnKind.SET else (cell,))}
+        yield from _found("free text", name, (_is_sentence(value) for value in values))
+        yield from _found("a spreadsheet formula", name, (_FORMULA.match(value) is not None for value in values))
+        yield from _found("an identifier", name, (len(policy.find(value)) > 0 for value in values))
+
+
+def _broken_rows(table: "pa.Table") -> Iterator[Finding]:
+    persons = table.column(PERSON).to_pylist()
+    shaped = [person is not None and _PSEUDONYM.fullmatch(person) is not None for person in persons]
+    yield from _found("not a pseudonym", PERSON, (not fits for fits in shaped))
+    if (again := len(persons) - len(set(persons))) > 0:
+        yield Finding("a person with more than one row", PERSON, again)
+
+
+def _short_of(risk: Risk, policy: ReleasePolicy) -> Iterator[Finding]:
+    if risk.k < policy.k:
+        yield Finding(f"k is {risk.k} and has to be {policy.k}", "", 1)
+    left_out = policy.persons - risk.persons
+    if left_out < 0:
+        yield Finding("more persons than the view had", "", -left_out)
+    if left_out > policy.suppression_limit * policy.persons:
+        yield Finding(f"more persons left out than {policy.suppression_limit:%}", "", left_out)
+
+
+def _report(file: str, sha256: str, table: "pa.Table", risk: Risk, policy: ReleasePolicy) -> ReleaseReport:
+    uncovered = [name for name in policy.columns if name != PERSON and name not in policy.quasi_identifiers]
+    return ReleaseReport(
+        file=file,
+        sha256=sha256,
+        persons=risk.persons,
+        suppressed=policy.persons - risk.persons,
+        risk=risk,
+        quasi_identifiers=policy.quasi_identifiers,
+        multi_valued=tuple(name for name in uncovered if policy.columns[name] is ColumnKind.SET),
+        alone={name: _alone(table, name) for name in uncovered},
+    )
+
+
+def _alone(table: "pa.Table", name: str) -> int:
+    counts = table.column(name).drop_null().value_counts()
+    return sum(1 for count in counts.field("counts").to_pylist() if count == 1)
+
+
+def _is_sentence(value: str) -> bool:
+    return len(value) > LONGEST_VALUE or _SENTENCE.search(value) is not None
+
+
+def _found(rule: str, column: str, broken: Iterable[bool]) -> Iterator[Finding]:
+    count = sum(broken)
+    if count:
+        yield Finding(rule, column, count)
+
+
+def _share_text(part: int, whole: int) -> str:
+    return f"{Decimal(part) / whole:.6f}"

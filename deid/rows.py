@@ -12,9 +12,10 @@ from deid.dates import is_past
 from deid.quantities import body_mass_bin
 from deid.schemas import arrow_schema
 from deid.transforms import Take
-from deid.view_definition import PSEUDONYM, Column, Shape, Source, ViewDefinition
+from deid.view_definition import PSEUDONYM, Column, Shape, ViewDefinition
 from deid.view_rules import OBSERVED_AT
 from deid.words import LONGEST_NAME
+from kernel.clock import require_aware
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import BadInput
 from kernel.ports import Tokeniser
@@ -36,6 +37,10 @@ class SourceRow:
     kind: str
     observed_at: datetime
     values: Mapping[str, JsonValue] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse an instant without a time zone: natural days could not be told."""
+        require_aware(self.observed_at)
 
 
 class RowBuilder:
@@ -75,8 +80,10 @@ class RowBuilder:
         Args:
             pseudonym: in the view's scope.
             records: in any order; the result does not depend on it.
+
         Returns:
             For a subject view exactly one row, for an event view one row an event, in order of time.
+
         Raises:
             BadInput: an empty pseudonym, or a record with a field that the view does not declare: whoever opened it
                 opened more than the view's purpose covers.
@@ -100,16 +107,21 @@ class RowBuilder:
         return {column.name: self._gathered(column, records) for column in self.view.columns}
 
     def _gathered(self, column: Column, records: Sequence[SourceRow]) -> Cell | list[str] | None:
-        found = [
-            (record.observed_at, cell)
-            for record in records
-            for source in column.sources
-            for cell in self._cells(column, source, record)
-        ]
+        if column.take is Take.LATEST:
+            return self._latest(column, records)
+        found = [(record.observed_at, cell) for record in records for cell in self._cells(column, record)]
         if column.take is Take.BMI:
             measures = [(at, cell) for at, cell in found if isinstance(cell, BodyMeasure)]
             return body_mass_bin(measures, column.sources[0].params.edges)
         return _take(column.take, [cell for _, cell in found if not isinstance(cell, BodyMeasure)])
+
+    def _latest(self, column: Column, records: Sequence[SourceRow]) -> Cell | None:
+        """Return the newest cell; older values are not even looked at, which spares the scrubbing of old texts."""
+        for record in reversed(records):
+            cells = [cell for cell in self._cells(column, record) if not isinstance(cell, BodyMeasure)]
+            if cells:
+                return cells[-1]
+        return None
 
     def _events(self, records: Sequence[SourceRow]) -> Iterator[Row]:
         """Yield events; of one type on one natural day only those of the kind with the highest authority."""
@@ -137,19 +149,17 @@ class RowBuilder:
         return rank, record.observed_at.astimezone(self._setting.zone).date(), cells
 
     def _first(self, column: Column, record: SourceRow) -> Cell | None:
-        for source in column.sources:
-            for cell in self._cells(column, source, record):
-                if not isinstance(cell, BodyMeasure):
-                    return cell
-        return None
+        found = (cell for cell in self._cells(column, record) if not isinstance(cell, BodyMeasure))
+        return next(found, None)
 
-    def _cells(self, column: Column, source: Source, record: SourceRow) -> Iterator[Cell | BodyMeasure]:
-        for raw in _raw_values(source.field, record):
-            cell: Transformed = source.transform.apply(raw, source.params, self._setting)
-            if not isinstance(cell, Drop):
-                yield cell
-            elif cell is not Drop.ELSEWHERE:
-                self.dropped[column.name, cell.value] += 1
+    def _cells(self, column: Column, record: SourceRow) -> Iterator[Cell | BodyMeasure]:
+        for source in column.sources:
+            for raw in _raw_values(source.field, record):
+                cell: Transformed = source.transform.apply(raw, source.params, self._setting)
+                if not isinstance(cell, Drop):
+                    yield cell
+                elif cell is not Drop.ELSEWHERE:
+                    self.dropped[column.name, cell.value] += 1
 
 
 class _Remembering:
@@ -185,12 +195,10 @@ def _raw_values(code: str, record: SourceRow) -> Sequence[Raw]:
 
 
 def _take(take: Take, cells: list[Cell]) -> Cell | list[str] | None:
-    """Gather cells in order of time; of nothing comes nothing, because what is not known is not false."""
+    """Gather cells; of nothing comes nothing, because what is not known is not false."""
     if not cells:
         return None
     match take:
-        case Take.LATEST:
-            return cells[-1]
         case Take.MAX:
             return max(cells, key=str)
         case Take.SET:
@@ -199,5 +207,5 @@ def _take(take: Take, cells: list[Cell]) -> Cell | list[str] | None:
             return len(cells)
         case Take.ANY:
             return True
-        case Take.BMI:
-            raise AssertionError("a body mass index is gathered from measures")
+        case Take.LATEST | Take.BMI:
+            raise AssertionError("gathered elsewhere")

@@ -13,6 +13,7 @@ from kernel.located_yaml import Located, load
 _ICD10_ENTRY: Final = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
 _ATC_ENTRY: Final = re.compile(r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?")
 _INVISIBLE: Final = re.compile(r"[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_GAP: Final = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +89,5 @@ def _any_of(words: list[str], *, whole: bool) -> re.Pattern[str]:
 
 
 def _folded(text: str) -> str:
-    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    """Spaces between Chinese characters are no part of a word; between Latin ones they separate words."""
+    return _GAP.sub("", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold())

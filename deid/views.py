@@ -27,8 +27,11 @@ def load_views(pack_folder: Path, catalogue: Catalogue) -> Mapping[str, ViewDefi
 
     Args:
         pack_folder: holds views/*.yaml and special_diseases.yaml.
+        catalogue: the pack's catalogue.
+
     Returns:
         The views by code.
+
     Raises:
         PackError: every mistake with file and line; among them a direct identifier that would pass, a field that the
             view's purpose may not use, a field that the catalogue drops, an unknown field, transform or parameter.

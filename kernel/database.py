@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import URL, Dialect, make_url
@@ -36,11 +36,11 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Store microseconds."""
         return None if value is None else to_micros(value)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401 - the driver's value
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - as above
         """Return an aware UTC instant."""
         return None if value is None else from_micros(int(value))
 
@@ -85,9 +85,9 @@ class Database:
             Unavailable: the store is locked, full, missing or damaged; nothing was written.
         """
         with self._translated(), self._engine.connect() as connection:
-            connection = connection.execution_options(consentry_write=True)
-            with connection.begin():
-                yield connection
+            writer = connection.execution_options(consentry_write=True)
+            with writer.begin():
+                yield writer
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -98,11 +98,11 @@ class Database:
         """
         with self._translated(), self._engine.connect() as connection:
             if self.is_sqlite:
-                connection = connection.execution_options(consentry_write=False)
+                reader = connection.execution_options(consentry_write=False)
             else:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with connection.begin():
-                yield connection
+                reader = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with reader.begin():
+                yield reader
 
     def dispose(self) -> None:
         """Close every pooled connection."""
@@ -115,7 +115,8 @@ class Database:
         except OperationalError as err:
             raise Unavailable(f"The {self.label} cannot be used: {_cause(err)}", hint=_hint(err)) from err
         except DBAPIError as err:
-            if isinstance(err, DatabaseError) and "malformed" in str(err.orig) or "not a database" in str(err.orig):
+            cause = str(err.orig)
+            if isinstance(err, DatabaseError) and ("malformed" in cause or "not a database" in cause):
                 raise Unavailable(f"The {self.label} is damaged: {_cause(err)}", hint="Restore a backup.") from err
             raise
 

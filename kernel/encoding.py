@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from kernel.errors import BadInput
 
-JsonValue: TypeAlias = "None | bool | int | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 """RFC 8785 section 3.2.2.3: integers beyond this do not survive other parsers."""

@@ -90,11 +90,6 @@ def _check_purpose(purpose: Purpose, at: Located, mistakes: Mistakes) -> None:
             "an assessment that is not needed",
             "needs_assessment: true, or no assessment",
         ),
-        (
-            bool(purpose.recipients) and not purpose.per_recipient,
-            "recipients without per_recipient",
-            "per_recipient: true",
-        ),
     )
     for broken, message, expected in rules:
         if broken:

@@ -22,6 +22,9 @@ MINIMUM_CELL: Final = 11
 """Cells of 1 to 10 are suppressed. Source: CMS cell size suppression policy."""
 
 
+_LEAST_CELL: Final = 2
+
+
 @dataclass(frozen=True, slots=True)
 class CohortCount:
     """How many subjects fit; ``size`` is None where that, or the rest, is below ``minimum_cell``."""
@@ -41,6 +44,7 @@ def count(
     """Count the subjects for whom a condition on tags is true.
 
     Args:
+        taxonomy: the tags that the condition may name.
         expression: a condition that names tags by their codes, such as ``night_user AND value_tier = 'high'``.
         tags: the Parquet file that ``tagging.evaluate.evaluate`` gave.
         minimum_cell: the smallest number that is told, at least 2.
@@ -49,7 +53,7 @@ def count(
         ExpressionError: the expression is no condition on these tags.
         InputRefused: the file does not hold the taxonomy's tags.
     """
-    if minimum_cell < 2:
+    if minimum_cell < _LEAST_CELL:
         raise BadInput("A minimum cell below 2 tells of single persons", hint=f"Use {MINIMUM_CELL} or more.")
     condition = parse_condition(expression, taxonomy.cohort_scope)
     emitter = Emitter()

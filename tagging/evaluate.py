@@ -35,7 +35,9 @@ def evaluate(
     """Compute every tag of every subject.
 
     Args:
-        subjects, events: Parquet files of the two views, of one pseudonym scope.
+        taxonomy: the tags.
+        subjects: Parquet file of the subject view.
+        events: Parquet file of the event view, of the same pseudonym scope.
         as_of: the last natural day that counts; later events are as if they had not happened yet.
         withheld: pseudonyms that are left out, because their consent ended after the view was built.
     Returns:

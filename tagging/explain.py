@@ -6,10 +6,9 @@ Source: PIPL article 24 paragraph 3 and GDPR article 22 ask for an explanation o
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from kernel.catalogue import Label
 from kernel.errors import NotFound
@@ -18,7 +17,7 @@ from tagging.reference import Facts, Row, compile_rule
 from tagging.schema import PSEUDONYM, SUBJECT_COLUMNS
 from tagging.session import Session, locked, source
 from tagging.syntax import Expression, measures, own_columns, tag_references
-from tagging.taxonomy import Tag, Taxonomy, TagType
+from tagging.taxonomy import Tag, TagType, Taxonomy
 from tagging.types import Cell, Value
 from tagging.words import Locale, in_words, text_of, value_in_words
 
@@ -84,22 +83,30 @@ class Explanation:
             if one.explanation is not None:
                 lines += one.explanation.lines(locale, indent=indent + 1)
             else:
-                lines.append(f"{pad}  - {text_of(one.label, locale)}: {value_in_words(one.value, locale)}")
+                said = text_of(one.label, locale), value_in_words(one.value, locale)
+                lines.append(f"{pad}  - {text_of(_INPUT, locale).format(*said)}")
         return tuple(lines)
 
 
+_INPUT: Final = Label("{}：{}", "{}: {}")
 _SENTENCE: Final = Label(
     "{label}：{value}（截至 {as_of}，规则 {tag} 第 {version} 版）\n规则：{meaning}",
     "{label}: {value} (as of {as_of}, rule {tag} version {version})\nRule: {meaning}",
 )
 
 
-def explain(taxonomy: Taxonomy, tag: str, *, pseudonym: str, subjects: Path, events: Path, as_of: date) -> Explanation:
+def explain(  # noqa: PLR0913 -- the four by keyword say whose value, from which two files, for which day
+    taxonomy: Taxonomy, tag: str, *, pseudonym: str, subjects: Path, events: Path, as_of: date
+) -> Explanation:
     """Explain the value of one tag for one pseudonym, computed anew by the reference evaluator.
 
     Args:
+        taxonomy: the tags.
         tag: the tag's code.
-        subjects, events, as_of: as for ``tagging.evaluate.evaluate``.
+        pseudonym: whose value.
+        subjects: Parquet file of the subject view.
+        events: Parquet file of the event view.
+        as_of: the last natural day that counts.
     Raises:
         NotFound: the tag, or the pseudonym in the view, does not exist.
         InputRefused: a file that is not one of the views.
@@ -119,7 +126,7 @@ def explain(taxonomy: Taxonomy, tag: str, *, pseudonym: str, subjects: Path, eve
 
 
 def _explained(taxonomy: Taxonomy, tag: Tag, facts: Facts, known: Mapping[str, Explanation]) -> Explanation:
-    labels = {other.code: other.label for other in taxonomy.tags}
+    tags = {other.code: other for other in taxonomy.tags}
     value = compile_rule(tag.rule)(facts)
     return Explanation(
         tag=tag.code,
@@ -127,29 +134,29 @@ def _explained(taxonomy: Taxonomy, tag: Tag, facts: Facts, known: Mapping[str, E
         value=value,
         value_label=_value_label(tag, value),
         rule=tag.text,
-        meaning=_meaning(tag.rule, labels),
+        meaning=_meaning(tag.rule, tags, tag),
         version=tag.version,
         taxonomy=taxonomy.name,
         taxonomy_hash=taxonomy.hash,
         as_of=facts.as_of,
-        inputs=tuple(_inputs(tag.rule, facts, labels, known)),
+        inputs=tuple(_inputs(tag.rule, facts, tags, known)),
     )
 
 
 def _inputs(
-    rule: Expression, facts: Facts, labels: Mapping[str, Label], known: Mapping[str, Explanation]
+    rule: Expression, facts: Facts, tags: Mapping[str, Tag], known: Mapping[str, Explanation]
 ) -> Iterable[Input]:
     for column in dict.fromkeys(own_columns(rule)):
         label = SUBJECT_COLUMNS[column.name].label
         yield Input(InputKind.COLUMN, column.name, label, facts.subject[column.name])
     for measure in dict.fromkeys(measures(rule)):
-        yield Input(InputKind.EVENTS, measure.measure, _meaning(measure, labels), compile_rule(measure)(facts))
+        yield Input(InputKind.EVENTS, measure.measure, _meaning(measure, tags), compile_rule(measure)(facts))
     for code in dict.fromkeys(reference.code for reference in tag_references(rule)):
-        yield Input(InputKind.TAG, code, labels[code], known[code].value, known[code])
+        yield Input(InputKind.TAG, code, tags[code].label, known[code].value, known[code])
 
 
-def _meaning(node: Expression, labels: Mapping[str, Label]) -> Label:
-    return Label(in_words(node, labels, Locale.ZH), in_words(node, labels, Locale.EN))
+def _meaning(node: Expression, tags: Mapping[str, Tag], of: Tag | None = None) -> Label:
+    return Label(in_words(node, tags, Locale.ZH, of=of), in_words(node, tags, Locale.EN, of=of))
 
 
 def _value_label(tag: Tag, value: Value) -> Label:
@@ -180,5 +187,5 @@ def _listed(names: Iterable[str]) -> str:
 def _cell(raw: object) -> Cell | int | date:
     if isinstance(raw, list):
         return tuple(str(code) for code in raw if code is not None)
-    assert raw is None or isinstance(raw, str | bool | int | Decimal | date)
-    return raw
+    # The columns' types were checked: text, numbers and days are left.
+    return cast("Cell | int | date", raw)

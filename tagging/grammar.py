@@ -108,6 +108,18 @@ class Reader:
     def __init__(self, text: str, scope: Scope) -> None:
         self._text = text
         self.scope = scope
+        self._readers: dict[type[exp.Expr], Callable[[exp.Expr], Expression]] = {
+            exp.Literal: self._literal,
+            exp.Boolean: self._literal,
+            exp.Column: self._column,
+            exp.Not: self._not,
+            exp.Neg: self._negated,
+            exp.Paren: self._paren,
+            exp.Is: self._is_null,
+            exp.In: self._one_of,
+            exp.Between: self._between,
+            exp.Case: self._case,
+        }
 
     def within(self, scope: Scope) -> "Reader":
         """Return a reader of the same text with other names in reach."""
@@ -136,7 +148,7 @@ class Reader:
             return Arithmetic(_OPERATORS[kind], left, right, self.place(node))
         if isinstance(node, exp.Anonymous | exp.Coalesce | exp.StartsWith):
             return calls.read_call(self, node)
-        return _READERS[kind](self, node)
+        return self._readers[kind](node)
 
     def scalar(self, node: exp.Expr) -> Expression:
         """Read a node that is a value and not a list."""
@@ -238,17 +250,3 @@ class Reader:
         values, shared = self.same_type([*(b.args["true"] for b in branches), node.args.get("default") or exp.Null()])
         *results, default = values
         return Case(tuple(zip(conditions, results, strict=True)), default, shared, self.place(node))
-
-
-_READERS: Final[dict[type[exp.Expr], Callable[[Reader, exp.Expr], Expression]]] = {
-    exp.Literal: Reader._literal,
-    exp.Boolean: Reader._literal,
-    exp.Column: Reader._column,
-    exp.Not: Reader._not,
-    exp.Neg: Reader._negated,
-    exp.Paren: Reader._paren,
-    exp.Is: Reader._is_null,
-    exp.In: Reader._one_of,
-    exp.Between: Reader._between,
-    exp.Case: Reader._case,
-}

@@ -24,7 +24,7 @@ from tagging.syntax import (
     TagReference,
     walk,
 )
-from tagging.taxonomy import Tag, Taxonomy, TagType
+from tagging.taxonomy import Tag, TagType, Taxonomy
 from tagging.types import Value
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def lint(
     """Review every tag and run the tests inside the file.
 
     Args:
+        taxonomy: the tags.
         catalogue: the pack that purposes, owners and event types are looked up in; None leaves that out.
         special: the pack's special diseases, which no rule may ask for; None leaves that out.
     Returns:

@@ -252,7 +252,7 @@ def type_of(node: Expression) -> ValueType:
     assert_never(node)
 
 
-def children(node: Expression) -> tuple[Expression, ...]:
+def children(node: Expression) -> tuple[Expression, ...]:  # noqa: PLR0911 -- one arm a node
     """Return the expressions directly inside, in the order of the text."""
     match node:
         case Literal() | Column() | TagReference() | AtHours():

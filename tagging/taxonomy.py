@@ -1,4 +1,4 @@
-"""The taxonomy: the tags of a pack with their rules, read from YAML, checked, and put into an order to compute them in."""
+"""The taxonomy: the tags of a pack with their rules, read from YAML, checked and put into an order."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -120,7 +120,8 @@ class Taxonomy:
 
 
 _KEYS: Final = frozenset(
-    "code label layer group type goal purpose sensitivity owner version expression tests".split(),
+    {"code", "label", "layer", "group", "type", "goal", "purpose", "sensitivity", "owner", "version"}
+    | {"expression", "tests"}
 )
 
 
@@ -144,7 +145,7 @@ def load_taxonomy(path: Path) -> Taxonomy:
     if mistakes:
         raise PackError(mistakes)
     name, version = root["taxonomy"].text(), root["version"].integer(minimum=1)
-    content = {"taxonomy": name, "version": version, "tags": [_content(tag) for tag in tags]}
+    content: JsonValue = {"taxonomy": name, "version": version, "tags": [_content(tag) for tag in tags]}
     return Taxonomy(name=name, version=version, hash=digest(content), tags=tuple(tags), layers=_layers(tags))
 
 

@@ -11,7 +11,7 @@ from tagging.errors import ExpressionError
 from tagging.syntax import Place
 
 if TYPE_CHECKING:
-    from sqlglot.tokens import Token
+    from sqlglot import Token
 
 MAX_LENGTH: Final = 4000
 MAX_TOKENS: Final = 400
@@ -112,7 +112,7 @@ def _check_branches(text: str, tokens: list["Token"]) -> None:
 
 
 def _admitted(text: str, token: "Token") -> "Token":
-    from sqlglot.tokens import Token, TokenType
+    from sqlglot import Token, TokenType
 
     source = text[token.start : token.end + 1]
     if token.token_type == TokenType.STRING and source.startswith("'"):

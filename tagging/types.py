@@ -4,7 +4,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-Value: TypeAlias = None | bool | Decimal | str
+Value: TypeAlias = bool | Decimal | str | None
 """What a rule gives; None is unknown, never false."""
 
 Cell: TypeAlias = Value | tuple[str, ...]

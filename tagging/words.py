@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import reduce
 from typing import Final, assert_never
 
 from kernel.catalogue import Label
@@ -32,7 +33,8 @@ from tagging.syntax import (
     StartsWith,
     TagReference,
 )
-from tagging.types import Cell
+from tagging.taxonomy import Tag
+from tagging.types import Cell, ValueType
 
 
 class Locale(StrEnum):
@@ -46,21 +48,24 @@ _WORDS: Final[Mapping[str, Label]] = {
     "unknown": Label("未知", "unknown"),
     "yes": Label("是", "yes"),
     "no": Label("否", "no"),
-    "and": Label("{}且{}", "{} and {}"),
-    "or": Label("{}或{}", "{} or {}"),
+    "and": Label("{}，且{}", "{} and {}"),
+    "or": Label("{}，或{}", "{} or {}"),
     "not": Label("并非{}", "not {}"),
     "is_null": Label("{}未知", "{} is unknown"),
+    "is_known": Label("{}已知", "{} is known"),
     "one_of": Label("{}属于{}", "{} is one of {}"),
+    "none_of": Label("{}不属于{}", "{} is none of {}"),
     "between": Label("{}在 {} 与 {} 之间", "{} is between {} and {}"),
     "starts_with": Label("{}以{}开头", "{} begins with {}"),
     "has_any": Label("{}含有{}之一", "{} has one of {}"),
     "has_all": Label("{}同时含有{}", "{} has all of {}"),
     "has_prefix": Label("{}含有以{}开头的代码", "{} has a code that begins with {}"),
     "at_hours": Label("时刻在 {:02d}:00–{:02d}:00", "the hour lies in {:02d}:00–{:02d}:00"),
-    "when": Label("若{}则为{}", "{1} if {0}"),
+    "when": Label("若{}，则为{}", "{1} if {0}"),
     "else": Label("否则为{}", "otherwise {}"),
-    "first_known": Label("{}中首个已知值", "the first known of {}"),
+    "or_if_unknown": Label("{}（未知时取{}）", "{} (or {} if unknown)"),
     "tag": Label("标签“{}”", "the tag “{}”"),
+    "tag_holds": Label("标签“{}”成立", "the tag “{}” holds"),
     "quoted": Label("“{}”", "“{}”"),
     "grouped": Label("（{}）", "({})"),
     "list": Label("、", ", "),
@@ -89,13 +94,16 @@ _WORDS: Final[Mapping[str, Label]] = {
 }
 
 
-def in_words(node: Expression, labels: Mapping[str, Label], locale: Locale) -> str:
+def in_words(node: Expression, tags: Mapping[str, Tag], locale: Locale, *, of: Tag | None = None) -> str:
     """Say an expression in words.
 
     Args:
-        labels: the labels of the tags that it may refer to, by code.
+        node: a rule or a part of one.
+        tags: the tags that it may refer to, by code.
+        locale: the language.
+        of: the tag whose rule it is: the rule's results are then said by the labels of its values.
     """
-    return _Speaker(labels, locale).say(node)
+    return _Speaker(tags, locale).result(node, of)
 
 
 def value_in_words(value: Cell | int | date, locale: Locale) -> str:
@@ -123,11 +131,23 @@ def _pick(word: str, locale: Locale) -> str:
 
 
 class _Speaker:
-    def __init__(self, labels: Mapping[str, Label], locale: Locale) -> None:
-        self._labels = labels
+    def __init__(self, tags: Mapping[str, Tag], locale: Locale) -> None:
+        self._tags = tags
         self._locale = locale
 
-    def say(self, node: Expression) -> str:
+    def result(self, node: Expression, of: Tag | None) -> str:
+        """Say what a rule gives; its branches give results too."""
+        match node:
+            case Literal(value=str(text)) if of is not None:
+                return self._form("quoted", text_of(of.label_of(text), self._locale))
+            case Case():
+                parts = [self._form("when", self.say(when), self._branch(value, of)) for when, value in node.branches]
+                parts.append(self._form("else", self._branch(node.default, of)))
+                return _pick("clause", self._locale).join(parts)
+        return self.say(node)
+
+    def say(self, node: Expression) -> str:  # noqa: C901, PLR0911 -- one arm a node, and mypy sees that none is missing
+        """Say a node."""
         match node:
             case Literal(value=str(text)):
                 return self._form("quoted", text)
@@ -135,35 +155,42 @@ class _Speaker:
                 return value_in_words(value, self._locale)
             case Column(name=name):
                 return text_of((EVENT_COLUMNS.get(name) or SUBJECT_COLUMNS[name]).label, self._locale)
-            case TagReference(code=code):
-                return self._form("tag", text_of(self._labels[code], self._locale))
+            case TagReference(code=code, type=type_):
+                word = "tag_holds" if type_ is ValueType.BOOL else "tag"
+                return self._form(word, text_of(self._tags[code].label, self._locale))
             case Compare(comparison=comparison, left=left, right=right):
-                return self._form(comparison, self._inner(left), self._inner(right))
+                return self._form(comparison, self._beside(left, right), self._beside(right, left))
             case Logic(connective=connective, left=left, right=right):
                 word = "and" if connective is Connective.AND else "or"
                 return self._form(word, self._term(left, connective), self._term(right, connective))
-            case Not(operand=operand):
-                return self._form("not", self._inner(operand))
             case Arithmetic(operator=operator, left=left, right=right):
                 return self._form(operator, self._inner(left), self._inner(right))
             case Case():
-                return self._case(node)
-            case Coalesce(options=options):
-                return self._form("first_known", self._listed([self.say(option) for option in options]))
+                return self.result(node, None)
+            case Coalesce(options=(first, *others)):
+                return reduce(
+                    lambda said, other: self._form("or_if_unknown", said, self._inner(other)),
+                    others,
+                    self._inner(first),
+                )
             case EventMeasure():
                 return self._measure(node)
-            case IsNull() | OneOf() | Between() | StartsWith() | Has() | AtHours():
+            case Not() | IsNull() | OneOf() | Between() | StartsWith() | Has() | AtHours():
                 return self._test(node)
-        assert_never(node)
+        raise AssertionError(node)
 
-    def _test(self, node: IsNull | OneOf | Between | StartsWith | Has | AtHours) -> str:
+    def _test(self, node: Not | IsNull | OneOf | Between | StartsWith | Has | AtHours) -> str:  # noqa: PLR0911 -- as above
         match node:
+            case Not(operand=OneOf(operand=operand, options=options)):
+                return self._form("none_of", self._inner(operand), self._options(operand, options))
+            case Not(operand=IsNull(operand=operand)):
+                return self._form("is_known", self._inner(operand))
+            case Not(operand=operand):
+                return self._form("not", self._inner(operand))
             case IsNull(operand=operand):
                 return self._form("is_null", self._inner(operand))
             case OneOf(operand=operand, options=options):
-                return self._form(
-                    "one_of", self._inner(operand), self._listed([self.say(option) for option in options])
-                )
+                return self._form("one_of", self._inner(operand), self._options(operand, options))
             case Between(operand=operand, low=low, high=high):
                 return self._form("between", *(self._inner(part) for part in (operand, low, high)))
             case StartsWith(operand=operand, prefix=prefix):
@@ -175,11 +202,6 @@ class _Speaker:
                 return self._form("at_hours", start, end)
         assert_never(node)
 
-    def _case(self, node: Case) -> str:
-        parts = [self._form("when", self.say(condition), self._inner(value)) for condition, value in node.branches]
-        parts.append(self._form("else", self._inner(node.default)))
-        return _pick("clause", self._locale).join(parts)
-
     def _measure(self, node: EventMeasure) -> str:
         return _pick(node.measure, self._locale).format(
             days=node.days,
@@ -187,10 +209,23 @@ class _Speaker:
             summed="" if node.summed is None else self.say(node.summed),
         )
 
+    def _branch(self, node: Expression, of: Tag | None) -> str:
+        said = self.result(node, of)
+        return self._form("grouped", said) if isinstance(node, Logic | Case) else said
+
+    def _beside(self, node: Expression, other: Expression) -> str:
+        """Say one side of a comparison; a constant beside a tag by the label of the tag's value."""
+        if isinstance(node, Literal) and isinstance(other, TagReference):
+            return self.result(node, self._tags[other.code])
+        return self._inner(node)
+
+    def _options(self, operand: Expression, options: tuple[Literal, ...]) -> str:
+        return self._listed([self._beside(option, operand) for option in options])
+
     def _inner(self, node: Expression) -> str:
         """Say a part, in brackets where it is a phrase of several parts."""
         said = self.say(node)
-        return self._form("grouped", said) if isinstance(node, Logic | Arithmetic | Case | Not) else said
+        return self._form("grouped", said) if isinstance(node, Logic | Arithmetic | Case) else said
 
     def _term(self, node: Expression, connective: Connective) -> str:
         """Say one side of AND or OR: a chain of the same word needs no brackets."""

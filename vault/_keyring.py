@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
-from consent.setwise import in_subjects
 from kernel.catalogue import Compartment
 from kernel.database import Database
 from kernel.errors import Unavailable
@@ -17,7 +16,7 @@ from kernel.ports import Clock
 from vault._keys import MacKey, Pair, UnlockedKeys, WrappingKey, data_key_context, epoch_context, named_key_context
 from vault.custodian import KEY_BYTES, Custodian
 from vault.envelope import KEY_ID_BYTES, DataKey
-from vault.setwise import chunks, insert_absent
+from vault.setwise import among, chunks, insert_absent
 from vault.tables import data_key, epoch, key_tombstone, named_key
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Keyring:
         wrapping = self.open_epoch(connection)
         query = (
             select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment, data_key.c.wrapped)
-            .where(in_subjects(connection, data_key.c.subject_id, subjects))
+            .where(among(connection, data_key.c.subject_id, subjects))
             .where(data_key.c.compartment.in_(sorted(compartments)))
             .order_by(data_key.c.generation)
         )
@@ -153,6 +152,19 @@ class Keyring:
                 }
             )
         insert_absent(connection, data_key, rows)
+
+    def make_successors(self, connection: Connection, shared: Mapping[Pair, bytes]) -> None:
+        """Make a newer key for each pair whose newest one is the given key; a successor that is there is kept."""
+        newest: dict[Pair, tuple[bytes, int]] = {}
+        for subject, compartment in shared:
+            query = select(data_key.c.key_id, data_key.c.generation).where(
+                data_key.c.subject_id == subject, data_key.c.compartment == compartment
+            )
+            for key_id, generation in connection.execute(query.order_by(data_key.c.generation)):
+                newest[subject, compartment] = (key_id, generation)
+        wanted = {pair: generation + 1 for pair, (key_id, generation) in newest.items() if key_id == shared[pair]}
+        if wanted:
+            self.make_data_keys(connection, wanted, batch=None)
 
     # keys that belong to no subject
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select
 
-from consent.setwise import in_subjects
 from kernel.encoding import JsonValue
 from kernel.ids import RecordId, SubjectId
 from vault._keyring import Keyring
@@ -16,6 +15,7 @@ from vault._keys import KeyUnavailable, UnlockedKeys
 from vault.batches import BatchState
 from vault.envelope import Binding, Item, open_many
 from vault.payload import unpack
+from vault.setwise import among
 from vault.tables import batch, sealed_record
 
 
@@ -58,7 +58,7 @@ def visible_rows(
     table = sealed_record
     complete = select(batch.c.batch_id).where(batch.c.state == BatchState.COMPLETE)
     query = select(table).where(
-        in_subjects(connection, table.c.subject_id, subjects),
+        among(connection, table.c.subject_id, subjects),
         table.c.compartment.in_(sorted(compartments)),
         table.c.batch_id.in_(complete),
         or_(table.c.expires_at.is_(None), table.c.expires_at > now),

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from audit.events import Act
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of
-from consent.setwise import in_subjects
 from kernel.catalogue import Compartment
 from kernel.database import Database
 from kernel.errors import Conflict, NotFound
@@ -21,6 +20,7 @@ from kernel.ports import Clock
 from vault._keyring import KeyKind, keyring_of
 from vault._keys import Pair
 from vault.keystore import KeyStore
+from vault.setwise import among
 from vault.subjects import SubjectResolver
 from vault.tables import batch as batch_table
 from vault.tables import sealed_record
@@ -223,7 +223,7 @@ class Batches:
         subjects = {subject for subject, _ in pairs}
         query = select(sealed_record.c.subject_id, sealed_record.c.compartment).distinct()
         with self._data.read() as connection:
-            rows = connection.execute(query.where(in_subjects(connection, sealed_record.c.subject_id, subjects)))
+            rows = connection.execute(query.where(among(connection, sealed_record.c.subject_id, subjects)))
             return {(SubjectId(subject), Compartment(compartment)) for subject, compartment in rows}
 
 

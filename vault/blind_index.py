@@ -6,13 +6,12 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from consent.setwise import in_subjects
 from kernel.ids import SubjectId
 from vault._keyring import FIRST_VERSION, KeyKind, Keyring
 from vault._keys import MacKey
 from vault.envelope import length_prefixed
 from vault.identity import Evidence, IdentityKeys, normalised, normalised_mobile
-from vault.setwise import chunks
+from vault.setwise import among, chunks
 from vault.tables import blind_index, identity_fact
 
 ID_NUMBER: Final = "id_number"
@@ -102,12 +101,12 @@ def acquaint(connection: Connection, digester: Digester, records: Iterable[Ident
         known.owners[digest] = subject
     people = set(known.owners.values())
     ids = select(blind_index.c.subject_id, blind_index.c.digest).where(
-        blind_index.c.field == ID_NUMBER, in_subjects(connection, blind_index.c.subject_id, people)
+        blind_index.c.field == ID_NUMBER, among(connection, blind_index.c.subject_id, people)
     )
     for subject, value in connection.execute(ids):
         known.id_numbers.setdefault(subject, set()).add(value)
     facts = select(identity_fact.c.subject_id, identity_fact.c.fact, identity_fact.c.digest).where(
-        in_subjects(connection, identity_fact.c.subject_id, people)
+        among(connection, identity_fact.c.subject_id, people)
     )
     for subject, fact, value in connection.execute(facts):
         known.facts.setdefault(subject, {})[fact] = value

@@ -1,12 +1,11 @@
 """The key store: makes data keys durable before their first row, and destroys them for good."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
-from consent.setwise import in_subjects
 from kernel.catalogue import Compartment
 from kernel.database import Database
 from kernel.errors import ConfigurationError
@@ -15,7 +14,7 @@ from kernel.ports import Clock
 from vault._keyring import FIRST_VERSION, Keyring, KeyStoreEmpty
 from vault._keys import KeyUnavailable, Pair
 from vault.custodian import Custodian
-from vault.setwise import chunks
+from vault.setwise import among, chunks, insert_absent
 from vault.tables import data_key, epoch, key_tombstone
 
 __all__ = ["EpochView", "KeyStore", "KeyStoreEmpty", "KeyUnavailable"]
@@ -78,26 +77,6 @@ class KeyStore:
                 wanted = dict.fromkeys(sorted(missing), FIRST_VERSION)
                 self._keyring.make_data_keys(connection, wanted, batch=batch)
 
-    def destroy_subject_keys(
-        self, subject: SubjectId, compartments: Collection[Compartment] | None = None, *, erasure: str
-    ) -> list[bytes]:
-        """Destroy a subject's data keys and leave their tombstones.
-
-        Args:
-            subject: whose keys.
-            compartments: only these; None for all.
-            erasure: id under which the tombstones stand.
-
-        Returns:
-            The ids of every key destroyed under this erasure, now or before.
-        """
-        with self.database.write() as connection:
-            query = select(data_key.c.key_id).where(data_key.c.subject_id == subject)
-            if compartments is not None:
-                query = query.where(data_key.c.compartment.in_(sorted(compartments)))
-            destroy_keys(connection, connection.execute(query).scalars().all(), erasure, self._keyring.clock)
-            return destroyed_keys(connection, erasure)
-
     def drop_unused_keys(self, batch: BatchId, *, in_use: Collection[Pair]) -> int:
         """Drop the keys that a discarded batch made and that no row uses.
 
@@ -122,13 +101,27 @@ class KeyStore:
             return [(SubjectId(subject), Compartment(name)) for subject, name in connection.execute(query)]
 
 
-def destroy_keys(connection: Connection, key_ids: Sequence[bytes], erasure: str, clock: Clock) -> None:
-    """Delete data keys and write their tombstones, in the caller's transaction on the key store."""
-    if key_ids:
-        now = clock.now()
-        rows = [{"key_id": key_id, "erasure_id": erasure, "destroyed_at": now} for key_id in key_ids]
-        connection.execute(insert(key_tombstone), rows)
-        _delete_keys(connection, key_ids)
+def destroy_subject_keys(
+    connection: Connection, subject: SubjectId, *, needed: Collection[bytes], erasure: str, clock: Clock
+) -> None:
+    """Destroy a subject's data keys and leave their tombstones, in the caller's transaction on the key store.
+
+    Args:
+        connection: on the key store.
+        subject: whose keys.
+        needed: ids of keys that a legal hold keeps.
+        erasure: id under which the tombstones stand.
+        clock: for the tombstones' time.
+    """
+    own = connection.execute(select(data_key.c.key_id).where(data_key.c.subject_id == subject)).scalars().all()
+    now = clock.now()
+    key_ids = [key_id for key_id in own if key_id not in needed]
+    insert_absent(
+        connection,
+        key_tombstone,
+        [{"key_id": key_id, "erasure_id": erasure, "destroyed_at": now} for key_id in key_ids],
+    )
+    _delete_keys(connection, key_ids)
 
 
 def destroyed_keys(connection: Connection, erasure: str) -> list[bytes]:
@@ -145,6 +138,6 @@ def _delete_keys(connection: Connection, key_ids: Collection[bytes]) -> None:
 def _existing(connection: Connection, pairs: Collection[Pair]) -> set[Pair]:
     subjects = {subject for subject, _ in pairs}
     query = select(data_key.c.subject_id, data_key.c.compartment).where(
-        in_subjects(connection, data_key.c.subject_id, subjects)
+        among(connection, data_key.c.subject_id, subjects)
     )
     return {(subject, Compartment(name)) for subject, name in connection.execute(query)}

@@ -6,14 +6,13 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select
 
-from consent.setwise import in_subjects
 from kernel.errors import BadInput
 from kernel.ids import SubjectId
 from vault._keyring import KeyKind, keyring_of
 from vault._keys import Held, MacKey
 from vault.envelope import length_prefixed
 from vault.keystore import KeyStore
-from vault.setwise import chunks, insert_absent
+from vault.setwise import among, chunks, insert_absent
 from vault.tables import pseudonym
 
 _MAX_SCOPE_CHARS: Final = 128
@@ -62,6 +61,12 @@ class Pseudonyms:
                 found.update({name: SubjectId(subject) for name, subject in connection.execute(query)})
         return found
 
+    def of_subject(self, subject: SubjectId) -> dict[str, str]:
+        """Return the subject's pseudonym in every scope where it was given one, by scope."""
+        query = select(pseudonym.c.scope, pseudonym.c.pseudonym).where(pseudonym.c.subject_id == subject)
+        with self._database.read() as connection:
+            return {scope: name for scope, name in connection.execute(query)}
+
     def drop_subject(self, subject: SubjectId) -> int:
         """Forget a subject's pseudonyms in every scope, and return in how many."""
         with self._database.write() as connection:
@@ -88,6 +93,6 @@ def _text(key: MacKey, kind: str, value: str) -> str:
 
 def _kept(connection: Connection, scope: str, subjects: Collection[SubjectId]) -> set[SubjectId]:
     query = select(pseudonym.c.subject_id).where(
-        pseudonym.c.scope == scope, in_subjects(connection, pseudonym.c.subject_id, subjects)
+        pseudonym.c.scope == scope, among(connection, pseudonym.c.subject_id, subjects)
     )
     return {SubjectId(subject) for subject in connection.execute(query).scalars()}

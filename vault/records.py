@@ -23,7 +23,7 @@ from vault._keyring import KeyKind, keyring_of
 from vault._keys import Pair
 from vault._opening import OpenedRecord, open_rows, readable_rows, visible_rows
 from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode
-from vault.batches import BatchState
+from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
 from vault.setwise import chunks, pairs_table
 from vault.tables import batch as batch_table
@@ -70,8 +70,8 @@ class StoreCounts:
 class Vault:
     """Sealed records of one deployment."""
 
-    def __init__(  # noqa: PLR0913 - the parts that are wired together once
-        self, data: Database, keystore: KeyStore, catalogue: Catalogue, *, log: EntryLog, clock: Clock, deployment: str
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that are wired together once
+        self, data: Database, keystore: KeyStore, catalogue: Catalogue, log: EntryLog, clock: Clock, deployment: str
     ) -> None:
         self._data = data
         self._keyring = keyring_of(keystore)
@@ -91,7 +91,7 @@ class Vault:
         records: Sequence[PlainRecord],
         *,
         permits: Mapping[str, Permit],
-        batch: BatchId,
+        batch: Batch,
     ) -> StoreCounts:
         """Seal and store a chunk of records.
 
@@ -107,13 +107,13 @@ class Vault:
             KeyUnavailable: a key was not made durable first.
             Conflict: the batch is not open, or another open batch holds the same record.
         """
-        self._check(connection, records, permits, batch)
+        self._check(connection, records, permits, batch.batch_id)
         unique, repeated = self._without_repeats(records)
-        fresh = _without_stored(connection, unique, batch)
+        fresh = _without_stored(connection, unique, batch.batch_id)
         subjects = {encoded.record.subject for encoded in fresh}
         compartments = {pair[1] for pair in self._placing.pairs([encoded.record for encoded in fresh])}
         with self._keyring.unlocked(subjects, compartments) as keys:
-            sealing = Sealing(self._placing, keys, permits, self._deployment, batch, self._now(connection))
+            sealing = Sealing(self._placing, keys, permits, self._deployment, batch.batch_id, self._now(connection))
             sealed = sealing.seal(fresh)
         if sealed.rows:
             _insert(connection, sealed.rows)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ARRAY, Connection, FromClause, String, Table, cast, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, FromClause, String, Table, any_, bindparam, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 _T = TypeVar("_T")
@@ -19,6 +19,14 @@ def chunks(values: Iterable[_T], size: int = BOUND_VALUES) -> Iterator[list[_T]]
     iterator = iter(values)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def among(connection: Connection, column: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+    """Return ``column IN texts`` with one bound value: a JSON text (SQLite) or an array (PostgreSQL)."""
+    if connection.dialect.name == "sqlite":
+        each = func.json_each(json.dumps(list(texts))).table_valued("value")
+        return column.in_(select(each.c.value))
+    return column == any_(bindparam(None, list(texts), type_=ARRAY(String)))
 
 
 def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -38,4 +46,4 @@ def pairs_table(connection: Connection, pairs: Collection[tuple[str, str]]) -> F
         ).subquery()
     firsts, seconds = [a for a, _ in pairs], [b for _, b in pairs]
     texts = ARRAY(String)
-    return func.unnest(cast(firsts, texts), cast(seconds, texts)).table_valued("a", "b")
+    return func.unnest(cast(firsts, texts), cast(seconds, texts)).table_valued("a", "b").render_derived()

@@ -176,7 +176,10 @@ sealed_record: Final = Table(
     Column("record_id", String(40), nullable=False),
     Column("subject_id", String(40), nullable=False),
     Column(
-        "record_key", LargeBinary(16), nullable=False, comment="keyed digest of source, kind, source record, subject"
+        "record_key",
+        String(22),
+        nullable=False,
+        comment="base64; keyed digest of whose record of which source",
     ),
     Column("content_key", LargeBinary(16), nullable=False, comment="keyed digest of the whole record's content"),
     Column("part", SmallInteger, nullable=False, comment="rows of one record count from 0"),

@@ -96,16 +96,14 @@ def check_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], 
 def check_consistency(size1: int, size2: int, proof: Sequence[bytes], root1: bytes, root2: bytes) -> None:
     """Raise ``VerificationError`` unless the proof shows that the second tree extends the first.
 
-    A proof from the empty tree to a larger one proves nothing and is refused.
+    A proof from the empty tree proves nothing and is refused.
     Source: RFC 9162 section 2.1.4.2; the proof's length is exact.
     """
-    if not 0 <= size1 <= size2:
-        raise VerificationError("proof", f"a tree of {size2} cannot extend one of {size1}")
+    if not 0 < size1 <= size2:
+        raise VerificationError("proof", f"that a tree of {size2} extends one of {size1} cannot be proven")
     if size1 == size2:
         _check_shape(proof, 0)
         _check_equal(root1, root2, "two trees of one size have different roots")
-    elif size1 == 0:
-        raise VerificationError("proof", "consistency with the empty tree proves nothing")
     else:
         _check_larger(size1, size2, proof, root1, root2)
 

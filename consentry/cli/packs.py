@@ -21,7 +21,7 @@ def lint(pack: Annotated[str, typer.Argument(help="Name of a built-in pack, or a
 
     found = lint_pack(pack)
     for mistake in found.mistakes:
-        say(str(mistake))
+        say(mistake)
     say(found.summary)
     if found.mistakes:
         raise typer.Exit(2)

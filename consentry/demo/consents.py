@@ -11,7 +11,7 @@ from kernel.catalogue import Catalogue, NoticeText
 CHILD_YEARS: Final = 14
 AGENT_PURPOSES: Final = ("P02", "P06", "P07")
 PHARMACY: Final = "sunrise-pharmacy"
-RESEARCH_PARTNER: Final = "research-partner"
+RESEARCH_PARTNER: Final = "research_partner"
 
 GRANT_SHARES: Final = {
     "P02": 0.96,

@@ -194,8 +194,10 @@ def _place_vaccine(maps: CodeMaps, field: str, system: str, code: str) -> Coded:
 
 def _place_allergy(maps: CodeMaps, field: str, system: str, code: str) -> Coded:
     text = join(system, code)
-    if text in maps.allergens:
-        return Coded(field, maps.allergens[text])
+    if (known := maps.allergens.get(text)) is not None:
+        if known == _NONE:
+            raise RowRefused(RowFault.NO_FIELD)
+        return Coded(field, known)
     return Coded(field, text, is_mapped=system in {"atc", "local"})
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select, update
 
 from consentry.stores.tables import export_release, view_build
-from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import NotFound
 
 
@@ -37,13 +36,13 @@ class Release:
     recalled_at: datetime | None
 
 
-def add_view_build(connection: Connection, build: ViewBuild, manifest: JsonValue) -> None:
+def add_view_build(connection: Connection, build: ViewBuild, manifest: str) -> None:
     """Remember a finished build."""
     row = {
         "build_id": build.build_id,
         "view": build.view,
         "folder": str(build.folder),
-        "manifest": canonical_json(manifest).decode(),
+        "manifest": manifest,
         "row_count": build.row_count,
         "built_at": build.built_at,
     }
@@ -74,13 +73,13 @@ def forget_view_builds(connection: Connection, build_ids: Sequence[str]) -> None
     connection.execute(delete(view_build).where(view_build.c.build_id.in_(build_ids)))
 
 
-def set_build_rows(connection: Connection, build_id: str, manifest: JsonValue, row_count: int) -> None:
+def set_build_rows(connection: Connection, build_id: str, manifest: str, row_count: int) -> None:
     """Replace a build's manifest and row count after its files were rewritten."""
-    values = {"manifest": canonical_json(manifest).decode(), "row_count": row_count}
+    values = {"manifest": manifest, "row_count": row_count}
     connection.execute(update(view_build).where(view_build.c.build_id == build_id).values(values))
 
 
-def add_release(connection: Connection, release: Release, manifest: JsonValue) -> None:
+def add_release(connection: Connection, release: Release, manifest: str) -> None:
     """Remember a release."""
     row = {
         "export_id": release.export_id,
@@ -88,7 +87,7 @@ def add_release(connection: Connection, release: Release, manifest: JsonValue) -
         "recipient": release.recipient,
         "scope": release.scope,
         "folder": str(release.folder),
-        "manifest": canonical_json(manifest).decode(),
+        "manifest": manifest,
         "row_count": release.row_count,
         "released_at": release.released_at,
         "recalled_at": release.recalled_at,

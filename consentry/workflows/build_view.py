@@ -16,7 +16,8 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
 from consentry.stores.builds import ViewBuild, add_view_build
-from deid.manifest import view_manifest
+from deid.files import file_sha256
+from deid.manifest import FILE_NAME, VIEW_GRADE, Manifest, Product, columns_of, signed_manifest
 from deid.rows import RowBuilder, SourceRow
 from deid.views import ViewDefinition, load_views
 from kernel.encoding import JsonValue
@@ -30,8 +31,6 @@ BATCH_SUBJECTS: Final = 1_000
 """Subjects of one permit and receipt; bounds memory and the time between permit and read."""
 
 DATA_FILE: Final = "part-00000.parquet"
-MANIFEST_FILE: Final = "manifest.json"
-
 
 @dataclass
 class Built:
@@ -138,8 +137,13 @@ class _Run:
                 done(len(batch))
 
     def _subjects(self) -> list[SubjectId]:
-        with self.platform.data.read() as connection:
-            return self.platform.vault.subjects(connection)
+        found: list[SubjectId] = []
+        while True:
+            with self.platform.data.read() as connection:
+                page = self.platform.vault.subjects(connection, after=found[-1] if found else "")
+            if not page:
+                return found
+            found += page
 
     def _batch_rows(self, builder: RowBuilder, batch: list[SubjectId]) -> "Iterator[Row]":
         with self.platform.data.write() as connection:
@@ -169,20 +173,14 @@ class _Run:
     def _finish(self) -> None:
         checkpoint = self.platform.log.settle()
         manifest = view_manifest(
-            self.view,
-            files=[self.built.folder / DATA_FILE],
-            catalogue_hash=self.platform.catalogue.hash,
-            checkpoint=checkpoint.note.decode(),
-            as_of=self.day,
-            counts_in=self.built.people,
-            left_out=self.built.left_out,
-            signer=self.platform.signer,
-        )
-        write_manifest(self.built.folder, manifest)
+            self.platform, self.view, self.built.folder / DATA_FILE,
+            checkpoint=checkpoint.note.decode(), as_of=self.day, left_out=self.built.left_out,
+        )  # fmt: skip
+        (self.built.folder / FILE_NAME).write_bytes(manifest)
         with self.platform.data.write() as connection:
             now = self.platform.log.now(connection)
             build = ViewBuild(self.view.code, self.built.build_id, self.built.folder, self.built.rows, now)
-            add_view_build(connection, build, manifest)
+            add_view_build(connection, build, manifest.decode())
             self.platform.log.record(
                 connection,
                 Event(
@@ -194,12 +192,33 @@ class _Run:
             )  # fmt: skip
 
 
-def write_manifest(folder: Path, manifest: Mapping[str, JsonValue]) -> None:
-    """Write a manifest beside its files."""
-    import json
+def view_manifest(  # noqa: PLR0913 - what a manifest says, by keyword
+    platform: Platform, view: ViewDefinition, file: Path, *, checkpoint: str, as_of: date, left_out: Mapping[str, int]
+) -> bytes:
+    """Return the signed manifest of a view's file as it lies there now."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
-    text = json.dumps(manifest, ensure_ascii=False, indent=2, sort_keys=True)
-    (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+    table = pq.read_table(file)
+    manifest = Manifest(
+        product=Product.VIEW,
+        code=view.code,
+        version=view.version,
+        definition_hash=view.hash,
+        catalogue_hash=platform.catalogue.hash,
+        checkpoint=checkpoint,
+        purpose=view.purpose,
+        scope=view.scope,
+        as_of=as_of,
+        built_at=platform.clock.now(),
+        level=view.level,
+        grade=VIEW_GRADE,
+        columns=columns_of(table.schema),
+        files={file.name: file_sha256(file)},
+        counts={"persons_out": pc.count_distinct(table["pseudonym"]).as_py(), "rows": table.num_rows},
+        left_out=left_out,
+    )
+    return signed_manifest(manifest, platform.signer)
 
 
 def _remove(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Capture consent acts: resolve the person, record the decision and its audit entry, answer the same act alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -142,50 +142,108 @@ class _Run:
         self, connection: Connection, acts: Sequence[ConsentAct], keys: Sequence[tuple[bytes, bytes]], people: People
     ) -> list[ActOutcome]:
         answered = dict(find_answers(connection, [key for key, _ in keys]))
-        outcomes: list[ActOutcome] = []
-        made: list[tuple[bytes, bytes, dict[str, JsonValue]]] = []
-        for act, (key, content) in zip(acts, keys, strict=True):
+        outcomes: dict[int, ActOutcome] = {}
+        waiting: dict[int, ConsentAct] = {}
+        first: dict[bytes, int] = {}
+        for place, (act, (key, content)) in enumerate(zip(acts, keys, strict=True)):
             if key in answered:
-                outcomes.append(_answered_before(act, content, answered[key]))
+                outcomes[place] = _answered_before(act, content, answered[key])
                 continue
-            said = self._record_one(connection, act, people)
-            outcomes.append(said)
-            if isinstance(said, ActAnswer):
-                answered[key] = (content, said.as_json())
-                made.append((key, content, said.as_json()))
+            if key in first:
+                outcomes[place] = Conflict(f"Act id {act.act_id!r} stands twice", hint="Give every act its own id.")
+                continue
+            first[key] = place
+            if act.act in ("guardian", "agent"):
+                outcomes |= self._record_run(connection, waiting, people)
+                waiting = {}
+                outcomes[place] = self._record_relation(connection, act, people)
+            else:
+                waiting[place] = act
+        outcomes |= self._record_run(connection, waiting, people)
+        made = [
+            (*keys[place], said.as_json())
+            for place in first.values()
+            if isinstance(said := outcomes[place], ActAnswer)
+        ]
         remember_answers(connection, made, at=self.platform.clock.now())
-        return outcomes
+        return [outcomes[place] for place in range(len(acts))]
 
-    def _record_one(self, connection: Connection, act: ConsentAct, people: People) -> ActOutcome:
+    def _record_relation(self, connection: Connection, act: ConsentAct, people: People) -> ActOutcome:
         try:
             with connection.begin_nested():
-                return self._record(connection, act, people)
+                subject = people.subject_of(act)
+                check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock)
+                record = self._guardian if act.act == "guardian" else self._agent
+                return ActAnswer(act.act_id, subject, record(connection, act, subject, people))
         except (BadInput, Denied) as err:
             return err
 
-    def _record(self, connection: Connection, act: ConsentAct, people: People) -> ActAnswer:
-        subject = people.subject_of(act)
-        check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock)
-        registered = self._register(connection, act, subject) if is_registration(act) else False
-        if act.act == "guardian":
-            decisions = self._guardian(connection, act, subject, people)
-        elif act.act == "agent":
-            decisions = self._agent(connection, act, subject, people)
-        else:
-            decisions = self._decisions(connection, act, subject, people)
-        if is_registration(act):
-            self.registered.add(subject)
-        return ActAnswer(act.act_id, subject, decisions, registered=registered)
+    def _record_run(
+        self, connection: Connection, acts: Mapping[int, ConsentAct], people: People
+    ) -> dict[int, ActOutcome]:
+        """Record decisions in bulk; when a registration is refused, do it again without that act."""
+        outcomes: dict[int, ActOutcome] = {}
+        requests: dict[int, DecisionRequest] = {}
+        for place, act in acts.items():
+            try:
+                subject = people.subject_of(act)
+                check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock)
+                requests[place] = _request(act, subject, people)
+            except (BadInput, Denied) as err:
+                outcomes[place] = err
+        while requests:
+            with connection.begin_nested() as savepoint:
+                fresh = self._register(connection, {p: acts[p] for p in requests}, requests)
+                said = self.platform.registry.record_many(connection, list(requests.values()), asking=self.asking)
+                refused = _refused_registrations(requests, said, acts, fresh)
+                if not refused:
+                    outcomes |= self._answers(acts, requests, said, fresh)
+                    break
+                savepoint.rollback()
+            outcomes |= refused
+            requests = {place: request for place, request in requests.items() if place not in refused}
+        return outcomes
 
-    def _register(self, connection: Connection, act: ConsentAct, subject: SubjectId) -> bool:
-        fresh = register_subjects(connection, {subject: act.subject.birth_date}, clock=self.platform.clock)
-        done = Act.SUBJECT_REGISTERED if fresh else Act.SUBJECT_LINKED
-        refs = {"source": act.subject.source or "", "purpose": ACCOUNT_PURPOSE}
-        event = Event(
-            done, Outcome.DONE, self.asking.actor, self.asking.role, self.asking.request_id, subject=subject, refs=refs
-        )
-        self.platform.log.record(connection, event)
-        return bool(fresh)
+    def _register(
+        self, connection: Connection, acts: Mapping[int, ConsentAct], requests: Mapping[int, DecisionRequest]
+    ) -> frozenset[SubjectId]:
+        """Register the people whose accounts these acts open; returns those who are new."""
+        opening = {place: act for place, act in acts.items() if is_registration(act)}
+        births = {requests[place].subject: act.subject.birth_date for place, act in opening.items()}
+        fresh = frozenset(register_subjects(connection, births, clock=self.platform.clock))
+        events = []
+        for place, act in opening.items():
+            subject = requests[place].subject
+            done = Act.SUBJECT_REGISTERED if subject in fresh else Act.SUBJECT_LINKED
+            refs = {"source": act.subject.source or "", "purpose": ACCOUNT_PURPOSE}
+            asking = self.asking
+            events.append(
+                Event(done, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject, refs=refs)
+            )
+        self.platform.log.record_many(connection, events)
+        return fresh
+
+    def _answers(
+        self,
+        acts: Mapping[int, ConsentAct],
+        requests: Mapping[int, DecisionRequest],
+        said: Sequence[tuple[Decision, ...] | BadInput | Denied],
+        fresh: frozenset[SubjectId],
+    ) -> dict[int, ActOutcome]:
+        answers: dict[int, ActOutcome] = {}
+        counted: set[SubjectId] = set()
+        for (place, request), made in zip(requests.items(), said, strict=True):
+            if not isinstance(made, tuple):
+                answers[place] = made
+                continue
+            opened = is_registration(acts[place])
+            decisions = tuple((d.decision_id, d.purpose, d.act.value) for d in made)
+            is_new = opened and request.subject in fresh and request.subject not in counted
+            answers[place] = ActAnswer(acts[place].act_id, request.subject, decisions, registered=is_new)
+            if opened:
+                counted.add(request.subject)
+                self.registered.add(request.subject)
+        return answers
 
     def _guardian(
         self, connection: Connection, act: ConsentAct, subject: SubjectId, people: People
@@ -207,32 +265,43 @@ class _Run:
         )  # fmt: skip
         return ((made.relation_id, "", "agent"),)
 
-    def _decisions(
-        self, connection: Connection, act: ConsentAct, subject: SubjectId, people: People
-    ) -> tuple[tuple[str, str, str], ...]:
-        kind = ActorKind(act.actor.kind)
-        request = DecisionRequest(
-            subject=subject,
-            purposes=act.purposes,
-            act=DecisionAct(act.act),
-            recipient=act.recipient,
-            notice=None if act.notice is None else NoticeRef(act.notice.code, act.notice.version, act.notice.locale),
-            actor_kind=kind,
-            actor_subject=people.actor_of(act) if kind in (ActorKind.GUARDIAN, ActorKind.AGENT) else None,
-            evidence=act.evidence,
-            decided_at=act.at,
-            valid_until=act.valid_until,
-            fields=None if act.fields is None else frozenset(act.fields),
-        )
-        made = self.platform.registry.record(connection, request, asking=self.asking)
-        return tuple((d.decision_id, d.purpose, d.act.value) for d in made)
-
     def _keys(self, acts: Sequence[ConsentAct]) -> list[tuple[bytes, bytes]]:
         """Return keyed digests of each act's id under its caller, and of its content."""
         names = [f"{self.caller.principal_id}\0{act.act_id}".encode() for act in acts]
         digests = self.platform.digests
         ids, contents = digests.digest_many("act_id", names), digests.digest_many("act", [_content(a) for a in acts])
         return list(zip(ids, contents, strict=True))
+
+
+def _request(act: ConsentAct, subject: SubjectId, people: People) -> DecisionRequest:
+    kind = ActorKind(act.actor.kind)
+    return DecisionRequest(
+        subject=subject,
+        purposes=act.purposes,
+        act=DecisionAct(act.act),
+        recipient=act.recipient,
+        notice=None if act.notice is None else NoticeRef(act.notice.code, act.notice.version, act.notice.locale),
+        actor_kind=kind,
+        actor_subject=people.actor_of(act) if kind in (ActorKind.GUARDIAN, ActorKind.AGENT) else None,
+        evidence=act.evidence,
+        decided_at=act.at,
+        valid_until=act.valid_until,
+        fields=None if act.fields is None else frozenset(act.fields),
+    )
+
+
+def _refused_registrations(
+    requests: Mapping[int, DecisionRequest],
+    said: Sequence[tuple[Decision, ...] | BadInput | Denied],
+    acts: Mapping[int, ConsentAct],
+    fresh: frozenset[SubjectId],
+) -> dict[int, ActOutcome]:
+    """Return the acts that would have opened an account for somebody new and were refused."""
+    return {
+        place: made
+        for (place, request), made in zip(requests.items(), said, strict=True)
+        if not isinstance(made, tuple) and is_registration(acts[place]) and request.subject in fresh
+    }
 
 
 def _answered_before(act: ConsentAct, content: bytes, before: tuple[bytes, object]) -> ActOutcome:

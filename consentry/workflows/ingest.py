@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from consent.asking import Asking
-from consent.permits import Permit
+from consent.permits import CohortVerdict, Permit
 from consent.reasons import Reason
 from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
@@ -194,11 +194,17 @@ class _Run:
         allowed: dict[SubjectId, set[str]] = {}
         with self.platform.data.read() as connection:
             for purpose, (subjects, fields) in self._questions(owned).items():
-                said = self.platform.gate.preview_many(
-                    connection, asking=self.asking, purpose=purpose, subjects=subjects, fields=fields
-                )
-                for subject, reasons in said.items():
-                    allowed.setdefault(subject, set()).update(code for code, why in reasons.items() if why is None)
+                for recipient in self._recipients(purpose):
+                    said = self.platform.gate.preview_many(
+                        connection,
+                        asking=self.asking,
+                        purpose=purpose,
+                        subjects=subjects,
+                        fields=fields,
+                        recipient=recipient,
+                    )
+                    for subject, reasons in said.items():
+                        allowed.setdefault(subject, set()).update(code for code, why in reasons.items() if why is None)
         return allowed
 
     def _prepare(self, owned: Sequence[tuple[SubjectId, SourceRecord]], allowed: Mapping[SubjectId, set[str]]) -> None:
@@ -218,22 +224,49 @@ class _Run:
     def _store(
         self, connection: Connection, owned: Sequence[tuple[SubjectId, SourceRecord]], counts: Counter[str]
     ) -> None:
-        permits: dict[str, Permit] = {}
-        refused: dict[tuple[SubjectId, str], Reason] = {}
+        granted = _Granted()
         for purpose, (subjects, fields) in self._questions(owned).items():
-            verdict = self.platform.gate.check_many(
-                connection, asking=self.asking, purpose=purpose, subjects=subjects, fields=fields
+            self._ask(connection, granted, purpose, subjects, fields)
+        groups: dict[tuple[str, ...], list[PlainRecord]] = {}
+        for subject, record in owned:
+            plain = _covered(subject, record, granted.refused, counts)
+            if plain is not None:
+                groups.setdefault(granted.permits_of(subject), []).append(plain)
+                self.seen.add(subject)
+        for permit_ids, records in groups.items():
+            stored = self.platform.vault.store(
+                connection, records, permits=granted.by_purpose(permit_ids), batch=self.batch.batch_id
             )
-            if verdict.permit is not None:
-                permits[purpose] = verdict.permit
-            for subject, reasons in verdict.refused.items():
-                refused.update({(subject, code): why for code, why in reasons.items()})
-        kept = [plain for subject, record in owned if (plain := _covered(subject, record, refused, counts)) is not None]
-        stored = self.platform.vault.store(connection, kept, permits=permits, batch=self.batch)
-        counts["stored_records"] += stored.stored_records
-        counts["stored_fields"] += stored.stored_fields
-        counts["duplicates"] += stored.duplicates
-        self.seen.update(plain.subject for plain in kept)
+            counts["stored_records"] += stored.stored_records
+            counts["stored_fields"] += stored.stored_fields
+            counts["duplicates"] += stored.duplicates
+            if stored.expired_fields:
+                counts["refused.RETENTION_PASSED"] += stored.expired_fields
+
+    def _ask(
+        self,
+        connection: Connection,
+        granted: "_Granted",
+        purpose: str,
+        subjects: Sequence[SubjectId],
+        fields: frozenset[str],
+    ) -> None:
+        """Ask the gate for one purpose of collection, recipient by recipient until one is granted."""
+        waiting = list(subjects)
+        for recipient in self._recipients(purpose):
+            if not waiting:
+                return
+            verdict = self.platform.gate.check_many(
+                connection, asking=self.asking, purpose=purpose, subjects=waiting, fields=fields, recipient=recipient
+            )
+            granted.add(purpose, waiting, verdict)
+            permitted = frozenset[SubjectId]() if verdict.permit is None else verdict.permit.subjects
+            waiting = [subject for subject in waiting if subject not in permitted]
+
+    def _recipients(self, purpose: str) -> Sequence[str | None]:
+        """Return whom a grant may name: a purpose by recipient is collected for where any of them is granted."""
+        declared = self.platform.catalogue.get_purpose(purpose)
+        return declared.recipients if declared.per_recipient and declared.recipients else (None,)
 
     def _questions(
         self, owned: Sequence[tuple[SubjectId, SourceRecord]]
@@ -247,6 +280,35 @@ class _Run:
                 subjects.setdefault(purpose, {})[subject] = None
                 fields.setdefault(purpose, set()).add(code)
         return {purpose: (list(subjects[purpose]), frozenset(fields[purpose])) for purpose in sorted(subjects)}
+
+
+@dataclass
+class _Granted:
+    """What the gate said about one chunk: permits, who got which, and the reasons of what is left."""
+
+    permits: dict[str, Permit] = field(default_factory=dict)
+    chosen: dict[SubjectId, dict[str, str]] = field(default_factory=dict)
+    refused: dict[tuple[SubjectId, str], Reason] = field(default_factory=dict)
+
+    def add(self, purpose: str, subjects: Sequence[SubjectId], verdict: CohortVerdict) -> None:
+        """Take in the answer to one question; a later one for the same subject replaces its refusals."""
+        permit = verdict.permit
+        for subject in subjects:
+            if permit is not None and subject in permit.subjects:
+                self.permits[permit.permit_id] = permit
+                self.chosen.setdefault(subject, {})[purpose] = permit.permit_id
+                for code in permit.fields_for(subject):
+                    self.refused.pop((subject, code), None)
+            for code, why in verdict.refused.get(subject, {}).items():
+                self.refused[subject, code] = why
+
+    def permits_of(self, subject: SubjectId) -> tuple[str, ...]:
+        """Return the ids of the permits that cover a subject, in the order of their purposes."""
+        return tuple(permit_id for _, permit_id in sorted(self.chosen.get(subject, {}).items()))
+
+    def by_purpose(self, permit_ids: Sequence[str]) -> dict[str, Permit]:
+        """Return these permits by purpose."""
+        return {self.permits[permit_id].purpose: self.permits[permit_id] for permit_id in permit_ids}
 
 
 def _covered(

@@ -15,10 +15,12 @@ from consentry.settings import Settings, load_settings
 from consentry.tokens import create_token_key
 from consentry.workflows.accounts import record_principal
 from kernel.catalogue import Catalogue
+from kernel.clock import SystemClock
 from kernel.errors import BadInput, Conflict
 from kernel.ids import PrincipalId, RequestId, new_id
 from kernel.ports import Clock
 from vault.custodian import KeyfileCustodian
+from vault.keystore import KeyStore
 
 SYSTEM = PrincipalId("system")
 
@@ -55,7 +57,7 @@ def initialise(settings: Settings, *, admin: str, person: str, person_role: str,
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     named = load_settings(**{**settings.model_dump(), "deployment": settings.deployment or new_id("dep")})
     _make_keys(named)
-    _make_stores(named)
+    _make_stores(named, clock or SystemClock())
     with open_platform(named, clock=clock) as platform:
         accounts = _first_entries(platform, [(admin, "administrator"), (person, person_role)])
         platform.log.settle()
@@ -90,9 +92,10 @@ def _make_keys(settings: Settings) -> None:
     create_token_key(settings.token_key_path)
 
 
-def _make_stores(settings: Settings) -> None:
+def _make_stores(settings: Settings, clock: Clock) -> None:
     data, keys = open_stores(settings, must_exist=False)
     upgrade(keys, Store.KEYS)
+    KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock).initialise()
     upgrade(data, Store.DATA)
     data.dispose()
     keys.dispose()

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-_MARK: Final = re.compile("〔[^〔〕]{1,6}〕")
-"""Marks of an earlier pass; the words inside them are ours and say nothing about the number beside them."""
+_MARK: Final = re.compile(r"(?:\A|〔)[^〔〕]{0,6}〕|〔[^〔〕]{0,6}\Z")
+"""Marks of an earlier pass, also cut ones; the words in them are ours and say nothing about the number beside them."""
 
 _LATIN_LABEL: Final = re.compile(
     "tel|telephone|phone|mobile|mob|cell|ph|call|wechat|weixin|wx|vx|v|qq|no|num|id|card|kh|sfz|sjh|dh|sj|hm|tx|e?mail|or|and"
@@ -16,7 +16,7 @@ _LATIN_LABEL: Final = re.compile(
 """Latin words and pinyin initials (sfz 身份证, sjh 手机号, kh 卡号) that people write directly against a number."""
 
 _ORDER_LABEL: Final = re.compile(
-    r"(?:订单|单号|运单|快递单|流水|交易|批号|批次|批文|准字|注册证|备案|条形?码|货号|发票)(?:号码|编号|号)?"
+    r"(?:订单|单号|运单|快递单|流水|交易|批号|批次|批文|准字|注[准进许]|注册证|备案|条形?码|货号|发票)(?:号码|编号|号)?"
     r"[^0-9A-Za-z\u4e00-\u9fff]{0,4}[是为]?[^0-9A-Za-z\u4e00-\u9fff]{0,2}\Z"
 )
 """Labels that make the number after them a thing's and not a person's."""

@@ -59,8 +59,10 @@ class Identifier:
 
 _SEPARATOR: Final = "[-._· ]{1,3}"
 
+_COUNTRY: Final = r"(?:\((?:\+|00)86\)|(?:\+|00)86)"
+
 _MOBILE: Final = re.compile(
-    rf"(?<![0-9])(?:\(?(?:\+|00)?86\)?[-._· ]{{0,3}})?0?(?:"
+    rf"(?<![0-9])(?:(?:{_COUNTRY}|86)[-._· ]{{0,3}})?0?(?:"
     rf"1[3-9][0-9]{{9}}"
     rf"|1[3-9][0-9]{_SEPARATOR}(?:[0-9]{{8}}|[0-9]{{4}}{_SEPARATOR}[0-9]{{4}}|[0-9]{{3}}{_SEPARATOR}[0-9]{{5}})"
     rf"|1[3-9][0-9]{{2}}{_SEPARATOR}(?:[0-9]{{3}}{_SEPARATOR}[0-9]{{4}}|[0-9]{{4}}{_SEPARATOR}[0-9]{{3}})"
@@ -87,7 +89,7 @@ _AREA: Final = r"(?:10|2[0-57-9]|[3-9][0-9]{2})"
 """Area codes without the trunk zero (MIIT numbering plan): 10, 2x, and three digits from 3xx to 9xx."""
 
 _LANDLINE: Final = re.compile(
-    rf"(?<![0-9])(?:\(?(?:\+|00)86\)?[-. ]{{0,2}}\(?0?|\(?0){_AREA}\)?[-. ]{{0,3}}"
+    rf"(?<![0-9])(?:{_COUNTRY}[-. ]{{0,2}}(?:\(0?{_AREA}\)|0?{_AREA})|\(0{_AREA}\)|0{_AREA}\)?)[-. ]{{0,3}}"
     rf"(?:[1-9][0-9]{{2,3}}[-. ]?[0-9]{{4}}|[2-8](?:[-. ][0-9]){{6,7}})"
     rf"(?:(?:-|转|分机| ?ext\.?)[ ]?[0-9]{{1,5}})?(?![0-9])"
 )
@@ -135,13 +137,15 @@ def _judge_first_generation_id(candidate: Candidate) -> Verdict | None:
 
 
 def _judge_card(candidate: Candidate) -> Verdict | None:
+    """Accept a verified number with a card's prefix or words, and one with a slip in it that has both."""
     number = candidate.number
-    if candidate.is_part_of_code or candidate.is_labelled_as_thing:
+    if candidate.is_part_of_code or candidate.is_labelled_as_thing or not is_card_length(number):
         return None
-    if not is_card_length(number) or not passes_luhn(number):
-        return None
-    named = _CARD_WORDS.search(candidate.before(20) + candidate.after(8))
-    return Verdict(1.0, checked=True) if named or has_card_prefix(number) else None
+    named = _CARD_WORDS.search(candidate.before(20) + candidate.after(8)) is not None
+    prefixed = has_card_prefix(number)
+    if passes_luhn(number):
+        return Verdict(1.0, checked=True) if named or prefixed else None
+    return Verdict(0.6) if named and prefixed else None
 
 
 def _judge_landline(candidate: Candidate) -> Verdict | None:

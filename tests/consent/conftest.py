@@ -14,7 +14,7 @@ from audit.journal import Journal
 from audit.tables import inbox
 from consent.asking import Asking
 from consent.gate import Gate
-from consent.notices import NoticeRef, publish
+from consent.notices import NoticeRef, current_notice, publish
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, Registry
 from consent.standing import register_subject
 from kernel.catalogue import (
@@ -169,6 +169,11 @@ class Office:
         with self.database.write() as connection:
             notice = care_notice(**changes)
             return publish(connection, notice, self.catalogue, asking=ASKING, log=self.journal).ref
+
+    def latest(self, code: str, locale: str = "en") -> NoticeRef:
+        """The newest edition of a notice."""
+        with self.database.read() as connection:
+            return current_notice(connection, code, locale).ref
 
     def subject(self, birth_date: date | None = None) -> SubjectId:
         subject = SubjectId(new_id("sub"))

@@ -232,8 +232,8 @@ def test_general_withdrawal_reaches_every_recipient(office):
     subject = office.subject()
     office.grant(subject, "P11", recipient="insurer_a")
     office.grant(subject, "P11", recipient="insurer_b")
-    assert {made.recipient for made in office.withdraw(subject, "P11")} == {"insurer_a", "insurer_b"}
-    for recipient in ("insurer_a", "insurer_b"):
+    assert {made.recipient for made in office.withdraw(subject, "P11")} == {None, "insurer_a", "insurer_b"}
+    for recipient in ("insurer_a", "insurer_b", "insurer_c"):
         assert office.reason(subject, "P11", "diagnosis", recipient) is Reason.WITHDRAWN
 
 

@@ -1,0 +1,73 @@
+"""Erase or restrict a subject."""
+
+from dataclasses import dataclass, replace
+
+from audit.events import Act, Event, Outcome
+from consent.standing import Standing, set_standing
+from consentry.access import check_may_act
+from consentry.platform import Platform
+from consentry.principals import Principal
+from kernel.clock import format_instant
+from kernel.encoding import JsonValue
+from kernel.errors import BadInput
+from kernel.ids import SubjectId
+from vault.erasure import ErasureOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How an erasure ended: with a certificate, or restricted until the last legal hold ends."""
+
+    subject: SubjectId
+    outcome: ErasureOutcome
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return the outcome for programs."""
+        found = self.outcome
+        until = found.restricted_until
+        said: dict[str, JsonValue] = {
+            "subject": self.subject,
+            "erasure": found.erasure_id,
+            "state": "restricted" if found.certificate is None else "erased",
+            "counts": dict(found.counts),
+        }
+        if until is not None:
+            said["restricted_until"] = format_instant(until)
+        if found.certificate is not None:
+            said["certificate"] = found.certificate.content.decode()
+        return said
+
+
+def erase_subject(platform: Platform, caller: Principal, *, subject: SubjectId, reason: str) -> Erased:
+    """Erase a subject everywhere; what the law still holds is restricted instead.
+
+    Raises:
+        BadInput: no reason, or no such subject.
+    """
+    check_may_act(platform.catalogue, caller, "subject.erase")
+    _check_reason(reason)
+    outcome = platform.eraser.erase(subject, asking=platform.asking(caller), reason=reason)
+    platform.log.settle()
+    return Erased(subject, outcome)
+
+
+def restrict_subject(platform: Platform, caller: Principal, *, subject: SubjectId, reason: str) -> None:
+    """Restrict a subject: from this commit on only storage and security access pass the gate."""
+    check_may_act(platform.catalogue, caller, "subject.restrict")
+    _check_reason(reason)
+    asking = replace(platform.asking(caller), reason=reason)
+    with platform.data.write() as connection:
+        set_standing(connection, subject, Standing.RESTRICTED)
+        platform.log.record(
+            connection,
+            Event(
+                Act.SUBJECT_RESTRICTED, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject,
+                reason="REQUEST", details={"reason": reason},
+            ),
+        )  # fmt: skip
+    platform.log.settle()
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise BadInput("This needs a reason", hint="Say why in --reason, for example the request's number.")

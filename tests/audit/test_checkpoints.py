@@ -1,0 +1,335 @@
+"""What the signer signs, remembers and refuses."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from audit import state
+from audit.checkpoints import Checkpointer
+from audit.signing import NoteSigner
+from audit.tables import checkpoint
+from audit.verifier import EMPTY_ROOT, CompactRange, leaf_hash, open_checkpoint, verify_export
+from kernel.errors import IntegrityFailed, Unavailable
+
+
+def stored_sizes(desk):
+    return [row[0] for row in desk.rows("SELECT size FROM audit_checkpoint ORDER BY size")]
+
+
+def data_file(desk):
+    return Path(desk.database.engine.url.database)
+
+
+@pytest.fixture
+def rolled_back(desk):
+    """A store of five signed entries that was put back to its three first."""
+    desk.fill(3)
+    desk.log.settle()
+    shutil.copy(data_file(desk), desk.folder / "old.db")
+    desk.fill(2)
+    desk.log.settle()
+    desk.database.dispose()
+    shutil.copy(desk.folder / "old.db", data_file(desk))
+    return desk
+
+
+def test_checkpoint_is_the_signed_root_of_the_committed_entries(any_desk):
+    """Origin, size and root under the log's key."""
+    any_desk.fill(5)
+    signed = any_desk.log.settle()
+    tree = CompactRange()
+    for (body,) in any_desk.rows("SELECT body FROM audit_leaf ORDER BY leaf_index"):
+        tree.append(leaf_hash(bytes(body)))
+    assert (signed.origin, signed.size, signed.root) == (any_desk.signer.name, 5, tree.root())
+    assert open_checkpoint(signed.note, any_desk.checkpointer.verifier_key) == signed
+
+
+def test_empty_log_has_a_checkpoint(desk):
+    """A log that begins can prove that it is empty."""
+    signed = desk.log.settle()
+    assert (signed.size, signed.root) == (0, EMPTY_ROOT)
+
+
+def test_open_and_rolled_back_transactions_are_never_signed_for(any_desk):
+    """The signer sees what is committed, and nothing that may still vanish."""
+    any_desk.fill(1)
+    any_desk.log.settle()
+    any_desk.fill(2)
+    with pytest.raises(RuntimeError), any_desk.database.write() as connection:
+        assert any_desk.sequencer.append(connection) == 2
+        assert any_desk.checkpointer.sign_head().size == 1
+        raise RuntimeError
+    assert any_desk.checkpointer.sign_head().size == 1
+    assert any_desk.log.settle().size == 3
+
+
+def test_unchanged_head_is_not_signed_again(desk):
+    """Settling a settled log writes nothing."""
+    desk.fill(1)
+    first = desk.log.settle()
+    before = desk.state_path.stat().st_mtime_ns, data_file(desk).stat().st_mtime_ns
+    assert desk.log.settle() == first
+    assert (desk.state_path.stat().st_mtime_ns, data_file(desk).stat().st_mtime_ns) == before
+
+
+def test_every_checkpoint_ends_up_in_the_store(any_desk):
+    """Each rides along with the next batch; the newest stands in the state."""
+    for _ in range(4):
+        any_desk.fill(1)
+        any_desk.log.settle()
+    assert stored_sizes(any_desk) == [1, 2, 3]
+
+
+def test_checkpoint_is_kept_even_when_another_sequenced_without_it(desk):
+    """A head that was appended without the ride makes the signer write the last checkpoint itself."""
+    desk.fill(1)
+    desk.log.settle()
+    desk.fill(1)
+    desk.sequencer.advance()
+    desk.checkpointer.sign_head()
+    assert stored_sizes(desk) == [1]
+
+
+def test_state_reaches_the_disk_before_the_checkpoint_is_handed_out(desk, monkeypatch):
+    """File, then name: fsync of the new state, rename, fsync of the folder."""
+    desk.fill(1)
+    desk.sequencer.advance()
+    steps = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append("fsync"), fsync(descriptor)))
+    monkeypatch.setattr(Path, "replace", lambda path, to: (steps.append("rename"), replace(path, to)))
+    desk.checkpointer.sign_head()
+    assert steps == ["fsync", "rename", "fsync"]
+
+
+def test_state_that_cannot_be_written_hands_out_nothing(desk, monkeypatch):
+    """A full disk leaves the old state, and the next attempt succeeds."""
+    desk.fill(1)
+    first = desk.log.settle()
+    desk.fill(1)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state.os, "fsync", full)
+        with pytest.raises(Unavailable, match="No space"):
+            desk.log.settle()
+    assert first.note.decode().splitlines()[0] in desk.state_path.read_text()
+    assert state.read_state(desk.state_path, desk.checkpointer.verifier_key).checkpoint == first
+    assert desk.log.settle().size == 2
+
+
+def test_head_behind_the_state_is_refused(rolled_back):
+    """A store that was rolled back is an alarm, and stays one."""
+    for _ in range(2):
+        with pytest.raises(IntegrityFailed, match="holds 3 entries, but 5 were signed"):
+            rolled_back.checkpointer.sign_head()
+
+
+def test_head_that_grew_on_after_a_rollback_is_refused(rolled_back):
+    """Filling up to the same size and beyond does not make it the same log."""
+    rolled_back.fill(2)
+    rolled_back.sequencer.advance()
+    with pytest.raises(IntegrityFailed, match="not the one that was signed"):
+        rolled_back.checkpointer.sign_head()
+    rolled_back.fill(4)
+    rolled_back.sequencer.advance()
+    with pytest.raises(IntegrityFailed, match="not the one that was signed"):
+        rolled_back.checkpointer.sign_head()
+
+
+def test_new_leaf_that_was_changed_before_signing_is_refused(desk):
+    """The signer hashes the bytes itself; a hash column does not convince it."""
+    desk.fill(2)
+    desk.sequencer.advance()
+    desk.unguarded("UPDATE audit_leaf SET body = x'7b7d' WHERE leaf_index = 1")
+    with pytest.raises(IntegrityFailed):
+        desk.checkpointer.sign_head()
+
+
+def test_lost_state_is_an_alarm(desk):
+    """A signer without memory signs nothing; an older copy of the memory is enough to go on."""
+    desk.fill(1)
+    desk.log.settle()
+    old = desk.state_path.read_bytes()
+    for _ in range(3):
+        desk.fill(1)
+        desk.log.settle()
+    desk.state_path.unlink()
+    with pytest.raises(IntegrityFailed, match="missing"):
+        desk.checkpointer.sign_head()
+    desk.state_path.write_bytes(old)
+    assert desk.log.settle().size == 4
+
+
+def test_old_state_beside_a_rewritten_log_is_refused(desk):
+    """What was signed after the old state still binds, through the stored checkpoints."""
+    desk.fill(1)
+    desk.log.settle()
+    old = desk.state_path.read_bytes()
+    shutil.copy(data_file(desk), desk.folder / "old.db")
+    for _ in range(2):
+        desk.fill(2)
+        desk.log.settle()
+    (note,) = desk.rows("SELECT size, hex(root), hex(note) FROM audit_checkpoint WHERE size = 3")
+    desk.database.dispose()
+    shutil.copy(desk.folder / "old.db", data_file(desk))
+    desk.state_path.write_bytes(old)
+    insert_row = f"INSERT INTO audit_checkpoint VALUES ({note[0]}, x'{note[1]}', x'{note[2]}')"
+    desk.unguarded(insert_row)
+    with pytest.raises(IntegrityFailed, match="3 were signed"):
+        desk.checkpointer.sign_head()
+    desk.fill(2)
+    desk.sequencer.advance()
+    with pytest.raises(IntegrityFailed, match="below 3 entries"):
+        desk.checkpointer.sign_head()
+
+
+def test_stored_checkpoint_with_a_foreign_signature_is_refused(desk):
+    """A row that only claims to be signed is no evidence."""
+    desk.fill(1)
+    desk.log.settle()
+    desk.unguarded("INSERT INTO audit_checkpoint VALUES (9, x'00', x'00')")
+    with pytest.raises(IntegrityFailed, match="not signed"):
+        desk.checkpointer.sign_head()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:-5],
+        lambda content: content.replace(b'"v": 1', b'"v": 2'),
+        lambda content: content.replace(b"\\n1\\n", b"\\n2\\n"),
+        lambda content: content[: content.index(b'"peaks"')] + b'"peaks": []}',
+        lambda content: content[: content.index(b'"peaks"')] + b'"peaks": ["AAAA"]}',
+        lambda content: b"[]",
+        lambda content: b'{"v": 1}',
+    ],
+)
+def test_damaged_state_is_refused(desk, damage):
+    """A memory that does not verify is no memory."""
+    desk.fill(1)
+    desk.log.settle()
+    desk.state_path.write_bytes(damage(desk.state_path.read_bytes()))
+    with pytest.raises(IntegrityFailed, match="damaged"):
+        desk.checkpointer.sign_head()
+
+
+def test_state_of_another_key_is_refused(desk):
+    """A new key begins a new log; it does not take an old one over."""
+    desk.fill(1)
+    desk.log.settle()
+    other = Checkpointer(desk.database, NoteSigner(desk.signer.name, b"\x07" * 32), desk.state_path)
+    with pytest.raises(IntegrityFailed):
+        other.sign_head()
+
+
+def test_state_that_cannot_be_read_is_unavailable(desk):
+    """A folder in the state's place is a fault of the machine, not of the log."""
+    desk.state_path.mkdir()
+    with pytest.raises(Unavailable):
+        desk.checkpointer.sign_head()
+
+
+def test_missing_state_folder_is_unavailable(desk):
+    """Nothing is signed where nothing can be remembered."""
+    checkpointer = Checkpointer(desk.database, desk.signer, desk.folder / "none" / "state")
+    with pytest.raises(Unavailable):
+        checkpointer.sign_head()
+
+
+def test_signer_that_another_holds_is_unavailable(desk, monkeypatch):
+    """A holder that hangs does not hang the others."""
+    monkeypatch.setattr(state, "LOCK_TIMEOUT_S", 0.05)
+    with state.locked(desk.state_path), pytest.raises(Unavailable, match="holds the signer"):
+        desk.checkpointer.sign_head()
+    assert desk.checkpointer.sign_head().size == 0
+
+
+def test_threads_settle_one_log(any_desk):
+    """Several at once: each gets a checkpoint over its own entry, and all agree."""
+    results, failures = [], []
+
+    def work():
+        try:
+            for _ in range(5):
+                any_desk.fill(1)
+                results.append(any_desk.log.settle())
+        except BaseException as failure:
+            failures.append(failure)
+            raise
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert any_desk.log.settle().size == 20
+    roots = {}
+    assert all(roots.setdefault(signed.size, signed.root) == signed.root for signed in results)
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from audit.checkpoints import Checkpointer
+from audit.events import Act, Event, Outcome
+from audit.journal import Journal
+from audit.log import AuditLog
+from audit.sequencer import Sequencer
+from audit.signing import load_signing_key
+from kernel.clock import SystemClock
+from kernel.database import open_database
+from kernel.ids import RequestId
+folder = Path(sys.argv[1])
+database = open_database(f"sqlite:///{folder / 'data.db'}", label="data store")
+checkpointer = Checkpointer(database, load_signing_key(folder / "signing.key"), folder / "signer.state")
+log = AuditLog(database, Journal(SystemClock(), None), Sequencer(database), checkpointer)
+for number in range(15):
+    with database.write() as connection:
+        entry = log.record(connection, Event(Act.VIEW_READ, Outcome.DONE, "prn_1", "operator", RequestId("req_1")))
+    signed = log.settle()
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT max(leaf_index) FROM audit_leaf WHERE entry_id = ?", (entry,)).scalar() < signed.size
+"""
+
+
+def test_processes_share_one_folder(desk):
+    """A server and a command line at once: no fork, nothing lost, and the export proves it."""
+    desk.log.settle()
+    workers = [
+        subprocess.Popen([sys.executable, "-c", WORKER, str(desk.folder)], stderr=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        for _ in range(2)
+    ]
+    for worker in workers:
+        _, errors = worker.communicate(timeout=120)
+        assert worker.returncode == 0, errors.decode()
+    summary = desk.log.export(desk.folder / "export")
+    assert verify_export(summary.folder, desk.checkpointer.verifier_key).size == 30
+
+
+def test_store_keeps_each_size_once(desk):
+    """The same checkpoint stored twice is one row."""
+    desk.fill(1)
+    desk.log.settle()
+    for _ in range(2):
+        with desk.database.write() as connection:
+            desk.checkpointer.store_signed(connection)
+    with desk.database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(checkpoint)) == 1
+
+
+def test_nothing_signed_is_nothing_to_store(desk):
+    """Before the first signature there is no row to write."""
+    with desk.database.write() as connection:
+        desk.checkpointer.store_signed(connection)
+    assert stored_sizes(desk) == []

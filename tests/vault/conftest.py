@@ -1,0 +1,327 @@
+"""A whole vault over two real stores, with the gate and the log that it needs."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import audit.tables
+import consent.tables
+from audit.checkpoints import Checkpointer
+from audit.entries import decode_entry
+from audit.journal import Journal
+from audit.log import AuditLog
+from audit.receipts import Receipt
+from audit.sequencer import Sequencer
+from audit.signing import NoteSigner, create_signing_key
+from audit.tables import leaf
+from consent.asking import Asking
+from consent.gate import Gate
+from consent.permits import Permit
+from consent.registry import ActorKind, DecisionAct, DecisionRequest, Registry
+from consent.standing import Standing, get_standing, register_subject
+from kernel.catalogue import (
+    Catalogue,
+    Compartment,
+    ConsentKind,
+    EventType,
+    Field,
+    FieldClass,
+    FieldType,
+    IndexKind,
+    Label,
+    LawfulBasis,
+    Purpose,
+    Retention,
+)
+from kernel.clock import FixedClock
+from kernel.database import Database, open_database
+from kernel.encoding import JsonValue
+from kernel.ids import RequestId, SubjectId, new_id
+from vault.batches import Batch, Batches
+from vault.custodian import KeyfileCustodian
+from vault.details import DetailSealer
+from vault.erasure import Eraser
+from vault.keystore import KeyStore
+from vault.pseudonyms import Pseudonyms
+from vault.records import OpenedRecord, PlainRecord, StoreCounts, Vault
+from vault.subjects import SubjectResolver
+from vault.tables import data_metadata, keystore_metadata
+
+ASKING = Asking("prn_test", "ingest", RequestId("req_test"))
+DEPLOYMENT = "dep_test"
+YEAR = timedelta(days=365)
+
+
+def _purpose(code: str, basis: LawfulBasis) -> Purpose:
+    return Purpose(
+        code=code,
+        label=Label(code, code),
+        bases=(basis,),
+        separate_consent=False,
+        per_recipient=False,
+        withdrawable=False,
+        sensitive=False,
+        necessity=None,
+        impact=None,
+        needs_assessment=False,
+        assessment=None,
+    )
+
+
+def _field(code: str, compartment: Compartment, collect: str, retention: Retention, *further: str) -> Field:
+    return Field(
+        code=code,
+        label=Label(code, code),
+        classes=(FieldClass.SENSITIVE,),
+        level=3,
+        compartment=compartment,
+        type=FieldType.STRING,
+        unit=None,
+        code_system=None,
+        collect=collect,
+        purposes=frozenset({collect, "P05", *further}),
+        consent=ConsentKind.CONTRACT,
+        transform="drop",
+        retention=retention,
+        index=IndexKind.NONE,
+    )
+
+
+def small_catalogue() -> Catalogue:
+    """Fields with and without a legal floor, two of them in one compartment; everything rests on a contract."""
+    bases = dict.fromkeys(("P01", "P02", "P04", "P06", "P08"), LawfulBasis.CONTRACT)
+    bases |= dict.fromkeys(("P05", "P13"), LawfulBasis.LEGAL_DUTY)
+    held = Retention(15 * YEAR, 15 * YEAR)
+    fields = (
+        _field("name", Compartment.IDENTITY, "P02", Retention(15 * YEAR)),
+        _field("id_number", Compartment.IDENTITY, "P01", Retention(15 * YEAR)),
+        _field("mobile", Compartment.CONTACT, "P01", Retention(None)),
+        _field("diagnosis", Compartment.CLINICAL, "P02", held, "P06"),
+        _field("consult_chat", Compartment.CLINICAL, "P02", Retention(3 * YEAR)),
+        _field("order_amount", Compartment.COMMERCE, "P04", Retention(None, 3 * YEAR)),
+        _field("reading", Compartment.WELLNESS, "P06", Retention(2 * YEAR)),
+        _field("event_type", Compartment.BEHAVIOUR, "P08", Retention(15 * YEAR)),
+        _field("page", Compartment.BEHAVIOUR, "P08", Retention(15 * YEAR)),
+        _field("coupon", Compartment.COMMERCE, "P08", Retention(YEAR, 3 * YEAR)),
+        _field("device_id", Compartment.OPERATIONAL, "P13", Retention(YEAR / 2)),
+    )
+    views = EventType("page_view", Label("浏览", "page view"), "self", ("page",), (), frozenset({"P08"}), Retention(YEAR / 2))
+    return Catalogue(
+        pack="small",
+        version="1",
+        hash="ab" * 32,
+        fields={item.code: item for item in fields},
+        purposes={code: _purpose(code, basis) for code, basis in bases.items()},
+        event_types={"page_view": views},
+        relations={},
+        notices=(),
+        roles={},
+    )
+
+
+@dataclass
+class House:
+    """Every part, with short forms of their calls."""
+
+    folder: Path
+    data: Database
+    keys: Database
+    clock: FixedClock
+    catalogue: Catalogue
+    custodian: KeyfileCustodian
+    keystore: KeyStore
+    signer: NoteSigner
+    sealer: DetailSealer
+    log: AuditLog
+    registry: Registry
+    gate: Gate
+    vault: Vault
+    batches: Batches
+    resolver: SubjectResolver
+    pseudonyms: Pseudonyms
+    eraser: Eraser
+    asking: Asking = ASKING
+
+    def subject(self, *purposes: str) -> SubjectId:
+        """Register somebody under a contract, or duty, for these purposes; for all without any."""
+        subject = SubjectId(new_id("sub"))
+        duties = [code for code in purposes or self.catalogue.purposes if code in {"P05", "P13"}]
+        contracts = [code for code in purposes or self.catalogue.purposes if code not in {"P05", "P13"}]
+        with self.data.write() as connection:
+            register_subject(connection, subject, birth_date=None, clock=self.clock)
+            for act, codes in ((DecisionAct.CONTRACT, contracts), (DecisionAct.DUTY, duties)):
+                if codes:
+                    request = DecisionRequest(
+                        subject=subject,
+                        purposes=tuple(codes),
+                        act=act,
+                        recipient=None,
+                        notice=None,
+                        actor_kind=ActorKind.OPERATOR,
+                        actor_subject=None,
+                        evidence={"mechanism": "contract"},
+                        decided_at=self.clock.now(),
+                    )
+                    self.registry.record(connection, request, asking=ASKING)
+        return subject
+
+    def record(self, subject: SubjectId, kind: str = "encounter", number: object = 1, **values: JsonValue) -> PlainRecord:
+        """A record of the hospital, observed now."""
+        return PlainRecord(subject, kind, "his", f"{kind}-{number}", self.clock.now(), values)
+
+    def open_batch(self, content: bytes | None = None) -> Batch:
+        content = content if content is not None else new_id("in").encode()
+        with self.data.write() as connection:
+            digest = self.batches.digest([content])
+            return self.batches.open(connection, kind="fhir", input_digest=digest, asking=ASKING)
+
+    def permits(self, connection, records: Sequence[PlainRecord]) -> dict[str, Permit]:
+        """Ask the gate for everything that these records need."""
+        asked: dict[str, set[str]] = {}
+        for record in records:
+            for code in record.values:
+                asked.setdefault(self.catalogue.get_field(code).collect, set()).add(code)
+        subjects = sorted({record.subject for record in records})
+        permits = {}
+        for purpose, fields in asked.items():
+            verdict = self.gate.check_many(
+                connection, asking=ASKING, purpose=purpose, subjects=subjects, fields=sorted(fields)
+            )
+            if verdict.permit is not None:
+                permits[purpose] = verdict.permit
+        return permits
+
+    def store_chunk(self, batch: Batch, *records: PlainRecord) -> StoreCounts:
+        self.keystore.ensure_data_keys(self.vault.key_pairs(records), batch=batch.batch_id)
+        with self.data.write() as connection:
+            return self.vault.store(connection, records, permits=self.permits(connection, records), batch=batch)
+
+    def complete(self, batch: Batch) -> None:
+        with self.data.write() as connection:
+            self.batches.complete(connection, batch, asking=ASKING)
+
+    def store(self, *records: PlainRecord) -> StoreCounts:
+        """Store records in a batch of their own and complete it."""
+        batch = self.open_batch()
+        counts = self.store_chunk(batch, *records)
+        self.complete(batch)
+        return counts
+
+    def permit(self, subjects: SubjectId | Collection[SubjectId], purpose: str, *fields: str) -> Permit:
+        with self.data.write() as connection:
+            if isinstance(subjects, str):
+                said = self.gate.check(connection, asking=ASKING, purpose=purpose, subject=subjects, fields=fields)
+            else:
+                said = self.gate.check_many(
+                    connection, asking=ASKING, purpose=purpose, subjects=sorted(subjects), fields=fields
+                ).permit
+        assert isinstance(said, Permit)
+        return said
+
+    def receipt(self, permit: Permit) -> Receipt:
+        return self.log.receipt(
+            permit.entry_id,
+            actor=permit.actor,
+            purpose=permit.purpose,
+            subjects=permit.subjects,
+            fields=permit.fields,
+        )
+
+    def open(self, subject: SubjectId, purpose: str, *fields: str) -> list[OpenedRecord]:
+        permit = self.permit(subject, purpose, *fields)
+        return self.vault.open(permit, self.receipt(permit), subject=subject, fields=fields)
+
+    def standing(self, subject: SubjectId) -> Standing:
+        with self.data.read() as connection:
+            return get_standing(connection, subject).state
+
+    def erase(self, subject: SubjectId):
+        return self.eraser.erase(subject, asking=ASKING, reason="asked by the person")
+
+    def entries(self, act: str) -> list[Mapping[str, JsonValue]]:
+        """Return the settled entries of one act, in the log's order."""
+        self.log.settle()
+        with self.data.read() as connection:
+            rows = connection.execute(leaf.select().where(leaf.c.act == act).order_by(leaf.c.leaf_index))
+            return [decode_entry(row.body) for row in rows]
+
+    def files(self) -> bytes:
+        """Return every byte of both SQLite stores and whatever lies beside them."""
+        self.data.dispose()
+        self.keys.dispose()
+        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.db*")))
+
+    def restarted(self) -> "House":
+        """The same stores in what could be another process."""
+        return _wired(self.folder, self.data, self.keys, self.clock, self.custodian, self.signer)
+
+
+def _wired(
+    folder: Path, data: Database, keys: Database, clock: FixedClock, custodian: KeyfileCustodian, signer: NoteSigner
+) -> House:
+    catalogue = small_catalogue()
+    keystore = KeyStore(keys, custodian, clock)
+    sealer = DetailSealer(keystore)
+    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, folder / "signer.state"))
+    return House(
+        folder=folder,
+        data=data,
+        keys=keys,
+        clock=clock,
+        catalogue=catalogue,
+        custodian=custodian,
+        keystore=keystore,
+        signer=signer,
+        sealer=sealer,
+        log=log,
+        registry=Registry(catalogue, log, sealer, clock),
+        gate=Gate(catalogue, log, clock),
+        vault=Vault(data, keystore, catalogue, log, clock, DEPLOYMENT),
+        batches=Batches(data, keystore, log, clock),
+        resolver=SubjectResolver(keystore),
+        pseudonyms=Pseudonyms(keystore),
+        eraser=Eraser(data, keystore, log, signer, clock, deployment=DEPLOYMENT),
+    )
+
+
+@pytest.fixture
+def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[[str, str], House]]:
+    """Build a house over stores by URL."""
+    opened: list[Database] = []
+
+    def built(data_url: str, keys_url: str) -> House:
+        data = open_database(data_url, label="data store", must_exist=False, busy_timeout_ms=5_000)
+        keys = open_database(keys_url, label="key store", must_exist=False, busy_timeout_ms=5_000)
+        opened.extend((data, keys))
+        for metadata in (audit.tables.metadata, consent.tables.metadata, data_metadata):
+            metadata.create_all(data.engine)
+        keystore_metadata.create_all(keys.engine)
+        signer = create_signing_key(tmp_path / "signing.key", "audit.example/log")
+        house = _wired(tmp_path, data, keys, clock, KeyfileCustodian.create(tmp_path / "root.key"), signer)
+        house.keystore.initialise()
+        return house
+
+    yield built
+    for database in opened:
+        database.dispose()
+
+
+@pytest.fixture
+def house(tmp_path: Path, build: Callable[[str, str], House]) -> House:
+    """A house on two SQLite files."""
+    return build(f"sqlite:///{tmp_path / 'data.db'}", f"sqlite:///{tmp_path / 'keys.db'}")
+
+
+@pytest.fixture
+def pg_house(pg_url: str, build: Callable[[str, str], House]) -> House:
+    """A house on PostgreSQL; both stores lie in one database here, their tables do not meet."""
+    return build(pg_url, pg_url)
+
+
+@pytest.fixture(params=["house", "pg_house"])
+def any_house(request: pytest.FixtureRequest) -> House:
+    """A house on each engine."""
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,70 @@
+"""Moves held values to keys of their own before the old ones are destroyed. For the modules of this package alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from kernel.catalogue import Compartment
+from kernel.ids import SubjectId
+from vault._keys import KeyUnavailable, Pair, UnlockedKeys
+from vault.envelope import Binding, open_many, seal_many
+from vault.payload import pack, unpack
+from vault.tables import sealed_record
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A key under which both held and free values of a subject are sealed, with the rows that must leave it."""
+
+    pair: Pair
+    key_id: bytes
+    held: Sequence[Row[Any]]
+
+
+def shared_keys(connection: Connection, subject: SubjectId, *, held_after: datetime) -> list[Shared]:
+    """Return the subject's keys that seal both rows held beyond this instant and others."""
+    rows = connection.execute(select(sealed_record).where(sealed_record.c.subject_id == subject)).all()
+    by_key: dict[tuple[str, bytes], list[Row[Any]]] = {}
+    for row in rows:
+        by_key.setdefault((row.compartment, row.key_id), []).append(row)
+    shared = []
+    for (compartment, key_id), own in by_key.items():
+        held = [row for row in own if row.held_until is not None and row.held_until > held_after]
+        if 0 < len(held) < len(own):
+            shared.append(Shared((subject, Compartment(compartment)), key_id, held))
+    return shared
+
+
+def reseal_shared(connection: Connection, shared: Sequence[Shared], keys: UnlockedKeys, *, deployment: str) -> None:
+    """Seal the held rows under the newest keys of their compartments, in the caller's transaction.
+
+    Raises:
+        KeyUnavailable: an old or a new key is missing.
+        IntegrityFailed: a stored byte was changed; nothing was resealed.
+    """
+    changes = [
+        {"moved": row.row_no, "under": keys.sealing(key.pair).key_id, "sealed": _resealed(row, key, keys, deployment)}
+        for key in shared
+        for row in key.held
+    ]
+    if changes:
+        connection.execute(
+            update(sealed_record)
+            .where(sealed_record.c.row_no == bindparam("moved"))
+            .values(key_id=bindparam("under"), payload=bindparam("sealed")),
+            changes,
+        )
+
+
+def _resealed(row: Row[Any], key: Shared, keys: UnlockedKeys, deployment: str) -> bytes:
+    old, new = keys.find(key.key_id), keys.sealing(key.pair)
+    if old is None or new is old:
+        raise KeyUnavailable(f"Record {row.record_id} has no new key to move to", hint="Resume the erasure.")
+    sealed = dict(unpack(row.payload))
+    bindings = [Binding(deployment, row.subject_id, row.record_id, code, row.schema_version) for code in sealed]
+    plaintexts = open_many([(old, binding, value) for binding, value in zip(bindings, sealed.values(), strict=True)])
+    moved = seal_many([(new, binding, plaintext) for binding, plaintext in zip(bindings, plaintexts, strict=True)])
+    return pack(dict(zip(sealed, moved, strict=True)))

@@ -1,0 +1,272 @@
+"""Erasure: destroys a subject's keys, then the rows, then says so; what the law still holds stays restricted.
+
+There is no atomic commit across both stores, so that the order is the promise: the mark in the data store, new keys for
+what is held, the destruction in the key store, the rows and the certificate. Each step can be repeated, and
+``Eraser.resume`` goes on where a crash stopped.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, or_, select, update
+
+from audit.events import Act, Event
+from consent.asking import Asking
+from consent.entries import EntryLog, event_of, now_in_log
+from consent.standing import Standing, get_standing, lock_subjects, set_standing
+from kernel.database import Database
+from kernel.ids import RequestId, SubjectId, new_id
+from kernel.ports import Clock, Signer
+from vault._keyring import keyring_of
+from vault._resealing import Shared, reseal_shared, shared_keys
+from vault.blind_index import MOBILE
+from vault.certificates import Certificate, Destruction, certify
+from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys
+from vault.pseudonyms import forget_pseudonyms
+from vault.setwise import insert_absent
+from vault.subjects import forget_subject
+from vault.tables import erasure, sealed_record, tombstone
+
+__all__ = ["Certificate", "Eraser", "ErasureOutcome"]
+
+_STARTED = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureOutcome:
+    """How an erasure ended.
+
+    Attributes:
+        certificate: when nothing is left.
+        restricted_until: when the last legal hold on what is left ends; exactly one of the two is given.
+        counts: keys destroyed, rows deleted, rows held.
+    """
+
+    erasure_id: str
+    certificate: Certificate | None
+    restricted_until: datetime | None
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One erasure under way; what is held is judged as of its start, in every step alike."""
+
+    erasure_id: str
+    subject: SubjectId
+    asking: Asking
+    started_at: datetime
+    started_entry: str
+
+
+class Eraser:
+    """Erases subjects of one deployment."""
+
+    def __init__(  # noqa: PLR0913 - the parts that are wired together once
+        self,
+        data: Database,
+        keystore: KeyStore,
+        log: EntryLog,
+        signer: Signer,
+        clock: Clock,
+        *,
+        deployment: str,
+        forget: Callable[[SubjectId, Asking], None] = lambda _subject, _asking: None,
+    ) -> None:
+        self._data = data
+        self._keystore = keystore
+        self._keyring = keyring_of(keystore)
+        self._log = log
+        self._signer = signer
+        self._clock = clock
+        self._deployment = deployment
+        self._forget = forget
+        self._steps: Sequence[Callable[[_Work], None]] = (
+            self._forget_derived,
+            self._make_keys,
+            self._reseal,
+            self._destroy,
+            self._conclude,
+        )
+
+    def erase(self, subject: SubjectId, *, asking: Asking, reason: str) -> ErasureOutcome:
+        """Erase all of a subject's data that no law holds; the subject of an erasure that is done gets its outcome.
+
+        Args:
+            subject: whose data.
+            asking: who asks.
+            reason: in words; sealed beside the entries.
+
+        Raises:
+            NotFound: the subject is not registered.
+        """
+        with self._data.write() as connection:
+            lock_subjects(connection, [subject], exclusive=True)
+            state = get_standing(connection, subject).state
+            erasure_id = self._latest(connection, subject) if state in (Standing.ERASING, Standing.ERASED) else None
+            if erasure_id is None:
+                erasure_id = self._begin(connection, subject, replace(asking, reason=reason))
+        return self._finish(erasure_id)
+
+    def resume(self) -> list[ErasureOutcome]:
+        """Finish the erasures that a crash interrupted, at start-up."""
+        with self._data.read() as connection:
+            query = select(erasure.c.erasure_id).where(erasure.c.state == _STARTED)
+            begun = connection.execute(query.order_by(erasure.c.started_at)).scalars().all()
+        return [self._finish(erasure_id) for erasure_id in begun]
+
+    def _latest(self, connection: Connection, subject: SubjectId) -> str | None:
+        query = select(erasure.c.erasure_id).where(erasure.c.subject_id == subject)
+        return connection.scalar(query.order_by(erasure.c.started_at.desc()).limit(1))
+
+    def _begin(self, connection: Connection, subject: SubjectId, asking: Asking) -> str:
+        """Mark the subject, so that the gate and the vault take nothing more of it."""
+        erasure_id = new_id("era")
+        set_standing(connection, subject, Standing.ERASING)
+        event = replace(event_of(asking, Act.ERASURE_STARTED), subject=subject, refs={"erasure": erasure_id})
+        entry_id = self._log.record(connection, event)
+        connection.execute(
+            insert(erasure).values(
+                erasure_id=erasure_id,
+                subject_id=subject,
+                state=_STARTED,
+                actor=asking.actor,
+                role=asking.role,
+                request_id=asking.request_id,
+                started_at=now_in_log(connection, self._log, self._clock),
+                started_entry=entry_id,
+                counts={},
+            )
+        )
+        return erasure_id
+
+    def _finish(self, erasure_id: str) -> ErasureOutcome:
+        row = self._row(erasure_id)
+        if row.state == _STARTED:
+            asking = Asking(row.actor, row.role, RequestId(row.request_id))
+            work = _Work(erasure_id, SubjectId(row.subject_id), asking, row.started_at, row.started_entry)
+            for step in self._steps:
+                step(work)
+            row = self._row(erasure_id)
+        certificate = None if row.certificate is None else Certificate(row.certificate, row.signature)
+        return ErasureOutcome(erasure_id, certificate, row.restricted_until, row.counts)
+
+    def _row(self, erasure_id: str) -> Row[Any]:
+        with self._data.read() as connection:
+            return connection.execute(select(erasure).where(erasure.c.erasure_id == erasure_id)).one()
+
+    # the steps, each of which may be repeated
+
+    def _forget_derived(self, work: _Work) -> None:
+        """Let the parts above forget what they derived, while the subject's pseudonyms can still be told."""
+        self._forget(work.subject, work.asking)
+
+    def _make_keys(self, work: _Work) -> None:
+        """Make new keys durable for held values that share a key with others."""
+        shared = self._shared(work)
+        if shared:
+            with self._keystore.database.write() as connection:
+                self._keyring.make_successors(connection, {key.pair: key.key_id for key in shared})
+
+    def _reseal(self, work: _Work) -> None:
+        """Seal held values under the new keys."""
+        shared = self._shared(work)
+        if not shared:
+            return
+        compartments = {key.pair[1] for key in shared}
+        with self._keyring.unlocked([work.subject], compartments) as keys, self._data.write() as connection:
+            lock_subjects(connection, [work.subject], exclusive=True)
+            still = shared_keys(connection, work.subject, held_after=work.started_at)
+            reseal_shared(connection, still, keys, deployment=self._deployment)
+
+    def _destroy(self, work: _Work) -> None:
+        """Destroy every key that no held value needs, with what finds the subject; tombstones stay."""
+        with self._data.read() as connection:
+            needed = set(connection.execute(select(sealed_record.c.key_id).where(*_held(work)).distinct()).scalars())
+        with self._keystore.database.write() as connection:
+            destroy_subject_keys(connection, work.subject, needed=needed, erasure=work.erasure_id, clock=self._clock)
+            forget_subject(connection, work.subject, fields=[MOBILE] if needed else None)
+            forget_pseudonyms(connection, work.subject)
+
+    def _conclude(self, work: _Work) -> None:
+        """Delete the rows, leave tombstones, set the standing and write the last entries, all in one transaction."""
+        with self._keystore.database.read() as connection:
+            key_ids = destroyed_keys(connection, work.erasure_id)
+        with self._data.write() as connection:
+            lock_subjects(connection, [work.subject], exclusive=True)
+            if connection.execute(_state_of(work)).scalar_one() != _STARTED:
+                return  # another process was faster
+            deleted = connection.execute(delete(sealed_record).where(*_free(work))).rowcount
+            until, held = connection.execute(
+                select(func.max(sealed_record.c.held_until), func.count()).where(*_held(work))
+            ).one()
+            insert_absent(connection, tombstone, _tombstones(work, key_ids, self._clock.now()))
+            counts = {"keys": len(key_ids), "rows": deleted, "held_rows": held}
+            if held:
+                values = self._conclude_restricted(connection, work, key_ids, counts, until)
+            else:
+                values = self._conclude_erased(connection, work, key_ids, counts)
+            values |= {"finished_at": self._clock.now(), "counts": counts}
+            connection.execute(update(erasure).where(erasure.c.erasure_id == work.erasure_id).values(**values))
+
+    def _conclude_restricted(
+        self, connection: Connection, work: _Work, key_ids: Sequence[bytes], counts: Mapping[str, int], until: datetime
+    ) -> dict[str, Any]:
+        set_standing(connection, work.subject, Standing.RESTRICTED)
+        if key_ids:
+            self._log.record(connection, _keys_event(work, key_ids))
+        event = _event(work, Act.SUBJECT_RESTRICTED)
+        self._log.record(connection, replace(event, reason="LEGAL_HOLD", counts=counts))
+        return {"state": "restricted", "restricted_until": until}
+
+    def _conclude_erased(
+        self, connection: Connection, work: _Work, key_ids: Sequence[bytes], counts: Mapping[str, int]
+    ) -> dict[str, Any]:
+        set_standing(connection, work.subject, Standing.ERASED)
+        destroyed = self._log.record(connection, _keys_event(work, key_ids))
+        completed = self._log.record(connection, replace(_event(work, Act.ERASURE_COMPLETED), counts=counts))
+        destruction = Destruction(
+            erasure_id=work.erasure_id,
+            deployment=self._deployment,
+            started_at=work.started_at,
+            finished_at=self._clock.now(),
+            key_ids=key_ids,
+            counts=counts,
+            entries={"started": work.started_entry, "keys_destroyed": destroyed, "completed": completed},
+        )
+        certificate = certify(destruction, self._signer)
+        return {"state": "erased", "certificate": certificate.content, "signature": certificate.signature}
+
+    def _shared(self, work: _Work) -> list[Shared]:
+        with self._data.read() as connection:
+            return shared_keys(connection, work.subject, held_after=work.started_at)
+
+
+def _held(work: _Work) -> tuple[ColumnElement[bool], ...]:
+    return sealed_record.c.subject_id == work.subject, sealed_record.c.held_until > work.started_at
+
+
+def _free(work: _Work) -> tuple[ColumnElement[bool], ...]:
+    over = or_(sealed_record.c.held_until.is_(None), sealed_record.c.held_until <= work.started_at)
+    return sealed_record.c.subject_id == work.subject, over
+
+
+def _state_of(work: _Work) -> Select[str]:
+    return select(erasure.c.state).where(erasure.c.erasure_id == work.erasure_id)
+
+
+def _tombstones(work: _Work, key_ids: Sequence[bytes], now: datetime) -> list[dict[str, object]]:
+    return [{"key_id": key_id, "erasure_id": work.erasure_id, "destroyed_at": now} for key_id in key_ids]
+
+
+def _event(work: _Work, act: Act) -> Event:
+    return replace(event_of(work.asking, act), subject=work.subject, refs={"erasure": work.erasure_id})
+
+
+def _keys_event(work: _Work, key_ids: Sequence[bytes]) -> Event:
+    """Name the destroyed keys, so that the log alone can replay their tombstones."""
+    event = _event(work, Act.KEYS_DESTROYED)
+    named = {f"key_{number}": key_id.hex() for number, key_id in enumerate(key_ids, start=1)}
+    return replace(event, refs={**event.refs, **named}, counts={"keys": len(key_ids)})
