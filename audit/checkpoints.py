@@ -60,6 +60,15 @@ class Checkpointer:
             write_state(self._state_path, SignerState(signed, tuple(tree.peaks)))
             return signed
 
+    def last_signed(self) -> Checkpoint | None:
+        """Return the checkpoint that was signed last, whatever the store says now; None before the first.
+
+        Raises:
+            IntegrityFailed: the state is damaged.
+        """
+        state = read_state(self._state_path, self._key)
+        return None if state is None else state.checkpoint
+
     def store_signed(self, connection: Connection) -> None:
         """Write the last signed checkpoint into its table, within a transaction that is made anyway.
 
@@ -68,9 +77,9 @@ class Checkpointer:
         Raises:
             IntegrityFailed: the state is damaged.
         """
-        state = read_state(self._state_path, self._key)
-        if state is not None:
-            _store(connection, state.checkpoint)
+        signed = self.last_signed()
+        if signed is not None:
+            _store(connection, signed)
 
     def _grown(self, connection: Connection, state: SignerState | None) -> CompactRange:
         """Return the signed tree extended by the committed entries, after every check against head and history."""

@@ -37,15 +37,23 @@ Log {origin}, {size} entries.
 Exit status: 0 whole, 1 not whole (the first bad entry is named), 2 wrong usage.
 """
 
+_GAP: Final = b"missing\n"
+"""Stands in the leaf list where the store has no row; it equals no hash, so the verifier names the place."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What was written."""
+    """What was written.
+
+    Attributes:
+        alarm: why the stored log could not be settled; the export then holds the evidence, and will not verify.
+    """
 
     folder: Path
     checkpoint: Checkpoint
     earlier_checkpoints: int
     entries_bytes: int
+    alarm: str | None = None
 
 
 def export_log(database: Database, signed: Checkpoint, key: VerifierKey, folder: Path) -> ExportSummary:
@@ -72,18 +80,20 @@ def export_log(database: Database, signed: Checkpoint, key: VerifierKey, folder:
 
 def _write_log(database: Database, signed: Checkpoint, folder: Path) -> tuple[int, int]:
     with database.read() as connection:
-        notes = [
-            json.dumps(note.decode(), ensure_ascii=False).encode() + b"\n"
-            for note in stored_notes(connection, below=signed.size)
-        ]
-        _write(folder / HISTORY_FILE, notes)
-        query = select(leaf.c.body, leaf.c.leaf_hash, leaf.c.entry_id).where(leaf.c.leaf_index < signed.size)
-        rows = connection.execution_options(yield_per=_READ_SIZE).execute(query.order_by(leaf.c.leaf_index))
+        notes = list(stored_notes(connection, below=signed.size))
+        query = select(leaf.c.leaf_index, leaf.c.body, leaf.c.leaf_hash, leaf.c.entry_id)
+        below = query.where(leaf.c.leaf_index < signed.size).order_by(leaf.c.leaf_index)
+        rows = connection.execution_options(yield_per=_READ_SIZE).execute(below)
         with (folder / ENTRIES_FILE).open("xb") as entries, (folder / LEAVES_FILE).open("xb") as leaves:
-            for body, hashed, entry_id in rows:
+            expected = 0
+            for index, body, hashed, entry_id in rows:
                 entries.write(body + b"\n")
-                leaves.write(f"{hashed.hex()} {entry_id}\n".encode())
+                leaves.write(_GAP * (index - expected) + f"{hashed.hex()} {entry_id}\n".encode())
+                expected = index + 1
+            leaves.write(_GAP * (signed.size - expected))
             entries_bytes = entries.tell()
+    # A note that was damaged in the store is exported as well as it can be: it must be seen to fail.
+    _write(folder / HISTORY_FILE, [json.dumps(note.decode(errors="replace")).encode() + b"\n" for note in notes])
     return entries_bytes, len(notes)
 
 

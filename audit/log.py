@@ -1,6 +1,7 @@
 """The audit log as the other parts use it: record, settle, receipt, export."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from audit.tree import StoredTree
 from audit.verifier import Checkpoint, VerificationError, check_inclusion, leaf_hash
 from kernel.database import Database
 from kernel.encoding import JsonValue
-from kernel.errors import ConsentryError, Unavailable
+from kernel.errors import ConsentryError, IntegrityFailed, Unavailable
 from kernel.ids import EntryId, SubjectId, is_id
 
 
@@ -98,9 +99,25 @@ class AuditLog:
         return Receipt(_MINT, binding, entry_id=entry_id, index=index, tree_size=signed.size)
 
     def export(self, folder: Path) -> ExportSummary:
-        """Settle, and write the whole log for offline verification; see ``audit.export``."""
-        signed = self.settle()
-        return export_log(self._database, signed, self._checkpointer.verifier_key, folder)
+        """Settle, and write the whole log for offline verification; see ``audit.export``.
+
+        A log that is not the one that was signed is exported under its last checkpoint, with the alarm in the summary.
+
+        Raises:
+            BadInput: the folder holds something already.
+            IntegrityFailed: the log cannot be settled, and no checkpoint was signed before.
+            Unavailable: store or signer cannot be used, or the folder not be written.
+        """
+        alarm = None
+        try:
+            signed = self.settle()
+        except IntegrityFailed as err:
+            last = self._checkpointer.last_signed()
+            if last is None:
+                raise
+            signed, alarm = last, err.message
+        summary = export_log(self._database, signed, self._checkpointer.verifier_key, folder)
+        return replace(summary, alarm=alarm)
 
     def alias(self, connection: Connection, subject: SubjectId) -> str | None:
         """Return the newest alias of a subject, or None when the subject never stood in the log."""
@@ -123,7 +140,7 @@ def _check_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint, 
         raise LogUnavailable(
             f"Entry {entry_id} is not in the log", hint="Commit the permit before asking for its receipt."
         )
-    index, body = int(row[0]), bytes(row[1])
+    index, body = int(row.leaf_index), row.body
     proof = StoredTree(connection).inclusion_proof(index, signed.size)
     check_inclusion(index, signed.size, leaf_hash(body), proof, signed.root)
     _check_permit(connection, entry_id, decode_entry(body), binding)

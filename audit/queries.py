@@ -81,7 +81,7 @@ def get_entry(connection: Connection, index: int) -> EntryView | None:
 
 def _page(connection: Connection, query: Select[tuple[object, ...]]) -> list[EntryView]:
     rows = connection.execute(query).all()
-    return [EntryView(row.leaf_index, EntryId(row.entry_id), row.at, bytes(row.body)) for row in rows]
+    return [EntryView(row.leaf_index, EntryId(row.entry_id), row.at, row.body) for row in rows]
 
 
 def _range(since: datetime | None, until: datetime | None, after_index: int | None) -> list[ColumnElement[bool]]:

@@ -13,13 +13,30 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     event,
 )
+from sqlalchemy.engine import Dialect
 
 from kernel.database import Instant, new_metadata
 
 metadata: MetaData = new_metadata()
+
+
+class StoredBytes(TypeDecorator[bytes]):
+    """Bytes, read back as bytes even where someone put another type into a SQLite column.
+
+    A log that was changed by hand must still be read, hashed and exported, so that the change can be shown.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_result_value(self, value: object | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """Return the bytes; text as UTF-8."""
+        return value if value is None or isinstance(value, bytes) else str(value).encode()
+
 
 _AUTO_INTEGER = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers rows by itself only for INTEGER PRIMARY KEY."""
@@ -30,7 +47,7 @@ inbox = Table(
     Column("seq", _AUTO_INTEGER, primary_key=True, autoincrement=True),
     Column("entry_id", String(40), nullable=False),
     Column("at", Instant, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", StoredBytes, nullable=False),
     sqlite_autoincrement=True,
 )
 """Entries of committed or still open transactions, not yet in the tree."""
@@ -40,8 +57,8 @@ leaf = Table(
     metadata,
     Column("leaf_index", BigInteger, primary_key=True, autoincrement=False),
     Column("entry_id", String(40), nullable=False, unique=True),
-    Column("body", LargeBinary, nullable=False),
-    Column("leaf_hash", LargeBinary(32), nullable=False),
+    Column("body", StoredBytes, nullable=False),
+    Column("leaf_hash", StoredBytes, nullable=False),
     Column("at", Instant, nullable=False, index=True),
     Column("act", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
@@ -61,7 +78,7 @@ subtree = Table(
     metadata,
     Column("level", Integer, primary_key=True, autoincrement=False),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("hash", LargeBinary(32), nullable=False),
+    Column("hash", StoredBytes, nullable=False),
 )
 """Roots of complete subtrees of 256^level leaves, so that a proof reads a few rows and not the whole log."""
 
@@ -70,7 +87,7 @@ head = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("size", BigInteger, nullable=False),
-    Column("peaks", LargeBinary, nullable=False),
+    Column("peaks", StoredBytes, nullable=False),
     Column("at", Instant, nullable=False),
 )
 """One row: number of leaves, roots of the perfect subtrees from left to right (32 bytes each), latest entry time."""
@@ -79,8 +96,8 @@ checkpoint = Table(
     "audit_checkpoint",
     metadata,
     Column("size", BigInteger, primary_key=True, autoincrement=False),
-    Column("root", LargeBinary(32), nullable=False),
-    Column("note", LargeBinary, nullable=False),
+    Column("root", StoredBytes, nullable=False),
+    Column("note", StoredBytes, nullable=False),
 )
 """Every signed checkpoint, as the bytes that were handed out."""
 
@@ -98,7 +115,7 @@ cohort = Table(
     "audit_cohort",
     metadata,
     Column("entry_id", String(40), primary_key=True),
-    Column("salt", LargeBinary(32), nullable=False),
+    Column("salt", StoredBytes, nullable=False),
     Column("size", Integer, nullable=False),
 )
 """The salt of each cohort digest."""
@@ -115,7 +132,7 @@ detail = Table(
     "audit_detail",
     metadata,
     Column("entry_id", String(40), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", StoredBytes, nullable=False),
 )
 """Sealed details beside their entry."""
 

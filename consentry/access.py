@@ -27,7 +27,9 @@ def check_may_open(catalogue: Catalogue, caller: Principal, *, purpose: str, fie
     check_may_act(catalogue, caller, "vault.reveal")
     role = catalogue.get_role(caller.role)
     if purpose not in role.purposes:
-        raise Denied(f"Role {caller.role!r} may not open for purpose {purpose}", hint="State the purpose you work under.")
+        raise Denied(
+            f"Role {caller.role!r} may not open for purpose {purpose}", hint="State the purpose you work under."
+        )
     known = [catalogue.fields[code] for code in fields if code in catalogue.fields]
     above = sorted(f.code for f in known if f.level > role.max_level)
     outside = sorted(f.code for f in known if role.fields is not None and f.code not in role.fields)

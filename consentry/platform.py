@@ -97,7 +97,9 @@ def open_stores(settings: Settings, *, must_exist: bool) -> tuple[Database, Data
 
 def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
     if not settings.deployment:
-        raise ConfigurationError("This deployment has no name", hint="Run `consentry init`, or set CONSENTRY_DEPLOYMENT.")
+        raise ConfigurationError(
+            "This deployment has no name", hint="Run `consentry init`, or set CONSENTRY_DEPLOYMENT."
+        )
     catalogue = load_configured_pack(settings)
     data, keys = open_stores(settings, must_exist=True)
     if check_schema:
@@ -106,7 +108,9 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
     keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
     signer = load_signing_key(settings.signing_key_path)
     sealer = DetailSealer(keystore)
-    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, settings.signer_state_path))
+    log = AuditLog(
+        data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, settings.signer_state_path)
+    )
     pseudonyms = Pseudonyms(keystore)
     products = Products(data, pseudonyms, signer, log=log, clock=clock)
     return Platform(
@@ -126,9 +130,7 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
         resolver=SubjectResolver(keystore),
         pseudonyms=pseudonyms,
         digests=Digests(keystore),
-        eraser=Eraser(
-            data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget
-        ),
+        eraser=Eraser(data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget),
         tokens=TokenIssuer.load(
             settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock
         ),

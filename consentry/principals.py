@@ -70,7 +70,9 @@ def create_key(
         Conflict: the name is taken.
     """
     if role not in KEY_ROLES:
-        raise BadInput(f"A key cannot have role {role!r}", hint="Keys are for capture or ingest; opening needs a person.")
+        raise BadInput(
+            f"A key cannot have role {role!r}", hint="Keys are for capture or ingest; opening needs a person."
+        )
     if not 1 <= days <= 366:  # noqa: PLR2004 - a year and a day
         raise BadInput("A key lives 1 to 366 days", hint="Give --days within that range.")
     expires_at = clock.now() + timedelta(days=days)
@@ -183,4 +185,6 @@ def _from_row(row: Row[tuple[object, ...]]) -> Principal:
 
 
 def _not_authenticated() -> NotAuthenticated:
-    return NotAuthenticated("The credentials are not valid", hint="Sign in again, or ask an administrator for a new key.")
+    return NotAuthenticated(
+        "The credentials are not valid", hint="Sign in again, or ask an administrator for a new key."
+    )

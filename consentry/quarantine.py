@@ -37,7 +37,11 @@ def write_quarantine(rows: Sequence[RefusedRow], near: Path) -> Path | None:
     """
     if not rows:
         return None
-    path = near if near.suffix == ".ndjson" and "quarantine" in near.name else near.with_name(f"{near.name}.quarantine.ndjson")
+    path = (
+        near
+        if near.suffix == ".ndjson" and "quarantine" in near.name
+        else near.with_name(f"{near.name}.quarantine.ndjson")
+    )
     draft = path.with_name(f".{path.name}.draft")
     with draft.open("w", encoding="utf-8") as file:
         for row in rows:

@@ -23,9 +23,13 @@ class Settings(BaseSettings):
     pack: str = Field(default="medical", description="Name of a built-in pack, or the folder of an own one.")
     data_store: str = Field(default="", description="SQLAlchemy URL of the data store; empty: SQLite in home.")
     key_store: str = Field(default="", description="SQLAlchemy URL of the key store; empty: SQLite in home.")
-    root_key_file: Path | None = Field(default=None, description="Root key of the key file custodian; default home/root.key.")
+    root_key_file: Path | None = Field(
+        default=None, description="Root key of the key file custodian; default home/root.key."
+    )
     signing_key_file: Path | None = Field(default=None, description="Log signing key; default home/signing.key.")
-    token_key_file: Path | None = Field(default=None, description="Key that signs person tokens; default home/token.key.")
+    token_key_file: Path | None = Field(
+        default=None, description="Key that signs person tokens; default home/token.key."
+    )
     views_folder: Path | None = Field(default=None, description="Folder for view files; default home/views.")
     exports_folder: Path | None = Field(default=None, description="Folder for export files; default home/exports.")
     host: str = Field(default="127.0.0.1", description="Address that `consentry serve` listens on.")

@@ -48,7 +48,9 @@ class TokenIssuer:
         try:
             secret = bytes.fromhex(path.read_text().strip())
         except (OSError, ValueError):
-            raise ConfigurationError(f"The token key {path} is missing or damaged", hint="Restore it, or make a new one.") from None
+            raise ConfigurationError(
+                f"The token key {path} is missing or damaged", hint="Restore it, or make a new one."
+            ) from None
         return cls(secret, deployment=deployment, minutes=minutes, clock=clock)
 
     def issue(self, principal_id: str) -> str:

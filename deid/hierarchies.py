@@ -13,7 +13,7 @@ from kernel.errors import BadInput
 ANY: Final = "*"
 """The coarsest value of every hierarchy: nothing is told."""
 
-_BAND: Final = re.compile(r"(0|[1-9][0-9]?)-([0-9]{1,2})")
+_BAND: Final = re.compile(r"(0|[1-9][0-9]?)-([1-9][0-9]?)")
 _TWENTY: Final = 20
 
 

@@ -29,7 +29,6 @@ class Node:
         height: sum of the levels.
         levels: one index for each quasi-identifier.
         suppressed: persons in classes smaller than k. classes: how many classes stay.
-        reachable_k: the largest k that this setting reaches within the limit.
     """
 
     dm: int
@@ -37,15 +36,21 @@ class Node:
     levels: tuple[int, ...]
     suppressed: int
     classes: int
-    reachable_k: int
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The best setting within the limit, or None; ``nearest`` is the one that leaves out the fewest persons."""
+    """What a search came to.
+
+    Attributes:
+        best: the best setting within the limit, or None.
+        nearest: the setting that leaves out the fewest persons.
+        reachable_k: where there is no best, the largest k that some setting reaches within the limit.
+    """
 
     best: Node | None
     nearest: Node
+    reachable_k: int
 
 
 class Lattice:
@@ -81,19 +86,23 @@ class Lattice:
         bounds: dict[tuple[int, ...], int] = {}
         best: Node | None = None
         nearest: Node | None = None
+        reachable_k = 0
         for levels in sorted(product(*map(range, self._heights)), key=lambda found: (sum(found), found)):
             bound = max((bounds[below] for below in _below(levels)), default=0)
             if best is not None and bound >= best.dm:
                 bounds[levels] = bound
                 continue
-            node, bounds[levels] = self._evaluated(levels, k, allowed)
+            sizes = np.sort(self._population.class_sizes(self.classes(levels)))
+            bounds[levels] = int((sizes * sizes).sum())
+            reachable_k = max(reachable_k, _reachable_k(sizes, allowed))
+            node = self._node(levels, sizes, k)
             if nearest is None or (node.suppressed, node) < (nearest.suppressed, nearest):
                 nearest = node
             if node.classes and node.suppressed <= allowed and (best is None or node < best):
                 best = node
         if nearest is None:
             raise AssertionError("a lattice has at least one setting")
-        return Found(best, nearest)
+        return Found(best, nearest, reachable_k)
 
     def classes(self, levels: tuple[int, ...]) -> Codes:
         """Return the equivalence class of each set of the population."""
@@ -105,14 +114,11 @@ class Lattice:
         domain = self._population.domains[position]
         return {value: path[level] for value, path in zip(domain, self._texts[position], strict=True)}
 
-    def _evaluated(self, levels: tuple[int, ...], k: int, allowed: int) -> tuple[Node, int]:
-        sizes = np.sort(self._population.class_sizes(self.classes(levels)))
-        squares = sizes * sizes
-        stays = sizes >= k
-        suppressed = int(sizes[~stays].sum())
-        dm = int(squares[stays].sum()) + suppressed * self._population.total
-        node = Node(dm, sum(levels), levels, suppressed, int(stays.sum()), _reachable_k(sizes, allowed))
-        return node, int(squares.sum())
+    def _node(self, levels: tuple[int, ...], sizes: Codes, k: int) -> Node:
+        stay = sizes[sizes >= k]
+        suppressed = int(sizes.sum() - stay.sum())
+        dm = int((stay * stay).sum()) + suppressed * self._population.total
+        return Node(dm, sum(levels), levels, suppressed, len(stay))
 
 
 def as_text(value: object) -> str | None:

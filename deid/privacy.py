@@ -12,7 +12,7 @@ from kernel.errors import BadInput, Denied
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from deid.lattice import Lattice, Node
+    from deid.lattice import Found, Lattice, Node
 
 PERSON: Final = "pseudonym"
 
@@ -23,7 +23,7 @@ class CannotRelease(Denied):
     Attributes:
         levels: the level of each quasi-identifier in the setting that leaves out the fewest persons.
         suppressed, persons: how many of how many persons it leaves out.
-        reachable_k: the k that it reaches within the limit.
+        reachable_k: the largest k that some setting reaches within the limit.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ def anonymise(
     best = found.best
     if best is None:
         levels = _level_names(quasi_identifiers, used, found.nearest)
-        raise _refusal(found.nearest, levels, k=k, limit=suppression_limit, persons=population.total)
+        raise _refusal(found, levels, k=k, limit=suppression_limit, persons=population.total)
     classes = lattice.classes(best.levels)
     stays = (population.class_sizes(classes) >= k)[classes][population.set_of_row]
     released = _generalised(table, quasi_identifiers, lattice, best).filter(pa.array(stays)).sort_by(PERSON)
@@ -166,15 +166,15 @@ def _generalised(table: "pa.Table", names: Sequence[str], lattice: "Lattice", no
     return table
 
 
-def _refusal(nearest: "Node", levels: Mapping[str, str], *, k: int, limit: Decimal, persons: int) -> CannotRelease:
+def _refusal(found: "Found", levels: Mapping[str, str], *, k: int, limit: Decimal, persons: int) -> CannotRelease:
     setting = ", ".join(f"{name} at {level}" for name, level in levels.items())
     return CannotRelease(
         f"No setting reaches k={k} with at most {limit:%} left out: with {setting},"
-        f" {nearest.suppressed} of {persons} persons would be",
+        f" {found.nearest.suppressed} of {persons} persons would be",
         levels=levels,
-        suppressed=nearest.suppressed,
+        suppressed=found.nearest.suppressed,
         persons=persons,
-        reachable_k=nearest.reachable_k,
+        reachable_k=found.reachable_k,
     )
 
 

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 _Arguments = list[exp.Expr]
 
 
-def read_call(reader: "Reader", node: exp.Expr) -> Expression:
+def read_call(reader: "Reader", name: str, node: exp.Expr) -> Expression:
     """Read a call of one of the language's functions.
 
     Raises:
         ExpressionError: another function, or arguments that it does not take.
     """
-    name, arguments = _parts(node)
+    arguments = node.expressions
     if name not in _FUNCTIONS:
         raise reader.fail(node, f"unknown function {name!r}", expected=f"one of {listed()}")
     usage, fewest, most, read = _FUNCTIONS[name]
@@ -51,14 +51,6 @@ def listed() -> str:
 def usages() -> dict[str, str]:
     """Return name and usage of every function, for the reference."""
     return {name: usage for name, (usage, *_) in _FUNCTIONS.items()}
-
-
-def _parts(node: exp.Expr) -> tuple[str, _Arguments]:
-    if isinstance(node, exp.Coalesce):
-        return "coalesce", [node.this, *node.expressions]
-    if isinstance(node, exp.StartsWith):
-        return "starts_with", [node.this, node.expression]
-    return str(node.this), node.expressions
 
 
 def _text(reader: "Reader", node: exp.Expr) -> str:

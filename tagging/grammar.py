@@ -32,7 +32,7 @@ from tagging.syntax import (
     Place,
     type_of,
 )
-from tagging.tokens import place_of, tokenise
+from tagging.tokens import name_in, place_of, tokenise
 from tagging.types import ValueType, bounded
 
 _COMPARISONS: Final[dict[type[exp.Expr], Comparison]] = {
@@ -51,7 +51,7 @@ _OPERATORS: Final[dict[type[exp.Expr], Operator]] = {
 }
 _PAIR: Final = frozenset({"this", "expression"})
 _ARGUMENTS: Final[dict[type[exp.Expr], frozenset[str]]] = {
-    **dict.fromkeys([*_COMPARISONS, *_CONNECTIVES, *_OPERATORS, exp.Is, exp.StartsWith], _PAIR),
+    **dict.fromkeys([*_COMPARISONS, *_CONNECTIVES, *_OPERATORS, exp.Is], _PAIR),
     exp.Literal: frozenset({"this", "is_string"}),
     exp.Boolean: frozenset({"this"}),
     exp.Column: frozenset({"this"}),
@@ -62,7 +62,6 @@ _ARGUMENTS: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Between: frozenset({"this", "low", "high"}),
     exp.Case: frozenset({"ifs", "default"}),
     exp.If: frozenset({"this", "true"}),
-    exp.Coalesce: frozenset({"this", "expressions"}),
     exp.Anonymous: frozenset({"this", "expressions"}),
 }
 """The whole whitelist: node classes and the arguments that each may carry."""
@@ -96,10 +95,10 @@ def _parsed(text: str) -> exp.Expr:
         near = next((t for t in tokens if (t.line, t.col) == (found["line"], found["col"])), tokens[-1])
         word = text[near.start : near.end + 1][:40]
         raise ExpressionError(f"this cannot be read near {word!r}", place_of(text, near.start)) from None
-    (tree,) = trees
-    if tree is None:
-        raise ExpressionError("there is no expression", Place(1, 1), expected="a condition or a value")
-    return tree
+    match trees:
+        case [exp.Expr() as tree]:
+            return tree
+    raise ExpressionError("there is no expression", Place(1, 1), expected="a condition or a value")
 
 
 class Reader:
@@ -146,8 +145,8 @@ class Reader:
         if kind in _OPERATORS:
             left, right = self.typed(node.this, ValueType.NUMBER), self.typed(node.expression, ValueType.NUMBER)
             return Arithmetic(_OPERATORS[kind], left, right, self.place(node))
-        if isinstance(node, exp.Anonymous | exp.Coalesce | exp.StartsWith):
-            return calls.read_call(self, node)
+        if isinstance(node, exp.Anonymous):
+            return calls.read_call(self, name_in(str(node.this)), node)
         return self._readers[kind](node)
 
     def scalar(self, node: exp.Expr) -> Expression:
@@ -180,8 +179,7 @@ class Reader:
         if isinstance(node, exp.Alias | exp.Aliases | exp.Concat):
             raise self.fail(node, "two values stand side by side", expected="an operator or a comma between them")
         if type(node) not in _ARGUMENTS:
-            name = node.sql_name().lower() if isinstance(node, exp.Func) else type(node).__name__
-            raise self.fail(node, f"{name!r} is not part of the language", expected=f"one of {calls.listed()}")
+            raise self.fail(node, f"{type(node).__name__} is not part of the language")
         extra = [key for key, value in node.args.items() if value and key not in _ARGUMENTS[type(node)]]
         if extra:
             raise self.fail(node, f"{type(node).__name__.upper()} cannot be used this way ({extra[0]})")
@@ -204,7 +202,7 @@ class Reader:
         return Literal(bounded(Decimal(str(node.this))), ValueType.NUMBER, self.place(node))
 
     def _column(self, node: exp.Expr) -> Expression:
-        name = node.name
+        name = name_in(node.name)
         if name in self.scope.denied:
             raise self.fail(node, f"R33: no tag may read {name}", expected="a rule without it")
         if name not in self.scope.columns:

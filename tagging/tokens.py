@@ -1,7 +1,8 @@
 """From text to words: the first of two fences around sqlglot, which by itself parses far more than the language.
 
 A token that the language does not have never reaches the parser, and every word that is no keyword of the language
-becomes a plain name, whatever it means in SQL.
+reaches it as a plain name with a prefix of ours: whatever ``if``, ``interval`` or ``read_csv`` mean in SQL, sqlglot
+never sees them.
 """
 
 import re
@@ -25,6 +26,14 @@ _SYMBOLS: Final = frozenset({"(", ")", ",", "=", "<>", "!=", "<", "<=", ">", ">=
 _NOT_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _NUMBER: Final = re.compile(r"[0-9]{1,14}(\.[0-9]{1,4})?")
+
+
+_PREFIX: Final = "name_"
+
+
+def name_in(word: str) -> str:
+    """Return the name that a word of the parser's tree stands for."""
+    return word.removeprefix(_PREFIX)
 
 
 def place_of(text: str, offset: int) -> Place:
@@ -120,7 +129,7 @@ def _admitted(text: str, token: "Token") -> "Token":
     if source in _SYMBOLS or source.upper() in KEYWORDS:
         return token
     if _NAME.fullmatch(source):
-        return Token(TokenType.VAR, token.text, token.line, token.col, token.start, token.end)
+        return Token(TokenType.VAR, _PREFIX + source, token.line, token.col, token.start, token.end)
     if token.token_type == TokenType.NUMBER and _NUMBER.fullmatch(source):
         return token
     raise ExpressionError(f"{source[:40]!r} is not part of the language", place_of(text, token.start), expected=_WORDS)

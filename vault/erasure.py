@@ -145,13 +145,16 @@ class Eraser:
     def _finish(self, erasure_id: str) -> ErasureOutcome:
         row = self._row(erasure_id)
         if row.state == _STARTED:
-            asking = Asking(row.actor, row.role, RequestId(row.request_id))
-            work = _Work(erasure_id, SubjectId(row.subject_id), asking, row.started_at, row.started_entry)
+            work = self._work(row)
             for step in self._steps:
                 step(work)
             row = self._row(erasure_id)
         certificate = None if row.certificate is None else Certificate(row.certificate, row.signature)
         return ErasureOutcome(erasure_id, certificate, row.restricted_until, row.counts)
+
+    def _work(self, row: Row[Any]) -> _Work:
+        asking = Asking(row.actor, row.role, RequestId(row.request_id))
+        return _Work(row.erasure_id, SubjectId(row.subject_id), asking, row.started_at, row.started_entry)
 
     def _row(self, erasure_id: str) -> Row[Any]:
         with self._data.read() as connection:

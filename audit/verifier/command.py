@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VerificationError as failure:
         _print(_failure_json(failure) if given.json else _failure_line(failure))
         return 1
-    except (KeyTextError, OSError) as err:
+    except (KeyTextError, UnicodeDecodeError, OSError) as err:
         parser.error(str(err))
     _print(json.dumps({"whole": True, **asdict(report)}) if given.json else _report_line(report))
     return 0

@@ -21,6 +21,13 @@ CHECKPOINT_FILE: Final = "checkpoint"
 HISTORY_FILE: Final = "checkpoints.ndjson"
 
 _LINE_MAX_BYTES: Final = 1 << 20
+_MESSAGES: Final = {
+    "changed": "an entry was changed or replaced",
+    "removed": "an entry was removed",
+    "inserted": "an entry was inserted",
+    "swapped": "two entries were swapped",
+    "truncated": "the entries end before the checkpoint",
+}
 _LEAF_LINE: Final = re.compile(rb"([0-9a-f]{64}) ([!-~]{1,64})\n")
 
 
@@ -80,7 +87,8 @@ def verify_export(folder: Path, key: VerifierKey, later: Sequence[bytes] = ()) -
         OSError: a file that is there cannot be read.
     """
     final = open_checkpoint(_read(folder / CHECKPOINT_FILE), key)
-    known = [final, *_history(folder / HISTORY_FILE, key), *(open_checkpoint(note, key) for note in later)]
+    known = [final, *_history(folder / HISTORY_FILE, key)]
+    known += [_open_named(f"later checkpoint {number}", note, key) for number, note in enumerate(later, start=1)]
     anchors: dict[int, set[bytes]] = {}
     for checkpoint in known:
         anchors.setdefault(checkpoint.size, set()).add(checkpoint.root)
@@ -113,13 +121,12 @@ def _located(scan: _Scan, size: int) -> VerificationError:
     end = size if scan.entries.refuted is None else min(scan.entries.refuted, size)
     index = scan.differing
     if first >= size:
-        return VerificationError(
-            "inserted", "an entry stands beyond the checkpoint", index=size, entry_id=scan.surplus_id
-        )
+        message = "an entry stands beyond the checkpoint"
+        return VerificationError("inserted", message, index=size, entry_id=scan.surplus_id)
     if index is not None and scan.leaves.proven >= end:
         kind = _kind(scan.around)
         entry_id = scan.found_id if kind == "inserted" else scan.stated_id
-        return VerificationError(kind, f"an entry was {kind}", index=index, entry_id=entry_id)
+        return VerificationError(kind, _MESSAGES[kind], index=index, entry_id=entry_id)
     if index is None or not first <= index < end:
         index = first
     kind = "truncated" if count < size and scan.entries.refuted is None else "changed"
@@ -163,13 +170,19 @@ def _scan(folder: Path, anchors: dict[int, set[bytes]], size: int) -> _Scan:
 
 def _history(path: Path, key: VerifierKey) -> Iterator[Checkpoint]:
     for number, line in enumerate(_lines(path), start=1):
+        source = f"line {number} of {HISTORY_FILE}"
         try:
-            note = json.loads(line)
-            yield open_checkpoint(note.encode(), key)
-        except (ValueError, AttributeError):
-            raise VerificationError("checkpoint", f"line {number} of {HISTORY_FILE} is no checkpoint") from None
-        except VerificationError as err:
-            raise VerificationError(err.kind, f"line {number} of {HISTORY_FILE}: {err.message}") from None
+            note = json.loads(line).encode()
+        except (ValueError, AttributeError, RecursionError):
+            raise VerificationError("checkpoint", f"{source}: not a checkpoint in JSON") from None
+        yield _open_named(source, note, key)
+
+
+def _open_named(source: str, note: bytes, key: VerifierKey) -> Checkpoint:
+    try:
+        return open_checkpoint(note, key)
+    except VerificationError as err:
+        raise VerificationError(err.kind, f"{source}: {err.message}") from None
 
 
 def _flaw(index: int, line: bytes, stated_id: str | None, seen: set[str]) -> VerificationError | None:
@@ -188,18 +201,23 @@ def _flaw(index: int, line: bytes, stated_id: str | None, seen: set[str]) -> Ver
 
 
 def _is_canonical(line: bytes) -> bool:
-    """Say whether a line is one RFC 8785 object; entries have no floats, and keys that sort alike in any order."""
+    """Say whether a line is one RFC 8785 object; entries have no floats, and their keys are ASCII."""
     try:
-        text = json.dumps(json.loads(line), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        members = json.loads(line, parse_float=_refuse, parse_constant=_refuse)
+        text = json.dumps(members, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return text.encode() + b"\n" == line
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
+
+
+def _refuse(number: str) -> None:
+    raise ValueError(number)
 
 
 def _entry_id(line: bytes | None) -> str | None:
     try:
         entry_id = json.loads(line or b"null")["id"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return entry_id if isinstance(entry_id, str) else None
 

@@ -48,7 +48,9 @@ class Withdrawal(BaseModel):
     at: AwareDatetime | None = None
 
 
-@router.post("/consents", status_code=201, openapi_extra={"requestBody": {"content": {"application/json": {"example": EXAMPLE}}}})
+@router.post(
+    "/consents", status_code=201, openapi_extra={"requestBody": {"content": {"application/json": {"example": EXAMPLE}}}}
+)
 def record_act(
     act: ConsentAct,
     platform: PlatformHere,

@@ -18,7 +18,9 @@ class Question(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"subject_id": "sub_aaaaaaaaaaaaaaaaaaaaaaaa", "purpose": "P07", "fields": ["sex", "diagnosis"]}]
+            "examples": [
+                {"subject_id": "sub_aaaaaaaaaaaaaaaaaaaaaaaa", "purpose": "P07", "fields": ["sex", "diagnosis"]}
+            ]
         },
     )
 

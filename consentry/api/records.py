@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from consentry.api.dependencies import Caller, PlatformHere, check_caller
+from consentry.workflows.ingest import IngestReport
 from consentry.workflows.ingest_http import ingest_posted
 
 router = APIRouter(tags=["records"])
@@ -74,7 +75,7 @@ class BatchAnswer(BaseModel):
     stored_records: int
     stored_fields: int
     duplicates: int
-    refused: dict[str, int]
+    refused: dict[str, dict[str, int]]
     quarantined: list[dict[str, str | None]]
 
 
@@ -89,6 +90,13 @@ def post_records(body: PostedBatch, platform: PlatformHere, caller: Caller) -> B
         stored_records=report.stored_records,
         stored_fields=report.stored_fields,
         duplicates=report.duplicates,
-        refused=dict(report.refused),
+        refused=_by_field(report),
         quarantined=[{"locator": b.locator, "reason": b.reason, "field": b.field} for b in report.bad_rows],
     )
+
+
+def _by_field(report: IngestReport) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (code, why), count in report.refused.items():
+        found.setdefault(code, {})[why] = count
+    return found

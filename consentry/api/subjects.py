@@ -22,7 +22,9 @@ class RevealRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"purpose": "P02", "fields": ["diagnosis", "allergy"], "reason": "follow-up consultation 4711"}]
+            "examples": [
+                {"purpose": "P02", "fields": ["diagnosis", "allergy"], "reason": "follow-up consultation 4711"}
+            ]
         },
     )
 

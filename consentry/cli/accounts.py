@@ -5,21 +5,27 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home
-from consentry.cli.output import say, say_pairs
+from consentry.cli.options import Home, Json
+from consentry.cli.output import say, say_json, say_pairs
 
 app = typer.Typer(no_args_is_help=True, help="Accounts of persons, and keys of machines.")
 
 
 @app.command("person")
-def person(name: str, role: Annotated[str, typer.Option(help="One of the pack's staff roles.")], home: Home = None) -> None:
+def person(
+    name: str,
+    role: Annotated[str, typer.Option(help="One of the pack's staff roles.")],
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
     """Create a person's account; the password is shown once."""
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.accounts import add_person
 
     with platform_for(home) as platform:
         made, password = add_person(platform, local_operator(), name=name, role=role)
-    say_pairs({"id": made.principal_id, "name": made.name, "role": made.role, "password": password})
+    told = {"id": made.principal_id, "name": made.name, "role": made.role, "password": password}
+    (say_json if as_json else say_pairs)(told)
 
 
 @app.command("key")
@@ -29,6 +35,7 @@ def key(
     days: Annotated[int, typer.Option(help="Life in days, 1 to 366.")] = 90,
     subjects_per_day: Annotated[int | None, typer.Option(help="Cap of distinct subjects a day.", min=1)] = None,
     home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Create a machine's key; it is shown once."""
     from consentry.cli.session import local_operator, platform_for
@@ -38,7 +45,8 @@ def key(
         made, bearer = add_key(
             platform, local_operator(), name=name, role=role, days=days, subjects_per_day=subjects_per_day
         )
-    say_pairs({"id": made.principal_id, "name": made.name, "role": made.role, "key": bearer, "expires": made.expires_at})
+    told = {"id": made.principal_id, "name": made.name, "role": made.role, "key": bearer, "expires": made.expires_at}
+    (say_json if as_json else say_pairs)(told)
 
 
 @app.command("token")

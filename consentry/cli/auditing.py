@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Read the audit log and hand it ove
 def export(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write the whole log for `consentry-verify`."""
     from consentry.cli.session import local_operator, platform_for
@@ -24,6 +25,10 @@ def export(
     with platform_for(home) as platform:
         summary = export_audit(platform, local_operator(), folder)
         key = platform.signer.verifier_key
+    if as_json:
+        note = summary.checkpoint.note.decode()
+        say_json({"folder": str(summary.folder), "entries": summary.checkpoint.size, "checkpoint": note, "key": key})
+        return
     say_pairs({"folder": summary.folder, "entries": summary.checkpoint.size, "bytes": summary.entries_bytes})
     say(f"verify: consentry-verify {folder} --key '{key}'")
 

@@ -126,7 +126,8 @@ def show(report: "IngestReport", *, as_json: bool) -> None:
         }
     )
     if report.refused:
-        say_table(("refused field values, by reason", "count"), report.refused.most_common())
+        rows = [(code, why, count) for (code, why), count in report.refused.most_common()]
+        say_table(("refused field", "reason", "values"), rows)
     if report.bad_by_reason:
         say_table(("bad rows, by reason", "count"), report.bad_by_reason.most_common())
     if report.skipped:

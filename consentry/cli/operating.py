@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home
-from consentry.cli.output import say, say_pairs
+from consentry.cli.options import Home, Json
+from consentry.cli.output import say, say_json, say_pairs
 
 
 def register(app: typer.Typer) -> None:
@@ -22,12 +22,17 @@ def init(
     admin: Annotated[str, typer.Option(help="Name of the first administrator.")] = "admin",
     person: Annotated[str, typer.Option(help="Name of a first person who may open records.")] = "dr.lin",
     person_role: Annotated[str, typer.Option("--role", help="That person's role.")] = "clinician",
+    as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Make a new deployment: folder, keys, both stores, notices, two accounts. Refuses to overwrite."""
     from consentry.cli.session import settings_for
     from consentry.workflows.initialise import initialise
 
     made = initialise(settings_for(home), admin=admin, person=person, person_role=person_role)
+    if as_json:
+        accounts = {a.name: {"role": a.role, "password": a.password} for a in made.accounts}
+        say_json({"home": str(made.home), "verifier_key": made.verifier_key, "accounts": accounts})
+        return
     say(f"Deployment {made.deployment} is ready in {made.home}.")
     say_pairs({"settings": made.config, "public key of the log": made.verifier_key})
     say("Passwords, shown this once:")

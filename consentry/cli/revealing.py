@@ -33,14 +33,28 @@ def reveal(  # noqa: PLR0913, PLR0917 - options of one command
     wanted = [code.strip() for code in fields.split(",") if code.strip()]
     with platform_for(home) as platform:
         opened = workflow.reveal(
-            platform, person_from(platform, token), subject=SubjectId(subject), purpose=purpose, fields=wanted, reason=reason
+            platform,
+            person_from(platform, token),
+            subject=SubjectId(subject),
+            purpose=purpose,
+            fields=wanted,
+            reason=reason,
         )
     if as_json:
         for r in opened.records:
-            say_json({"record": r.record_id, "kind": r.kind, "observed_at": r.observed_at.isoformat(), "values": dict(r.values)})
+            say_json(
+                {
+                    "record": r.record_id,
+                    "kind": r.kind,
+                    "observed_at": r.observed_at.isoformat(),
+                    "values": dict(r.values),
+                }
+            )
         return
     rows = [
-        (r.observed_at.date(), r.kind, r.source, name, value) for r in opened.records for name, value in r.values.items()
+        (r.observed_at.date(), r.kind, r.source, name, value)
+        for r in opened.records
+        for name, value in r.values.items()
     ]
     say_table(("observed", "kind", "source", "field", "value"), rows)
     say(f"log entry {opened.entry_id} at index {opened.log_index}")

@@ -58,7 +58,9 @@ def person_from(platform: "Platform", token: str | None) -> "Principal":
     from consentry.principals import get_person
 
     if not token:
-        raise BadInput("This command needs a person's token", hint="Run `consentry account token NAME`, then give --token.")
+        raise BadInput(
+            "This command needs a person's token", hint="Run `consentry account token NAME`, then give --token."
+        )
     principal_id = platform.tokens.verify(token)
     with platform.data.read() as connection:
         return get_person(connection, principal_id)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json
+from consentry.cli.options import Home, Json, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Evaluate, explain and count tags.")
@@ -27,6 +27,29 @@ def run(as_of: AsOf = None, home: Home = None, as_json: Json = False) -> None:  
     say_pairs({"as of": done.as_of, "people": done.people, "tags": len(done.distribution)})
     rows = [(tag, value, "< 11" if count is None else count) for tag, values in done.distribution.items() for value, count in values.items()]  # fmt: skip  # noqa: E501
     say_table(("tag", "value", "people"), rows)
+
+
+@app.command("show")
+def show(
+    subject: Annotated[str, typer.Argument(help="Subject id, sub_….")],
+    token: Token = None,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """The tags of one subject, asked at the gate again; needs a person's token."""
+    from consentry.access import check_may_act
+    from consentry.cli.session import person_from, platform_for
+    from consentry.workflows.read_tags import read_tags
+    from kernel.ids import SubjectId
+
+    with platform_for(home) as platform:
+        caller = person_from(platform, token)
+        check_may_act(platform.catalogue, caller, "tags.read")
+        found = read_tags(platform, caller, subject=SubjectId(subject))
+    if as_json:
+        say_json({"as_of": found.as_of, "tags": dict(found.values)})
+    else:
+        say_pairs({"as of": found.as_of, **found.values})
 
 
 @app.command("explain")
@@ -51,13 +74,15 @@ def explain(
 
 @app.command("cohort")
 def cohort(
-    expression: Annotated[str, typer.Argument(help="For example: tag('chronic_hypertension') AND sex = 'female'")],
+    expression: Annotated[str, typer.Argument(help="For example: chronic_disease = 'hypertension' AND night_user")],
     home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Count a cohort; below the minimum cell the answer is "fewer than 11"."""
+    """Count a cohort; a small cell, or a small rest, is not told."""
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.count_cohort import count_cohort
 
     with platform_for(home) as platform:
         counted = count_cohort(platform, local_operator(), expression)
-    say_pairs({"people": counted.shown, "of": counted.shown_population})
+    told = {"people": counted.shown, "of": counted.shown_population}
+    (say_json if as_json else say_pairs)(told)

@@ -91,6 +91,7 @@ def list_releases(home: Home = None) -> None:
         rows = listing(connection)
     header = ("export", "definition", "recipient", "rows", "released", "recalled")
     say_table(
-        header, [(r.export_id, r.definition, r.recipient, r.row_count, r.released_at, r.recalled_at or "") for r in rows]
+        header,
+        [(r.export_id, r.definition, r.recipient, r.row_count, r.released_at, r.recalled_at or "") for r in rows],
     )
     say(f"{len(rows)} releases")

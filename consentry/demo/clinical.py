@@ -54,7 +54,12 @@ ILLNESSES: Final = {
 
 _CHECKUP: Final = Illness("Z00.0", (), "全科", ("年度体检报告解读", "想问一下体检后要注意什么"))
 _CONTACT_SHARE: Final = 0.25
-_CONTACTS: Final = ("，方便的话打我电话{mobile}", "，身份证{id_number}已经实名过了", "，结果请发到{mail}", "，我手机{mobile}可以加")
+_CONTACTS: Final = (
+    "，方便的话打我电话{mobile}",
+    "，身份证{id_number}已经实名过了",
+    "，结果请发到{mail}",
+    "，我手机{mobile}可以加",
+)
 
 
 class Hospital:
@@ -190,7 +195,9 @@ class Hospital:
             "resourceType": "AllergyIntolerance",
             "id": self._id("alg"),
             "patient": {"reference": f"Patient/{person.hospital_id}"},
-            "code": {"coding": [{"system": SNOMED, "code": self._random.choice(("91936005", "91935009", "419474003"))}]},
+            "code": {
+                "coding": [{"system": SNOMED, "code": self._random.choice(("91936005", "91935009", "419474003"))}]
+            },
             "recordedDate": self._moment(days=900).isoformat(),
         }
 

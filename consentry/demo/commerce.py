@@ -22,6 +22,27 @@ _TOPICS: Final = ("养生食谱", "用药指南", "母婴", "老年健康", "慢
 _DEPARTMENTS: Final = ("内科", "儿科", "心内科", "内分泌科", "妇产科", "皮肤科")
 
 
+READING_HEADER: Final = ("用户ID", "测量时间", "指标", "数值", "单位", "设备", "范围")
+
+ORDER_MAP: Final = """\
+# Which column of the shop's orders is which field.
+source: shop
+subject: 会员号
+time: 下单时间
+time_zone: Asia/Shanghai
+ignore: [备注]
+records:
+  - kind: order
+    record: 订单号
+    columns:
+      订单号: order_id
+      金额: order_amount
+      状态: {field: order_status, words: {已完成: completed, 已退款: refunded, 已取消: cancelled}}
+      支付方式: payment_method
+      处方药: prescription_sale
+"""
+
+
 class Shop:
     """Writes orders the way shops do: other date forms, full-width digits, doubles, a few broken rows."""
 
@@ -84,44 +105,42 @@ class App:
                 "time": self._moment().isoformat(),
                 "properties": properties,
             }
-        if "hypertension" in person.conditions and self._random.random() < 0.6:
-            yield from self._readings(person)
+
+    def readings(self, person: Person) -> Iterator[tuple[str, ...]]:
+        """Yield rows of the person's blood pressure cuff."""
+        if "hypertension" not in person.conditions or self._random.random() < 0.4:
+            return
+        for _ in range(self._random.randint(2, 6)):
+            value = self._random.randint(118, 172)
+            said = "偏高" if value >= 140 else "正常"  # noqa: PLR2004 - mm[Hg]
+            when = f"{self._moment():%Y-%m-%d %H:%M:%S}"
+            yield person.app_id, when, "收缩压", str(value), "mmHg", "臂式血压计", said
 
     def _event(self, person: Person) -> tuple[str, dict[str, Any]]:
         draw = self._random.random()
         session = f"s{self._random.getrandbits(40):010x}"
         if draw < 0.3:
-            return "login", {"session_id": session}
+            return "SignIn", {"session_id": session}
         if draw < 0.5:
             words = [w for c in person.conditions for w in _SEARCHES.get(c, ())] or ["体检", "感冒"]
-            return "search", {"session_id": session, "search_words": self._random.choice(words)}
+            return "SearchDone", {"session_id": session, "keyword": self._random.choice(words)}
         if draw < 0.65:
-            return "page_view", {"session_id": session, "page": "慢病专区", "page_stay": self._random.randint(5, 900)}
+            stay = self._random.randint(5, 900) * 1000
+            return "ViewPage", {"session_id": session, "page_name": "慢病专区", "stay_ms": stay}
         if draw < 0.75:
-            return "content_saved", {"session_id": session, "topic": self._random.choice(_TOPICS)}
+            return "SaveContent", {"session_id": session, "channel_topic": self._random.choice(_TOPICS)}
         if draw < 0.87:
             consult = {
-                "department_chosen": self._random.choice(_DEPARTMENTS),
-                "consult_format": self._random.choice(("图文", "图文", "视频")),
-                "consult_length": self._random.randint(2, 40),
-                "question_count": self._random.randint(1, 12),
+                "dept": self._random.choice(_DEPARTMENTS),
+                "consult_type": self._random.choice(("图文", "图文", "视频")),
+                "duration_s": self._random.randint(2, 40) * 60,
+                "questions": self._random.randint(1, 12),
             }
-            return "consult_finished", consult
+            return "FinishConsult", consult
         if draw < 0.93:
-            return "share", {"shares": 1, "topic": self._random.choice(_TOPICS)}
-        return self._random.choice(("reminder_kept", "reminder_missed")), {"reminder_kept": self._random.random() < 0.7}
-
-    def _readings(self, person: Person) -> Iterator[dict[str, Any]]:
-        for _ in range(self._random.randint(2, 6)):
-            value = self._random.randint(118, 172)
-            reading = {"code": "loinc:8480-6", "value": str(value), "unit": "mm[Hg]"}
-            properties = {"reading": reading, "reading_device": "cuff", "reading_range": "high" if value >= 140 else "normal"}  # noqa: PLR2004 - mm[Hg]
-            yield {
-                "distinct_id": person.app_id,
-                "event": "checkin",
-                "time": self._moment().isoformat(),
-                "properties": properties,
-            }
+            return "ShareContent", {"share_count": 1, "channel_topic": self._random.choice(_TOPICS)}
+        taken = self._random.random() < 0.7
+        return "TakeMedicine" if taken else "MissMedicine", {"taken": taken}
 
     def _moment(self) -> datetime:
         day = self._today - timedelta(days=min(int(self._random.expovariate(1 / 25)) + 1, 119))

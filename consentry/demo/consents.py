@@ -51,6 +51,10 @@ class ConsentDesk:
         if orders_only:
             return
         yield from self._representatives(person, when)
+        if self._is_child(person):
+            guardian = self._actor("guardian", person.guardian or 0)
+            yield self._act("contract", person, when, purposes=("P01", "P02", "P04"), actor=guardian)
+            yield self._act("duty", person, when, purposes=("P05", "P13"), actor=guardian)
         yield from self._choices(person, when)
 
     def withdrawal(self, person: Person, purpose: str) -> Act:
@@ -67,7 +71,13 @@ class ConsentDesk:
             proof = {"mechanism": "signed_authorisation"}
             until = when + timedelta(days=730)
             yield self._act(
-                "agent", person, when, purposes=AGENT_PURPOSES, actor=agent, evidence=proof, valid_until=until.isoformat()
+                "agent",
+                person,
+                when,
+                purposes=AGENT_PURPOSES,
+                actor=agent,
+                evidence=proof,
+                valid_until=until.isoformat(),
             )
 
     def _choices(self, person: Person, when: datetime) -> Iterator[Act]:
@@ -86,14 +96,18 @@ class ConsentDesk:
                 yield self._act("withdraw", person, later, purposes=(purpose,), actor=actor)
 
     def _who_decides(self, person: Person, purpose: str) -> Act:
-        if person.guardian is not None and person.age(self._today) < CHILD_YEARS + 1:
+        if self._is_child(person):
             return self._actor("guardian", person.guardian)
         if person.agent is not None and purpose in AGENT_PURPOSES:
             return self._actor("agent", person.agent)
         return {"kind": "self"}
 
+    def _is_child(self, person: Person) -> bool:
+        """Under 14, or so close to it that the registry still counts the month."""
+        return person.guardian is not None and person.age(self._today) < CHILD_YEARS + 1
+
     def _notice(self, purpose: str, person: Person) -> NoticeText:
-        child = person.age(self._today) < CHILD_YEARS + 1
+        child = self._is_child(person)
         texts = [n for n in self._catalogue.notices if purpose in n.purposes and n.locale == "zh-CN"]
         texts.sort(key=lambda n: ("child" in n.code) != child)
         return texts[0]
@@ -131,7 +145,7 @@ class ConsentDesk:
         }
         if notice is not None:
             made["notice"] = {"code": notice.code, "version": notice.version, "locale": notice.locale}
-        if act in ("contract", "duty"):
+        if act in ("contract", "duty") and "actor" not in more:
             made["actor"] = {"kind": "operator"}
         return made | {k: v for k, v in more.items() if v is not None}
 

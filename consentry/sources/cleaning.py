@@ -11,6 +11,8 @@ from consentry.sources.records import RowFault, RowRefused
 MAX_VALUE_BYTES: Final = 64 * 1024
 """The longest value that the vault seals."""
 
+_MAX_KEY: Final = 256
+
 _MAX_DIGITS: Final = 15
 """Digits before the point, and after it: beyond any quantity, and far below what could exhaust memory."""
 
@@ -62,6 +64,20 @@ def fold(text: str) -> str:
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
 
 
+def check_length(text: str) -> None:
+    """Raise ``RowRefused`` for a text of more than 64 Ki characters, before any work is done on it."""
+    if len(text) > MAX_VALUE_BYTES:
+        raise RowRefused(RowFault.TOO_LONG)
+
+
+def clean_key(text: str) -> str:
+    """Return an identifier that a source gives: folded, at most 256 characters, printable."""
+    folded = fold(text) if len(text) <= _MAX_KEY else text
+    if len(folded) > _MAX_KEY:
+        raise RowRefused(RowFault.TOO_LONG)
+    return clean_text(folded)
+
+
 def clean_text(text: str) -> str:
     """Return free text as it was written, without outer white space.
 
@@ -69,8 +85,7 @@ def clean_text(text: str) -> str:
         RowRefused: longer than 64 KiB, or holding control characters or unpaired surrogates.
     """
     stripped = text.strip()
-    if len(stripped) > MAX_VALUE_BYTES:
-        raise RowRefused(RowFault.TOO_LONG)
+    check_length(stripped)
     if _UNPRINTABLE.search(stripped):
         raise RowRefused(RowFault.BAD_TEXT)
     if len(stripped.encode()) > MAX_VALUE_BYTES:
@@ -118,9 +133,8 @@ def decimal_text(value: Decimal) -> str:
     return "0" if text in {"-0", ""} else text
 
 
-def parse_integer(text: str) -> int:
-    """Read a whole number; ``3.0`` counts as one."""
-    value = parse_decimal(text)
+def whole(value: Decimal) -> int:
+    """Return a whole number as such; ``3.0`` counts as one."""
     if value != value.to_integral_value():
         raise RowRefused(RowFault.BAD_NUMBER)
     return int(value)
@@ -135,7 +149,7 @@ def parse_boolean(text: str) -> bool:
 
 
 def parse_date(text: str) -> date:
-    """Read a day: ``2026-01-03``, ``2026/1/3``, ``2026.1.3``, ``2026年1月3日``, ``20260103``; a time behind it is dropped.
+    """Read a day: ``2026-01-03``, ``2026/1/3``, ``2026.1.3``, ``2026年1月3日`` or ``20260103``; drop a time behind it.
 
     Raises:
         RowRefused: another form (``03/01/2026`` is ambiguous), or no such day.

@@ -32,8 +32,17 @@ SYSTEMS: Final = {
 NAMES: Final = frozenset({*SYSTEMS.values(), "local"})
 
 _ICD10: Final = re.compile(r"[A-Z][0-9][0-9A-Z](\.?[0-9A-Z]{1,8})?")
-_ATC: Final = re.compile(r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?")
-_TOKEN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_SHAPES: Final = {
+    "snomed": re.compile(r"[0-9]{6,18}"),
+    "loinc": re.compile(r"[0-9A-Z]{1,9}-[0-9]"),
+    "rxnorm": re.compile(r"[0-9]{1,8}"),
+    "cvx": re.compile(r"[0-9]{1,3}"),
+    "atc": re.compile(r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?"),
+    "local": re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}"),
+}
+_MAY_BE_SHOWN: Final = re.compile(r"(?!.*[0-9]{6})[A-Za-z][0-9A-Za-z._-]{0,31}")
+"""A code of nobody's system is shown in counts only where it cannot be a number of a person."""
+
 _NONE: Final = "none"
 
 
@@ -136,18 +145,18 @@ def parse_code(text: str, system: str | None) -> tuple[str, str]:
 
 def join(system: str, code: str) -> str:
     """Return ``system:code`` in the one way to write it; raises ``RowRefused`` for what is no code."""
-    match system:
-        case "icd10":
-            return f"icd10:{icd10_shape(code)}"
-        case "atc":
-            upper = code.strip().upper()
-            if not _ATC.fullmatch(upper):
-                raise RowRefused(RowFault.BAD_CODE)
-            return f"atc:{upper}"
-    token = code.strip()
-    if not _TOKEN.fullmatch(token):
+    if system == "icd10":
+        return f"icd10:{icd10_shape(code)}"
+    plain = code.strip() if system == "local" else code.strip().upper()
+    if system not in _SHAPES or not _SHAPES[system].fullmatch(plain):
         raise RowRefused(RowFault.BAD_CODE)
-    return f"{system}:{token}"
+    return f"{system}:{plain}"
+
+
+def shown(code: str) -> str:
+    """Return an unmapped ``system:code`` as it may stand in counts; ``local:*`` where it might be a person's number."""
+    system, _, plain = code.partition(":")
+    return code if system != "local" or _MAY_BE_SHOWN.fullmatch(plain) else "local:*"
 
 
 def icd10_shape(code: str) -> str:

@@ -1,10 +1,13 @@
 """Reads FHIR R4: bundles, single resources and NDJSON, one file at a time."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from consentry.sources.cleaning import clean_key
 from consentry.sources.context import SourceContext
 from consentry.sources.duplicates import DuplicateFilter
 from consentry.sources.fhir_facts import FACTS, FactReader, check_is_fact
@@ -21,6 +24,7 @@ MAX_BUNDLE_BYTES: Final = 256 * 1024 * 1024
 _SUFFIXES: Final = frozenset({".json", ".ndjson"})
 _BUNDLES: Final = frozenset({"transaction", "batch", "collection", "searchset"})
 _PATIENT: Final = "Patient"
+_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,39}")
 
 _UNREAD: Final = frozenset({"meta", "text", "extension", "contained", "item", "supportingInfo"})
 """Elements that hold no value of ours; they are not validated either, which halves the cost."""
@@ -118,9 +122,7 @@ def _read_ndjson(path: Path, reader: "_FileReader") -> Iterator[Row]:
 class _FileReader:
     """Reads the resources of one file."""
 
-    def __init__(
-        self, path: Path, context: SourceContext, source: str, tally: Tally, validator: "_Validator"
-    ) -> None:
+    def __init__(self, path: Path, context: SourceContext, source: str, tally: Tally, validator: "_Validator") -> None:
         self.context = context
         self.tally = tally
         self._name = path.name
@@ -136,7 +138,7 @@ class _FileReader:
         """Yield the record of a resource, or why it is refused; nothing for a type that is not read."""
         self.tally.rows += 1
         if entry.type != _PATIENT and entry.type not in FACTS:
-            self.tally.skipped[entry.type if entry.type.isalnum() else "unknown"] += 1
+            self.tally.skipped[entry.type if _TYPE.fullmatch(entry.type) else "unknown"] += 1
             return
         try:
             self._validator.check(entry)
@@ -160,7 +162,7 @@ class _FileReader:
     def _finished(
         self, entry: Entry, subject: str, kind: str, cleaned: Cleaned, references: References
     ) -> SourceRecord:
-        observed_at = references.time(entry.resource, self.context.zone)
+        observed_at = self._observed(entry, references)
         if observed_at is None and entry.type == _PATIENT:
             observed_at = references.last_seen.get(subject, self.context.now)
         if observed_at is None:
@@ -168,14 +170,21 @@ class _FileReader:
         return SourceRecord(
             locator=self.locator(entry.number),
             source=self._source,
-            source_subject=subject,
+            source_subject=clean_key(subject),
             kind=kind,
-            source_record=f"{entry.type}/{entry.id or observed_at.isoformat()}",
-            observed_at=self.context.check_instant(observed_at),
+            source_record=clean_key(f"{entry.type}/{entry.id or observed_at.isoformat()}"),
+            observed_at=observed_at,
             values=cleaned.values,
             identity=identity_of(cleaned.values) if entry.type == _PATIENT else None,
             unmapped=tuple(cleaned.unmapped),
         )
+
+    def _observed(self, entry: Entry, references: References) -> datetime | None:
+        try:
+            found = references.time(entry.resource, self.context.zone)
+            return None if found is None else self.context.check_instant(found)
+        except RowRefused as refusal:
+            raise refusal.within("time") from None
 
 
 class _Validator:

@@ -1,11 +1,12 @@
 """Reads clinical FHIR resources and claims into the catalogue's fields, one function for each type."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from consentry.sources.codes import CodeMaps, Coded
+from consentry.sources.codes import Coded, CodeMaps, shown
 from consentry.sources.context import SourceContext
 from consentry.sources.fhir_paths import Element, codings, day, has_code, part, parts, text, words
 from consentry.sources.fhir_references import References
@@ -43,6 +44,7 @@ _ABSENT: Final = frozenset({"260385009", "260415000", "2667000", "LA6577-6", "LA
 """Positive, detected, present, and their opposites, in SNOMED CT, LOINC answers and HL7 v3."""
 
 _FLAGS: Final = {"HH": "H", "HU": "H", "LL": "L", "LU": "L", "AA": "A", "H": "H", "L": "L", "N": "N", "A": "A"}
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _SMOKING_STATUS: Final = "72166-2"
 _PREGNANCY_ENDED: Final = frozenset({"resolved", "inactive", "remission"})
 
@@ -173,11 +175,11 @@ def read_claim(resource: Element, reader: FactReader) -> Cleaned:
     if has_code(parts(resource, "type"), frozenset({"pharmacy"})):
         reader.cleaner.put(cleaned, "prescription_sale", "true")
     total = part(resource, "total")
-    amount, currency = _number(total.get("value")), text(total, "currency")
+    amount, currency = _number(total.get("value")), _currency(total)
     if amount is not None and currency == "CNY":
         reader.cleaner.put(cleaned, "order_amount", str(amount))
     elif amount is not None:
-        reader.tally.left_out[f"currency:{(currency or 'none').lower()[:3]}"] += 1
+        reader.tally.left_out[f"currency:{currency.lower() if currency else 'none'}"] += 1
     return cleaned
 
 
@@ -207,7 +209,7 @@ def _put_concept(cleaned: Cleaned, field: str, concept: Element, reader: FactRea
     chosen = next((code for code in placed if code.is_mapped), placed[0])
     cleaned.add(reader.cleaner.field(chosen.field), chosen.code)
     if not chosen.is_mapped:
-        cleaned.unmapped.append(chosen.code)
+        cleaned.unmapped.append(shown(chosen.code))
 
 
 def _placed(field: str, concept: Element, reader: FactReader) -> Iterator[Coded]:
@@ -237,7 +239,9 @@ def _put_measurement(cleaned: Cleaned, element: Element, reader: FactReader) -> 
     if measured is None:
         return
     known = reader.context.indicators.by_code
-    chosen = next((pair for pair in systems if pair[0] == "loinc" and pair[1] in known), systems[0] if systems else None)
+    chosen = next(
+        (pair for pair in systems if pair[0] == "loinc" and pair[1] in known), systems[0] if systems else None
+    )
     if chosen is None:
         raise RowRefused(RowFault.MISSING, "code")
     try:
@@ -294,6 +298,12 @@ def _frequency(dosage: Element) -> str | None:
     if (written := words(part(dosage, "timing", "code")) or text(dosage, "text")) is not None:
         return written
     return "prn" if dosage.get("asNeededBoolean") is True else None
+
+
+def _currency(money: Element) -> str | None:
+    """Return an ISO 4217 code, or None for anything else."""
+    found = text(money, "currency") or ""
+    return found if _CURRENCY.fullmatch(found) else None
 
 
 def _number(found: object) -> Decimal | None:

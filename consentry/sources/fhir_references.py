@@ -90,7 +90,7 @@ class References:
         own = own_time(resource, zone)
         if own is not None:
             return own
-        encounter = text(resource, "encounter", "reference")
+        encounter = text(resource, "encounter", "reference") or ""
         if encounter in self.starts:
             return self.starts[encounter]
         updated = text(resource, "meta", "lastUpdated")

@@ -1,6 +1,6 @@
 """MAP.yaml: which column of a table is which field of the catalogue; checked against it with file and line."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from pathlib import Path
@@ -264,9 +264,3 @@ def _delimiter(node: Located | None) -> str | None:
     if len(node.raw) != 1:
         raise node.fail("a delimiter is one character", expected='such as "," ";" or "\\t"')
     return node.raw
-
-
-def check_names(names: Iterable[str]) -> Iterator[str]:
-    """Yield names as they may be shown: column names are shown, but never more than 40 characters of one."""
-    for name in names:
-        yield repr(name[:40])

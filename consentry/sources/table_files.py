@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
+from math import isnan
 from pathlib import Path
-from typing import Final, TextIO, TypeAlias
+from typing import Final, Protocol, TextIO, TypeAlias
 
 from consentry.sources.files import (
     MAX_LINE_CHARACTERS,
@@ -21,6 +22,16 @@ from consentry.sources.records import RowFault, RowRefused, SourceError
 Cells: TypeAlias = Mapping[str, str]
 Line: TypeAlias = tuple[int, Cells | RowFault]
 """Row number and cells by column, or why the row cannot be read."""
+
+
+class _CsvReader(Protocol):
+    """What ``csv.reader`` gives."""
+
+    @property
+    def line_num(self) -> int: ...
+
+    def __next__(self) -> list[str]: ...
+
 
 _PARQUET_ROWS: Final = 10_000
 _MAX_EXCEL_BYTES: Final = 256 * 1024 * 1024
@@ -40,8 +51,8 @@ def read_header(path: Path, encoding: str, delimiter: str | None = None) -> tupl
             with open_text(path, encoding) as handle:
                 return _csv_header(path, handle, delimiter)[0]
         case ".parquet":
-            with _parquet(path) as file:
-                return _checked(path, file.schema_arrow.names)
+            with _parquet(path) as (names, _):
+                return _checked(path, names)
         case ".xlsx":
             with _worksheet(path) as rows:
                 return _checked(path, [cell_text(cell) for cell in next(iter(rows), ())])
@@ -82,10 +93,17 @@ def cell_text(cell: object) -> str:
         case int() | Decimal():
             return str(cell)
         case float():
-            return "" if cell != cell else str(Decimal(repr(cell)))  # noqa: PLR0124 - NaN is the one value unlike itself
+            return _float_text(cell)
         case datetime() | date() | time():
             return cell.isoformat()
     raise RowRefused(RowFault.MALFORMED)
+
+
+def _float_text(cell: float) -> str:
+    """Return what a spreadsheet shows: whole numbers without a point (a mobile), nothing for NaN."""
+    if isnan(cell):
+        return ""
+    return str(int(cell)) if cell.is_integer() else repr(cell)
 
 
 def _csv_rows(path: Path, encoding: str, delimiter: str | None) -> Iterator[Line]:
@@ -106,9 +124,9 @@ def _csv_rows(path: Path, encoding: str, delimiter: str | None) -> Iterator[Line
                 yield number, RowFault.RAGGED if any(cells) else {}
 
 
-def _csv_header(path: Path, handle: TextIO, delimiter: str | None) -> tuple[tuple[str, ...], "csv._reader"]:
+def _csv_header(path: Path, handle: TextIO, delimiter: str | None) -> tuple[tuple[str, ...], "_CsvReader"]:
     lines = _bounded_lines(handle)
-    first = next(lines, "")
+    first = next(lines, "").removeprefix("\ufeff")
     chosen = delimiter or max(_DELIMITERS, key=first.count)
     reader = csv.reader(_again(first, lines), delimiter=chosen, strict=True)
     try:
@@ -158,12 +176,9 @@ def _ndjson_cells(line: str) -> Cells:
 
 
 def _parquet_rows(path: Path) -> Iterator[Line]:
-    with _parquet(path) as file:
-        number = 0
-        for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, _cells(row)
+    with _parquet(path) as (_, rows):
+        for number, row in enumerate(rows, start=1):
+            yield number, _cells(row)
 
 
 def _excel_rows(path: Path) -> Iterator[Line]:
@@ -195,13 +210,15 @@ def _checked(path: Path, names: Sequence[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator["_ParquetFile"]:
+def _parquet(path: Path) -> Iterator[tuple[Sequence[str], Iterator[Mapping[str, object]]]]:
+    """Open a Parquet file as column names and rows, batch by batch."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            yield file
+            batches = file.iter_batches(batch_size=_PARQUET_ROWS)
+            yield file.schema_arrow.names, (row for batch in batches for row in batch.to_pylist())
     except (pa.ArrowException, OSError):
         raise SourceError(f"{path.name} is no readable Parquet file", hint="Export or copy it again.") from None
 

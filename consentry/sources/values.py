@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from consentry.sources.cleaning import (
-    MAX_VALUE_BYTES,
     check_date,
+    check_length,
     clean_text,
     decimal_text,
     fold,
@@ -16,13 +16,13 @@ from consentry.sources.cleaning import (
     parse_date,
     parse_decimal,
     parse_id_number,
-    parse_integer,
     parse_mobile,
     parse_money,
     parse_sex,
     parse_time,
+    whole,
 )
-from consentry.sources.codes import parse_code
+from consentry.sources.codes import parse_code, shown
 from consentry.sources.context import SourceContext
 from consentry.sources.quantities import Measured
 from consentry.sources.records import Identity, RowFault, RowRefused
@@ -101,8 +101,7 @@ class Cleaner:
         """
         try:
             definition = self.field(field_code)
-            if len(raw) > MAX_VALUE_BYTES:
-                raise RowRefused(RowFault.TOO_LONG)
+            check_length(raw)
             self._put(cleaned, definition, reads.words.get(fold(raw), raw) if reads.words else raw, reads)
         except RowRefused as refusal:
             raise refusal.within(field_code) from None
@@ -112,7 +111,7 @@ class Cleaner:
         placed = self._context.codes.place(field_code, system, code)
         cleaned.add(self.field(placed.field), placed.code)
         if not placed.is_mapped:
-            cleaned.unmapped.append(placed.code)
+            cleaned.unmapped.append(shown(placed.code))
 
     def put_measured(self, cleaned: Cleaned, field_code: str, code: str, measured: Measured) -> None:
         """Put a measurement of ``system:code`` under the field that it belongs in."""
@@ -120,7 +119,7 @@ class Cleaner:
         quantity = self._context.indicators.measure(field_code, system, bare, measured)
         cleaned.add(self.field(quantity.field), quantity.value)
         if not quantity.is_mapped:
-            cleaned.unmapped.append(code)
+            cleaned.unmapped.append(shown(code))
 
     def derive(self, cleaned: Cleaned) -> None:
         """Add the reproductive state that the diagnoses tell, where the source does not tell it itself."""
@@ -145,21 +144,22 @@ class Cleaner:
 
     def _scalar(self, definition: Field, raw: str, reads: Reads) -> JsonValue:
         match definition.type:
-            case FieldType.STRING:
-                return self._string(definition, raw)
             case FieldType.TEXT:
                 return clean_text(raw)
-            case FieldType.DATE:
-                return check_date(parse_date(raw), today=self._today).isoformat()
-            case FieldType.INSTANT:
-                return format_instant(self._context.check_instant(parse_time(raw, self._zone)))
+            case FieldType.DATE | FieldType.INSTANT:
+                return self._moment(definition, raw)
             case FieldType.INTEGER:
-                return parse_integer(decimal_text(self._number(definition, raw, reads)))
+                return whole(self._number(definition, raw, reads))
             case FieldType.DECIMAL:
                 return decimal_text(self._number(definition, raw, reads))
             case FieldType.BOOLEAN:
                 return parse_boolean(raw)
-        raise RowRefused(RowFault.MALFORMED, definition.code)
+        return self._string(definition, raw)
+
+    def _moment(self, definition: Field, raw: str) -> str:
+        if definition.type is FieldType.DATE:
+            return check_date(parse_date(raw), today=self._today).isoformat()
+        return format_instant(self._context.check_instant(parse_time(raw, self._zone)))
 
     def _string(self, definition: Field, raw: str) -> str:
         special = _STRINGS.get(definition.code)

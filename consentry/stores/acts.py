@@ -12,7 +12,9 @@ from kernel.encoding import JsonValue, canonical_json
 _CHUNK = 500
 
 
-def find_answers(connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, tuple[bytes, Mapping[str, JsonValue]]]:
+def find_answers(
+    connection: Connection, keys: Sequence[bytes]
+) -> Mapping[bytes, tuple[bytes, Mapping[str, JsonValue]]]:
     """Return (content key, answer) for each act key that was answered."""
     found: dict[bytes, tuple[bytes, Mapping[str, JsonValue]]] = {}
     for start in range(0, len(keys), _CHUNK):

@@ -111,6 +111,4 @@ def list_releases(connection: Connection, *, held_only: bool = False) -> list[Re
 
 def recall_release(connection: Connection, export_id: str, *, at: datetime) -> None:
     """Mark a release as recalled."""
-    connection.execute(
-        update(export_release).where(export_release.c.export_id == export_id).values(recalled_at=at)
-    )
+    connection.execute(update(export_release).where(export_release.c.export_id == export_id).values(recalled_at=at))

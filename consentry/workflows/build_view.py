@@ -32,6 +32,7 @@ BATCH_SUBJECTS: Final = 1_000
 
 DATA_FILE: Final = "part-00000.parquet"
 
+
 @dataclass
 class Built:
     """One finished build.

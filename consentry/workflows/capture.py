@@ -161,9 +161,7 @@ class _Run:
                 waiting[place] = act
         outcomes |= self._record_run(connection, waiting, people)
         made = [
-            (*keys[place], said.as_json())
-            for place in first.values()
-            if isinstance(said := outcomes[place], ActAnswer)
+            (*keys[place], said.as_json()) for place in first.values() if isinstance(said := outcomes[place], ActAnswer)
         ]
         remember_answers(connection, made, at=self.platform.clock.now())
         return [outcomes[place] for place in range(len(acts))]
@@ -327,7 +325,7 @@ def _content(act: ConsentAct) -> bytes:
 def _verification(act: ConsentAct) -> str:
     found = act.evidence.get("document") or act.evidence.get("mechanism")
     if not isinstance(found, str):
-        raise BadInput("A guardian needs a verification method", hint="Give evidence.document, for example court_order.")
+        raise BadInput(
+            "A guardian needs a verification method", hint="Give evidence.document, for example court_order."
+        )
     return found
-
-

@@ -169,9 +169,14 @@ class _Run:
         )  # fmt: skip
         rows = pq.read_table(file, columns=["pseudonym", *self.definition.columns])
         tagged = pq.read_table(tags.file, columns=["pseudonym", *self.definition.tags])
-        joined = rows.join(tagged, "pseudonym", join_type="inner").combine_chunks()
-        kept = joined.filter(pa.array([name in profiled for name in joined["pseudonym"].to_pylist()], pa.bool_()))
-        return self._renamed(kept, profiled), len(names) - kept.num_rows
+        places = {name: place for place, name in enumerate(tagged["pseudonym"].to_pylist())}
+        kept = [name in profiled and name in places for name in rows["pseudonym"].to_pylist()]
+        people = rows.filter(pa.array(kept, pa.bool_()))
+        order = pa.array([places[name] for name in people["pseudonym"].to_pylist()], pa.int64())
+        beside = tagged.take(order)
+        for tag in self.definition.tags:
+            people = people.append_column(tag, beside[tag])
+        return self._renamed(people, profiled), len(names) - people.num_rows
 
     def _renamed(self, table: "pa.Table", subjects: Mapping[str, SubjectId]) -> "pa.Table":
         import pyarrow as pa
@@ -240,6 +245,4 @@ class _Run:
 
 def _tag_inputs(taxonomy: Taxonomy) -> dict[str, frozenset[str]]:
     """Return the columns that each tag is made of, directly or through other tags."""
-    return {
-        tag.code: needed_columns(one.rule for one in taxonomy.with_references(tag.code)) for tag in taxonomy.tags
-    }
+    return {tag.code: needed_columns(one.rule for one in taxonomy.with_references(tag.code)) for tag in taxonomy.tags}

@@ -41,7 +41,7 @@ class IngestReport:
     """What became of one input; counts and places, no values.
 
     Attributes:
-        refused: field values by the gate's reason.
+        refused: field values by field code and the gate's reason.
         bad_rows: rows that could not be used, by place and reason.
     """
 
@@ -51,11 +51,19 @@ class IngestReport:
     stored_records: int = 0
     stored_fields: int = 0
     duplicates: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     bad_rows: list[BadRow] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     unmapped: Counter[str] = field(default_factory=Counter)
     quarantine: Path | None = None
+
+    @property
+    def refused_by_reason(self) -> Counter[str]:
+        """Refused field values by reason."""
+        summed: Counter[str] = Counter()
+        for (_, why), count in self.refused.items():
+            summed[why] += count
+        return summed
 
     @property
     def bad_by_reason(self) -> Counter[str]:
@@ -71,7 +79,8 @@ class IngestReport:
             "stored_records": self.stored_records,
             "stored_fields": self.stored_fields,
             "duplicates": self.duplicates,
-            "refused": dict(self.refused),
+            "refused": dict(self.refused_by_reason),
+            "refused_fields": {f"{code}: {why}": count for (code, why), count in sorted(self.refused.items())},
             "bad_rows": dict(self.bad_by_reason),
             "skipped": dict(self.skipped),
             "unmapped": dict(self.unmapped),
@@ -149,7 +158,8 @@ class _Run:
         self.report.duplicates = counts.get("duplicates", 0) + sum(rows.tally.duplicates.values())
         for name, count in counts.items():
             if name.startswith("refused."):
-                self.report.refused[name.removeprefix("refused.")] = count
+                _, code, why = name.split(".", 2)
+                self.report.refused[code, why] = count
         self.report.subjects = len(self.seen)
         self.report.skipped.update(rows.tally.skipped)
         self.report.unmapped.update(rows.tally.unmapped)
@@ -235,13 +245,13 @@ class _Run:
                 self.seen.add(subject)
         for permit_ids, records in groups.items():
             stored = self.platform.vault.store(
-                connection, records, permits=granted.by_purpose(permit_ids), batch=self.batch.batch_id
+                connection, records, permits=granted.by_purpose(permit_ids), batch=self.batch
             )
             counts["stored_records"] += stored.stored_records
             counts["stored_fields"] += stored.stored_fields
             counts["duplicates"] += stored.duplicates
             if stored.expired_fields:
-                counts["refused.RETENTION_PASSED"] += stored.expired_fields
+                counts["refused.any.RETENTION_PASSED"] += stored.expired_fields
 
     def _ask(
         self,
@@ -323,7 +333,7 @@ def _covered(
         if why is None:
             values[code] = value
         else:
-            counts[f"refused.{why.value}"] += 1
+            counts[f"refused.{code}.{why.value}"] += 1
     if not values:
         return None
     return PlainRecord(subject, record.kind, record.source, record.source_record, record.observed_at, values)

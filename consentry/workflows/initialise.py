@@ -45,7 +45,9 @@ class Initialised:
     verifier_key: str
 
 
-def initialise(settings: Settings, *, admin: str, person: str, person_role: str, clock: Clock | None = None) -> Initialised:
+def initialise(
+    settings: Settings, *, admin: str, person: str, person_role: str, clock: Clock | None = None
+) -> Initialised:
     """Make a deployment in an empty place.
 
     Raises:
@@ -126,7 +128,10 @@ def _event(asking: Asking, act: Act, refs: dict[str, str]) -> Event:
 
 def _write_config(settings: Settings) -> Path:
     path = settings.home / "consentry.toml"
-    lines = ["# Settings of this deployment; docs/reference/settings.md explains each.", f'deployment = "{settings.deployment}"']
+    lines = [
+        "# Settings of this deployment; docs/reference/settings.md explains each.",
+        f'deployment = "{settings.deployment}"',
+    ]
     lines += [f'pack = "{settings.pack}"', f'home = "{settings.home.resolve()}"']
     for name in ("data_store", "key_store"):
         if value := getattr(settings, name):

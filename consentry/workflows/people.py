@@ -58,7 +58,8 @@ class People:
             )
         if found.subject is None:
             raise NotFound(
-                "The person is not registered", hint=f"Record a contract for {ACCOUNT_PURPOSE} that identifies them first."
+                "The person is not registered",
+                hint=f"Record a contract for {ACCOUNT_PURPOSE} that identifies them first.",
             )
         return found.subject
 

@@ -80,9 +80,7 @@ def _check_role(  # noqa: PLR0913 - as reveal
         raise
 
 
-def _permit(
-    platform: Platform, asking: Asking, *, subject: SubjectId, purpose: str, fields: Collection[str]
-) -> Permit:
+def _permit(platform: Platform, asking: Asking, *, subject: SubjectId, purpose: str, fields: Collection[str]) -> Permit:
     with platform.data.write() as connection:
         said = platform.gate.check(connection, asking=asking, purpose=purpose, subject=subject, fields=fields)
         if isinstance(said, Permit):

@@ -138,7 +138,10 @@ def distribution(table: "pa.Table") -> dict[str, dict[str, int | None]]:
     """Count people by tag and value, commonest first; a cell below the minimum is None."""
     counted: dict[str, dict[str, int | None]] = {}
     for tag in table.column_names[1:]:
-        cells = Counter("unknown" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in table[tag].to_pylist())
+        cells = Counter(
+            "unknown" if v is None else str(v).lower() if isinstance(v, bool) else str(v)
+            for v in table[tag].to_pylist()
+        )
         counted[tag] = {value: n if n >= MINIMUM_CELL else None for value, n in cells.most_common()}
     return counted
 

@@ -119,7 +119,9 @@ def test_subject_in_a_reference_stands_under_the_alias():
     assert decode_entry(body)["refs"] == {"guardian": ALIAS, "batch": "bat_1"}
 
 
-@pytest.mark.parametrize("members", [{"role": f"x {SUBJECT}"}, {"refs": {"a": f"{SUBJECT}/1"}}, {"basis": f"{SUBJECT}:1"}])
+@pytest.mark.parametrize(
+    "members", [{"role": f"x {SUBJECT}"}, {"refs": {"a": f"{SUBJECT}/1"}}, {"basis": f"{SUBJECT}:1"}]
+)
 def test_subject_id_inside_a_text_is_refused(members):
     """No way leads a subject id into the log."""
     with pytest.raises(BadInput, match="subject id"):

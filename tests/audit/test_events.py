@@ -20,5 +20,7 @@ def test_act_names_are_dotted_and_distinct():
 
 def test_details_stay_out_of_the_repr():
     """Details may hold a person's words."""
-    event = Event(Act.REVEAL, Outcome.DONE, "prn_a", "clinician", RequestId("req_1"), details={"reason": "canary-words"})
+    event = Event(
+        Act.REVEAL, Outcome.DONE, "prn_a", "clinician", RequestId("req_1"), details={"reason": "canary-words"}
+    )
     assert "canary-words" not in repr(event)

@@ -21,9 +21,14 @@ def bodies(desk):
 
 def test_entry_and_state_change_stand_or_fall_together(any_desk, subject):
     """A transaction that rolls back leaves neither entry nor alias."""
-    with pytest.raises(RuntimeError), any_desk.database.write() as connection:
-        any_desk.log.record(connection, any_desk.permit(subject))
-        raise RuntimeError
+
+    def write_and_fail():
+        with any_desk.database.write() as connection:
+            any_desk.log.record(connection, any_desk.permit(subject))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
     assert bodies(any_desk) == []
     assert any_desk.rows("SELECT * FROM audit_alias") == []
 

@@ -64,7 +64,9 @@ def _outcome(check, *arguments):
 @pytest.mark.parametrize(("kind", "negatives"), [("inclusion", 92), ("consistency", 92)])
 def test_outside_vectors(outside_vectors, kind, negatives):
     """Every published proof is accepted or refused as its authors say."""
-    documents = [json.loads(path.read_text()) for path in (outside_vectors / "rfc6962-proofs/testdata" / kind).rglob("*.json")]
+    documents = [
+        json.loads(path.read_text()) for path in (outside_vectors / "rfc6962-proofs/testdata" / kind).rglob("*.json")
+    ]
     wrong = []
     for document in documents:
         proof = [base64.b64decode(node) for node in document["proof"] or ()]

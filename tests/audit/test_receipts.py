@@ -82,7 +82,9 @@ def test_object_that_was_not_minted_opens_nothing(receipt, asked):
     receipt.redeem(**asked)
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps, lambda receipt: copy.copy([receipt])[0].__reduce_ex__(4)])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, pickle.dumps, lambda receipt: copy.copy([receipt])[0].__reduce_ex__(4)]
+)
 def test_receipt_cannot_be_duplicated(receipt, duplicate):
     """Neither copied nor pickled."""
     with pytest.raises(TypeError):

@@ -29,7 +29,15 @@ def plant(desk, clock):
             completed = tree.append(hashed)
             for level, root in enumerate(completed[8::8], start=1):
                 roots.append({"level": level, "position": (tree.size >> 8 * level) - 1, "hash": root})
-        fixed = {"body": b"", "at": clock.now(), "act": "a", "outcome": "o", "actor": "a", "role": "r", "request_id": "q"}
+        fixed = {
+            "body": b"",
+            "at": clock.now(),
+            "act": "a",
+            "outcome": "o",
+            "actor": "a",
+            "role": "r",
+            "request_id": "q",
+        }
         rows = [
             {"leaf_index": index, "entry_id": str(index), "leaf_hash": hashed, **fixed}
             for index, hashed in enumerate(hashes)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 import audit.tables
 import consent.tables
@@ -14,7 +15,7 @@ from audit.journal import Journal
 from audit.tables import inbox
 from consent.asking import Asking
 from consent.gate import Gate
-from consent.notices import NoticeRef, current_notice, publish
+from consent.notices import NoticeRef, PublishedNotice, current_notice, publish
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, Registry
 from consent.standing import register_subject
 from kernel.catalogue import (
@@ -167,8 +168,10 @@ class Office:
 
     def publish(self, **changes: object) -> NoticeRef:
         with self.database.write() as connection:
-            notice = care_notice(**changes)
-            return publish(connection, notice, self.catalogue, asking=ASKING, log=self.journal).ref
+            return self.publish_in(connection, **changes).ref
+
+    def publish_in(self, connection: Connection, **changes: object) -> PublishedNotice:
+        return publish(connection, care_notice(**changes), self.catalogue, asking=ASKING, log=self.journal)
 
     def latest(self, code: str, locale: str = "en") -> NoticeRef:
         """The newest edition of a notice."""

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deid.exports import ExportDefinition, load_exports
 from deid.rows import RowBuilder
@@ -15,6 +16,9 @@ from deid.special import SpecialDiseases, load_special_diseases
 from deid.views import ViewDefinition, load_views
 from kernel.catalogue import Catalogue
 from kernel.pack import builtin_pack_path
+
+settings.register_profile("untimed", deadline=None)  # timings live in benchmarks, never in tests
+settings.load_profile("untimed")
 
 AS_OF = date(2026, 11, 21)
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")

@@ -1,6 +1,7 @@
 """Measures against data and figures from elsewhere; skipped where CONSENTRY_OUTSIDE_DATA names no folder."""
 
 import csv
+import sys
 from decimal import Decimal
 
 import pyarrow as pa
@@ -22,8 +23,7 @@ ADULT = {
 
 def _rows(path, delimiter):
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=delimiter) if row]
-    return rows
+        return [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=delimiter) if row]
 
 
 def _table(path, delimiter):
@@ -48,9 +48,8 @@ def test_adult_is_made_anonymous_as_well_as_the_full_lattice_allows(outside_data
         suppression_limit=Decimal("0.05"),
     )
     with capsys.disabled():
-        print(
-            f"\nAdult, k=10: DM {made.dm:,}, {made.suppressed} of {made.persons} left out, levels {dict(made.levels)}"
-        )
+        levels = dict(made.levels)
+        sys.stdout.write(f"\nAdult, k=10: DM {made.dm:,}, {made.suppressed} of {made.persons} left out, {levels}\n")
     assert made.k >= 10
     assert made.suppressed <= 0.05 * made.persons
     assert made.dm <= 11_650_000

@@ -151,9 +151,7 @@ def test_truth_values_and_numbers_can_be_quasi_identifiers():
         k=2,
         suppression_limit=Decimal("0.5"),
     )
-    assert made.table.to_pydict() == {"pseudonym": ["a", "b"], "minor": ["true"] * 2, "visits": ["1"] * 2} or (
-        made.levels["minor"] == "*"
-    )
+    assert made.table.to_pydict() == {"pseudonym": ["a", "b"], "minor": ["true"] * 2, "visits": ["1"] * 2}
 
 
 def test_refusal_names_the_nearest_change_and_no_value():
@@ -164,7 +162,7 @@ def test_refusal_names_the_nearest_change_and_no_value():
         anonymise(_table(rows), quasi_identifiers=QUASI, hierarchies=bounded, k=3, suppression_limit=Decimal("0.1"))
     err = caught.value
     assert (err.suppressed, err.persons, err.reachable_k) == (1, 4, 1)
-    assert err.message.startswith("No setting reaches k=3 with at most 10.0% left out")
+    assert err.message.startswith("No setting reaches k=3 with at most 10% left out")
     assert "1 of 4 persons" in err.message
     assert err.levels.keys() == set(QUASI)
     for value in ("30-34", "male", "110000", "90+"):

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -73,6 +74,7 @@ def leaves(type_: ValueType, *, in_event: bool) -> st.SearchStrategy[Expression]
     return st.one_of(literals(type_), columns(type_, in_event=in_event), columns(type_, in_event=in_event))
 
 
+@cache
 def expressions(type_: ValueType, depth: int, *, in_event: bool = False) -> st.SearchStrategy[Expression]:
     if depth == 0:
         return leaves(type_, in_event=in_event)

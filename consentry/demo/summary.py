@@ -1,0 +1,65 @@
+"""The table that the demo ends with, and the commands to look further."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consentry.cli.output import say, say_table
+
+if TYPE_CHECKING:
+    from consentry.demo.run import Story
+    from consentry.demo.shell import Shell
+
+
+def print_summary(story: "Story", shell: "Shell", folder: Path, report: Path) -> None:
+    """Print what happened."""
+    say("")
+    say_table(("step", "what happened"), _rows(story), title="What happened")
+    changes = [(c["event"], c["check"], c["before"], c["after"]) for c in story.changes]
+    say_table(("event", "check", "before", "after"), changes, title="Before and after")
+    took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in shell.seconds if seconds >= 1)
+    say(f"commands that took a second or more: {took}")
+    say(f"report: {report}")
+    say("look further:")
+    home = folder / "operator"
+    for line in (
+        f"consentry view show subject_profile --home {home}",
+        f"consentry tags cohort \"value_tier = 'high'\" --home {home}",
+        f"consentry audit query --act gate.refusal --limit 5 --home {home}",
+        f"consentry serve --home {home}",
+    ):
+        say(f"  .venv/bin/{line}")
+
+
+def _rows(story: "Story") -> list[tuple[str, str]]:
+    from consentry.demo.run import INGESTED
+
+    consents, export = story.ingested["consents"], story.export
+    rows = [
+        ("consent acts", f"{sum(consents['recorded'].values())} recorded, {consents['registered']} people registered")
+    ]
+    for kind in INGESTED:
+        took = story.ingested[kind]
+        refused, bad = sum(took["refused"].values()), sum(took["bad_rows"].values())
+        rows.append(
+            (
+                f"ingest {kind}",
+                f"{took['stored_records']} records, {took['stored_fields']} values sealed; "
+                f"{refused} values refused by the gate, {bad} bad rows, {took['duplicates']} duplicates",
+            )
+        )
+    rows += [
+        (f"view {v['view']}", f"{v['rows']} rows of {v['people']} people; left out: {v['left out']}")
+        for v in story.views
+    ]
+    rows.append(("tags", f"{len(story.tags['distribution'])} tags for {story.tags['people']} people"))
+    rows.append(("cohort", f"{story.cohort['people']} of {story.cohort['of']} people"))
+    rows.append(
+        (
+            "export",
+            f"{export['people']} people to {export['recipient']}, k = {export['k']}, {export['suppressed']} suppressed, "
+            + ", ".join(f"{name} at {level}" for name, level in export["levels"].items()),
+        )
+    )
+    verdict = "whole, verified offline" if story.whole else "NOT WHOLE"
+    rows.append(("audit log", f"{story.log['entries']} entries: {verdict}"))
+    return rows

@@ -1,0 +1,144 @@
+"""Ingest source files: what makes a file the same input, and where its bad rows are listed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from consentry.access import check_may_act
+from consentry.packs import pack_folder
+from consentry.platform import Platform
+from consentry.principals import Principal
+from consentry.progress import progress
+from consentry.quarantine import write_quarantine
+from consentry.settings import Settings
+from consentry.sources.context import SourceContext, open_context
+from consentry.sources.records import Reading
+from consentry.workflows.ingest import IngestReport, ingest
+from kernel.clock import SystemClock
+from kernel.errors import BadInput
+
+_BLOCK: Final = 1024 * 1024
+
+
+def ingest_fhir(  # noqa: PLR0913 - options of one command, by keyword
+    platform: Platform,
+    caller: Principal,
+    paths: Sequence[Path],
+    *,
+    source: str,
+    quarantine: Path | None = None,
+    show_progress: bool = False,
+) -> IngestReport:
+    """Ingest FHIR R4 bundles and NDJSON; several paths are one batch."""
+    from consentry.sources.fhir import read_fhir
+
+    context = _context(platform)
+    return _ingest(
+        platform, caller, _expanded(paths), "fhir", [source],
+        lambda: read_fhir(paths, context, source=source), quarantine=quarantine, show_progress=show_progress,
+    )  # fmt: skip
+
+
+def ingest_table(  # noqa: PLR0913 - options of one command, by keyword
+    platform: Platform,
+    caller: Principal,
+    file: Path,
+    mapping: Path,
+    *,
+    encoding: str = "utf-8",
+    quarantine: Path | None = None,
+    show_progress: bool = False,
+) -> IngestReport:
+    """Ingest a table by its map."""
+    from consentry.sources.maps import load_map
+    from consentry.sources.tables import read_table
+
+    context = _context(platform, encoding)
+    table_map = load_map(mapping, context)
+    return _ingest(
+        platform, caller, [file, mapping], "table", [encoding],
+        lambda: read_table(file, table_map, context), quarantine=quarantine, show_progress=show_progress,
+    )  # fmt: skip
+
+
+def suggest_table_map(settings: Settings, file: Path, *, encoding: str = "utf-8") -> str:
+    """Return a draft of the map for a table, from its header."""
+    from consentry.packs import load_configured_pack
+    from consentry.sources.suggest import suggest_map_for
+
+    pack = pack_folder(settings.pack)
+    context = open_context(load_configured_pack(settings), pack=pack, clock=SystemClock(), encoding=encoding)
+    return suggest_map_for(file, context)
+
+
+def ingest_events(  # noqa: PLR0913 - options of one command, by keyword
+    platform: Platform,
+    caller: Principal,
+    file: Path,
+    mapping: Path | None,
+    *,
+    source: str,
+    quarantine: Path | None = None,
+    show_progress: bool = False,
+) -> IngestReport:
+    """Ingest behaviour events, by a map where the tracker has other names."""
+    from consentry.sources.events import load_event_map, read_events
+
+    context = _context(platform)
+    event_map = None if mapping is None else load_event_map(mapping, context)
+    return _ingest(
+        platform, caller, [file, *([mapping] if mapping else [])], "events", [source],
+        lambda: read_events(file, context, event_map, source=source),
+        quarantine=quarantine, show_progress=show_progress,
+    )  # fmt: skip
+
+
+def _ingest(  # noqa: PLR0913 - one input, by keyword
+    platform: Platform,
+    caller: Principal,
+    files: Sequence[Path],
+    kind: str,
+    settings: Sequence[str],
+    read: Callable[[], Reading],
+    *,
+    quarantine: Path | None,
+    show_progress: bool,
+) -> IngestReport:
+    check_may_act(platform.catalogue, caller, "records.ingest")
+    digest = platform.batches.digest(_pieces(files, [platform.catalogue.hash, *settings]))
+    with progress(f"{kind} records", shown=show_progress) as done:
+        report = ingest(platform, caller, kind=kind, input_digest=digest, read=read, on_rows=done)
+    platform.log.settle()
+    report.quarantine = write_quarantine(report.bad_rows, quarantine or files[0])
+    return report
+
+
+def _context(platform: Platform, encoding: str = "utf-8") -> SourceContext:
+    pack = pack_folder(platform.settings.pack)
+    return open_context(platform.catalogue, pack=pack, clock=platform.clock, encoding=encoding)
+
+
+def _expanded(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of files and folders, in the order in which they are read."""
+    found: list[Path] = []
+    for path in paths:
+        inner = (
+            sorted(p for p in path.iterdir() if p.suffix.lower() in {".json", ".ndjson"}) if path.is_dir() else [path]
+        )
+        found += inner
+    if not found:
+        raise BadInput("There is no file to read", hint="Give .json or .ndjson files, or folders of them.")
+    return found
+
+
+def _pieces(files: Sequence[Path], settings: Sequence[str]) -> Iterator[bytes]:
+    """Yield everything that decides what will be stored: the settings, and each file's name and bytes."""
+    yield "\0".join(settings).encode()
+    for file in files:
+        yield b"\0\0" + file.name.encode() + b"\0"
+        try:
+            with file.open("rb") as opened:
+                while block := opened.read(_BLOCK):
+                    yield block
+        except OSError as err:
+            raise BadInput(f"{file} cannot be read: {err.strerror}", hint="Check the path.") from None

@@ -1,0 +1,118 @@
+"""The log's order is the truth: no permit follows what closed it, whoever raced whom, on both engines."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from audit.events import Act, Event, Outcome
+from audit.tables import inbox
+from consent.gate import Permit
+from consent.registry import ActorKind, DecisionAct, DecisionRequest
+from consent.standing import Standing, set_standing
+
+ROUNDS = 50
+CHECKERS = 3
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def racing(request, offices, tmp_path):
+    """The parts over a store that several connections use at once."""
+    if request.param == "sqlite":
+        office = offices(f"sqlite:///{tmp_path / 'data.db'}")
+    else:
+        office = offices(request.getfixturevalue("pg_url"))
+    yield office
+    office.database.dispose()
+
+
+def withdraw(office, connection, subject, _round):
+    request = DecisionRequest(
+        subject=subject,
+        purposes=("P07",),
+        act=DecisionAct.WITHDRAW,
+        recipient=None,
+        notice=None,
+        actor_kind=ActorKind.SELF,
+        actor_subject=None,
+        evidence={},
+        decided_at=office.clock.now(),
+    )
+    return office.registry.record(connection, request, asking=office.asking)[0].entry_id
+
+
+def restrict(office, connection, subject, _round):
+    set_standing(connection, subject, Standing.RESTRICTED)
+    event = Event(
+        Act.SUBJECT_RESTRICTED, Outcome.DONE, "prn_test", "capture", office.asking.request_id, subject=subject
+    )
+    return office.journal.record(connection, event)
+
+
+def change_notice(office, connection, _subject, number):
+    table = ({"field": "x", "why": f"round {number}"},)
+    return office.publish_in(connection, version=f"r{number}", collected=table).entry_id
+
+
+@pytest.mark.parametrize("close", [withdraw, restrict, change_notice])
+def test_no_permit_follows_what_closes_it(racing, close):
+    """In the inbox's order every permit stands before the entry that closed it, over all rounds."""
+    office = racing
+    bystander = office.subject()
+    closed, permitted = {}, {}
+    with ThreadPoolExecutor(CHECKERS + 1) as pool:
+        for number in range(ROUNDS):
+            subject = office.subject()
+            for person in (subject, bystander):
+                office.grant(person, "P07", notice=office.latest("care"))
+            closed[number], permitted[number] = race(office, pool, subject, bystander, (close, number))
+    places = order(office)
+    late = [
+        number for number, entries in permitted.items() for entry in entries if places[entry] > places[closed[number]]
+    ]
+    assert late == []
+    # The rounds are races only where permits were given in some of them before the door closed.
+    assert sum(map(bool, permitted.values())) > ROUNDS // 5
+
+
+def race(office, pool, subject, bystander, closing):
+    """Let checkers ask until they are refused, close once, and return the closing entry and the permits' entries."""
+    close, number = closing
+    start = threading.Barrier(CHECKERS + 1)
+
+    def check_until_refused(alone):
+        start.wait()
+        found = []
+        while True:
+            with office.database.write() as connection:
+                permit = ask(office, connection, subject, None if alone else bystander)
+            if permit is None:
+                return found
+            found.append(permit.entry_id)
+
+    def close_once():
+        start.wait()
+        with office.database.write() as connection:
+            return close(office, connection, subject, number)
+
+    checkers = [pool.submit(check_until_refused, alone) for alone in (True, False, True)]
+    closer = pool.submit(close_once)
+    return closer.result(), [entry for checker in checkers for entry in checker.result()]
+
+
+def ask(office, connection, subject, bystander):
+    """Return a permit that covers the subject, asked alone or in a batch, or None."""
+    if bystander is None:
+        answer = office.gate.check(connection, asking=office.asking, purpose="P07", subject=subject, fields=["reading"])
+        return answer if isinstance(answer, Permit) else None
+    verdict = office.gate.check_many(
+        connection, asking=office.asking, purpose="P07", subjects=[subject, bystander], fields=["reading"]
+    )
+    return verdict.permit if verdict.permit is not None and subject in verdict.permit.subjects else None
+
+
+def order(office):
+    with office.database.read() as connection:
+        rows = connection.execute(select(inbox.c.entry_id, inbox.c.seq)).all()
+    return {row.entry_id: row.seq for row in rows}
