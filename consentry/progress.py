@@ -1,5 +1,6 @@
 """Progress bars for people: on a terminal only, and on standard error."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ def progress(title: str, *, total: int | None = None, shown: bool = True) -> Ite
     Yields:
         A function that is told how many further units are done.
     """
-    if not shown:
+    if not shown or not sys.stderr.isatty():
         yield lambda _done: None
         return
     from rich.console import Console

@@ -64,10 +64,9 @@ def parse_instant(text: str) -> datetime:
         BadInput: the text is no instant, or lacks its offset.
     """
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
+        return require_aware(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
         raise BadInput("Not an RFC 3339 instant", hint="Write 2026-01-31T08:00:00+08:00.") from None
-    return require_aware(instant)
 
 
 def age_in_years(birth_date: date, on: date) -> int:

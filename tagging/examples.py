@@ -63,10 +63,7 @@ def _cell(node: Located, type_: ValueType) -> Cell:
             return tuple(code.text() for code in node.sequence())
         case ValueType.NUMBER:
             return _number(node)
-        case ValueType.BOOL:
-            return node.boolean()
-        case ValueType.TEXT:
-            return node.text()
+    return node.text()
 
 
 def _number(node: Located) -> Decimal:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -229,4 +230,6 @@ def _examples(taxonomy: Taxonomy, tag: Tag) -> Iterator[Finding]:
 def _written(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return UNKNOWN if value is None else str(value)
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return UNKNOWN if value is None else value

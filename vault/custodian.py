@@ -28,7 +28,7 @@ class RootKeyMissing(Unavailable):
     """The root key is not at its place; without it no stored value can be opened."""
 
 
-class RootKeyWrong(ConfigurationError):  # noqa: N818 - named like its siblings
+class RootKeyWrong(ConfigurationError):
     """The root key belongs to another key store, or its file is open to others."""
 
 

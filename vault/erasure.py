@@ -25,6 +25,7 @@ from vault.blind_index import MOBILE
 from vault.certificates import Certificate, Destruction, certify
 from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys
 from vault.pseudonyms import forget_pseudonyms
+from vault.scrubbing import flush_log, scrub
 from vault.setwise import insert_absent
 from vault.subjects import forget_subject
 from vault.tables import erasure, sealed_record, tombstone
@@ -117,6 +118,14 @@ class Eraser:
             begun = connection.execute(query.order_by(erasure.c.started_at)).scalars().all()
         return [self._finish(erasure_id) for erasure_id in begun]
 
+    def scrub(self) -> None:
+        """Rewrite both SQLite stores, so that no page keeps a stale copy of what was erased; see ``vault.scrubbing``.
+
+        For quiet hours: each store is locked meanwhile. The end of an epoch does it in any case.
+        """
+        for database in (self._data, self._keystore.database):
+            scrub(database)
+
     def _latest(self, connection: Connection, subject: SubjectId) -> str | None:
         query = select(erasure.c.erasure_id).where(erasure.c.subject_id == subject)
         return connection.scalar(query.order_by(erasure.c.started_at.desc()).limit(1))
@@ -149,6 +158,8 @@ class Eraser:
             for step in self._steps:
                 step(work)
             row = self._row(erasure_id)
+        for database in (self._data, self._keystore.database):
+            flush_log(database)
         certificate = None if row.certificate is None else Certificate(row.certificate, row.signature)
         return ErasureOutcome(erasure_id, certificate, row.restricted_until, row.counts)
 

@@ -65,7 +65,7 @@ class Pseudonyms:
         """Return the subject's pseudonym in every scope where it was given one, by scope."""
         query = select(pseudonym.c.scope, pseudonym.c.pseudonym).where(pseudonym.c.subject_id == subject)
         with self._database.read() as connection:
-            return {scope: name for scope, name in connection.execute(query)}
+            return {row.scope: row.pseudonym for row in connection.execute(query)}
 
     def drop_subject(self, subject: SubjectId) -> int:
         """Forget a subject's pseudonyms in every scope, and return in how many."""

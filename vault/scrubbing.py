@@ -6,6 +6,7 @@ values), and a write-ahead log keeps old pages until it is checkpointed.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 
 from kernel.database import Database
@@ -41,7 +42,7 @@ def _run(database: Database, *statements: str) -> tuple[int, ...]:
     """Run statements that no transaction may hold; return the last one's first row."""
     with closing(database.engine.raw_connection()) as connection:
         try:
-            rows: list[tuple[int, ...]] = []
+            rows: Sequence[tuple[int, ...]] = ()
             for statement in statements:
                 cursor = connection.cursor()
                 cursor.execute(statement)

@@ -60,8 +60,8 @@ class Shop:
                 yield row
 
     def old_row(self, person: Person) -> tuple[str, ...]:
-        """Return one order that is older than the legal floor of three years."""
-        return self._row(person, self._today - timedelta(days=self._random.randint(3 * 366, 4 * 365)), dirty=False)
+        """Return one order that is older than every legal floor on orders (five years for prescription sales)."""
+        return self._row(person, self._today - timedelta(days=self._random.randint(5 * 366, 6 * 365)), dirty=False)
 
     def _row(self, person: Person, day: date, *, dirty: bool = True) -> tuple[str, ...]:
         self._number += 1

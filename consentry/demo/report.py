@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 _WORDS: Final = {
     "withdrawal": "撤回",
+    "all three": "三者之后",
     "erasure": "删除",
     "restriction": "限制处理",
     "people in the view": "视图中的人数",
@@ -87,7 +88,7 @@ def _steps(story: "Story") -> list[dict[str, Any]]:
         (records, "加密记录", "sealed records"),
         (story.views[-1]["people"], "去标识化视图", "people in views"),
         (len(story.tags["distribution"]), "标签", "tags"),
-        (story.export["people"], "导出人数", "people exported"),
+        (story.export.get("people", 0), "导出人数", "people exported"),
         (story.log["entries"], "审计条目", "log entries"),
     )
     return [{"figure": f"{figure:,}", "zh": zh, "en": en} for figure, zh, en in steps]
@@ -97,10 +98,19 @@ def _portrait(story: "Story", taxonomy: "Taxonomy") -> dict[str, Any]:
     rows = []
     for found in story.portrait["tags"]:
         label = taxonomy.get(found["tag"]).label
-        inputs = [f"{one['label']}: {one['value']}" for one in found["inputs"]]
-        value = "未知 / unknown" if found["value"] is None else found["value"]
+        inputs = [{"zh": one["label"]["zh"], "en": one["label"]["en"], "value": _shown(one["value"])} for one in found["inputs"]]
+        value = _shown(found["value"])
         rows.append({"zh": label.zh, "en": label.en, "value": value, "rule": found["rule"], "inputs": inputs})
     return {"pseudonym": story.portrait["pseudonym"], "tags": rows}
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "∅"
+    text = str(value)
+    return text.rstrip("0").rstrip(".") if "." in text and text.replace(".", "").isdigit() else text
 
 
 def _distribution(story: "Story", taxonomy: "Taxonomy") -> list[dict[str, Any]]:
@@ -108,10 +118,10 @@ def _distribution(story: "Story", taxonomy: "Taxonomy") -> list[dict[str, Any]]:
     people = max(story.tags["people"], 1)
     for code, values in story.tags["distribution"].items():
         label = taxonomy.get(code).label
-        for value, count in values.items():
+        for place, (value, count) in enumerate(values.items()):
             percent = 0 if count is None else round(100 * count / people)
             shown = "< 11" if count is None else count
-            rows.append({"zh": label.zh, "en": label.en, "value": value, "shown": shown, "percent": percent})
+            rows.append({"zh": label.zh, "en": label.en, "value": value, "shown": shown, "percent": percent, "first": not place})
     return rows
 
 
@@ -142,6 +152,8 @@ def _change(change: dict[str, str]) -> dict[str, str]:
 
 def _export(story: "Story") -> list[dict[str, Any]]:
     made = story.export
+    if "refused" in made:
+        return [{"zh": "未放行", "en": "not released", "value": made["refused"]}]
     rows = (
         ("接收方", "recipient", made["recipient"]),
         ("人数", "people", made["people"]),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from consentry.demo.files import SourceFiles, write_source_files
 from consentry.demo.people import Person
 from consentry.demo.shell import Shell, verify
-from kernel.errors import Conflict
+from kernel.errors import Conflict, Denied
 
 MARK: Final = ".consentry-demo"
 """Lies in every folder that a demo made; only such a folder is replaced."""
@@ -103,7 +103,10 @@ def _derive(shell: Shell, story: Story) -> None:
 
 def _look(shell: Shell, story: Story) -> None:
     story.cohort = shell.json("tags", "cohort", COHORT)
-    story.export = shell.json("export", "run", EXPORT)
+    try:
+        story.export = shell.json("export", "run", EXPORT)
+    except Denied as refused:
+        story.export = {"refused": refused.diagnostics()}
     story.portrait = _portrait(shell, story)
 
 
@@ -142,8 +145,8 @@ def _change(shell: Shell, story: Story) -> None:
     erased = _erase(shell, story)
     _restrict(shell, story, restricted, doctor)
     views, tags = shell.json_lines("view", "build"), shell.json("tags", "run")
-    _changed(story, "withdrawal", "people in the view", str(before["people"]), str(views[-1]["people"]))
-    _changed(story, "withdrawal", "people with tags", str(before["tagged"]), str(tags["people"]))
+    _changed(story, "all three", "people in the view", str(before["people"]), str(views[-1]["people"]))
+    _changed(story, "all three", "people with tags", str(before["tagged"]), str(tags["people"]))
     story.log["erasure"] = erased
 
 

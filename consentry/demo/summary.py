@@ -1,7 +1,7 @@
 """The table that the demo ends with, and the commands to look further."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consentry.cli.output import say, say_table
 
@@ -53,13 +53,14 @@ def _rows(story: "Story") -> list[tuple[str, str]]:
     ]
     rows.append(("tags", f"{len(story.tags['distribution'])} tags for {story.tags['people']} people"))
     rows.append(("cohort", f"{story.cohort['people']} of {story.cohort['of']} people"))
-    rows.append(
-        (
-            "export",
-            f"{export['people']} people to {export['recipient']}, k = {export['k']}, {export['suppressed']} suppressed, "
-            + ", ".join(f"{name} at {level}" for name, level in export["levels"].items()),
-        )
-    )
+    rows.append(("export", _exported(export)))
     verdict = "whole, verified offline" if story.whole else "NOT WHOLE"
     rows.append(("audit log", f"{story.log['entries']} entries: {verdict}"))
     return rows
+
+
+def _exported(export: dict[str, Any]) -> str:
+    if "refused" in export:
+        return f"refused: {export['refused']}"
+    levels = ", ".join(f"{name} at {level}" for name, level in export["levels"].items())
+    return f"{export['people']} people to {export['recipient']}, k = {export['k']}, {export['suppressed']} suppressed, {levels}"

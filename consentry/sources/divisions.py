@@ -88,7 +88,7 @@ def load_divisions(pack: Path) -> Divisions:
     homes: dict[str, dict[str, set[str]]] = {}
     for code, name in names.items():
         for spelling in _spellings(code, name):
-            for parent in (*_parents(code, names), _ANYWHERE):
+            for parent in _parents(code, names):
                 homes.setdefault(parent, {}).setdefault(spelling, set()).add(code)
     under = {parent: _only(found) for parent, found in homes.items() if parent != _ANYWHERE}
     counties: dict[str, set[str]] = {}
@@ -115,13 +115,14 @@ def _spellings(code: str, name: str) -> Iterator[str]:
 
 
 def _parents(code: str, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield the divisions that a name may follow: a district also follows its province directly."""
-    if code.endswith("0000"):
-        yield ""
-        return
+    """Yield what a name may follow: nothing at all, the province, the city; only its city where both share the name."""
     province, city = f"{code[:2]}0000", f"{code[:4]}00"
-    yield province
-    if city != code and city in names:
+    if code == province:
+        yield from ("", _ANYWHERE)
+        return
+    if code == city or names.get(city) != names[code]:
+        yield from (province, _ANYWHERE)
+    if code != city and city in names:
         yield city
 
 

@@ -14,15 +14,15 @@ from consentry.sources.files import parse_json, read_lines
 from consentry.sources.maps import Column, read_column, read_texts, read_zone
 from consentry.sources.records import BadRow, Reading, Row, RowFault, RowRefused, SourceRecord, Tally
 from consentry.sources.table_files import cell_text
-from consentry.sources.values import PLAIN, Cleaned, Cleaner
-from kernel.catalogue import EventType
-from kernel.encoding import JsonValue
+from consentry.sources.values import PLAIN, Cleaned, Cleaner, Reads
+from kernel.catalogue import EventType, FieldType
 from kernel.located_yaml import Located, load
 
 _TYPE_FIELD: Final = "event_type"
 _NAME: Final = re.compile(r"(?!.*[0-9]{6})[A-Za-z_$][A-Za-z0-9_$.-]{0,39}")
 """A name that may be shown in a refusal; anything else might be a value in the place of a name."""
 
+_QUANTITY_KEYS: Final = frozenset({"code", "value", "unit"})
 _MAP_KEYS: Final = {"ignore", "ignore_events", "id", "properties_key", "time_zone"}
 
 
@@ -153,6 +153,7 @@ class _EventReader:
         self._check_keys(event)
         declared = self._declared(self._map.types.get(name, name))
         observed_at = self._time(event)
+        cleaned = self._cleaned(event, declared)
         return SourceRecord(
             locator=locator,
             source=self._map.source,
@@ -160,7 +161,8 @@ class _EventReader:
             kind="event",
             source_record=_optional_text(event, self._map.id) or f"{declared.code}@{observed_at.isoformat()}",
             observed_at=observed_at,
-            values=self._values(event, declared),
+            values=cleaned.values,
+            unmapped=tuple(cleaned.unmapped),
         )
 
     def _check_keys(self, event: Mapping[str, object]) -> None:
@@ -186,7 +188,7 @@ class _EventReader:
         except RowRefused as refusal:
             raise refusal.within("time") from None
 
-    def _values(self, event: Mapping[str, object], declared: EventType) -> dict[str, JsonValue]:
+    def _cleaned(self, event: Mapping[str, object], declared: EventType) -> Cleaned:
         bag = event.get(self._map.bag, {})
         if not isinstance(bag, dict):
             raise RowRefused(RowFault.MALFORMED, "properties")
@@ -196,7 +198,7 @@ class _EventReader:
         for required in declared.required:
             if required not in cleaned.values:
                 raise RowRefused(RowFault.MISSING, required)
-        return cleaned.values
+        return cleaned
 
     def _put(self, cleaned: Cleaned, name: str, value: object, declared: EventType) -> None:
         column = self._map.properties.get(name)
@@ -206,9 +208,17 @@ class _EventReader:
         if code not in declared.properties or code == _TYPE_FIELD:
             raise RowRefused(RowFault.UNKNOWN_FIELD, _shown(name))
         for item in value if isinstance(value, list) else [value]:
-            raw = _cell(item, code)
-            if raw:
+            if isinstance(item, dict):
+                self._put_quantity(cleaned, code, item)
+            elif raw := _cell(item, code):
                 self._cleaner.put(cleaned, code, raw, column.reads if column else PLAIN)
+
+    def _put_quantity(self, cleaned: Cleaned, code: str, item: Mapping[str, object]) -> None:
+        """Put ``{"code": "loinc:…", "value": "5.6", "unit": "mmol/L"}``; no other field takes an object."""
+        if not set(item) <= _QUANTITY_KEYS or self._cleaner.field(code).type is not FieldType.QUANTITY:
+            raise RowRefused(RowFault.MALFORMED, code)
+        measures, value, unit = (_cell(item.get(key), code) for key in ("code", "value", "unit"))
+        self._cleaner.put(cleaned, code, value, Reads(code=measures or None, units=(unit,) if unit else ()))
 
 
 def _event_type(node: Located, context: SourceContext) -> str:

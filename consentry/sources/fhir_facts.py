@@ -267,7 +267,7 @@ def _measured(element: Element) -> Measured | None:
         units = [unit for unit in (text(quantity, "code"), text(quantity, "unit")) if unit is not None]
         return Measured(value, units, flag or text(quantity, "comparator"))
     if (whole := _number(element.get("valueInteger"))) is not None:
-        return Measured(whole, ("{score}",), flag)
+        return Measured(whole, (), flag)
     answers = frozenset(code for _, code in codings(part(element, "valueCodeableConcept")))
     if answers & _PRESENT or element.get("valueBoolean") is True:
         return Measured(Decimal(1), ("{presence}",), "POS")

@@ -119,7 +119,8 @@ class Indicators:
         if indicator.unit is None:
             return measured.value, self._named(measured)
         refusal = RowRefused(RowFault.UNKNOWN_UNIT)
-        for spelling in measured.units:
+        is_bare = indicator.unit.startswith("{")  # a score or a count needs no unit to be understood
+        for spelling in measured.units or ((indicator.unit,) if is_bare else ()):
             unit = self.units.name(spelling)
             try:
                 if unit is None:

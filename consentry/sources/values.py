@@ -118,17 +118,18 @@ class Cleaner:
         system, _, bare = code.partition(":")
         quantity = self._context.indicators.measure(field_code, system, bare, measured)
         cleaned.add(self.field(quantity.field), quantity.value)
-        if not quantity.is_mapped:
+        is_ours = system == "local" == self.field(field_code).code_system
+        if not quantity.is_mapped and not is_ours:
             cleaned.unmapped.append(shown(code))
 
     def derive(self, cleaned: Cleaned) -> None:
         """Add the reproductive state that the diagnoses tell, where the source does not tell it itself."""
-        diagnoses = cleaned.values.get("diagnosis")
         definition = self._context.catalogue.fields.get("reproductive_state")
-        if definition is None or definition.code in cleaned.values or not isinstance(diagnoses, list):
+        if definition is None or definition.code in cleaned.values:
             return
-        states = (self._context.codes.reproductive_state(str(code).removeprefix("icd10:")) for code in diagnoses)
-        state = next((state for state in states if state is not None), None)
+        diagnoses = [_listed(cleaned.values.get(code)) for code in ("diagnosis", "special_disease")]
+        codes = (str(code).removeprefix("icd10:") for listed in diagnoses for code in listed)
+        state = next(filter(None, map(self._context.codes.reproductive_state, codes)), None)
         if state is not None:
             cleaned.add(definition, state)
 
@@ -213,6 +214,10 @@ def identity_of(values: Mapping[str, JsonValue]) -> Identity | None:
     if id_number and birth_date and f"{birth_date:%Y%m%d}" != id_number[6:14]:
         raise RowRefused(RowFault.CONTRADICTION, "birth_date")
     return Identity(id_number=id_number, birth_date=birth_date, sex=sex, mobile=mobile)
+
+
+def _listed(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: JsonValue) -> str | None:

@@ -219,11 +219,24 @@ def test_expression_at_the_bounds_is_read(text):
     assert sum(1 for _ in walk(parse(text, SCOPE))) >= 1
 
 
+NAMES = """sex age_band diagnosis_groups has coalesce div tag ev_count ev_sum amount event_type at_hours starts_with
+select x interval date if cast"""
 WORDS = [
     *sorted(KEYWORDS),
-    *"( ( ) ) , = <> < >= + - * 1 2.5 'a' '女' sex age_band diagnosis_groups has coalesce div tag 'tier'".split(),
-    *"ev_count ev_sum amount event_type at_hours 22 starts_with select x interval date if cast ; -- /* :: .".split(),
+    *list("(())),,=<>+-*;."),
+    "<>",
+    ">=",
+    "1",
+    "2.5",
+    "22",
+    "'a'",
+    "'女'",
+    "'tier'",
+    "--",
+    "/*",
+    "::",
 ]
+WORDS += NAMES.split()
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))

@@ -84,7 +84,7 @@ def test_folder_name_adds_no_column(parquet):
 
 def test_missing_file_is_refused(tmp_path):
     """A path that is no file is named by its last part."""
-    with pytest.raises(InputRefused, match="There is no file gone.parquet"), locked(tmp_path / "gone.parquet"):
+    with pytest.raises(InputRefused, match=r"There is no file gone\.parquet"), locked(tmp_path / "gone.parquet"):
         pass
 
 

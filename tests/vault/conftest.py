@@ -108,7 +108,9 @@ def small_catalogue() -> Catalogue:
         _field("coupon", Compartment.COMMERCE, "P08", Retention(YEAR, 3 * YEAR)),
         _field("device_id", Compartment.OPERATIONAL, "P13", Retention(YEAR / 2)),
     )
-    views = EventType("page_view", Label("浏览", "page view"), "self", ("page",), (), frozenset({"P08"}), Retention(YEAR / 2))
+    views = EventType(
+        "page_view", Label("浏览", "page view"), "self", ("page",), (), frozenset({"P08"}), Retention(YEAR / 2)
+    )
     return Catalogue(
         pack="small",
         version="1",
@@ -168,7 +170,9 @@ class House:
                     self.registry.record(connection, request, asking=ASKING)
         return subject
 
-    def record(self, subject: SubjectId, kind: str = "encounter", number: object = 1, **values: JsonValue) -> PlainRecord:
+    def record(
+        self, subject: SubjectId, kind: str = "encounter", number: object = 1, **values: JsonValue
+    ) -> PlainRecord:
         """A record of the hospital, observed now."""
         return PlainRecord(subject, kind, "his", f"{kind}-{number}", self.clock.now(), values)
 

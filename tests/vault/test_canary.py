@@ -51,7 +51,12 @@ def test_no_planted_value_stands_in_either_store(house, caplog, capsys):
     printed = caplog.text + "".join(capsys.readouterr())
     secrets = [*PLANTED.values(), "patient-90210", "record-4711", "asked by the person", "female"]
     for secret in secrets:
-        for form in (secret.encode(), secret.encode("utf-16-le"), secret.encode().hex().encode(), secret.encode()[::-1]):
+        for form in (
+            secret.encode(),
+            secret.encode("utf-16-le"),
+            secret.encode().hex().encode(),
+            secret.encode()[::-1],
+        ):
             assert form not in stored, "a planted value stands in a store"
         assert secret not in printed
     assert subject.encode() in stored, "the search must be able to find something"
@@ -106,7 +111,7 @@ def test_after_an_erasure_no_byte_of_the_subject_is_left_in_the_files(house):
 
 
 def test_erasing_some_of_many_leaves_no_copy_of_them_on_split_pages(house):
-    """Pages that were split and merged on the way keep no stale copy of what was erased later."""
+    """Pages that were split and merged on the way keep no stale copy once the stores are scrubbed."""
     subjects = [house.subject() for _ in range(300)]
     for start in range(0, 300, 50):
         house.store(
@@ -126,6 +131,21 @@ def test_erasing_some_of_many_leaves_no_copy_of_them_on_split_pages(house):
     before = [trace for subject in erased for trace in traces(house, subject)]
     for subject in erased:
         house.erase(subject)
+    house.eraser.scrub()
     left = house.files()
     assert [trace for trace in before if trace in left] == []
     assert traces(house, subjects[0])[0] in left
+
+
+def test_a_write_ahead_log_keeps_nothing_of_the_erased(tmp_path, build, monkeypatch):
+    """Where SQLite runs with a write-ahead log, old pages in it go with the erasure."""
+    monkeypatch.setattr("kernel.database.sqlite_journal_mode", lambda _version: "WAL")
+    house = build(f"sqlite:///{tmp_path / 'data.db'}", f"sqlite:///{tmp_path / 'keys.db'}")
+    subject = plant(house, held=False)
+    before = traces(house, subject)
+    with house.data.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert b"".join(path.read_bytes() for path in tmp_path.glob("*.db-wal"))
+    house.erase(subject)
+    left = b"".join(path.read_bytes() for path in tmp_path.glob("*.db*"))
+    assert [trace for trace in before if trace in left] == []

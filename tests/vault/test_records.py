@@ -1,9 +1,6 @@
 """Storing and opening records."""
 
-import pickle
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -253,7 +250,9 @@ def test_a_row_holds_one_compartment_purpose_and_term(house):
     subject = house.subject()
     house.store(house.record(subject, name="张三", id_number="1", diagnosis="icd10:I10", consult_chat="x"))
     with house.data.read() as connection:
-        rows = connection.execute(select(sealed_record.c.compartment, sealed_record.c.purpose, sealed_record.c.part)).all()
+        rows = connection.execute(
+            select(sealed_record.c.compartment, sealed_record.c.purpose, sealed_record.c.part)
+        ).all()
     assert sorted((row.compartment, row.purpose) for row in rows) == [
         ("clinical", "P02"), ("clinical", "P02"), ("identity", "P01"), ("identity", "P02"),
     ]  # fmt: skip
@@ -320,7 +319,9 @@ def test_a_cohort_opens_each_subject_with_its_own_fields(any_house):
 def test_a_narrowed_subject_keeps_the_other_fields_sealed(house):
     """A stored field that the permit does not cover for one subject is not opened for it."""
     subject, other = house.subject(), house.subject()
-    house.store(house.record(subject, diagnosis="icd10:B20", consult_chat="x"), house.record(other, diagnosis="icd10:I10"))
+    house.store(
+        house.record(subject, diagnosis="icd10:B20", consult_chat="x"), house.record(other, diagnosis="icd10:I10")
+    )
     permit = house.permit([subject, other], "P02", "diagnosis", "consult_chat")
     object.__setattr__(permit, "narrowed", {subject: frozenset({"consult_chat"})})
     opened = dict(house.vault.open_cohort(permit, house.receipt(permit), fields=["diagnosis", "consult_chat"]))
@@ -359,7 +360,9 @@ def test_a_slow_cohort_read_ends_with_its_permit(house, monkeypatch):
 def test_a_value_moved_to_another_record_does_not_open(house):
     """The associated data bind a value to its record; the error names ids only."""
     subject = house.subject()
-    house.store(house.record(subject, number=1, diagnosis="icd10:I10"), house.record(subject, number=2, diagnosis="icd10:B20"))
+    house.store(
+        house.record(subject, number=1, diagnosis="icd10:I10"), house.record(subject, number=2, diagnosis="icd10:B20")
+    )
     with house.data.write() as connection:
         first, second = connection.execute(select(sealed_record).order_by(sealed_record.c.row_no)).all()
         move = update(sealed_record).where(sealed_record.c.row_no == first.row_no)
