@@ -35,8 +35,8 @@ def load_configured_pack(settings: Settings) -> Catalogue:
 def lint_pack(name: str) -> Linted:
     """Check a pack whole: catalogue, views, exports and taxonomy."""
     from deid.exports import load_exports
-    from deid.views import load_views
     from deid.special import load_special_diseases
+    from deid.views import load_views
     from tagging.lint import lint
     from tagging.taxonomy import load_taxonomy
 
@@ -54,9 +54,9 @@ def lint_pack(name: str) -> Linted:
     if taxonomy is not None:
         mistakes += map(str, lint(taxonomy, catalogue=catalogue, special=special))
     counts = (
-        f"{len(catalogue.fields)} fields, {len(catalogue.purposes)} purposes, {len(catalogue.event_types)} event types, "
-        f"{len(catalogue.notices)} notices, {len(catalogue.roles)} roles, {len(views)} views, {len(exports)} exports, "
-        f"{0 if taxonomy is None else len(taxonomy.tags)} tags"
+        f"{len(catalogue.fields)} fields, {len(catalogue.purposes)} purposes, "
+        f"{len(catalogue.event_types)} event types, {len(catalogue.notices)} notices, {len(catalogue.roles)} roles, "
+        f"{len(views)} views, {len(exports)} exports, {0 if taxonomy is None else len(taxonomy.tags)} tags"
     )
     verdict = f"{len(mistakes)} mistakes" if mistakes else "no mistakes"
     return Linted(tuple(mistakes), f"{catalogue.pack} {catalogue.version}: {counts}; {verdict}; hash {catalogue.hash}")

@@ -19,7 +19,7 @@ class AuditPage(BaseModel):
 
 
 @router.get("/audit/entries")
-def list_entries(  # noqa: PLR0913, PLR0917 - query parameters
+def list_entries(  # noqa: PLR0917 - query parameters
     platform: PlatformHere,
     caller: Caller,
     subject_id: Annotated[str | None, Query(pattern=r"^sub_[a-z2-7]{24}$")] = None,

@@ -34,7 +34,7 @@ def export(
 
 
 @app.command("query")
-def query(  # noqa: PLR0913, PLR0917 - filters of one command
+def query(  # noqa: PLR0917 - filters of one command
     subject: Annotated[str | None, typer.Option(help="Subject id.")] = None,
     actor: Annotated[str | None, typer.Option(help="Principal id.")] = None,
     act: Annotated[str | None, typer.Option(help="For example gate.permit.")] = None,

@@ -20,7 +20,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 
 
 @app.command("fhir")
-def fhir(  # noqa: PLR0913, PLR0917 - options of one command
+def fhir(  # noqa: PLR0917 - options of one command
     paths: Annotated[list[Path], typer.Argument(help="R4 bundles (.json) and NDJSON files, or folders of them.")],
     source: Source = "his",
     quarantine: Quarantine = None,
@@ -40,7 +40,7 @@ def fhir(  # noqa: PLR0913, PLR0917 - options of one command
 
 
 @app.command("table")
-def table(  # noqa: PLR0913, PLR0917 - options of one command
+def table(  # noqa: PLR0917 - options of one command
     file: Annotated[Path, typer.Argument(help="CSV, Parquet, Excel or NDJSON.")],
     mapping: Annotated[Path | None, typer.Option("--map", help="Which column is which field; YAML.")] = None,
     suggest_map: Annotated[bool, typer.Option("--suggest-map", help="Print a draft of the map and stop.")] = False,  # noqa: FBT002
@@ -68,7 +68,7 @@ def table(  # noqa: PLR0913, PLR0917 - options of one command
 
 
 @app.command("events")
-def events(  # noqa: PLR0913, PLR0917 - options of one command
+def events(  # noqa: PLR0917 - options of one command
     file: Annotated[Path, typer.Argument(help="NDJSON, one event a line.")],
     mapping: Annotated[Path | None, typer.Option("--map", help="For trackers with other names; YAML.")] = None,
     source: Source = "app",

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command("erase")(erase)
 
 
-def reveal(  # noqa: PLR0913, PLR0917 - options of one command
+def reveal(  # noqa: PLR0917 - options of one command
     subject: SubjectArgument,
     purpose: Annotated[str, typer.Option(help="Purpose under which the record is opened, for example P02.")],
     fields: Annotated[str, typer.Option(help="Field codes, separated by commas.")],

@@ -41,9 +41,15 @@ ILLNESSES: Final = {
         "二甲双胍吃了一个月，空腹还是{glucose}，想调药",
     )),
     "hyperlipidaemia": Illness("E78.5", ("C10AA05",), "心内科", ("体检血脂高，平时没感觉，需要吃药吗",)),
-    "insomnia": Illness("G47.0", ("N05CF02",), "神经内科", ("入睡困难一个多月，凌晨两三点才睡着", "失眠多梦，白天没精神")),
+    "insomnia": Illness("G47.0", ("N05CF02",), "神经内科", (
+        "入睡困难一个多月，凌晨两三点才睡着",
+        "失眠多梦，白天没精神",
+    )),
     "asthma": Illness("J45.9", ("R03AC02",), "呼吸科", ("换季就咳嗽，夜里喘，喷雾剂用完了",)),
-    "respiratory": Illness("J06.9", ("R05CB01",), "呼吸科", ("咽痛、流鼻涕两天，体温37.8度", "孩子咳嗽有痰，没有发烧，要不要去医院")),
+    "respiratory": Illness("J06.9", ("R05CB01",), "呼吸科", (
+        "咽痛、流鼻涕两天，体温37.8度",
+        "孩子咳嗽有痰，没有发烧，要不要去医院",
+    )),
     "gastritis": Illness("K29.5", ("A02BC01",), "消化科", ("饭后胃胀反酸半年，做过胃镜说是慢性胃炎",)),
     "hiv": Illness("B20", (), "感染科", ("定期复查，继续原方案取药",)),
     "preparing": Illness("Z31.6", ("B03BB01",), "妇产科", ("备孕半年，想做孕前检查，叶酸怎么吃",)),
@@ -66,7 +72,7 @@ class Hospital:
     """Writes what the hospital system knows about each person, the same for the same seed."""
 
     def __init__(self, *, seed: int, today: date) -> None:
-        self._random = random.Random(seed * 7919 + 1)  # noqa: S311 - made-up records, no secret
+        self._random = random.Random(seed * 7919 + 1)
         self._today = today
         self._number = 0
 
@@ -76,7 +82,7 @@ class Hospital:
         names = person.conditions or ("",)
         for name in names:
             yield from self._visit(person, ILLNESSES.get(name, _CHECKUP))
-        if person.age(self._today) < 7:  # noqa: PLR2004 - pre-school vaccination plan
+        if person.age(self._today) < 7:
             yield self._immunization(person)
         if self._random.random() < 0.12:
             yield self._allergy(person)

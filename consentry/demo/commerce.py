@@ -47,7 +47,7 @@ class Shop:
     """Writes orders the way shops do: other date forms, full-width digits, doubles, a few broken rows."""
 
     def __init__(self, *, seed: int, today: date) -> None:
-        self._random = random.Random(seed * 7919 + 2)  # noqa: S311 - made-up orders, no secret
+        self._random = random.Random(seed * 7919 + 2)
         self._today = today
         self._number = 0
 
@@ -92,7 +92,7 @@ class App:
     """Writes events the way a tracker does: distinct_id, event, time, properties."""
 
     def __init__(self, *, seed: int, today: date) -> None:
-        self._random = random.Random(seed * 7919 + 3)  # noqa: S311 - made-up events, no secret
+        self._random = random.Random(seed * 7919 + 3)
         self._today = today
 
     def events(self, person: Person) -> Iterator[dict[str, Any]]:
@@ -112,7 +112,7 @@ class App:
             return
         for _ in range(self._random.randint(2, 6)):
             value = self._random.randint(118, 172)
-            said = "偏高" if value >= 140 else "正常"  # noqa: PLR2004 - mm[Hg]
+            said = "偏高" if value >= 140 else "正常"
             when = f"{self._moment():%Y-%m-%d %H:%M:%S}"
             yield person.app_id, when, "收缩压", str(value), "mmHg", "臂式血压计", said
 

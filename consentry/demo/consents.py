@@ -21,7 +21,7 @@ GRANT_SHARES: Final = {
     "P08": 0.6,
     "P09": 0.35,
     "P10": 0.1,
-    "P12": 0.6,
+    "P12": 0.8,
     "P16": 0.2,
 }
 """Share of people who grant each purpose; the others refuse it."""
@@ -38,7 +38,7 @@ class ConsentDesk:
     def __init__(self, catalogue: Catalogue, people: Sequence[Person], *, seed: int, today: date) -> None:
         self._catalogue = catalogue
         self._people = {p.number: p for p in people}
-        self._random = random.Random(seed * 7919 + 4)  # noqa: S311 - made-up acts, no secret
+        self._random = random.Random(seed * 7919 + 4)
         self._today = today
         self._number = 0
 
@@ -96,7 +96,7 @@ class ConsentDesk:
                 yield self._act("withdraw", person, later, purposes=(purpose,), actor=actor)
 
     def _who_decides(self, person: Person, purpose: str) -> Act:
-        if self._is_child(person):
+        if person.guardian is not None and self._is_child(person):
             return self._actor("guardian", person.guardian)
         if person.agent is not None and purpose in AGENT_PURPOSES:
             return self._actor("agent", person.agent)

@@ -47,7 +47,8 @@ def write_source_files(catalogue: Catalogue, folder: Path, *, subjects: int, see
     orders_only = _shop_customer(people, today)
     patients = [p for p in people if p.number != orders_only.number]
     files = SourceFiles(
-        folder / "consent-acts.ndjson", folder / "hospital", folder / "shop-orders.csv", folder / "shop-orders.map.yaml",
+        folder / "consent-acts.ndjson", folder / "hospital",
+        folder / "shop-orders.csv", folder / "shop-orders.map.yaml",
         folder / "app-events.ndjson", folder / "app-readings.csv",
         people, orders_only,
     )  # fmt: skip

@@ -98,7 +98,7 @@ def _portrait(story: "Story", taxonomy: "Taxonomy") -> dict[str, Any]:
     rows = []
     for found in story.portrait["tags"]:
         label = taxonomy.get(found["tag"]).label
-        inputs = [{"zh": one["label"]["zh"], "en": one["label"]["en"], "value": _shown(one["value"])} for one in found["inputs"]]
+        inputs = [one["label"] | {"value": _shown(one["value"])} for one in found["inputs"]]
         value = _shown(found["value"])
         rows.append({"zh": label.zh, "en": label.en, "value": value, "rule": found["rule"], "inputs": inputs})
     return {"pseudonym": story.portrait["pseudonym"], "tags": rows}
@@ -121,7 +121,8 @@ def _distribution(story: "Story", taxonomy: "Taxonomy") -> list[dict[str, Any]]:
         for place, (value, count) in enumerate(values.items()):
             percent = 0 if count is None else round(100 * count / people)
             shown = "< 11" if count is None else count
-            rows.append({"zh": label.zh, "en": label.en, "value": value, "shown": shown, "percent": percent, "first": not place})
+            row = {"zh": label.zh, "en": label.en, "value": value, "shown": shown, "percent": percent}
+            rows.append(row | {"first": not place})
     return rows
 
 

@@ -158,7 +158,7 @@ def _choose(shell: Shell, story: Story, doctor: str, operator: str) -> tuple[str
         opens = not quiet.refused(*_reveal(subject), token=doctor)
         if opens and not quiet.refused("tags", "show", subject, token=operator):
             found.append(subject)
-        if len(found) == 2:  # noqa: PLR2004 - a pair
+        if len(found) == 2:
             break
     return found[0], found[1]
 

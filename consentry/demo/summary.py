@@ -40,13 +40,8 @@ def _rows(story: "Story") -> list[tuple[str, str]]:
     for kind in INGESTED:
         took = story.ingested[kind]
         refused, bad = sum(took["refused"].values()), sum(took["bad_rows"].values())
-        rows.append(
-            (
-                f"ingest {kind}",
-                f"{took['stored_records']} records, {took['stored_fields']} values sealed; "
-                f"{refused} values refused by the gate, {bad} bad rows, {took['duplicates']} duplicates",
-            )
-        )
+        told = f"{took['stored_records']} records, {took['stored_fields']} values sealed; {refused} values refused, "
+        rows.append((f"ingest {kind}", told + f"{bad} bad rows, {took['duplicates']} duplicates"))
     rows += [
         (f"view {v['view']}", f"{v['rows']} rows of {v['people']} people; left out: {v['left out']}")
         for v in story.views
@@ -63,4 +58,5 @@ def _exported(export: dict[str, Any]) -> str:
     if "refused" in export:
         return f"refused: {export['refused']}"
     levels = ", ".join(f"{name} at {level}" for name, level in export["levels"].items())
-    return f"{export['people']} people to {export['recipient']}, k = {export['k']}, {export['suppressed']} suppressed, {levels}"
+    people, recipient, k, suppressed = (export[name] for name in ("people", "recipient", "k", "suppressed"))
+    return f"{people} people to {recipient}, k = {k}, {suppressed} suppressed, {levels}"

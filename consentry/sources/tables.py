@@ -110,7 +110,7 @@ class _TableReader:
         identity = identity_of(said)
         return [self._record(locator, subject, record, cleaned, cells, identity) for record, cleaned in full]
 
-    def _record(  # noqa: PLR0913, PLR0917 - one row's parts meet here and nowhere else
+    def _record(  # noqa: PLR0917 - one row's parts meet here and nowhere else
         self,
         locator: str,
         subject: str,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
@@ -12,11 +13,9 @@ from kernel.encoding import JsonValue, canonical_json
 _CHUNK = 500
 
 
-def find_answers(
-    connection: Connection, keys: Sequence[bytes]
-) -> Mapping[bytes, tuple[bytes, Mapping[str, JsonValue]]]:
+def find_answers(connection: Connection, keys: Sequence[bytes]) -> Mapping[bytes, tuple[bytes, Mapping[str, Any]]]:
     """Return (content key, answer) for each act key that was answered."""
-    found: dict[bytes, tuple[bytes, Mapping[str, JsonValue]]] = {}
+    found: dict[bytes, tuple[bytes, Mapping[str, Any]]] = {}
     for start in range(0, len(keys), _CHUNK):
         query = select(answered_act).where(answered_act.c.act_key.in_(keys[start : start + _CHUNK]))
         for row in connection.execute(query):

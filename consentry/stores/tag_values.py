@@ -41,7 +41,7 @@ def list_runs(connection: Connection, *, scope: str | None = None) -> list[TagRu
     query = select(tag_run).order_by(tag_run.c.recorded_at.desc(), tag_run.c.run_id)
     if scope is not None:
         query = query.where(tag_run.c.scope == scope)
-    return [TagRun(**{**row._mapping, "file": Path(row.file)}) for row in connection.execute(query)]
+    return [TagRun(**{**row, "file": Path(row["file"])}) for row in connection.execute(query).mappings()]
 
 
 def get_newest_run(connection: Connection, scope: str) -> TagRun:

@@ -193,7 +193,7 @@ class _Run:
             )  # fmt: skip
 
 
-def view_manifest(  # noqa: PLR0913 - what a manifest says, by keyword
+def view_manifest(
     platform: Platform, view: ViewDefinition, file: Path, *, checkpoint: str, as_of: date, left_out: Mapping[str, int]
 ) -> bytes:
     """Return the signed manifest of a view's file as it lies there now."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection
 
@@ -89,7 +89,7 @@ def withdraw_purpose(
         )  # fmt: skip
 
 
-def _withdraw(  # noqa: PLR0913 - one withdrawal, by keyword
+def _withdraw(
     platform: Platform,
     connection: Connection,
     asking: Asking,
@@ -302,12 +302,10 @@ def _refused_registrations(
     }
 
 
-def _answered_before(act: ConsentAct, content: bytes, before: tuple[bytes, object]) -> ActOutcome:
+def _answered_before(act: ConsentAct, content: bytes, before: tuple[bytes, Mapping[str, Any]]) -> ActOutcome:
     stored_content, answer = before
     if stored_content != content:
         return Conflict(f"Act id {act.act_id!r} was used for another act", hint="Give every act an id of its own.")
-    if not isinstance(answer, dict):
-        raise AssertionError("answers are objects")
     decisions = tuple((str(d[0]), str(d[1]), str(d[2])) for d in answer["decisions"])
     return ActAnswer(act.act_id, SubjectId(answer["subject"]), decisions, repeated=True)
 

@@ -17,7 +17,7 @@ class Answer:
     entry_id: str
 
 
-def decide(  # noqa: PLR0913 - the question, by keyword
+def decide(
     platform: Platform,
     caller: Principal,
     *,

@@ -40,7 +40,12 @@ class Explained:
             "taxonomy_hash": found.taxonomy_hash,
             "as_of": found.as_of.isoformat(),
             "inputs": [
-                {"kind": one.kind.value, "name": one.name, "label": {"zh": one.label.zh, "en": one.label.en}, "value": _text(one.value)}
+                {
+                    "kind": one.kind.value,
+                    "name": one.name,
+                    "label": {"zh": one.label.zh, "en": one.label.en},
+                    "value": _text(one.value),
+                }
                 for one in found.inputs
             ],
         }

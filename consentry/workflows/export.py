@@ -159,7 +159,7 @@ class _Run:
 
         file = build.folder / DATA_FILE
         names = read_pseudonyms([str(file)])
-        withheld, live = withheld_pseudonyms(
+        _, live = withheld_pseudonyms(
             self.platform, self.asking, scope=self.view.scope, pseudonyms=names, purpose=self.definition.purpose,
             fields=self.definition.fields | {TAGS_FIELD}, recipient=self.definition.recipient,
         )  # fmt: skip

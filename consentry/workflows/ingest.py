@@ -88,7 +88,7 @@ class IngestReport:
         }
 
 
-def ingest(  # noqa: PLR0913 - one input, by keyword
+def ingest(
     platform: Platform,
     caller: Principal,
     *,

@@ -20,7 +20,7 @@ from kernel.errors import BadInput
 _BLOCK: Final = 1024 * 1024
 
 
-def ingest_fhir(  # noqa: PLR0913 - options of one command, by keyword
+def ingest_fhir(
     platform: Platform,
     caller: Principal,
     paths: Sequence[Path],
@@ -39,7 +39,7 @@ def ingest_fhir(  # noqa: PLR0913 - options of one command, by keyword
     )  # fmt: skip
 
 
-def ingest_table(  # noqa: PLR0913 - options of one command, by keyword
+def ingest_table(
     platform: Platform,
     caller: Principal,
     file: Path,
@@ -71,7 +71,7 @@ def suggest_table_map(settings: Settings, file: Path, *, encoding: str = "utf-8"
     return suggest_map_for(file, context)
 
 
-def ingest_events(  # noqa: PLR0913 - options of one command, by keyword
+def ingest_events(
     platform: Platform,
     caller: Principal,
     file: Path,
@@ -93,7 +93,7 @@ def ingest_events(  # noqa: PLR0913 - options of one command, by keyword
     )  # fmt: skip
 
 
-def _ingest(  # noqa: PLR0913 - one input, by keyword
+def _ingest(
     platform: Platform,
     caller: Principal,
     files: Sequence[Path],

@@ -1,6 +1,6 @@
 """Who some acts are about: resolves references in memory, and takes back what a refused registration left."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,7 +41,7 @@ class People:
             raise BadInput("This act needs its guardian or agent", hint="Give actor.subject.")
         return self._get(act.actor.subject)
 
-    def keep_only(self, registered: Set[SubjectId]) -> None:
+    def keep_only(self, registered: Collection[SubjectId]) -> None:
         """Remove the index entries of people whose registration was refused."""
         kept = [(subject, keys) for subject, keys in self.linked if subject in registered]
         if len(kept) < len(self.linked):

@@ -12,7 +12,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput
-from kernel.ids import SubjectId
+from kernel.ids import RequestId, SubjectId
 
 _E = TypeVar("_E", Act, Outcome)
 
@@ -57,7 +57,7 @@ def read_audit(
             outcome=outcome,
             since=query.since,
             until=query.until,
-            request_id=query.request_id,
+            request_id=None if query.request_id is None else RequestId(query.request_id),
             after_index=query.after_index,
             limit=query.limit,
         )

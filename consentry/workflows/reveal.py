@@ -28,7 +28,7 @@ class Opened:
     tree_size: int
 
 
-def reveal(  # noqa: PLR0913 - who, whom, what, why: by keyword
+def reveal(
     platform: Platform,
     caller: Principal,
     *,
@@ -55,7 +55,7 @@ def reveal(  # noqa: PLR0913 - who, whom, what, why: by keyword
     return Opened(records, permit.entry_id, receipt.index, receipt.tree_size)
 
 
-def _check_role(  # noqa: PLR0913 - as reveal
+def _check_role(
     platform: Platform,
     caller: Principal,
     asking: Asking,

@@ -21,7 +21,7 @@ def read_pseudonyms(files: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def withheld_pseudonyms(  # noqa: PLR0913 - one question to the gate, by keyword
+def withheld_pseudonyms(
     platform: Platform,
     asking: Asking,
     *,

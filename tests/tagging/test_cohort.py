@@ -57,7 +57,7 @@ def tags_file(tmp_path):
         (20, 6, 5, None),
     ],
 )
-def test_small_parts_are_not_told(true, false, unknown, size, taxonomy, tags_file):  # noqa: PLR0917 -- a table
+def test_small_parts_are_not_told(*, true, false, unknown, size, taxonomy, tags_file):
     """The fitting, the others, and those of the others who do not fit or are unknown, are none or at least eleven."""
     assert count(taxonomy, "risk", tags=tags_file(true, false, unknown)) == CohortCount(size, 11)
 

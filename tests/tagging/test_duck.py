@@ -243,7 +243,7 @@ def test_written_expression_reads_back_as_the_same_tree(node):
     as_of=st.sampled_from(DAYS),
 )
 def test_duckdb_agrees_with_the_reference(
-    rules, subjects, happened, as_of, taxonomy_from_rules, write_views, event, tmp_path_factory
+    *, rules, subjects, happened, as_of, taxonomy_from_rules, write_views, event, tmp_path_factory
 ):
     """Every rule gives every person the same value in both evaluators, unknown values included."""
     events = [

@@ -76,7 +76,7 @@ def test_all_mistakes_are_told_at_once(taxonomy_of, tag_yaml):
         ("tag('b')", "bool", {}, "line 1, column 5 of the rule: unknown tag 'b'; expected one of a"),
     ],
 )
-def test_wrong_tag_is_refused(rule, type_, more, message, taxonomy_of, tag_yaml):  # noqa: PLR0917 -- a table
+def test_wrong_tag_is_refused(*, rule, type_, more, message, taxonomy_of, tag_yaml):
     """Types, values, bounds and keys are checked, and the message says what was expected."""
     with pytest.raises(PackError) as caught:
         taxonomy_of(tag_yaml("a", rule, type_, **more))
