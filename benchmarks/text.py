@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from benchmarks.figures import Figure
+
 _SEED: Final = 20260101
 _SENTENCES: Final = 4_000
 _IDENTIFYING_SHARE: Final = 0.2
@@ -29,8 +31,8 @@ _IDENTIFYING: Final = (
 )
 
 
-def run() -> list[dict[str, object]]:
-    """Return the rows of this group; no targets are set yet."""
+def run() -> list[Figure]:
+    """Return the figures of this group; no targets are set yet."""
     sentences = _sentences(random.Random(_SEED))
     document = "".join(sentences)[:_LONG_DOCUMENT_CHARACTERS]
     ours, stock = _ours(), _stock()
@@ -41,25 +43,11 @@ def run() -> list[dict[str, object]]:
     ]
 
 
-def _row(name: str, value: float, unit: str, yardstick: str, yardstick_value: float) -> dict[str, object]:
-    return {
-        "group": "text",
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "yardstick": yardstick,
-        "yardstick_value": yardstick_value,
-        "ratio": value / yardstick_value,
-        "target": None,
-        "met": None,
-    }
-
-
 def _speed_row(
     name: str, texts: Sequence[str], ours: Callable[[str], object], stock: Callable[[str], object]
-) -> dict[str, object]:
+) -> Figure:
     yardstick = "presidio PatternRecognizers, same patterns, no model"
-    return _row(name, _rate(ours, texts), "characters/s", yardstick, _rate(stock, texts))
+    return Figure("text", name, _rate(ours, texts), "characters/s", yardstick, _rate(stock, texts))
 
 
 def _rate(work: Callable[[str], object], texts: Sequence[str]) -> float:
@@ -74,11 +62,11 @@ def _rate(work: Callable[[str], object], texts: Sequence[str]) -> float:
     return sum(map(len, texts)) / min(seconds)
 
 
-def _first_scrub_row() -> dict[str, object]:
+def _first_scrub_row() -> Figure:
     """Measure a fresh process each: import and one scrub, beside the plain import of presidio."""
     ours = "from deid.text import TextScrubber; TextScrubber().scrub('电话13800138000')"
     stock = "import presidio_analyzer"
-    return _row("first_scrub", _fresh(ours), "s", "import presidio_analyzer", _fresh(stock))
+    return Figure("text", "first_scrub", _fresh(ours), "s", "import presidio_analyzer", _fresh(stock))
 
 
 def _fresh(code: str) -> float:

@@ -40,7 +40,7 @@ class Gate:
         self._log = log
         self._clock = clock
 
-    def check(  # noqa: PLR0913 - what a check is about, by keyword
+    def check(
         self,
         connection: Connection,
         *,
@@ -71,7 +71,7 @@ class Gate:
         event = replace(self._permit_event(asking, question, verdicts), subject=subject, basis=verdicts[subject].basis)
         return self._permit(connection, asking, question, verdicts, event)
 
-    def check_many(  # noqa: PLR0913 - as check
+    def check_many(
         self,
         connection: Connection,
         *,
@@ -100,7 +100,7 @@ class Gate:
             permit = self._permit(connection, asking, question, passed, event)
         return CohortVerdict(permit, {subject: verdict.refused for subject, verdict in refused.items()})
 
-    def preview_many(  # noqa: PLR0913 - as check
+    def preview_many(
         self,
         connection: Connection,
         *,
@@ -114,7 +114,7 @@ class Gate:
         _, verdicts = self._decide(connection, purpose, subjects, fields, recipient, lock=False)
         return {subject: verdict.judgement.reasons for subject, verdict in verdicts.items()}
 
-    def _decide(  # noqa: PLR0913 - as check
+    def _decide(
         self,
         connection: Connection,
         purpose: str,

@@ -66,7 +66,7 @@ class Agent:
         return self.ended_at is None and now < self.expires_at
 
 
-def record_guardian(  # noqa: PLR0913 - the facts of the relation, by keyword
+def record_guardian(
     connection: Connection,
     *,
     subject: SubjectId,
@@ -102,7 +102,7 @@ def record_guardian(  # noqa: PLR0913 - the facts of the relation, by keyword
     return found
 
 
-def record_agent(  # noqa: PLR0913 - the facts of the relation, by keyword
+def record_agent(
     connection: Connection,
     *,
     subject: SubjectId,
@@ -196,7 +196,7 @@ def _check_pair(connection: Connection, subject: SubjectId, other: SubjectId, no
         raise ActorNotEntitled(f"Subject {other} is a minor and cannot decide for others", hint="Name an adult.")
 
 
-def _end(  # noqa: PLR0913 - private, by keyword
+def _end(
     connection: Connection, table: Table, relation_id: str, act: Act, *, asking: Asking, log: EntryLog, clock: Clock
 ) -> None:
     subject = connection.scalar(select(table.c.subject_id).where(table.c.relation_id == relation_id))

@@ -20,6 +20,7 @@ from consent.entries import EntryLog, event_of
 from consent.setwise import insert_missing
 from consent.tables import notice as notice_table
 from consent.tables import notice_head
+from consent.turnstile import NOTICES, queue
 from kernel.catalogue import Catalogue, NoticeText, Purpose
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import BadInput, Conflict, NotFound
@@ -184,6 +185,7 @@ def newest_edition(connection: Connection, code: str) -> int:
 
 def _lock_head(connection: Connection, code: str) -> int:
     """Hold the code's head row exclusively and return its newest edition; see ``situations.material_editions``."""
+    queue(connection, [NOTICES], exclusive=True)
     insert_missing(connection, notice_head, {"code": code, "edition": 0, "material_edition": 0})
     statement = select(notice_head.c.edition).where(notice_head.c.code == code).with_for_update()
     edition: int = connection.execute(statement).scalar_one()

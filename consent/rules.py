@@ -169,7 +169,7 @@ def _blocked(purpose: Purpose, state: Standing | None) -> Reason | None:
             assert_never(state)
 
 
-def _judge_field(  # noqa: PLR0913, PLR0917 - the rule's six inputs; private
+def _judge_field(  # noqa: PLR0917 - the rule's six inputs; private
     catalogue: Catalogue,
     purpose: Purpose,
     code: str,

@@ -12,6 +12,7 @@ from consent.rules import Situation
 from consent.setwise import among_subjects, bind_subjects
 from consent.standing import Standing
 from consent.tables import consent_current, notice_head, subject_standing
+from consent.turnstile import NOTICES, queue
 from kernel.ids import SubjectId
 
 
@@ -41,6 +42,8 @@ def material_editions(connection: Connection, *, lock: bool) -> dict[str, int]:
             no permit under an old notice follows the publication of a material change. A read-only transaction
             cannot lock and reads its snapshot.
     """
+    if lock:
+        queue(connection, [NOTICES], exclusive=False)
     rows = connection.execute(_LOCKED_EDITIONS if lock else _EDITIONS).all()
     return {code: edition for code, edition in rows}  # noqa: C416 - rows are no pairs to the type checker
 

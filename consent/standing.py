@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, Update, select, update
 from consent.ages import AgeClass, childhood_until, class_of_birth, class_on, majority_on
 from consent.setwise import among_subjects, bind_subjects, insert_rows
 from consent.tables import subject_standing
+from consent.turnstile import queue
 from kernel.errors import Conflict, NotFound
 from kernel.ids import SubjectId
 from kernel.ports import Clock
@@ -140,6 +141,7 @@ def lock_subjects(connection: Connection, subjects: Collection[SubjectId], *, ex
     """
     if connection.dialect.name == "sqlite" or not subjects:
         return
+    queue(connection, subjects, exclusive=exclusive)
     statement = _locking(connection.dialect.name, exclusive=exclusive)
     connection.execute(statement, bind_subjects(connection, subjects)).all()
 

@@ -1,12 +1,76 @@
 """Consent acts as they arrive: one line of a file, or one HTTP body."""
 
-from datetime import date
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
+
+from consentry.sources.cleaning import clean_key, parse_id_number, parse_mobile
+from consentry.sources.records import RowRefused
+from kernel.encoding import JsonValue as PlainValue
+from kernel.encoding import canonical_json
+from kernel.errors import BadInput
+
+MAX_EVIDENCE_BYTES: Final = 16 * 1024
+"""Evidence says how an act was made; whatever is larger belongs in a document store of the operator's."""
+
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 2999
+"""Beyond any decision, and far enough from the ends of the calendar for every sum that is made with an instant."""
+
+_FIRST_BIRTH: Final = date(1880, 1, 1)
+_DAY: Final = timedelta(days=1)
+
+SexWord = Literal["female", "male", "other", "unknown"]
+ActKind = Literal["contract", "duty", "grant", "refuse", "withdraw", "guardian", "agent"]
+
+
+def _in_utc(instant: datetime) -> datetime:
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise ValueError(f"give an instant between {_FIRST_YEAR} and {_LAST_YEAR}")
+    return instant.astimezone(UTC)
+
+
+def _key(text: str) -> str:
+    try:
+        return clean_key(text)
+    except RowRefused as refusal:
+        raise ValueError(f"not usable as an id: {refusal.fault}") from None
+
+
+def _cleaned(parse: Callable[[str], str]) -> AfterValidator:
+    """Return a validator that writes a secret in the one way in which records write it."""
+
+    def clean(given: SecretStr) -> SecretStr:
+        try:
+            return SecretStr(parse(given.get_secret_value()))
+        except RowRefused as refusal:
+            raise ValueError(f"refused: {refusal.fault}") from None
+
+    return AfterValidator(clean)
+
+
+def _small(evidence: Mapping[str, PlainValue]) -> Mapping[str, PlainValue]:
+    try:
+        size = len(canonical_json(evidence))
+    except BadInput as err:
+        raise ValueError(err.diagnostics()) from None
+    if size > MAX_EVIDENCE_BYTES:
+        raise ValueError(f"evidence is larger than {MAX_EVIDENCE_BYTES} bytes")
+    return evidence
+
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-ActKind = Literal["contract", "duty", "grant", "refuse", "withdraw", "guardian", "agent"]
+Key = Annotated[Text, AfterValidator(_key), Field(min_length=1)]
+Code = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,79}$")]
+"""Codes and names go into the log and into messages as they are: a shape that no number of a person has."""
+
+SubjectIdText = Annotated[str, Field(pattern=r"^sub_[a-z2-7]{24}$")]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+IdNumber = Annotated[SecretStr, _cleaned(parse_id_number)]
+Mobile = Annotated[SecretStr, _cleaned(parse_mobile)]
 
 
 class _Strict(BaseModel):
@@ -19,13 +83,13 @@ class SubjectReference(_Strict):
     The identifying values are used in memory to resolve the person and never stored from here.
     """
 
-    subject_id: Annotated[str, Field(pattern=r"^sub_[a-z2-7]{24}$")] | None = None
-    source: Text | None = None
-    id: Text | None = None
-    id_number: SecretStr | None = None
-    mobile: SecretStr | None = None
-    birth_date: date | None = None
-    sex: Literal["female", "male", "other", "unknown"] | None = None
+    subject_id: SubjectIdText | None = None
+    source: Name | None = None
+    id: Key | None = Field(default=None, repr=False)
+    id_number: IdNumber | None = None
+    mobile: Mobile | None = None
+    birth_date: Annotated[date, Field(ge=_FIRST_BIRTH)] | None = Field(default=None, repr=False)
+    sex: SexWord | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
     def _names_someone(self) -> "SubjectReference":
@@ -37,9 +101,9 @@ class SubjectReference(_Strict):
 class NoticeReference(_Strict):
     """The exact words that were shown."""
 
-    code: Text
-    version: Text
-    locale: Text
+    code: Code
+    version: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}(\.[0-9]{1,3})?$")]
+    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 
 
 class Actor(_Strict):
@@ -62,20 +126,25 @@ class ConsentAct(_Strict):
     ``guardian`` and ``agent`` record a representative: ``actor.subject`` acts for ``subject``.
     """
 
-    act_id: Text
+    act_id: Text = Field(description="Names the act for its sender; the same act again gets the same answer.")
     act: ActKind
     subject: SubjectReference
-    purposes: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
-    recipient: Text | None = None
+    purposes: Annotated[tuple[Code, ...], Field(max_length=20)] = ()
+    recipient: Name | None = None
     notice: NoticeReference | None = None
     actor: Actor = Actor()
-    evidence: Annotated[dict[str, JsonValue], Field(max_length=20)] = {}
-    at: AwareDatetime
-    valid_until: AwareDatetime | None = None
-    fields: Annotated[tuple[Text, ...], Field(max_length=200)] | None = None
+    evidence: Annotated[dict[str, JsonValue], Field(max_length=20), AfterValidator(_small)] = Field(
+        default={}, repr=False, description="How the act was made, with `mechanism`; sealed when it is stored."
+    )
+    at: Instant
+    valid_until: Instant | None = None
+    fields: Annotated[tuple[Code, ...], Field(max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> "ConsentAct":
+        people = [self.subject, *([self.actor.subject] if self.actor.subject else [])]
+        if any(who.birth_date and who.birth_date > self.at.date() + _DAY for who in people):
+            raise ValueError("a birth date lies after the act")
         if self.act == "guardian":
             return self
         if not self.purposes:

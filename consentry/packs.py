@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from consentry.settings import Settings
 from kernel.catalogue import Catalogue
+from kernel.errors import NotFound
 from kernel.located_yaml import PackError
 from kernel.pack import builtin_pack_path, load_pack
 
@@ -22,9 +23,18 @@ class Linted:
 
 
 def pack_folder(name: str) -> Path:
-    """Return the folder of a pack named by settings or command line."""
-    folder = Path(name)
-    return folder if folder.is_dir() else builtin_pack_path(name)
+    """Return the folder of a pack named by settings or command line.
+
+    A bare name is a built-in pack, whatever the working folder holds; a path has a separator or is no built-in name.
+    """
+    if Path(name).name != name:
+        return Path(name)
+    try:
+        return builtin_pack_path(name)
+    except NotFound:
+        if Path(name).is_dir():
+            return Path(name)
+        raise
 
 
 def load_configured_pack(settings: Settings) -> Catalogue:

@@ -14,6 +14,7 @@ from consent.gate import Gate
 from consent.registry import Registry
 from consentry.migrations import Store, check_current
 from consentry.packs import load_configured_pack
+from consentry.places import Places
 from consentry.principals import Principal
 from consentry.products import Products
 from consentry.settings import Settings
@@ -56,6 +57,7 @@ class Platform:
     pseudonyms: Pseudonyms
     digests: Digests
     eraser: Eraser
+    places: Places
     tokens: TokenIssuer
 
     def asking(self, caller: Principal, *, reason: str | None = None) -> Asking:
@@ -70,7 +72,7 @@ class Platform:
 
 @contextmanager
 def open_platform(settings: Settings, *, clock: Clock | None = None, check_schema: bool = True) -> Iterator[Platform]:
-    """Open both stores and wire every part; finishes what a crash left of an erasure.
+    """Open both stores and wire every part; finishes what a crash left of erasures and discarded batches.
 
     Raises:
         ConfigurationError: the stores are at another schema, or the deployment has no name.
@@ -79,6 +81,7 @@ def open_platform(settings: Settings, *, clock: Clock | None = None, check_schem
     platform = _wire(settings, clock or SystemClock(), check_schema=check_schema)
     try:
         platform.eraser.resume()
+        platform.batches.finish_discards()
         yield platform
     finally:
         platform.close()
@@ -112,7 +115,8 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
         data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, settings.signer_state_path)
     )
     pseudonyms = Pseudonyms(keystore)
-    products = Products(data, pseudonyms, signer, log=log, clock=clock)
+    places = Places.of(settings)
+    products = Products(data, pseudonyms, places, signer, log=log, clock=clock)
     return Platform(
         settings=settings,
         clock=clock,
@@ -131,6 +135,7 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
         pseudonyms=pseudonyms,
         digests=Digests(keystore),
         eraser=Eraser(data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget),
+        places=places,
         tokens=TokenIssuer.load(
             settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock
         ),

@@ -1,6 +1,8 @@
 """Who may call: persons with passwords and short tokens, and single-role keys for machines."""
 
+import hashlib
 import secrets
+import threading
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -18,6 +20,10 @@ KEY_ROLES: Final = frozenset({"capture", "ingest"})
 
 PERSON_ROLES_DENIED: Final = KEY_ROLES | {"subject"}
 _SECRET_BYTES: Final = 24
+"""192 random bits, for keys and for first passwords."""
+
+_HASHING: Final = threading.BoundedSemaphore(2)
+"""Argon2 takes 64 MiB for each password; sign-ins beyond two at once wait."""
 
 
 class PrincipalKind(StrEnum):
@@ -45,6 +51,10 @@ class Principal:
 
 class NotAuthenticated(Denied):
     """The credentials are missing, wrong, expired or disabled; the answer never says which."""
+
+
+class DailyCapReached(Denied):
+    """A key has touched as many distinct subjects today as it may."""
 
 
 def create_person(connection: Connection, *, name: str, role: str, clock: Clock) -> tuple[Principal, str]:
@@ -94,7 +104,6 @@ def authenticate_key(connection: Connection, *, bearer: str, clock: Clock) -> Pr
     key_id, _, secret = bearer.partition(".")
     row = connection.execute(select(principal).where(principal.c.principal_id == key_id)).one_or_none()
     if row is None or row.kind != PrincipalKind.KEY:
-        _spend_time()
         raise _not_authenticated()
     found = _verified(row, secret)
     if found.expires_at is not None and found.expires_at <= clock.now():
@@ -114,10 +123,12 @@ def check_daily_cap(connection: Connection, caller: Principal, subjects: list[Su
     """Count the distinct subjects that a key touches today, and refuse beyond its cap.
 
     Raises:
-        Denied: the cap would be exceeded; nothing is counted then.
+        DailyCapReached: the cap would be exceeded; nothing is counted then.
     """
     if caller.subjects_per_day is None or not subjects:
         return
+    own_row = select(principal.c.principal_id).where(principal.c.principal_id == caller.principal_id)
+    connection.execute(own_row.with_for_update())  # calls of one key count one after the other
     today: date = clock.now().astimezone(UTC).date()
     mine = (principal_subject_day.c.principal_id == caller.principal_id) & (principal_subject_day.c.day == today)
     known = set(
@@ -128,7 +139,7 @@ def check_daily_cap(connection: Connection, caller: Principal, subjects: list[Su
     fresh = [s for s in dict.fromkeys(subjects) if s not in known]
     used = connection.scalar(select(func.count()).select_from(principal_subject_day).where(mine)) or 0
     if used + len(fresh) > caller.subjects_per_day:
-        raise Denied(
+        raise DailyCapReached(
             f"Key {caller.name!r} has reached its {caller.subjects_per_day} subjects a day",
             hint="Wait for the next UTC day, or issue a key with a higher cap.",
         )
@@ -138,8 +149,6 @@ def check_daily_cap(connection: Connection, caller: Principal, subjects: list[Su
 
 
 def _store(connection: Connection, made: Principal, clock: Clock) -> str:
-    from argon2 import PasswordHasher
-
     if connection.scalar(select(principal.c.principal_id).where(principal.c.name == made.name)):
         raise Conflict(f"The name {made.name!r} is taken", hint="Choose another name.")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -148,7 +157,7 @@ def _store(connection: Connection, made: Principal, clock: Clock) -> str:
         "name": made.name,
         "kind": made.kind.value,
         "role": made.role,
-        "secret_hash": PasswordHasher().hash(secret),
+        "secret_hash": _digest(secret) if made.kind is PrincipalKind.KEY else _hash_slowly(secret),
         "expires_at": made.expires_at,
         "subjects_per_day": made.subjects_per_day,
         "disabled": False,
@@ -159,23 +168,39 @@ def _store(connection: Connection, made: Principal, clock: Clock) -> str:
 
 
 def _verified(row: Row[tuple[object, ...]], secret: str) -> Principal:
-    from argon2 import PasswordHasher
-    from argon2.exceptions import VerificationError
-
-    try:
-        PasswordHasher().verify(row.secret_hash, secret)
-    except VerificationError:
-        raise _not_authenticated() from None
-    if row.disabled:
+    is_key = row.kind == PrincipalKind.KEY
+    matches = secrets.compare_digest(row.secret_hash, _digest(secret)) if is_key else _matches(row.secret_hash, secret)
+    if not matches or row.disabled:
         raise _not_authenticated()
     return _from_row(row)
 
 
-def _spend_time() -> None:
-    """Hash once for an unknown name as well, so that time does not tell which names exist."""
+def _digest(secret: str) -> str:
+    """Return the hash of a key's secret: 192 random bits cannot be guessed, so a fast one protects them."""
+    return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}"
+
+
+def _hash_slowly(password: str) -> str:
     from argon2 import PasswordHasher
 
-    PasswordHasher().hash("x")
+    with _HASHING:
+        return PasswordHasher().hash(password)
+
+
+def _matches(stored: str, password: str) -> bool:
+    from argon2 import PasswordHasher
+    from argon2.exceptions import VerificationError
+
+    try:
+        with _HASHING:
+            return PasswordHasher().verify(stored, password)
+    except VerificationError:
+        return False
+
+
+def _spend_time() -> None:
+    """Hash once for an unknown name as well, so that time does not tell which names exist."""
+    _hash_slowly("x")
 
 
 def _from_row(row: Row[tuple[object, ...]]) -> Principal:

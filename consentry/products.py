@@ -10,6 +10,7 @@ from pathlib import Path
 from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from consent.asking import Asking
+from consentry.places import Places
 from consentry.stores.builds import list_releases, list_view_builds, recall_release, set_build_rows
 from consentry.stores.tag_values import forget_pseudonyms, list_runs
 from deid.files import file_sha256
@@ -23,9 +24,12 @@ from vault.pseudonyms import Pseudonyms
 class Products:
     """The derived files and tables of one deployment."""
 
-    def __init__(self, data: Database, pseudonyms: Pseudonyms, signer: Signer, *, log: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self, data: Database, pseudonyms: Pseudonyms, places: Places, signer: Signer, *, log: AuditLog, clock: Clock
+    ) -> None:
         self._data = data
         self._pseudonyms = pseudonyms
+        self._places = places
         self._signer = signer
         self._log = log
         self._clock = clock
@@ -47,20 +51,21 @@ class Products:
         with self._data.read() as connection:
             builds = list_view_builds(connection)
         for build in builds:
-            manifest = _read_manifest(build.folder / FILE_NAME)
+            folder = self._places.view_folder(build.view, build.build_id)
+            manifest = _read_manifest(folder / FILE_NAME)
             pseudonym = None if manifest is None else names.get(manifest.scope)
             if manifest is None or pseudonym is None:
                 continue
-            rows, people = _rewrite_all(build.folder, pseudonym)
+            rows, people = _rewrite_all(folder, pseudonym)
             if rows is None:
                 continue
             renewed = replace(
                 manifest,
-                files={name: file_sha256(build.folder / name) for name in manifest.files},
+                files={name: file_sha256(folder / name) for name in manifest.files},
                 counts={"persons_out": people, "rows": rows},
             )
             signed = signed_manifest(renewed, self._signer)
-            _replace(build.folder / FILE_NAME, signed)
+            _replace(folder / FILE_NAME, signed)
             with self._data.write() as connection:
                 set_build_rows(connection, build.build_id, signed.decode(), rows)
 
@@ -70,14 +75,15 @@ class Products:
             for scope, pseudonym in names.items():
                 forget_pseudonyms(connection, scope=scope, pseudonyms=[pseudonym])
         for run in runs:
-            if run.scope in names and run.file.exists():
-                _without(run.file, names[run.scope])
+            file = self._places.tags_file(run.run_id)
+            if run.scope in names and file.exists():
+                _without(file, names[run.scope])
 
     def _recall(self, names: Mapping[str, str], asking: Asking) -> None:
         with self._data.read() as connection:
             held = [release for release in list_releases(connection, held_only=True) if release.scope in names]
         for release in held:
-            shutil.rmtree(release.folder, ignore_errors=True)
+            shutil.rmtree(self._places.export_folder(release.definition, release.export_id), ignore_errors=True)
             with self._data.write() as connection:
                 recall_release(connection, release.export_id, at=self._log.now(connection))
                 self._log.record(

@@ -1,24 +1,42 @@
 """Settings: from the environment (``CONSENTRY_*``), then ``consentry.toml``, then the embedded defaults."""
 
 import os
+import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kernel.errors import ConfigurationError
 
+CONFIG_NAME: Final = "consentry.toml"
+
 CONFIG_VARIABLE: Final = "CONSENTRY_CONFIG"
-"""Names another settings file than ``consentry.toml`` in the working folder."""
+"""Names a settings file that is read before the one in the data folder."""
+
+HOME_VARIABLE: Final = "CONSENTRY_HOME"
+
+DEFAULT_HOME: Final = Path("consentry-data")
+
+_PATHS: Final = (
+    "home",
+    "root_key_file",
+    "signing_key_file",
+    "token_key_file",
+    "views_folder",
+    "exports_folder",
+)
+_STORES: Final = ("data_store", "key_store")
+_SQLITE: Final = "sqlite:///"
 
 
 class Settings(BaseSettings):
     """Where things live and how the service listens; every setting is documented in docs/reference/settings.md."""
 
-    model_config = SettingsConfigDict(env_prefix="CONSENTRY_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CONSENTRY_", env_ignore_empty=True, extra="forbid", frozen=True)
 
-    home: Path = Field(default=Path("consentry-data"), description="Data folder of the embedded profile.")
+    home: Path = Field(default=DEFAULT_HOME, description="Data folder of the embedded profile.")
     deployment: str = Field(default="", description="Name of this deployment; bound into every ciphertext.")
     pack: str = Field(default="medical", description="Name of a built-in pack, or the folder of an own one.")
     data_store: str = Field(default="", description="SQLAlchemy URL of the data store; empty: SQLite in home.")
@@ -47,18 +65,24 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's; no .env is read
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments, then environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+        """Read arguments, then environment, then the files."""
+        files = [InitSettingsSource(settings_cls, read) for read in _read_files(init_settings()) if read]
+        return init_settings, env_settings, *files
 
     @property
     def data_store_url(self) -> str:
         """The data store's URL with the embedded default filled in."""
-        return self.data_store or f"sqlite:///{self.home / 'data.db'}"
+        return self.data_store or f"{_SQLITE}{self.home / 'data.db'}"
 
     @property
     def key_store_url(self) -> str:
         """The key store's URL with the embedded default filled in."""
-        return self.key_store or f"sqlite:///{self.home / 'keys.db'}"
+        return self.key_store or f"{_SQLITE}{self.home / 'keys.db'}"
+
+    @property
+    def config_path(self) -> Path:
+        """The settings file that `consentry init` writes."""
+        return self.home / CONFIG_NAME
 
     @property
     def root_key_path(self) -> Path:
@@ -91,19 +115,16 @@ class Settings(BaseSettings):
         return self.exports_folder or self.home / "exports"
 
 
-def config_file() -> Path:
-    """Return the settings file: CONSENTRY_CONFIG, or consentry.toml in the home or working folder."""
-    if named := os.environ.get(CONFIG_VARIABLE):
-        return Path(named)
-    home = Path(os.environ.get("CONSENTRY_HOME", "consentry-data"))
-    return next((p for p in (Path("consentry.toml"), home / "consentry.toml") if p.is_file()), Path("consentry.toml"))
-
-
 def load_settings(**overrides: object) -> Settings:
     """Read the settings.
 
+    The data folder's own ``consentry.toml`` is always read. Before it stand, in this order, the overrides, the
+    environment, and the file that ``CONSENTRY_CONFIG`` names or, unless a data folder is named, the one in the working
+    folder.
+
     Raises:
-        ConfigurationError: a setting is unknown or out of range; the message names it, never its value.
+        ConfigurationError: a setting is unknown or out of range, or a file cannot be read; the message names it, never
+            its value.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what it is given
@@ -113,5 +134,78 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigurationError(
             f"Setting {name!r} is wrong: {first['msg']}", hint="See docs/reference/settings.md."
         ) from None
+
+
+def config_text(settings: Settings) -> str:
+    """Return the text of the data folder's settings file: the name, and where the things lie.
+
+    Paths inside the data folder are written relative to it, so that the folder can be moved.
+    """
+    home = settings.home.resolve()
+    chosen = settings.model_dump(include={*_PATHS, *_STORES}, exclude={"home"})
+    written = {"deployment": settings.deployment, "pack": settings.pack, "home": "."}
+    if _is_path(settings.pack):
+        written["pack"] = str(Path(settings.pack).resolve())
+    for name, value in chosen.items():
+        if isinstance(value, Path):
+            full = value.resolve()
+            written[name] = str(full.relative_to(home) if full.is_relative_to(home) else full)
+        elif value:
+            written[name] = _from_folder(str(value), Path.cwd())
+    lines = [f"{name} = {_quoted(value)}" for name, value in written.items()]
+    return "\n".join(["# Settings of this deployment; docs/reference/settings.md explains each.", *lines, ""])
+
+
+def _read_files(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the contents of the settings files, the first before the second."""
+    stated = arguments.get("home") or os.environ.get(HOME_VARIABLE)
+    named = os.environ.get(CONFIG_VARIABLE)
+    first: dict[str, Any] = {}
+    if named:
+        first = _read_file(Path(named))
+    elif not stated and Path(CONFIG_NAME).is_file():
+        first = _read_file(Path(CONFIG_NAME))
+    home = stated or first.get("home")
+    own = Path(home if isinstance(home, str | Path) else DEFAULT_HOME) / CONFIG_NAME
+    return [first, _read_file(own) if own.is_file() else {}]
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return what a settings file says; relative paths in it start at its own folder."""
+    try:
+        with path.open("rb") as file:
+            read = tomllib.load(file)
+    except OSError as err:
+        raise ConfigurationError(
+            f"The settings file {path} cannot be read: {err.strerror}", hint=f"Check {CONFIG_VARIABLE} and --home."
+        ) from None
     except ValueError as err:
-        raise ConfigurationError(f"{config_file()} cannot be read: {err}", hint="Check the TOML syntax.") from None
+        raise ConfigurationError(f"{path} is no TOML: {err}", hint="See docs/reference/settings.md.") from None
+    folder = path.parent
+    for name in _PATHS:
+        if isinstance(read.get(name), str):
+            read[name] = folder / read[name]
+    if isinstance(read.get("pack"), str) and _is_path(read["pack"]):
+        read["pack"] = str(folder / read["pack"])
+    for name in _STORES:
+        if isinstance(read.get(name), str):
+            read[name] = _from_folder(read[name], folder)
+    return read
+
+
+def _is_path(pack: str) -> bool:
+    """Say whether a pack is named by its folder; a bare name is a built-in one."""
+    return Path(pack).name != pack
+
+
+def _from_folder(url: str, folder: Path) -> str:
+    """Return the URL of a store; the file of a relative SQLite URL lies under this folder."""
+    if not url.startswith(_SQLITE) or url.startswith(f"{_SQLITE}/"):
+        return url
+    return f"{_SQLITE}{folder.absolute() / url.removeprefix(_SQLITE)}"
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML basic string (toml.io/en/v1.0.0#string)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(f"\\u{ord(c):04X}" if ord(c) < ord(" ") or c == "\x7f" else c for c in escaped) + '"'

@@ -170,7 +170,7 @@ class Emitter:
 
     def _has(self, node: Has) -> str:
         codes = _column(node.codes.name, node.codes.type)
-        word = " AND " if node.quantifier is Quantifier.ANY else " AND "
+        word = " OR " if node.quantifier is Quantifier.ANY else " AND "
         wanted = [self._literal(code, ValueType.TEXT) for code in node.wanted]
         if node.is_prefix:
             tests = [f"len(list_filter({codes}, lambda code: starts_with(code, {prefix}))) > 0" for prefix in wanted]

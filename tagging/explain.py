@@ -95,9 +95,7 @@ _SENTENCE: Final = Label(
 )
 
 
-def explain(  # noqa: PLR0913 -- the four by keyword say whose value, from which two files, for which day
-    taxonomy: Taxonomy, tag: str, *, pseudonym: str, subjects: Path, events: Path, as_of: date
-) -> Explanation:
+def explain(taxonomy: Taxonomy, tag: str, *, pseudonym: str, subjects: Path, events: Path, as_of: date) -> Explanation:
     """Explain the value of one tag for one pseudonym, computed anew by the reference evaluator.
 
     Args:

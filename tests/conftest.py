@@ -2,14 +2,18 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kernel.catalogue import Catalogue
 from kernel.clock import FixedClock
+
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture
@@ -62,17 +66,29 @@ def pg_server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def pg_url(pg_server_uri: str) -> Iterator[str]:
-    """The URL of a fresh PostgreSQL database, dropped afterwards."""
+def pg_database(pg_server_uri: str) -> Iterator[Callable[[], str]]:
+    """Makes fresh PostgreSQL databases, each dropped afterwards; a call returns the URL of one."""
     import sqlalchemy as sa
     from sqlalchemy.engine import make_url
 
     server = make_url(pg_server_uri).set(drivername="postgresql+psycopg")
-    name = f"t_{secrets.token_hex(6)}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"t_{secrets.token_hex(6)}")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {names[-1]}"))
+        return server.set(database=names[-1]).render_as_string(hide_password=False)
+
+    yield make
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        for name in names:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+@pytest.fixture
+def pg_url(pg_database: Callable[[], str]) -> str:
+    """The URL of a fresh PostgreSQL database."""
+    return pg_database()

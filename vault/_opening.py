@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, or_, select
 
@@ -42,8 +42,21 @@ class OpenedRecord:
 class _Versions:
     """The rows of one source record, in the order in which they were stored."""
 
-    newest: Row[Any]
-    sealed: dict[str, tuple[Row[Any], bytes]] = field(default_factory=dict)
+    newest: Row[*tuple[Any, ...]]
+    sealed: dict[str, tuple[Row[*tuple[Any, ...]], bytes]] = field(default_factory=dict)
+
+
+_COLUMNS: Final = (
+    sealed_record.c.record_id,
+    sealed_record.c.subject_id,
+    sealed_record.c.record_key,
+    sealed_record.c.kind,
+    sealed_record.c.source,
+    sealed_record.c.observed_at,
+    sealed_record.c.schema_version,
+    sealed_record.c.key_id,
+    sealed_record.c.payload,
+)
 
 
 def visible_rows(
@@ -53,11 +66,11 @@ def visible_rows(
     compartments: Collection[str],
     kinds: Collection[str] | None,
     now: datetime,
-) -> dict[SubjectId, list[Row[Any]]]:
+) -> dict[SubjectId, list[Row[*tuple[Any, ...]]]]:
     """Return each subject's rows of complete batches that are still to be kept, in the order of storing."""
     table = sealed_record
     complete = select(batch.c.batch_id).where(batch.c.state == BatchState.COMPLETE)
-    query = select(table).where(
+    query = select(*_COLUMNS).where(
         among(connection, table.c.subject_id, subjects),
         table.c.compartment.in_(sorted(compartments)),
         table.c.batch_id.in_(complete),
@@ -65,15 +78,15 @@ def visible_rows(
     )
     if kinds is not None:
         query = query.where(table.c.kind.in_(sorted(kinds)))
-    found: dict[SubjectId, list[Row[Any]]] = {}
+    found: dict[SubjectId, list[Row[*tuple[Any, ...]]]] = {}
     for row in connection.execute(query.order_by(table.c.row_no)):
         found.setdefault(row.subject_id, []).append(row)
     return found
 
 
 def readable_rows(
-    rows: Mapping[SubjectId, Sequence[Row[Any]]], keys: UnlockedKeys, keyring: Keyring
-) -> dict[SubjectId, list[Row[Any]]]:
+    rows: Mapping[SubjectId, Sequence[Row[*tuple[Any, ...]]]], keys: UnlockedKeys, keyring: Keyring
+) -> dict[SubjectId, list[Row[*tuple[Any, ...]]]]:
     """Leave out rows whose key an erasure has destroyed.
 
     Raises:
@@ -89,7 +102,7 @@ def readable_rows(
 
 
 def open_rows(
-    rows: Sequence[Row[Any]], *, fields: Collection[str], keys: UnlockedKeys, deployment: str
+    rows: Sequence[Row[*tuple[Any, ...]]], *, fields: Collection[str], keys: UnlockedKeys, deployment: str
 ) -> list[OpenedRecord]:
     """Open one subject's rows, oldest observation first; nothing comes back unless all of it verifies.
 
@@ -103,7 +116,7 @@ def open_rows(
     return sorted(opened, key=lambda record: record.observed_at)
 
 
-def _newest_values(rows: Sequence[Row[Any]], fields: Collection[str]) -> list[_Versions]:
+def _newest_values(rows: Sequence[Row[*tuple[Any, ...]]], fields: Collection[str]) -> list[_Versions]:
     by_source: dict[str, _Versions] = {}
     for row in rows:
         wanted = {code: (row, sealed) for code, sealed in unpack(row.payload) if code in fields}

@@ -65,7 +65,7 @@ class _Work:
 class Eraser:
     """Erases subjects of one deployment."""
 
-    def __init__(  # noqa: PLR0913 - the parts that are wired together once
+    def __init__(
         self,
         data: Database,
         keystore: KeyStore,

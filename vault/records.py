@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, exists, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, and_, exists, select
 
 from audit.receipts import Receipt
 from consent.entries import EntryLog, now_in_log
@@ -22,7 +21,7 @@ from kernel.ports import Clock
 from vault._keyring import KeyKind, keyring_of
 from vault._keys import Pair
 from vault._opening import OpenedRecord, open_rows, readable_rows, visible_rows
-from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode
+from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode, insert_rows, split
 from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
 from vault.setwise import chunks, pairs_table
@@ -70,7 +69,7 @@ class StoreCounts:
 class Vault:
     """Sealed records of one deployment."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts that are wired together once
+    def __init__(  # noqa: PLR0917 - the parts that are wired together once
         self, data: Database, keystore: KeyStore, catalogue: Catalogue, log: EntryLog, clock: Clock, deployment: str
     ) -> None:
         self._data = data
@@ -110,15 +109,18 @@ class Vault:
         self._check(connection, records, permits, batch.batch_id)
         unique, repeated = self._without_repeats(records)
         fresh = _without_stored(connection, unique, batch.batch_id)
-        subjects = {encoded.record.subject for encoded in fresh}
-        compartments = {pair[1] for pair in self._placing.pairs([encoded.record for encoded in fresh])}
-        with self._keyring.unlocked(subjects, compartments) as keys:
-            sealing = Sealing(self._placing, keys, permits, self._deployment, batch.batch_id, self._now(connection))
-            sealed = sealing.seal(fresh)
-        if sealed.rows:
-            _insert(connection, sealed.rows)
-        duplicates = repeated + len(unique) - len(fresh)
-        return StoreCounts(sealed.records, sealed.fields, duplicates, sealed.expired_fields)
+        parts = split(fresh, self._placing, self._now(connection))
+        pairs = {part.pair for part in parts}
+        with self._keyring.unlocked({pair[0] for pair in pairs}, {pair[1] for pair in pairs}) as keys:
+            rows = Sealing(keys, permits, self._deployment, batch.batch_id).seal(parts)
+        insert_rows(connection, rows)
+        fields = sum(len(part.codes) for part in parts)
+        return StoreCounts(
+            stored_records=len({part.record_id for part in parts}),
+            stored_fields=fields,
+            duplicates=repeated + len(unique) - len(fresh),
+            expired_fields=sum(len(encoded.plaintexts) for encoded in fresh) - fields,
+        )
 
     def open(
         self,
@@ -202,8 +204,7 @@ class Vault:
                 self._check_blocked(record, states.get(record.subject))
 
     def _check_blocked(self, record: PlainRecord, state: Standing | None) -> None:
-        purposes = {self._placing.place(record, code).purpose for code in record.values}
-        if state is not Standing.RESTRICTED or not purposes <= STORAGE_AND_SECURITY:
+        if state is not Standing.RESTRICTED or not self._placing.purposes(record) <= STORAGE_AND_SECURITY:
             raise Denied(f"Subject {record.subject} takes no more data: {state or 'not registered'}")
 
     def _without_repeats(self, records: Sequence[PlainRecord]) -> tuple[list[Encoded], int]:
@@ -287,13 +288,6 @@ def _without_stored(connection: Connection, records: Sequence[Encoded], batch: B
         if encoded.identity not in stored:
             fresh.append(encoded)
     return fresh
-
-
-def _insert(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
-    try:
-        connection.execute(insert(sealed_record), list(rows))
-    except IntegrityError:
-        raise Conflict("Another batch stored the same record at the same time", hint="Store the chunk again.") from None
 
 
 def _beyond(permit: Permit) -> Denied:

@@ -62,8 +62,9 @@ def serve(
 
     from consentry.api.app import create_app
     from consentry.cli.session import platform_for
+    from consentry.settling import Settler
 
-    with platform_for(home) as platform:
+    with platform_for(home) as platform, Settler(platform.log):
         settings = platform.settings
         uvicorn.run(
             create_app(platform),

@@ -33,11 +33,12 @@ def settings_for(home: Path | None) -> "Settings":
 
 @contextmanager
 def platform_for(home: Path | None) -> "Iterator[Platform]":
-    """Open the platform for one command."""
+    """Open the platform for one command; what it logged is under a signed checkpoint when it ends."""
     from consentry.platform import open_platform
 
     with open_platform(settings_for(home)) as platform:
         yield platform
+        platform.log.settle()
 
 
 def local_operator() -> "Principal":

@@ -53,6 +53,7 @@ def show(
     name: str,
     rows: Annotated[int, typer.Option(help="How many rows.", min=1, max=1000)] = 10,
     home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Rows of the newest build, without those whose decision has ended since."""
     from consentry.cli.session import local_operator, platform_for
@@ -60,7 +61,14 @@ def show(
 
     with platform_for(home) as platform:
         table = read_view(platform, local_operator(), name).slice(0, rows)
-    say_table(table.column_names, [tuple("" if v is None else v for v in r.values()) for r in table.to_pylist()])
+    for row in table.to_pylist():
+        if as_json:
+            say_json(row)
+        else:
+            say_pairs({name: value for name, value in row.items() if value not in (None, [])})
+            say("")
+    if not as_json:
+        say(f"{table.num_rows} rows shown")
 
 
 @exports.command("run")

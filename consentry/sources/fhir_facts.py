@@ -264,8 +264,8 @@ def _measured(element: Element) -> Measured | None:
     flag = next((_FLAGS[code] for _, code in codings(part(element, "interpretation")) if code in _FLAGS), None)
     quantity = part(element, "valueQuantity")
     if (value := _number(quantity.get("value"))) is not None:
-        units = [unit for unit in (text(quantity, "code"), text(quantity, "unit")) if unit is not None]
-        return Measured(value, units, flag or text(quantity, "comparator"))
+        unit = text(quantity, "code") or text(quantity, "unit")
+        return Measured(value, (unit,) if unit else (), flag or text(quantity, "comparator"))
     if (whole := _number(element.get("valueInteger"))) is not None:
         return Measured(whole, (), flag)
     answers = frozenset(code for _, code in codings(part(element, "valueCodeableConcept")))

@@ -15,7 +15,12 @@ _SAMPLE_BYTES: Final = 64 * 1024
 MAX_LINE_CHARACTERS: Final = 4 * 1024 * 1024
 """A longer line of NDJSON is refused unread, so that memory stays flat."""
 
+_ASCII: Final = bytes(range(128))
+_NO_CHANCE_BYTES: Final = 12
+"""GB18030 text is valid UTF-8 by chance for a character or two; after six, the file is UTF-8 and damaged."""
+
 _CHINESE: Final = ("gb18030", "gbk", "gb2312")
+_AGAIN: Final = "Nothing was read; export or copy the file again."
 _MARKS: Final = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -113,9 +118,6 @@ def read_json(path: Path, encoding: str, *, max_bytes: int) -> object:
         raise SourceError(f"{path.name} is not valid JSON", hint=_AGAIN) from None
 
 
-_AGAIN: Final = "Nothing was read; export or copy the file again."
-
-
 @contextmanager
 def open_bytes(path: Path) -> Iterator[Iterator[bytes]]:
     """Open a file as an iterator of blocks."""
@@ -127,7 +129,7 @@ def open_bytes(path: Path) -> Iterator[Iterator[bytes]]:
 
 
 def _check_blocks(path: Path, encoding: str, decoder: codecs.IncrementalDecoder, blocks: Iterator[bytes]) -> None:
-    lines, seen = 1, 0
+    lines, seen, understood = 1, 0, 0
     for block in blocks:
         for mark, name in _MARKS:
             if seen == 0 and block.startswith(mark) and not encoding.lower().startswith(name):
@@ -136,17 +138,25 @@ def _check_blocks(path: Path, encoding: str, decoder: codecs.IncrementalDecoder,
             decoder.decode(block)
         except UnicodeDecodeError as err:
             lines += err.object.count(b"\n", 0, err.start)
-            raise _wrong_encoding(path, encoding, lines) from None
+            understood += _beyond_ascii(err.object[: err.start])
+            raise _wrong_encoding(path, encoding, lines, is_damaged=understood >= _NO_CHANCE_BYTES) from None
         lines += block.count(b"\n")
         seen += len(block)
+        understood += _beyond_ascii(block)
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise _wrong_encoding(path, encoding, lines) from None
+        raise SourceError(
+            f"{path.name} line {lines}: the file ends in the middle of a character (truncated)", hint=_AGAIN
+        ) from None
 
 
-def _wrong_encoding(path: Path, encoding: str, line: int) -> SourceError:
-    if encoding.lower().startswith("utf") and _reads_as_chinese(path):
+def _beyond_ascii(block: bytes) -> int:
+    return 0 if block.isascii() else len(block.translate(None, _ASCII))
+
+
+def _wrong_encoding(path: Path, encoding: str, line: int, *, is_damaged: bool) -> SourceError:
+    if encoding.lower().startswith("utf") and not is_damaged and _reads_as_chinese(path):
         return SourceError(
             f"{path.name} line {line} is not {encoding}: the file reads as GB18030 (GBK)",
             hint="Pass --encoding gb18030.",

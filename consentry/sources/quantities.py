@@ -36,7 +36,7 @@ class Measured:
     """One measurement as a source gives it; plaintext.
 
     Attributes:
-        value: the number. units: the units it may be in, in the order of trying; empty where the source names none.
+        value: the number. units: the units that it may be in; empty where the source names none.
         flag: H, L, N, A, POS, NEG, or a comparator such as ``<``; None without one.
     """
 
@@ -85,10 +85,17 @@ class Units:
         """
         if unit == to:
             return value
-        factor = self.factors.get((indicator, unit, to)) or self.factors.get(("*", unit, to))
+        factor = self._factor(unit, to, indicator)
         if factor is None:
             raise RowRefused(RowFault.UNKNOWN_UNIT)
         return (value * factor[0] + factor[1]).quantize(_CONVERTED, rounding=ROUND_HALF_EVEN)
+
+    def can_convert(self, unit: str, to: str, indicator: str) -> bool:
+        """Say whether there is a conversion."""
+        return unit == to or self._factor(unit, to, indicator) is not None
+
+    def _factor(self, unit: str, to: str, indicator: str) -> tuple[Decimal, Decimal] | None:
+        return self.factors.get((indicator, unit, to)) or self.factors.get(("*", unit, to))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +122,23 @@ class Indicators:
         return Quantity(place, _packed(f"loinc:{indicator.code}", value, unit, measured.flag), is_mapped=True)
 
     def _settle(self, indicator: Indicator, measured: Measured) -> tuple[Decimal, str | None]:
-        """Return value and unit: the first unit under which the value is possible."""
+        """Return value and unit: of several units the only one under which the value is possible."""
         if indicator.unit is None:
             return measured.value, self._named(measured)
-        refusal = RowRefused(RowFault.UNKNOWN_UNIT)
-        is_bare = indicator.unit.startswith("{")  # a score or a count needs no unit to be understood
-        for spelling in measured.units or ((indicator.unit,) if is_bare else ()):
+        converted = set(self._converted(indicator, measured))
+        possible = [value for value in converted if _is_possible(value, indicator)]
+        if len(possible) == 1:
+            return possible[0], indicator.unit
+        raise RowRefused(RowFault.OUT_OF_RANGE if converted and not possible else RowFault.UNKNOWN_UNIT)
+
+    def _converted(self, indicator: Indicator, measured: Measured) -> Iterator[Decimal]:
+        """Yield the value in the indicator's unit, once for each unit that it may be in and that can be converted."""
+        target = indicator.unit or ""
+        is_count = target.startswith("{")  # a score needs no unit to be understood
+        for spelling in measured.units or ((target,) if is_count else ()):
             unit = self.units.name(spelling)
-            try:
-                if unit is None:
-                    continue
-                value = self.units.convert(measured.value, unit=unit, to=indicator.unit, indicator=indicator.code)
-            except RowRefused:
-                continue
-            if _is_possible(value, indicator):
-                return value, indicator.unit
-            refusal = RowRefused(RowFault.OUT_OF_RANGE)
-        raise refusal
+            if unit is not None and self.units.can_convert(unit, target, indicator.code):
+                yield self.units.convert(measured.value, unit=unit, to=target, indicator=indicator.code)
 
     def _named(self, measured: Measured) -> str | None:
         if not measured.units:

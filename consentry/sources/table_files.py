@@ -55,7 +55,7 @@ def read_header(path: Path, encoding: str, delimiter: str | None = None) -> tupl
                 return _checked(path, names)
         case ".xlsx":
             with _worksheet(path) as rows:
-                return _checked(path, [cell_text(cell) for cell in next(iter(rows), ())])
+                return _excel_header(path, next(iter(rows), ()))
         case ".ndjson" | ".jsonl":
             first = next((cells for _, cells in _ndjson_rows(path, encoding) if isinstance(cells, dict)), {})
             return tuple(first)
@@ -186,11 +186,19 @@ def _excel_rows(path: Path) -> Iterator[Line]:
         header: tuple[str, ...] | None = None
         for number, row in enumerate(rows, start=1):
             if header is None:
-                header = _checked(path, [cell_text(cell) for cell in row])
+                header = _excel_header(path, row)
                 continue
             beyond = row[len(header) :]
             cells = dict(zip(header, [*row, *[None] * len(header)], strict=False))
             yield number, RowFault.RAGGED if any(cell is not None for cell in beyond) else _cells(cells)
+
+
+def _excel_header(path: Path, row: Sequence[object]) -> tuple[str, ...]:
+    """Return the names of the first row; a sheet is as wide as its widest row, so empty cells at the end are none."""
+    names = [cell_text(cell).strip() for cell in row]
+    while names and not names[-1]:
+        names.pop()
+    return _checked(path, names)
 
 
 def _cells(row: Mapping[str, object]) -> Cells | RowFault:

@@ -40,7 +40,7 @@ class Reads:
 
     Attributes:
         system: the code system of bare codes. code: the ``system:code`` that a bare number measures.
-        units: the units that a bare number may be in, in the order of trying.
+        units: the units that a bare number may be in; of several the only possible one is taken.
         words: the source's words → ours, compared after folding.
     """
 

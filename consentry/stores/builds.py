@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -13,11 +12,10 @@ from kernel.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class ViewBuild:
-    """One finished build of a view; ``folder`` holds its Parquet files and manifest."""
+    """One finished build of a view."""
 
     view: str
     build_id: str
-    folder: Path
     row_count: int
     built_at: datetime
 
@@ -30,7 +28,6 @@ class Release:
     definition: str
     recipient: str
     scope: str
-    folder: Path
     row_count: int
     released_at: datetime
     recalled_at: datetime | None
@@ -41,7 +38,6 @@ def add_view_build(connection: Connection, build: ViewBuild, manifest: str) -> N
     row = {
         "build_id": build.build_id,
         "view": build.view,
-        "folder": str(build.folder),
         "manifest": manifest,
         "row_count": build.row_count,
         "built_at": build.built_at,
@@ -54,10 +50,7 @@ def list_view_builds(connection: Connection, *, view: str | None = None) -> list
     query = select(view_build).order_by(view_build.c.built_at.desc(), view_build.c.build_id)
     if view is not None:
         query = query.where(view_build.c.view == view)
-    return [
-        ViewBuild(row.view, row.build_id, Path(row.folder), row.row_count, row.built_at)
-        for row in connection.execute(query)
-    ]
+    return [ViewBuild(row.view, row.build_id, row.row_count, row.built_at) for row in connection.execute(query)]
 
 
 def get_newest_build(connection: Connection, view: str) -> ViewBuild:
@@ -86,7 +79,6 @@ def add_release(connection: Connection, release: Release, manifest: str) -> None
         "definition": release.definition,
         "recipient": release.recipient,
         "scope": release.scope,
-        "folder": str(release.folder),
         "manifest": manifest,
         "row_count": release.row_count,
         "released_at": release.released_at,
@@ -102,7 +94,7 @@ def list_releases(connection: Connection, *, held_only: bool = False) -> list[Re
         query = query.where(export_release.c.recalled_at.is_(None))
     return [
         Release(
-            row.export_id, row.definition, row.recipient, row.scope, Path(row.folder), row.row_count,
+            row.export_id, row.definition, row.recipient, row.scope, row.row_count,
             row.released_at, row.recalled_at,
         )
         for row in connection.execute(query)

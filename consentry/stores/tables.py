@@ -46,7 +46,6 @@ view_build = Table(
     metadata,
     Column("build_id", String(ID_LENGTH), primary_key=True),
     Column("view", String(80), nullable=False),
-    Column("folder", Text, nullable=False),
     Column("manifest", Text, nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("built_at", Instant, nullable=False),
@@ -60,7 +59,6 @@ export_release = Table(
     Column("definition", String(80), nullable=False),
     Column("recipient", String(120), nullable=False),
     Column("scope", String(120), nullable=False, unique=True),
-    Column("folder", Text, nullable=False),
     Column("manifest", Text, nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("released_at", Instant, nullable=False),
@@ -77,7 +75,6 @@ tag_run = Table(
     Column("as_of", Date, nullable=False),
     Column("subjects_build", String(ID_LENGTH), nullable=False),
     Column("events_build", String(ID_LENGTH), nullable=False),
-    Column("file", Text, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Index(None, "scope", "recorded_at"),
 )

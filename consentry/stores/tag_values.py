@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -17,7 +16,7 @@ _CHUNK = 5_000
 
 @dataclass(frozen=True, slots=True)
 class TagRun:
-    """One evaluation of the taxonomy; ``file`` holds a row a subject and a column a tag."""
+    """One evaluation of the taxonomy on one pair of view builds."""
 
     run_id: str
     scope: str
@@ -26,13 +25,12 @@ class TagRun:
     as_of: date
     subjects_build: str
     events_build: str
-    file: Path
     recorded_at: datetime
 
 
 def add_run(connection: Connection, run: TagRun) -> None:
     """Remember a run."""
-    row = {name: getattr(run, name) for name in TagRun.__slots__} | {"file": str(run.file)}
+    row = {name: getattr(run, name) for name in TagRun.__slots__}
     connection.execute(insert(tag_run), row)
 
 
@@ -41,7 +39,7 @@ def list_runs(connection: Connection, *, scope: str | None = None) -> list[TagRu
     query = select(tag_run).order_by(tag_run.c.recorded_at.desc(), tag_run.c.run_id)
     if scope is not None:
         query = query.where(tag_run.c.scope == scope)
-    return [TagRun(**{**row, "file": Path(row["file"])}) for row in connection.execute(query).mappings()]
+    return [TagRun(**row) for row in connection.execute(query).mappings()]
 
 
 def get_newest_run(connection: Connection, scope: str) -> TagRun:

@@ -12,6 +12,7 @@ from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.access import check_may_act
 from consentry.packs import pack_folder
+from consentry.places import VIEW_FILE
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 BATCH_SUBJECTS: Final = 1_000
 """Subjects of one permit and receipt; bounds memory and the time between permit and read."""
-
-DATA_FILE: Final = "part-00000.parquet"
 
 
 @dataclass
@@ -91,7 +90,7 @@ def build_view(
     view = get_view(platform, name)
     day = as_of or platform.clock.now().astimezone(ZoneInfo(view.time_zone)).date()
     build_id = new_id("vb")
-    folder = platform.settings.views_path / view.code / build_id
+    folder = platform.places.view_folder(view.code, build_id)
     run = _Run(platform, platform.asking(caller), view, day, Built(view.code, build_id, folder))
     folder.mkdir(parents=True)
     try:
@@ -128,7 +127,7 @@ class _Run:
         subjects = self._subjects()
         with (
             progress(f"view {self.view.code}", total=len(subjects), shown=show_progress) as done,
-            pq.ParquetWriter(self.built.folder / DATA_FILE, builder.schema, compression="zstd") as writer,
+            pq.ParquetWriter(self.built.folder / VIEW_FILE, builder.schema, compression="zstd") as writer,
         ):
             for start in range(0, len(subjects), BATCH_SUBJECTS):
                 batch = subjects[start : start + BATCH_SUBJECTS]
@@ -168,19 +167,20 @@ class _Run:
         names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
         opened = self.platform.vault.open_cohort(permit, receipt, fields=permit.fields, kinds=self.view.kinds)
         for subject, records in opened:
-            self.built.people += 1
-            yield from builder.rows(names[subject], [SourceRow(r.kind, r.observed_at, r.values) for r in records])
+            rows = builder.rows(names[subject], [SourceRow(r.kind, r.observed_at, r.values) for r in records])
+            self.built.people += bool(rows)
+            yield from rows
 
     def _finish(self) -> None:
         checkpoint = self.platform.log.settle()
         manifest = view_manifest(
-            self.platform, self.view, self.built.folder / DATA_FILE,
+            self.platform, self.view, self.built.folder / VIEW_FILE,
             checkpoint=checkpoint.note.decode(), as_of=self.day, left_out=self.built.left_out,
         )  # fmt: skip
         (self.built.folder / FILE_NAME).write_bytes(manifest)
         with self.platform.data.write() as connection:
             now = self.platform.log.now(connection)
-            build = ViewBuild(self.view.code, self.built.build_id, self.built.folder, self.built.rows, now)
+            build = ViewBuild(self.view.code, self.built.build_id, self.built.rows, now)
             add_view_build(connection, build, manifest.decode())
             self.platform.log.record(
                 connection,

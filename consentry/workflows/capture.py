@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
@@ -23,6 +24,8 @@ from kernel.ids import DecisionId, SubjectId
 
 MAX_ACTS: Final = 500
 """Bounds how long one transaction of a file of acts holds the write lock."""
+
+_ATTEMPTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,15 @@ class _Run:
     registered: set[SubjectId] = field(default_factory=set)
 
     def capture(self, acts: Sequence[ConsentAct]) -> list[ActOutcome]:
+        """Record the acts; where another call registered a person or took an act in the same moment, look again."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._capture(acts)
+            except (Conflict, IntegrityError):
+                self.registered.clear()
+        return self._capture(acts)
+
+    def _capture(self, acts: Sequence[ConsentAct]) -> list[ActOutcome]:
         keys = self._keys(acts)
         with self.platform.data.read() as connection:
             known = find_answers(connection, [key for key, _ in keys])
@@ -150,7 +162,7 @@ class _Run:
                 outcomes[place] = _answered_before(act, content, answered[key])
                 continue
             if key in first:
-                outcomes[place] = Conflict(f"Act id {act.act_id!r} stands twice", hint="Give every act its own id.")
+                outcomes[place] = Conflict("An act id stands twice", hint="Give every act an id of its own.")
                 continue
             first[key] = place
             if act.act in ("guardian", "agent"):
@@ -305,7 +317,7 @@ def _refused_registrations(
 def _answered_before(act: ConsentAct, content: bytes, before: tuple[bytes, Mapping[str, Any]]) -> ActOutcome:
     stored_content, answer = before
     if stored_content != content:
-        return Conflict(f"Act id {act.act_id!r} was used for another act", hint="Give every act an id of its own.")
+        return Conflict("The act id was used for another act", hint="Give every act an id of its own.")
     decisions = tuple((str(d[0]), str(d[1]), str(d[2])) for d in answer["decisions"])
     return ActAnswer(act.act_id, SubjectId(answer["subject"]), decisions, repeated=True)
 

@@ -14,7 +14,6 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.builds import Release, ViewBuild, add_release, get_newest_build
 from consentry.stores.tag_values import TagRun, get_newest_run
-from consentry.workflows.build_view import DATA_FILE
 from consentry.workflows.run_tags import TAGS_FIELD, load_pack_taxonomy
 from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
 from deid.exports import ExportDefinition, load_exports
@@ -108,7 +107,7 @@ class _Run:
     @property
     def folder(self) -> Path:
         """Where the files go; removed again when the release is refused."""
-        return self.platform.settings.exports_path / self.definition.code / self.export_id
+        return self.platform.places.export_folder(self.definition.code, self.export_id)
 
     @property
     def scope(self) -> str:
@@ -157,7 +156,7 @@ class _Run:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        file = build.folder / DATA_FILE
+        file = self.platform.places.view_file(build.view, build.build_id)
         names = read_pseudonyms([str(file)])
         _, live = withheld_pseudonyms(
             self.platform, self.asking, scope=self.view.scope, pseudonyms=names, purpose=self.definition.purpose,
@@ -168,7 +167,9 @@ class _Run:
             fields=[TAGS_FIELD],
         )  # fmt: skip
         rows = pq.read_table(file, columns=["pseudonym", *self.definition.columns])
-        tagged = pq.read_table(tags.file, columns=["pseudonym", *self.definition.tags])
+        tagged = pq.read_table(
+            self.platform.places.tags_file(tags.run_id), columns=["pseudonym", *self.definition.tags]
+        )
         places = {name: place for place, name in enumerate(tagged["pseudonym"].to_pylist())}
         kept = [name in profiled and name in places for name in rows["pseudonym"].to_pylist()]
         people = rows.filter(pa.array(kept, pa.bool_()))
@@ -227,7 +228,7 @@ class _Run:
         with self.platform.data.write() as connection:
             now = self.platform.log.now(connection)
             release = Release(
-                self.export_id, self.definition.code, self.definition.recipient, self.scope, self.folder,
+                self.export_id, self.definition.code, self.definition.recipient, self.scope,
                 found.table.num_rows, now, None,
             )  # fmt: skip
             add_release(connection, release, manifest.decode())

@@ -17,7 +17,8 @@ from consent.asking import Asking
 from consent.permits import CohortVerdict, Permit
 from consent.reasons import Reason
 from consentry.platform import Platform
-from consentry.principals import Principal, check_daily_cap
+from consentry.principals import DailyCapReached, Principal, check_daily_cap
+from consentry.quarantine import RefusedRow
 from consentry.sources.records import BadRow, Reading, SourceRecord
 from kernel.catalogue import Compartment
 from kernel.encoding import JsonValue
@@ -36,6 +37,15 @@ UNKNOWN_PERSON: Final = "UNKNOWN_PERSON"
 """The record refers to somebody whom its source never sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnplacedRow:
+    """A clean row that belongs to nobody whom it could be stored under."""
+
+    locator: str
+    reason: str
+    field: str | None = None
+
+
 @dataclass
 class IngestReport:
     """What became of one input; counts and places, no values.
@@ -52,7 +62,7 @@ class IngestReport:
     stored_fields: int = 0
     duplicates: int = 0
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    bad_rows: list[BadRow] = field(default_factory=list)
+    bad_rows: list[RefusedRow] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     unmapped: Counter[str] = field(default_factory=Counter)
     quarantine: Path | None = None
@@ -96,6 +106,7 @@ def ingest(
     input_digest: str,
     read: Callable[[], Reading],
     on_rows: Callable[[int], None] | None = None,
+    again: bool = False,
 ) -> IngestReport:
     """Ingest one input.
 
@@ -104,15 +115,17 @@ def ingest(
         input_digest: keyed digest of everything that decides what is stored, from ``Batches.digest``.
         read: opens the input anew.
         on_rows: told the number of rows that each chunk moved on.
+        again: take the input through the gate once more although it was complete before.
     Returns:
         The report; ``repeated`` when the same input was complete before, and nothing was done.
     Raises:
         SourceError: the input cannot be read to its end; the batch is discarded and nothing of it stays.
+        DailyCapReached: the key may not touch so many people; the batch is discarded as well.
         Unavailable: a store is locked or full; the batch stays open, and the same call goes on with it.
     """
     asking = platform.asking(caller)
     with platform.data.write() as connection:
-        batch = platform.batches.open(connection, kind=kind, input_digest=input_digest, asking=asking)
+        batch = platform.batches.open(connection, kind=kind, input_digest=input_digest, asking=asking, again=again)
     report = IngestReport(batch.batch_id, repeated=batch.is_done)
     if batch.is_done:
         return report
@@ -138,7 +151,7 @@ class _Run:
             while chunk := list(islice(rows, CHUNK_ROWS)):
                 self._chunk(chunk)
                 on_rows(len(chunk))
-        except SourceError:
+        except (SourceError, DailyCapReached):
             self.platform.batches.discard(self.batch.batch_id, asking=self.asking)
             raise
         with self.platform.data.write() as connection:
@@ -189,10 +202,10 @@ class _Run:
             if resolution.kind is ResolutionKind.DOUBTFUL:
                 doubtful.append((keys, resolution))
                 counts["doubtful"] += 1
-                self.report.bad_rows.append(BadRow(record.locator, IDENTITY_DOUBTFUL))
+                self.report.bad_rows.append(UnplacedRow(record.locator, IDENTITY_DOUBTFUL))
             elif resolution.subject is None:
                 counts["unknown"] += 1
-                self.report.bad_rows.append(BadRow(record.locator, UNKNOWN_PERSON))
+                self.report.bad_rows.append(UnplacedRow(record.locator, UNKNOWN_PERSON))
             else:
                 owned.append((resolution.subject, record))
         if doubtful:

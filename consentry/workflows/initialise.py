@@ -3,20 +3,26 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Inspector, inspect
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 from audit.events import Act, Event, Outcome
 from audit.signing import create_signing_key
 from consent.asking import Asking
 from consent.notices import publish
-from consentry.migrations import Store, upgrade
-from consentry.packs import load_configured_pack
+from consentry.migrations import Store, downgrade, upgrade
+from consentry.packs import load_configured_pack, pack_folder
+from consentry.places import OWNER_FILE, FreshPlaces, check_free, sync_folder
 from consentry.platform import Platform, open_platform, open_stores
 from consentry.principals import create_person
-from consentry.settings import Settings, load_settings
+from consentry.settings import Settings, config_text
 from consentry.tokens import create_token_key
 from consentry.workflows.accounts import record_principal
 from kernel.catalogue import Catalogue
 from kernel.clock import SystemClock
-from kernel.errors import BadInput, Conflict
+from kernel.database import Database
+from kernel.errors import BadInput, Conflict, Unavailable
 from kernel.ids import PrincipalId, RequestId, new_id
 from kernel.ports import Clock
 from vault.custodian import KeyfileCustodian
@@ -33,6 +39,9 @@ class Account:
     role: str
     password: str
 
+    def __repr__(self) -> str:
+        return f"Account({self.name!r}, {self.role!r}, redacted)"
+
 
 @dataclass(frozen=True, slots=True)
 class Initialised:
@@ -48,62 +57,114 @@ class Initialised:
 def initialise(
     settings: Settings, *, admin: str, person: str, person_role: str, clock: Clock | None = None
 ) -> Initialised:
-    """Make a deployment in an empty place.
+    """Make a deployment in an empty place, whole or not at all.
 
     Raises:
         Conflict: something of a deployment is there already; nothing was changed.
-        BadInput: the two accounts share a name, or the role is none of the pack's.
+        BadInput: the two accounts share a name, the role is none of the pack's, or the stores cannot be used.
+        Unavailable: a file or store cannot be written; what was made until then is removed again.
     """
     catalogue = load_configured_pack(settings)
-    _check_request(settings, catalogue, admin, person, person_role)
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    named = load_settings(**{**settings.model_dump(), "deployment": settings.deployment or new_id("dep")})
-    _make_keys(named)
-    _make_stores(named, clock or SystemClock())
-    with open_platform(named, clock=clock) as platform:
-        accounts = _first_entries(platform, [(admin, "administrator"), (person, person_role)])
+    named = _named(settings)
+    _check_accounts(catalogue, admin, person, person_role)
+    try:
+        with FreshPlaces() as fresh:
+            accounts = [(admin, "administrator"), (person, person_role)]
+            made = _make(named, accounts, fresh, clock or SystemClock())
+            fresh.keep()
+    except OSError as err:
+        place = f": {err.filename}" if err.filename else ""
+        raise Unavailable(
+            f"The deployment cannot be made: {err.strerror}{place}", hint="What was made until then is removed again."
+        ) from None
+    return made
+
+
+def _make(settings: Settings, wanted: list[tuple[str, str]], fresh: FreshPlaces, clock: Clock) -> Initialised:
+    data, keys = (_sqlite_path(url) for url in (settings.data_store_url, settings.key_store_url))
+    files = (settings.config_path, settings.root_key_path, settings.signing_key_path, settings.token_key_path)
+    check_free(*files, *(path for path in (data, keys) if path is not None))
+    fresh.folder(settings.home)
+    fresh.reserve(settings.config_path)
+    _make_keys(settings, fresh)
+    for path in (keys, data):
+        if path is not None:
+            fresh.store(path)
+    _make_stores(settings, fresh, clock)
+    for state in (settings.signer_state_path, settings.signer_state_path.with_name("signing.state.lock")):
+        fresh.on_failure(lambda path=state: path.unlink(missing_ok=True))
+    with open_platform(settings, clock=clock) as platform:
+        accounts = _first_entries(platform, wanted)
         platform.log.settle()
         verifier_key = platform.signer.verifier_key
-    config = _write_config(named)
-    return Initialised(named.home, named.deployment, config, accounts, verifier_key)
+    _write_config(settings)
+    return Initialised(settings.home, settings.deployment, settings.config_path, accounts, verifier_key)
 
 
-def _check_request(settings: Settings, catalogue: Catalogue, admin: str, person: str, person_role: str) -> None:
+def _named(settings: Settings) -> Settings:
+    """Return the settings with a name for the deployment; the folder of an own pack is written out whole."""
+    folder = pack_folder(settings.pack)
+    pack = str(folder.resolve()) if folder == Path(settings.pack) else settings.pack
+    return settings.model_copy(update={"deployment": settings.deployment or new_id("dep"), "pack": pack})
+
+
+def _check_accounts(catalogue: Catalogue, admin: str, person: str, person_role: str) -> None:
     if admin == person:
         raise BadInput("The administrator and the person need two names", hint="Give --admin and --person.")
     catalogue.get_role(person_role)
-    taken = [
-        path
-        for path in (
-            settings.home / "consentry.toml",
-            settings.home / "data.db",
-            settings.home / "keys.db",
-            settings.root_key_path,
-            settings.signing_key_path,
-            settings.token_key_path,
-        )
-        if path.exists()
-    ]
-    if taken:
-        raise Conflict(f"{taken[0]} exists already; nothing was changed", hint="Choose another home with --home.")
 
 
-def _make_keys(settings: Settings) -> None:
-    KeyfileCustodian.create(settings.root_key_path)
-    create_signing_key(settings.signing_key_path, f"consentry.local/{settings.deployment}")
-    create_token_key(settings.token_key_path)
+def _sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite store, None for PostgreSQL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise BadInput("A store's URL cannot be read", hint="Use sqlite:///file or postgresql://….") from None
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:":
+        raise BadInput("A store needs a file", hint="Use sqlite:///file or postgresql://….")
+    return Path(parsed.database)
 
 
-def _make_stores(settings: Settings, clock: Clock) -> None:
+def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
+    log_name = f"consentry.local/{settings.deployment}"
+    fresh.file(settings.root_key_path, KeyfileCustodian.create)
+    fresh.file(settings.signing_key_path, lambda draft: create_signing_key(draft, log_name))
+    fresh.file(settings.token_key_path, create_token_key)
+    for path in (settings.root_key_path, settings.signing_key_path, settings.token_key_path):
+        sync_folder(path.parent)
+
+
+def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
+    if settings.data_store_url == settings.key_store_url:
+        raise BadInput("The data store and the key store need two databases", hint="Set data_store and key_store.")
     data, keys = open_stores(settings, must_exist=False)
-    upgrade(keys, Store.KEYS)
-    KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock).initialise()
-    upgrade(data, Store.DATA)
-    data.dispose()
-    keys.dispose()
-    for store in (settings.home / "data.db", settings.home / "keys.db"):
-        if store.exists():
-            store.chmod(0o600)
+    try:
+        for database, store in ((keys, Store.KEYS), (data, Store.DATA)):
+            _check_empty(database)
+            upgrade(database, store)
+            fresh.on_failure(lambda database=database, store=store: _empty(database, store))
+        KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock).initialise()
+    finally:
+        data.dispose()
+        keys.dispose()
+
+
+def _check_empty(database: Database) -> None:
+    with database.read() as connection:
+        found: Inspector = inspect(connection)
+        if found.get_table_names():
+            raise Conflict(
+                f"The {database.label} has tables already; nothing was changed", hint="Name an empty database."
+            )
+
+
+def _empty(database: Database, store: Store) -> None:
+    """Take back what was made in a database of a server; a SQLite file is removed as a file."""
+    if not database.is_sqlite:
+        downgrade(database, store, revision="base")
+        database.dispose()
 
 
 def _first_entries(platform: Platform, wanted: list[tuple[str, str]]) -> tuple[Account, ...]:
@@ -126,16 +187,10 @@ def _event(asking: Asking, act: Act, refs: dict[str, str]) -> Event:
     return Event(act, Outcome.DONE, asking.actor, asking.role, asking.request_id, refs=refs)
 
 
-def _write_config(settings: Settings) -> Path:
-    path = settings.home / "consentry.toml"
-    lines = [
-        "# Settings of this deployment; docs/reference/settings.md explains each.",
-        f'deployment = "{settings.deployment}"',
-    ]
-    lines += [f'pack = "{settings.pack}"', f'home = "{settings.home.resolve()}"']
-    for name in ("data_store", "key_store"):
-        if value := getattr(settings, name):
-            lines.append(f'{name} = "{value}"')
-    path.write_text("\n".join(lines) + "\n")
-    path.chmod(0o600)
-    return path
+def _write_config(settings: Settings) -> None:
+    """Fill the settings file that was reserved, last of all: a deployment without its name is none."""
+    draft = settings.home / ".consentry.toml.draft"
+    draft.touch(mode=OWNER_FILE)
+    draft.write_text(config_text(settings), encoding="utf-8")
+    draft.replace(settings.config_path)
+    sync_folder(settings.home)

@@ -65,8 +65,8 @@ class People:
 
 
 def is_registration(act: ConsentAct) -> bool:
-    """Say whether an act opens an account."""
-    return act.act == "contract" and ACCOUNT_PURPOSE in act.purposes
+    """Say whether an act opens an account; an id of ours names somebody who has one."""
+    return act.act == "contract" and ACCOUNT_PURPOSE in act.purposes and act.subject.subject_id is None
 
 
 def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
@@ -77,7 +77,7 @@ def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
     found = platform.resolver.resolve_many([_keys(reference) for reference in unique])
     people.by_reference.update(zip(unique, found, strict=True))
     for reference in dict.fromkeys(act.subject for act in acts if is_registration(act)):
-        subject = people.by_reference[reference].subject if reference.subject_id is None else None
+        subject = people.by_reference[reference].subject
         if subject is not None:
             people.linked.append((subject, _keys(reference)))
     if people.linked:

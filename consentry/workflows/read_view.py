@@ -7,7 +7,7 @@ from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.builds import get_newest_build
-from consentry.workflows.build_view import DATA_FILE, get_view
+from consentry.workflows.build_view import get_view
 from consentry.workflows.run_tags import TAGS_FIELD
 from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
 
@@ -30,7 +30,7 @@ def read_view(platform: Platform, caller: Principal, name: str) -> "pa.Table":
     view, asking = get_view(platform, name), platform.asking(caller)
     with platform.data.read() as connection:
         build = get_newest_build(connection, name)
-    file = build.folder / DATA_FILE
+    file = platform.places.view_file(build.view, build.build_id)
     withheld, live = withheld_pseudonyms(
         platform, asking, scope=view.scope, pseudonyms=read_pseudonyms([str(file)]), purpose=view.purpose,
         fields=[TAGS_FIELD],

@@ -17,7 +17,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.builds import ViewBuild, get_newest_build
 from consentry.stores.tag_values import TagRun, add_run, add_values
-from consentry.workflows.build_view import DATA_FILE, get_view
+from consentry.workflows.build_view import get_view
 from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
 from kernel.encoding import JsonValue
 from kernel.errors import ConfigurationError
@@ -64,16 +64,8 @@ class TagInputs:
     purpose: str
     subjects: ViewBuild
     events: ViewBuild
-
-    @property
-    def subjects_file(self) -> Path:
-        """The subject rows."""
-        return self.subjects.folder / DATA_FILE
-
-    @property
-    def events_file(self) -> Path:
-        """The event rows."""
-        return self.events.folder / DATA_FILE
+    subjects_file: Path
+    events_file: Path
 
 
 def load_pack_taxonomy(platform: Platform) -> Taxonomy:
@@ -87,12 +79,10 @@ def tag_inputs(platform: Platform) -> TagInputs:
     if people.scope != events.scope:
         raise ConfigurationError("The two tagging views have different scopes", hint="Give them one scope in the pack.")
     with platform.data.read() as connection:
-        return TagInputs(
-            people.scope,
-            people.purpose,
-            get_newest_build(connection, SUBJECTS_VIEW),
-            get_newest_build(connection, EVENTS_VIEW),
-        )
+        subjects = get_newest_build(connection, SUBJECTS_VIEW)
+        happened = get_newest_build(connection, EVENTS_VIEW)
+    files = [platform.places.view_file(build.view, build.build_id) for build in (subjects, happened)]
+    return TagInputs(people.scope, people.purpose, subjects, happened, *files)
 
 
 def run_tags(platform: Platform, caller: Principal, *, as_of: date | None = None) -> TagsRun:
@@ -114,12 +104,12 @@ def run_tags(platform: Platform, caller: Principal, *, as_of: date | None = None
     )
     table = evaluate(taxonomy, subjects=inputs.subjects_file, events=inputs.events_file, as_of=day, withheld=withheld)
     run_id = new_id("run")
-    file = _write(table, platform.settings.home / "tags" / f"{run_id}.parquet")
+    _write(table, platform.places.tags_file(run_id))
     with platform.data.write() as connection:
         now = platform.log.now(connection)
         run = TagRun(
-            run_id, inputs.scope, taxonomy.name, taxonomy.hash, day, inputs.subjects.build_id, inputs.events.build_id,
-            file, now,
+            run_id, inputs.scope, taxonomy.name, taxonomy.hash, day,
+            inputs.subjects.build_id, inputs.events.build_id, now,
         )  # fmt: skip
         add_run(connection, run)
         add_values(connection, _rows(table, taxonomy), scope=inputs.scope, as_of=day, recorded_at=now)
@@ -154,7 +144,7 @@ def _rows(table: "pa.Table", taxonomy: Taxonomy) -> Iterator[tuple[str, str, Jso
             yield name, tag.code, str(value) if isinstance(value, Decimal) else value, version
 
 
-def _write(table: "pa.Table", path: Path) -> Path:
+def _write(table: "pa.Table", path: Path) -> None:
     import pyarrow.parquet as pq
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,4 +153,3 @@ def _write(table: "pa.Table", path: Path) -> Path:
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     draft.replace(path)
-    return path

@@ -215,6 +215,7 @@ def test_stored_checkpoint_with_a_foreign_signature_is_refused(desk):
         lambda content: content.replace(b"\\n1\\n", b"\\n2\\n"),
         lambda content: content[: content.index(b'"peaks"')] + b'"peaks": []}',
         lambda content: content[: content.index(b'"peaks"')] + b'"peaks": ["AAAA"]}',
+        lambda content: content[: content.index(b'"peaks"')] + b'"peaks": ["' + b"A" * 43 + b'="]}',
         lambda content: b"[]",
         lambda content: b'{"v": 1}',
     ],

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -136,6 +137,21 @@ def test_entry_that_commits_late_is_not_skipped(open_desk, pg_url):
         assert desk.sequencer.advance() == 1
     assert desk.sequencer.advance() == 1
     assert order(desk) == [early, late]
+
+
+def test_inbox_order_decides_and_the_latest_time_stays(any_desk, clock):
+    """Rows come by their number, and the head keeps the latest time, though a late entry is older."""
+    rows = [
+        {"seq": 9, "entry_id": "ent_last", "at": clock.now(), "body": b'{"id":"ent_last"}'},
+        {"seq": 4, "entry_id": "ent_first", "at": clock.now() + timedelta(hours=1), "body": b'{"id":"ent_first"}'},
+    ]
+    fixed = b',"act":"a","actor":"a","outcome":"o","request_id":"q","role":"r"}'
+    with any_desk.database.write() as connection:
+        connection.execute(insert(inbox), [row | {"body": row["body"][:-1] + fixed} for row in rows])
+    any_desk.sequencer.advance()
+    assert order(any_desk) == ["ent_first", "ent_last"]
+    with any_desk.database.read() as connection:
+        assert read_head(connection).at == clock.now() + timedelta(hours=1)
 
 
 def test_concurrent_sequencers_append_everything_once(any_desk):

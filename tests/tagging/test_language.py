@@ -89,6 +89,7 @@ ATTACKS = [
     "date '2026-01-01' = 1",
     "CASE sex WHEN 'a' THEN 1 END = 1",
     "CASE WHEN sex = 'a' 1 END = 1",
+    "CASE FALSE WHEN FALSE THEN 1 END = 1",
     "CASE END",
     "if(sex = 'a', 1, 2) = 1",
     "nullif(sex, 'a') = 'b'",

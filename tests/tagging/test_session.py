@@ -76,6 +76,28 @@ def test_everything_else_is_out_of_reach(sql, parquet, tmp_path):
     assert secret_variable.num_rows == 1
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("enable_external_access", False),
+        ("autoinstall_known_extensions", False),
+        ("autoload_known_extensions", False),
+        ("allow_community_extensions", False),
+        ("allow_persistent_secrets", False),
+        ("python_enable_replacements", False),
+        ("enable_external_file_cache", False),
+        ("lock_configuration", True),
+        ("temp_directory", ""),
+        ("allowed_directories", []),
+    ],
+)
+def test_setting_is_the_strict_one(setting, value, parquet):
+    """Every setting that opens a way out is closed; spilling rows to the disk is off."""
+    with locked(parquet(pseudonym=["a"])) as (session, (path,)):
+        assert session.rows(f"SELECT current_setting('{setting}')", []) == [(value,)]
+        assert session.rows("SELECT current_setting('allowed_paths')", []) == [([str(path)],)]
+
+
 def test_folder_name_adds_no_column(parquet):
     """A folder called pseudonym=x does not become a column."""
     with locked(parquet("ethnicity=han/given.parquet", pseudonym=["a"])) as (session, (path,)):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,18 @@ def bundle(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write_bundle
+
+
+@pytest.fixture
+def frame():
+    """Three rows with typed cells."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "id": [13800138000, 13800138001, 13800138002],
+            "at": [datetime(2026, 1, 3, 8, 5), datetime(2026, 1, 4), None],  # noqa: DTZ001
+            "sex": [1.0, 2.0, 1.0],
+            "city": ["深圳", None, "深圳"],
+        }
+    )

@@ -131,7 +131,16 @@ def test_whole_numbers_only():
 
 @pytest.mark.parametrize(
     ("text", "sex"),
-    [("男", "male"), ("女", "female"), ("M", "male"), ("f", "female"), ("1", "male"), ("２", "female"), ("0", "unknown"), ("9", "other")],
+    [
+        ("男", "male"),
+        ("女", "female"),
+        ("M", "male"),
+        ("f", "female"),
+        ("1", "male"),
+        ("２", "female"),
+        ("0", "unknown"),
+        ("9", "other"),
+    ],
 )
 def test_sexes_are_read_in_words_and_codes(text, sex):
     """Chinese and English words and the codes of GB/T 2261.1."""
@@ -184,7 +193,9 @@ def test_what_is_no_id_number_is_refused(text):
     assert fault_of(cleaning.parse_id_number, text) is RowFault.CHECK_DIGIT
 
 
-@pytest.mark.parametrize("text", ["13800138000", "+86 138-0013-8000", "１３８００１３８０００", "0086 13800138000", "138 0013 8000"])
+@pytest.mark.parametrize(
+    "text", ["13800138000", "+86 138-0013-8000", "１３８００１３８０００", "0086 13800138000", "138 0013 8000"]
+)
 def test_chinese_mobile_has_one_form(text):
     """Country code, spaces and hyphens make no other number."""
     assert cleaning.parse_mobile(text) == "13800138000"

@@ -83,7 +83,8 @@ def test_pack_without_tables_keeps_codes_as_they_come(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "state"), [("Z34.9", "pregnant"), ("O24.4", "pregnant"), ("Z39.2", "postpartum"), ("Z31.6", "preparing"), ("I10", None)]
+    ("code", "state"),
+    [("Z34.9", "pregnant"), ("O24.4", "pregnant"), ("Z39.2", "postpartum"), ("Z31.6", "preparing"), ("I10", None)],
 )
 def test_diagnosis_tells_the_reproductive_state(codes, code, state):
     """Pregnancy, childbed and preparation are told by their categories."""
@@ -92,7 +93,14 @@ def test_diagnosis_tells_the_reproductive_state(codes, code, state):
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("e11.9", "E11.9"), ("E119", "E11.9"), ("I10.x00x002", "I10.X00X002"), ("A17.0†", "A17.0"), ("G01*", "G01"), ("U07.1", "U07.1")],
+    [
+        ("e11.9", "E11.9"),
+        ("E119", "E11.9"),
+        ("I10.x00x002", "I10.X00X002"),
+        ("A17.0†", "A17.0"),
+        ("G01*", "G01"),
+        ("U07.1", "U07.1"),
+    ],
 )
 def test_icd10_has_one_form(given, expected):
     """Chinese extensions, missing points and daggers."""
@@ -174,8 +182,17 @@ def is_loinc(code):
 
 def test_every_snomed_code_has_a_valid_check_digit(pack):
     """No slip of the pen stands in the tables."""
-    found = [*column(pack, "diagnoses", "snomed"), *column(pack, "procedures", "snomed"), *column(pack, "smoking", "snomed")]
-    found += [code[7:] for name in ("code", "allergy") for code in column(pack, "allergens", name) if code.startswith("snomed:")]
+    found = [
+        *column(pack, "diagnoses", "snomed"),
+        *column(pack, "procedures", "snomed"),
+        *column(pack, "smoking", "snomed"),
+    ]
+    found += [
+        code[7:]
+        for name in ("code", "allergy")
+        for code in column(pack, "allergens", name)
+        if code.startswith("snomed:")
+    ]
     assert [code for code in found if not is_snomed(code)] == []
     assert not is_snomed("38341004")
 

@@ -58,10 +58,7 @@ def test_every_full_path_finds_its_district(divisions):
         code
         for code, name in divisions.names.items()
         if not code.endswith("00")
-        and divisions.find(
-            divisions.names[f"{code[:2]}0000"] + divisions.names.get(f"{code[:4]}00", "") + name
-        )
-        != code
+        and divisions.find(divisions.names[f"{code[:2]}0000"] + divisions.names.get(f"{code[:4]}00", "") + name) != code
     ]
     assert missed == []
 

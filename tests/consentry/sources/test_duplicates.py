@@ -44,7 +44,9 @@ def test_records_that_differ_stay():
 
 def test_repeated_measurement_is_taken_out_of_its_record():
     """In an observation each measurement counts by itself."""
-    other = replace(READING, source_record="r2", values={"vitals_lab": [SYSTOLIC, {"value": "1"}], "weight": {"value": "70"}})
+    other = replace(
+        READING, source_record="r2", values={"vitals_lab": [SYSTOLIC, {"value": "1"}], "weight": {"value": "70"}}
+    )
     kept, counts = sift(READING, other)
     assert kept[1].values == {"vitals_lab": [{"value": "1"}], "weight": {"value": "70"}}
     assert counts == {"value": 1}

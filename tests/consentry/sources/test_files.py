@@ -36,11 +36,19 @@ def test_gbk_file_read_as_utf8_is_detected_and_named(tmp_path):
     assert "张" not in str(error.value)
 
 
-def test_gbk_file_is_detected_where_a_character_ends_the_file(tmp_path):
-    """A truncated last character is found at the end."""
+def test_file_that_ends_within_a_character_is_truncated(tmp_path):
+    """A cut last character is no other encoding."""
     path = tmp_path / "cut.csv"
     path.write_bytes("姓名".encode()[:-1])
-    with pytest.raises(SourceError, match=r"cut\.csv line 1 is not utf-8$"):
+    with pytest.raises(SourceError, match=r"cut\.csv line 1: the file ends in the middle of a character"):
+        files.check_encoding(path, "utf-8")
+
+
+def test_damaged_utf8_is_not_called_gbk(tmp_path):
+    """One bad byte after much good text is a damage, though the rest would decode as GB18030."""
+    path = tmp_path / "bad.csv"
+    path.write_bytes("姓名\n头痛三天伴恶心\n".encode() + b"\xfe\xfe\n")
+    with pytest.raises(SourceError, match=r"bad\.csv line 3 is not utf-8$"):
         files.check_encoding(path, "utf-8")
 
 

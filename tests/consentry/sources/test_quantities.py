@@ -41,13 +41,17 @@ def test_measurement_gets_the_unit_of_its_indicator(indicators, code, value, uni
 
 
 @pytest.mark.parametrize(
-    ("code", "value", "unit", "field", "text"),
-    [("8302-2", "1.75", "m", "height", "175"), ("29463-7", "150", "斤", "weight", "75"), ("29463-7", "70", "公斤", "weight", "70")],
+    ("code", "value", "unit", "expected"),
+    [
+        ("8302-2", "1.75", "m", ("height", "175")),
+        ("29463-7", "150", "斤", ("weight", "75")),
+        ("29463-7", "70", "公斤", ("weight", "70")),
+    ],
 )
-def test_height_and_weight_have_fields_of_their_own(indicators, code, value, unit, field, text):
+def test_height_and_weight_have_fields_of_their_own(indicators, code, value, unit, expected):
     """Metres, jin and kilograms."""
     quantity = measure(indicators, code, value, unit)
-    assert (quantity.field, quantity.value["value"]) == (field, text)
+    assert (quantity.field, quantity.value["value"]) == expected
 
 
 @pytest.mark.parametrize("code", ["7918-6", "5195-3", "16128-1", "21440-3"])
@@ -81,7 +85,7 @@ def test_unknown_unit_of_an_unknown_code_is_kept(indicators):
     assert (quantity.field, quantity.value["unit"]) == ("questionnaire_score", "points")
 
 
-def test_first_possible_unit_is_taken(indicators):
+def test_only_possible_unit_is_taken(indicators):
     """A column that mixes units is read by what is possible at all."""
     assert measure(indicators, "2345-7", "5.6", "mmol/L", "mg/dL").value["value"] == "5.6"
     assert measure(indicators, "2345-7", "180", "mmol/L", "mg/dL").value["value"] == "9.9915"
@@ -97,10 +101,13 @@ def test_first_possible_unit_is_taken(indicators):
         ("8480-6", "128", ("mmol/L",), RowFault.UNKNOWN_UNIT),
         ("8480-6", "128", ("kg", "wat"), RowFault.UNKNOWN_UNIT),
         ("8480-6", "128", (), RowFault.UNKNOWN_UNIT),
+        ("29463-7", "120", ("kg", "斤"), RowFault.UNKNOWN_UNIT),
+        ("14771-0", "50", ("mmol/L", "mg/dL"), RowFault.UNKNOWN_UNIT),
+        ("14771-0", "5000", ("mmol/L", "mg/dL"), RowFault.OUT_OF_RANGE),
     ],
 )
 def test_impossible_values_and_units_are_refused(indicators, code, value, units, fault):
-    """A negative height, a pressure in another dimension, a number without a unit."""
+    """A negative height, a pressure in another dimension, a number without a unit or with two that fit."""
     with pytest.raises(RowRefused) as refused:
         measure(indicators, code, value, *units)
     assert refused.value.fault is fault

@@ -58,15 +58,23 @@ def test_nothing_refused_leaves_no_file(tmp_path):
 def test_error_inside_leaves_the_older_file(tmp_path):
     """The file appears whole or not at all."""
     (tmp_path / "q.csv").write_text("old")
-    with pytest.raises(KeyError), QuarantineWriter(tmp_path / "q.csv") as writer:
-        writer.write(ROWS[0])
-        raise KeyError
+
+    def fail_in_the_middle():
+        with QuarantineWriter(tmp_path / "q.csv") as writer:
+            writer.write(ROWS[0])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_in_the_middle()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("q.csv", "old")]
 
 
 def test_folder_that_is_not_there_is_named(tmp_path):
     """One clear line, no traceback of the operating system."""
-    with pytest.raises(Unavailable, match=r"q\.csv cannot be written"), QuarantineWriter(tmp_path / "no" / "q.csv") as writer:
+    with (
+        pytest.raises(Unavailable, match=r"q\.csv cannot be written"),
+        QuarantineWriter(tmp_path / "no" / "q.csv") as writer,
+    ):
         writer.write(ROWS[0])
 
 

@@ -62,7 +62,7 @@ TRIGGERS: Final = {
         "CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$body$\n"
         "BEGIN\n"
-        "    RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME USING ERRCODE = "
+        "    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = "
         "'insufficient_privilege';\n"
         "END\n"
         "$body$",
@@ -248,14 +248,14 @@ def upgrade() -> None:
     op.create_table(
         "audit_checkpoint",
         sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("root", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
         sa.Column("note", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("size", name=op.f("pk_audit_checkpoint")),
     )
     op.create_table(
         "audit_cohort",
         sa.Column("entry_id", sa.String(length=40), nullable=False),
-        sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_audit_cohort")),
     )
@@ -294,7 +294,7 @@ def upgrade() -> None:
         sa.Column("leaf_index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("entry_id", sa.String(length=40), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("leaf_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("leaf_hash", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("act", sa.String(length=64), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
@@ -315,7 +315,7 @@ def upgrade() -> None:
         "audit_subtree",
         sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("level", "position", name=op.f("pk_audit_subtree")),
     )
 
@@ -375,9 +375,9 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.String(length=40), nullable=False),
         sa.Column(
             "record_key",
-            sa.LargeBinary(length=16),
+            sa.String(length=22),
             nullable=False,
-            comment="keyed digest of source, kind, source record, subject",
+            comment="base64; keyed digest of whose record of which source",
         ),
         sa.Column(
             "content_key",
@@ -428,7 +428,6 @@ def upgrade() -> None:
         sa.Column("definition", sa.String(length=80), nullable=False),
         sa.Column("recipient", sa.String(length=120), nullable=False),
         sa.Column("scope", sa.String(length=120), nullable=False),
-        sa.Column("folder", sa.Text(), nullable=False),
         sa.Column("manifest", sa.Text(), nullable=False),
         sa.Column("row_count", sa.BigInteger(), nullable=False),
         sa.Column("released_at", sa.BigInteger(), nullable=False),
@@ -466,7 +465,6 @@ def upgrade() -> None:
         sa.Column("as_of", sa.Date(), nullable=False),
         sa.Column("subjects_build", sa.String(length=40), nullable=False),
         sa.Column("events_build", sa.String(length=40), nullable=False),
-        sa.Column("file", sa.Text(), nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_tag_run")),
     )
@@ -487,7 +485,6 @@ def upgrade() -> None:
         "view_build",
         sa.Column("build_id", sa.String(length=40), nullable=False),
         sa.Column("view", sa.String(length=80), nullable=False),
-        sa.Column("folder", sa.Text(), nullable=False),
         sa.Column("manifest", sa.Text(), nullable=False),
         sa.Column("row_count", sa.BigInteger(), nullable=False),
         sa.Column("built_at", sa.BigInteger(), nullable=False),

@@ -1,0 +1,1 @@
+"""Figures beside their yardsticks; ``python -m benchmarks`` measures, ``python -m benchmarks.page`` writes the page."""
