@@ -33,7 +33,7 @@ class EntryView:
         return decode_entry(self.body)
 
 
-def find_entries(  # noqa: PLR0913 - each filter is a keyword of its own
+def find_entries(
     connection: Connection,
     *,
     subject: SubjectId | None = None,

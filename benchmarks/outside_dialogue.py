@@ -69,12 +69,13 @@ def _through(platform: Platform, files: Complaints) -> list[str]:
     import pyarrow.parquet as pq
 
     from consentry.cli.session import local_operator
-    from consentry.workflows.build_view import DATA_FILE, build_view
+    from consentry.layout import VIEW_FILE
+    from consentry.workflows.build_view import build_view
     from consentry.workflows.ingest_files import ingest_table
 
     ingest_table(platform, local_operator(), files.table, files.map)
     built = build_view(platform, local_operator(), "subject_profile")
-    table = pq.read_table(built.folder / DATA_FILE, columns=["complaint"])
+    table = pq.read_table(built.folder / VIEW_FILE, columns=["complaint"])
     return [text for text in table["complaint"].to_pylist() if text]
 
 

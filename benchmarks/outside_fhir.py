@@ -56,4 +56,3 @@ def _measured(bundles: Path, folder: Path) -> list[Figure]:
     ]
     unmapped = Figure("demo", "outside FHIR: codes without a mapping", sum(reports[0].unmapped.values()), "codes")
     return [*figures, unmapped]
-

@@ -94,8 +94,6 @@ def _write_bare(  # noqa: PLR0917 - what one build needs
     from deid.text import TextScrubber
 
     scrubber = TextScrubber()
-    builder = RowBuilder(
-        view, tokeniser=platform.pseudonyms, scrub=lambda text: scrubber.scrub(text).text, as_of=today
-    )
+    builder = RowBuilder(view, tokeniser=platform.pseudonyms, scrub=lambda text: scrubber.scrub(text).text, as_of=today)
     rows = [row for subject, records in opened.items() for row in builder.rows(names[subject], records)]
     pq.write_table(pa.Table.from_pylist(rows, schema=builder.schema), file, compression="zstd")

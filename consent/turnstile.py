@@ -1,9 +1,9 @@
 """Fairness of locks on PostgreSQL: whoever is about to close something is not overtaken for ever.
 
-A row that is locked FOR SHARE lets further sharers in past a waiting FOR UPDATE (src/backend/access/heap/README.tuplock),
-so that a steady stream of checks could hold off a withdrawal without end. Advisory locks queue: both sides take them
-first, shared or exclusive, and keep them until the transaction ends. Order and correctness rest on the row locks; a
-false conflict here costs a moment and nothing else. SQLite has one writer at a time and needs none of it.
+A row that is locked FOR SHARE lets further sharers in past a waiting FOR UPDATE (PostgreSQL's README.tuplock), so that
+a steady stream of checks could hold off a withdrawal without end. Advisory locks queue: both sides take them first,
+shared or exclusive, and keep them until the transaction ends. Order and correctness rest on the row locks; a false
+conflict here costs a moment and nothing else. SQLite has one writer at a time and needs none of it.
 """
 
 from collections.abc import Collection

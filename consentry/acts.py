@@ -1,5 +1,6 @@
 """Consent acts as they arrive: one line of a file, or one HTTP body."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final, Literal
@@ -152,3 +153,10 @@ class ConsentAct(_Strict):
         if self.act in ("grant", "refuse") and self.notice is None:
             raise ValueError("name the notice that was shown")
         return self
+
+
+def act_content(act: ConsentAct) -> bytes:
+    """Return all that an act says but its id, identifying values included; for keyed digests and nothing else."""
+    people = [who for who in (act.subject, act.actor.subject) if who is not None]
+    stated = [None if s is None else s.get_secret_value() for who in people for s in (who.id_number, who.mobile)]
+    return f"{act.model_dump_json(exclude={'act_id'})}\0{json.dumps(stated)}".encode()

@@ -79,8 +79,13 @@ class FreshPlaces:
     def store(self, path: Path) -> None:
         """Reserve the file of a SQLite store; its journal gets the same mode."""
         self.reserve(path)
-        for ending in _BESIDE_A_STORE:
-            self._undo.callback(path.with_name(path.name + ending).unlink, missing_ok=True)
+        self.expect(*(path.with_name(path.name + ending) for ending in _BESIDE_A_STORE))
+
+    def expect(self, *paths: Path) -> None:
+        """Take away what a later step will put at these places, where nothing is now."""
+        for path in paths:
+            if not path.exists():
+                self._undo.callback(path.unlink, missing_ok=True)
 
     def _close_to_others(self, path: Path) -> None:
         mode = path.stat().st_mode & 0o7777

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
 from audit.checkpoints import Checkpointer
 from audit.journal import Journal
 from audit.log import AuditLog
@@ -12,9 +15,9 @@ from audit.signing import NoteSigner, load_signing_key
 from consent.asking import Asking
 from consent.gate import Gate
 from consent.registry import Registry
+from consentry.layout import Layout
 from consentry.migrations import Store, check_current
 from consentry.packs import load_configured_pack
-from consentry.places import Places
 from consentry.principals import Principal
 from consentry.products import Products
 from consentry.settings import Settings
@@ -57,17 +60,12 @@ class Platform:
     pseudonyms: Pseudonyms
     digests: Digests
     eraser: Eraser
-    places: Places
+    layout: Layout
     tokens: TokenIssuer
 
     def asking(self, caller: Principal, *, reason: str | None = None) -> Asking:
         """Start a request of this caller."""
         return Asking(caller.principal_id, caller.role, RequestId(new_id("req")), reason)
-
-    def close(self) -> None:
-        """Close both stores."""
-        self.data.dispose()
-        self.keys.dispose()
 
 
 @contextmanager
@@ -78,36 +76,58 @@ def open_platform(settings: Settings, *, clock: Clock | None = None, check_schem
         ConfigurationError: the stores are at another schema, or the deployment has no name.
         Unavailable: a store, the root key or the signing key is missing, wrong or locked.
     """
-    platform = _wire(settings, clock or SystemClock(), check_schema=check_schema)
+    if not settings.deployment:
+        raise ConfigurationError(
+            f"There is no deployment in {settings.home}", hint="Run `consentry init`, or name its folder with --home."
+        )
+    data, keys = open_stores(settings, must_exist=True)
     try:
+        if check_schema:
+            check_current(data, Store.DATA)
+            check_current(keys, Store.KEYS)
+        platform = _wire(settings, data, keys, clock or SystemClock())
+        platform.keystore.check()
         platform.eraser.resume()
         platform.batches.finish_discards()
         yield platform
     finally:
-        platform.close()
+        data.dispose()
+        keys.dispose()
 
 
 def open_stores(settings: Settings, *, must_exist: bool) -> tuple[Database, Database]:
-    """Open the data store and the key store."""
-    data = open_database(
-        settings.data_store_url, label="data store", must_exist=must_exist, busy_timeout_ms=settings.busy_timeout_ms
-    )
-    keys = open_database(
-        settings.key_store_url, label="key store", must_exist=must_exist, busy_timeout_ms=settings.busy_timeout_ms
-    )
+    """Open the data store and the key store.
+
+    Raises:
+        ConfigurationError: a URL cannot be read, or its driver is not installed.
+        Unavailable: a store is not there.
+    """
+    urls = {"data store": settings.data_store_url, "key store": settings.key_store_url}
+    wait = settings.busy_timeout_ms
+    try:
+        data, keys = (
+            open_database(parse_store_url(url), label=label, must_exist=must_exist, busy_timeout_ms=wait)
+            for label, url in urls.items()
+        )
+    except ImportError:
+        raise ConfigurationError(
+            "The driver for PostgreSQL is not installed", hint="Install consentry with its extra `postgres`."
+        ) from None
     return data, keys
 
 
-def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
-    if not settings.deployment:
+def parse_store_url(url: str) -> URL:
+    """Return a store's URL; raises ``ConfigurationError``, without the text, which may hold a password."""
+    try:
+        return make_url(url)
+    except ArgumentError:
         raise ConfigurationError(
-            "This deployment has no name", hint="Run `consentry init`, or set CONSENTRY_DEPLOYMENT."
-        )
+            "The URL of a store cannot be read", hint="Use sqlite:///file, or postgresql://…."
+        ) from None
+
+
+def _wire(settings: Settings, data: Database, keys: Database, clock: Clock) -> Platform:
     catalogue = load_configured_pack(settings)
-    data, keys = open_stores(settings, must_exist=True)
-    if check_schema:
-        check_current(data, Store.DATA)
-        check_current(keys, Store.KEYS)
     keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
     signer = load_signing_key(settings.signing_key_path)
     sealer = DetailSealer(keystore)
@@ -115,8 +135,8 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
         data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, settings.signer_state_path)
     )
     pseudonyms = Pseudonyms(keystore)
-    places = Places.of(settings)
-    products = Products(data, pseudonyms, places, signer, log=log, clock=clock)
+    layout = Layout.of(settings)
+    products = Products(data, pseudonyms, layout, signer, log=log, clock=clock)
     return Platform(
         settings=settings,
         clock=clock,
@@ -135,7 +155,7 @@ def _wire(settings: Settings, clock: Clock, *, check_schema: bool) -> Platform:
         pseudonyms=pseudonyms,
         digests=Digests(keystore),
         eraser=Eraser(data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget),
-        places=places,
+        layout=layout,
         tokens=TokenIssuer.load(
             settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock
         ),

@@ -10,7 +10,7 @@ from pathlib import Path
 from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from consent.asking import Asking
-from consentry.places import Places
+from consentry.layout import Layout
 from consentry.stores.builds import list_releases, list_view_builds, recall_release, set_build_rows
 from consentry.stores.tag_values import forget_pseudonyms, list_runs
 from deid.files import file_sha256
@@ -25,11 +25,11 @@ class Products:
     """The derived files and tables of one deployment."""
 
     def __init__(
-        self, data: Database, pseudonyms: Pseudonyms, places: Places, signer: Signer, *, log: AuditLog, clock: Clock
+        self, data: Database, pseudonyms: Pseudonyms, layout: Layout, signer: Signer, *, log: AuditLog, clock: Clock
     ) -> None:
         self._data = data
         self._pseudonyms = pseudonyms
-        self._places = places
+        self._layout = layout
         self._signer = signer
         self._log = log
         self._clock = clock
@@ -51,7 +51,7 @@ class Products:
         with self._data.read() as connection:
             builds = list_view_builds(connection)
         for build in builds:
-            folder = self._places.view_folder(build.view, build.build_id)
+            folder = self._layout.view_folder(build.view, build.build_id)
             manifest = _read_manifest(folder / FILE_NAME)
             pseudonym = None if manifest is None else names.get(manifest.scope)
             if manifest is None or pseudonym is None:
@@ -75,7 +75,7 @@ class Products:
             for scope, pseudonym in names.items():
                 forget_pseudonyms(connection, scope=scope, pseudonyms=[pseudonym])
         for run in runs:
-            file = self._places.tags_file(run.run_id)
+            file = self._layout.tags_file(run.run_id)
             if run.scope in names and file.exists():
                 _without(file, names[run.scope])
 
@@ -83,7 +83,7 @@ class Products:
         with self._data.read() as connection:
             held = [release for release in list_releases(connection, held_only=True) if release.scope in names]
         for release in held:
-            shutil.rmtree(self._places.export_folder(release.definition, release.export_id), ignore_errors=True)
+            shutil.rmtree(self._layout.export_folder(release.definition, release.export_id), ignore_errors=True)
             with self._data.write() as connection:
                 recall_release(connection, release.export_id, at=self._log.now(connection))
                 self._log.record(

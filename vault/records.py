@@ -30,7 +30,7 @@ from vault.tables import sealed_record
 
 __all__ = ["CHUNK_RECORDS", "OpenedRecord", "PlainRecord", "StoreCounts", "Vault"]
 
-CHUNK_RECORDS: Final = 1_000
+CHUNK_RECORDS: Final = 500
 """Records that an ingestion should store in one transaction: well below 250 ms of write lock."""
 
 _SUBJECTS_AT_ONCE: Final = 100

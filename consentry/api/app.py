@@ -1,19 +1,29 @@
 """The application: routers, problems, limits; opened around one platform."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
-from fastapi import FastAPI, Request, Response
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from consentry import __version__
 from consentry.api import audit, consents, decisions, health, problems, records, subjects, tokens
+from consentry.api.guard import Guard
 from consentry.platform import Platform
 
-_SECURITY_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
+_THREADS: Final = 12
+"""Requests at work at once; SQLAlchemy's pool gives each store 15 connections, and nobody shall wait for one."""
+
+_NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
 }
+"""The framework would hand bodies and messages to whatever exporter the environment names."""
 
 
 def create_app(platform: Platform) -> FastAPI:
@@ -21,35 +31,35 @@ def create_app(platform: Platform) -> FastAPI:
 
     The documentation pages of the framework would load scripts from other hosts; they are off, `/openapi.json` is on.
     """
-    app = FastAPI(
+    app = _Application(
         title="Consentry",
         version=__version__,
         summary="Consent capture, gated ingestion, audited access, tags and the audit log.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.platform = platform
+    app.add_middleware(Guard, max_body_bytes=platform.settings.max_body_bytes)
     problems.install(app)
     for module in (health, tokens, consents, decisions, records, subjects, audit):
         app.include_router(module.router, prefix="/v1")
-    limit = platform.settings.max_body_bytes
-
-    @app.middleware("http")
-    async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Refuse bodies that are too large or of unknown length, and forbid caching of every answer."""
-        if (refused := _oversized(request, limit)) is not None:
-            return refused
-        response = await call_next(request)
-        response.headers.update(_SECURITY_HEADERS)
-        return response
-
     return app
 
 
-def _oversized(request: Request, limit: int) -> Response | None:
-    declared = request.headers.get("content-length")
-    if request.headers.get("transfer-encoding") and declared is None:
-        return problems.problem(411, "The length of the body is not declared", "Send Content-Length.")
-    if declared is not None and (not declared.isdigit() or int(declared) > limit):
-        return problems.problem(413, f"The body is larger than {limit} bytes", "Send fewer records at a time.")
-    return None
+class _Application(FastAPI):
+    """The framework's application with problem documents in its schema."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        document = super().openapi()
+        document["components"]["schemas"].setdefault("Problem", problems.Problem.model_json_schema())
+        return document
+
+
+@asynccontextmanager
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = _THREADS
+    yield

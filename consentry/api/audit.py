@@ -2,43 +2,61 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, JsonValue
+from fastapi import Query
+from pydantic import BaseModel, Field, JsonValue
 
-from consentry.api.dependencies import Caller, PlatformHere, check_caller, check_is_person
+from audit.events import Act, Outcome
+from consentry.acts import Instant
+from consentry.api.dependencies import Caller, PlatformHere
+from consentry.api.problems import responses
+from consentry.api.routes import new_router
+from consentry.workflows.denials import check_allowed
 from consentry.workflows.read_audit import AuditQuery, read_audit
 
-router = APIRouter(tags=["audit"])
+router = new_router("audit")
+
+_LAST_INDEX = 2**53 - 1
 
 
 class AuditPage(BaseModel):
-    """Entries by their place in the log; pass ``next_after`` as ``after`` for the next page."""
+    """Entries by their place in the log."""
 
     entries: list[dict[str, JsonValue]]
-    next_after: int | None
+    next_after: int | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
-@router.get("/audit/entries")
-def list_entries(  # noqa: PLR0917 - query parameters
-    platform: PlatformHere,
-    caller: Caller,
-    subject_id: Annotated[str | None, Query(pattern=r"^sub_[a-z2-7]{24}$")] = None,
-    actor: Annotated[str | None, Query(max_length=80)] = None,
-    act: Annotated[str | None, Query(max_length=64)] = None,
-    purpose: Annotated[str | None, Query(max_length=32)] = None,
-    outcome: Annotated[str | None, Query(max_length=16)] = None,
-    request_id: Annotated[str | None, Query(max_length=64)] = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
-    after: Annotated[int | None, Query(ge=0)] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> AuditPage:
-    """List entries, oldest first; for compliance officers."""
-    check_is_person(caller)
-    check_caller(platform, caller, "audit.read")
+class AuditFilter(BaseModel):
+    """What to look for; every filter that is given must hold."""
+
+    model_config = {"extra": "forbid", "hide_input_in_errors": True}
+
+    subject_id: Annotated[str | None, Field(pattern=r"^sub_[a-z2-7]{24}$")] = None
+    actor: Annotated[str | None, Field(min_length=1, max_length=80)] = None
+    act: Act | None = None
+    purpose: Annotated[str | None, Field(min_length=1, max_length=40)] = None
+    outcome: Outcome | None = None
+    request_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    since: Instant | None = None
+    until: Instant | None = None
+    after: Annotated[int | None, Field(ge=0, le=_LAST_INDEX)] = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+
+
+@router.get("/audit/entries", responses=responses(401, 403))
+def list_entries(platform: PlatformHere, caller: Caller, wanted: Annotated[AuditFilter, Query()]) -> AuditPage:
+    """List entries, oldest first; for compliance officers and administrators."""
+    check_allowed(platform, caller, "audit.read", persons_only=True)
     query = AuditQuery(
-        subject=subject_id, actor=actor, act=act, purpose=purpose, outcome=outcome, request_id=request_id,
-        since=since, until=until, after_index=after, limit=limit,
-    )  # fmt: skip
+        subject=wanted.subject_id,
+        actor=wanted.actor,
+        act=wanted.act,
+        purpose=wanted.purpose,
+        outcome=wanted.outcome,
+        request_id=wanted.request_id,
+        since=wanted.since,
+        until=wanted.until,
+        after_index=wanted.after,
+        limit=wanted.limit,
+    )
     entries, next_after = read_audit(platform, caller, query)
     return AuditPage(entries=entries, next_after=next_after)

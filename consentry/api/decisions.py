@@ -2,14 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from consentry.api.dependencies import Caller, PlatformHere, check_caller
+from consentry.acts import Code, Name, SubjectIdText
+from consentry.api.dependencies import Caller, PlatformHere
+from consentry.api.problems import responses
+from consentry.api.routes import new_router
 from consentry.workflows.decide import decide
+from consentry.workflows.denials import check_allowed
 from kernel.ids import SubjectId
 
-router = APIRouter(tags=["decisions"])
+router = new_router("decisions")
 
 
 class Question(BaseModel):
@@ -17,6 +20,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        hide_input_in_errors=True,
         json_schema_extra={
             "examples": [
                 {"subject_id": "sub_aaaaaaaaaaaaaaaaaaaaaaaa", "purpose": "P07", "fields": ["sex", "diagnosis"]}
@@ -24,10 +28,10 @@ class Question(BaseModel):
         },
     )
 
-    subject_id: Annotated[str, Field(pattern=r"^sub_[a-z2-7]{24}$")]
-    purpose: Annotated[str, Field(min_length=1, max_length=32)]
-    fields: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=200)]
-    recipient: Annotated[str | None, Field(max_length=128)] = None
+    subject_id: SubjectIdText
+    purpose: Code
+    fields: Annotated[list[Code], Field(min_length=1, max_length=200)]
+    recipient: Name | None = None
 
 
 class Verdict(BaseModel):
@@ -38,14 +42,15 @@ class Verdict(BaseModel):
     entry_id: str
 
 
-@router.post("/decisions")
+@router.post("/decisions", responses=responses(401, 403, 411, 415))
 def ask(question: Question, platform: PlatformHere, caller: Caller) -> Verdict:
     """Answer and record; a permit of this route opens nothing."""
-    check_caller(platform, caller, "consent.read")
+    subject = SubjectId(question.subject_id)
+    check_allowed(platform, caller, "consent.read", subject=subject)
     answer = decide(
         platform,
         caller,
-        subject=SubjectId(question.subject_id),
+        subject=subject,
         purpose=question.purpose,
         fields=question.fields,
         recipient=question.recipient,

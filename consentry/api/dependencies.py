@@ -2,15 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Header, Path, Request
+from fastapi.security import HTTPAuthorizationCredentials
 
-from consentry.access import check_may_act
+from consentry.api.routes import BEARER
 from consentry.platform import Platform
-from consentry.principals import NotAuthenticated, Principal, PrincipalKind, authenticate_key, get_person
-from kernel.errors import Denied
-
-_bearer = HTTPBearer(auto_error=False, description="A machine's key `key_….secret`, or a person's token.")
+from consentry.principals import Principal
 
 
 def get_platform(request: Request) -> Platform:
@@ -19,33 +16,22 @@ def get_platform(request: Request) -> Platform:
     return platform
 
 
-PlatformHere = Annotated[Platform, Depends(get_platform)]
-
-
 def get_caller(
-    platform: PlatformHere, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> Principal:
-    """Return who calls; raises ``NotAuthenticated`` (401)."""
-    if credentials is None:
-        raise NotAuthenticated("This call needs a bearer key or token", hint="Send `Authorization: Bearer …`.")
-    bearer = credentials.credentials
-    if bearer.startswith("key_"):
-        with platform.data.read() as connection:
-            return authenticate_key(connection, bearer=bearer, clock=platform.clock)
-    principal_id = platform.tokens.verify(bearer)
-    with platform.data.read() as connection:
-        return get_person(connection, principal_id)
+    """Return who calls, as the route has authenticated before it read the body."""
+    caller: Principal = request.state.caller
+    return caller
 
 
+PlatformHere = Annotated[Platform, Depends(get_platform)]
 Caller = Annotated[Principal, Depends(get_caller)]
-
-
-def check_is_person(caller: Principal) -> None:
-    """Raise ``Denied`` for a machine's key."""
-    if caller.kind is not PrincipalKind.PERSON:
-        raise Denied("A key cannot do this", hint="Sign in as a person and send the token.")
-
-
-def check_caller(platform: Platform, caller: Principal, act: str) -> None:
-    """Raise ``Denied`` unless the caller's role lists the act."""
-    check_may_act(platform.catalogue, caller, act)
+SubjectPath = Annotated[str, Path(pattern=r"^sub_[a-z2-7]{24}$", examples=["sub_aaaaaaaaaaaaaaaaaaaaaaaa"])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        description="Names this request for its sender; the same one again gets the same answer.",
+    ),
+]

@@ -1,19 +1,21 @@
 """One subject: opening its record, and its tags."""
 
+from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from consentry.api.dependencies import Caller, PlatformHere, check_caller, check_is_person
+from consentry.acts import Code
+from consentry.api.dependencies import Caller, PlatformHere, SubjectPath
+from consentry.api.problems import responses
+from consentry.api.routes import new_router
+from consentry.workflows.denials import check_allowed
 from consentry.workflows.read_tags import read_tags
 from consentry.workflows.reveal import reveal
 from kernel.clock import format_instant
 from kernel.ids import SubjectId
 
-router = APIRouter(tags=["subjects"])
-
-SubjectPath = Annotated[str, Path(pattern=r"^sub_[a-z2-7]{24}$")]
+router = new_router("subjects")
 
 
 class RevealRequest(BaseModel):
@@ -21,16 +23,15 @@ class RevealRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        hide_input_in_errors=True,
         json_schema_extra={
-            "examples": [
-                {"purpose": "P02", "fields": ["diagnosis", "allergy"], "reason": "follow-up consultation 4711"}
-            ]
+            "examples": [{"purpose": "P02", "fields": ["sex", "birth_date"], "reason": "follow-up consultation 4711"}]
         },
     )
 
-    purpose: Annotated[str, Field(min_length=1, max_length=32)]
-    fields: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=100)]
-    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    purpose: Code
+    fields: Annotated[list[Code], Field(min_length=1, max_length=100)]
+    reason: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
 
 
 class RevealedRecord(BaseModel):
@@ -40,7 +41,7 @@ class RevealedRecord(BaseModel):
     kind: str
     source: str
     observed_at: str
-    values: dict[str, JsonValue]
+    values: dict[str, JsonValue] = Field(repr=False)
 
 
 class Revealed(BaseModel):
@@ -53,20 +54,19 @@ class Revealed(BaseModel):
 
 
 class Tags(BaseModel):
-    """A subject's tags, as of a day."""
+    """A subject's tags; ``as_of`` is null for a subject that was in no run."""
 
     subject_id: str
-    as_of: str | None
+    as_of: date | None
     tags: dict[str, JsonValue]
 
 
-@router.post("/subjects/{subject_id}/reveal")
+@router.post("/subjects/{subject_id}/reveal", responses=responses(401, 403, 411, 415))
 def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: PlatformHere, caller: Caller) -> Revealed:
     """Open fields of one subject; needs a person's token, a purpose that the role has, and the gate's permit."""
-    check_is_person(caller)
-    found = reveal(
-        platform, caller, subject=SubjectId(subject_id), purpose=body.purpose, fields=body.fields, reason=body.reason
-    )
+    subject = SubjectId(subject_id)
+    check_allowed(platform, caller, "vault.reveal", persons_only=True, subject=subject)
+    found = reveal(platform, caller, subject=subject, purpose=body.purpose, fields=body.fields, reason=body.reason)
     records = [
         RevealedRecord(
             record_id=r.record_id,
@@ -80,11 +80,10 @@ def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: Platf
     return Revealed(records=records, entry_id=found.entry_id, log_index=found.log_index, tree_size=found.tree_size)
 
 
-@router.get("/subjects/{subject_id}/tags")
+@router.get("/subjects/{subject_id}/tags", responses=responses(401, 403))
 def get_tags(subject_id: SubjectPath, platform: PlatformHere, caller: Caller) -> Tags:
     """Return the tags of the newest run, for a subject whose profiling decision is live now."""
-    check_caller(platform, caller, "tags.read")
-    check_is_person(caller)
-    found = read_tags(platform, caller, subject=SubjectId(subject_id))
-    as_of = None if found.as_of is None else found.as_of.isoformat()
-    return Tags(subject_id=subject_id, as_of=as_of, tags=dict(found.values))
+    subject = SubjectId(subject_id)
+    check_allowed(platform, caller, "tags.read", persons_only=True, subject=subject)
+    found = read_tags(platform, caller, subject=subject)
+    return Tags(subject_id=subject_id, as_of=found.as_of, tags=dict(found.values))

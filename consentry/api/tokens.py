@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from consentry.api.dependencies import PlatformHere
+from consentry.api.problems import responses
+from consentry.api.routes import new_router
 from consentry.workflows.sign_in import sign_in
 
-router = APIRouter(tags=["tokens"])
+router = new_router("tokens", is_open=True)
 
 
 class SignIn(BaseModel):
@@ -17,11 +18,11 @@ class SignIn(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         hide_input_in_errors=True,
-        json_schema_extra={"examples": [{"name": "dr.lin", "password": "the password that init printed"}]},
+        json_schema_extra={"examples": [{"name": "dr.lin", "password": "the-password-that-init-printed"}]},
     )
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
-    password: SecretStr
+    password: Annotated[SecretStr, Field(min_length=1, max_length=200)]
 
 
 class Token(BaseModel):
@@ -32,7 +33,7 @@ class Token(BaseModel):
     expires_in: int
 
 
-@router.post("/tokens", status_code=201)
+@router.post("/tokens", status_code=201, responses=responses(401, 411, 415))
 def create_token(body: SignIn, platform: PlatformHere) -> Token:
     """Sign a person in; 401 when name or password is wrong."""
     token = sign_in(platform, name=body.name, password=body.password.get_secret_value())

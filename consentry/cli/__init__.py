@@ -1,18 +1,107 @@
 """The command line: one module a group of commands; heavy parts are imported by the command that needs them."""
 
+import os
 import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TextIO
+
+from typer import Abort, TyperException
 
 from consentry.cli.app import app
 from kernel.errors import ConsentryError
 
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+"""128 + SIGINT, as shells report it."""
 
-def main() -> None:
-    """Run the command line; one line for an expected error, exit 2 for bad input, 1 for a failed check."""
+_HERE: Final = Path(__file__).parents[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process: exit 0 when done, 2 for bad input, 1 for what failed.
+
+    An expected error is one line on standard error, without values and without a traceback.
+
+    Args:
+        arguments: without the program's name; those of the process when left out.
+    """
+    _open_closed_streams()
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
-        app()
-    except ConsentryError as err:
-        sys.stderr.write(f"consentry: {err.diagnostics()}\n")
-        sys.exit(err.exit_code)
-    except OSError as err:
-        sys.stderr.write(f"consentry: {err.strerror or err}{f': {err.filename}' if err.filename else ''}\n")
-        sys.exit(1)
+        status = app(args=list(arguments), prog_name="consentry", standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - every way to fail ends the process here
+        return _ended(err)
+    return status if isinstance(status, int) else 0
+
+
+def _ended(err: BaseException) -> int:
+    """Say in one line why a command failed, and return its exit status."""
+    match err:
+        case ConsentryError():
+            return _tell(err.diagnostics(), err.exit_code)
+        case TyperException():
+            return _tell_usage(err)
+        case BrokenPipeError():
+            _drop_output()
+            return FAILED
+        case OSError():
+            return _tell(f"{err.strerror or type(err).__name__}{f': {err.filename}' if err.filename else ''}", FAILED)
+        case Abort() | KeyboardInterrupt():
+            return _tell("Interrupted", INTERRUPTED)
+    return _tell(_defect(err), FAILED)
+
+
+def _tell(line: str, status: int) -> int:
+    with suppress(OSError):
+        sys.stderr.write(f"consentry: {' '.join(line.split())}\n")
+        sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+    return status
+
+
+def _tell_usage(err: TyperException) -> int:
+    """Say what is wrong with the command line; a group that is called alone shows its help instead."""
+    said = err.format_message()
+    if "\n" in said:
+        sys.stderr.write(f"{said}\n")
+        return err.exit_code
+    place = getattr(getattr(err, "ctx", None), "command_path", "consentry")
+    return _tell(f"{said.rstrip('.')}. See `{place} --help`.", err.exit_code)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: its reader went away, or its disk is full."""
+    sys.stdout = _nowhere()
+
+
+def _defect(err: BaseException) -> str:
+    """Return one line about an error that nobody foresaw: its type and our own place.
+
+    Its message is left out, because a library may have put values into it.
+    """
+    frames = [frame for frame in traceback.extract_tb(err.__traceback__) if Path(frame.filename).is_relative_to(_HERE)]
+    place = f" at {Path(frames[-1].filename).relative_to(_HERE.parent)}:{frames[-1].lineno}" if frames else ""
+    return f"A defect: {type(err).__name__}{place}. Please report this line; it holds no values."
+
+
+def _open_closed_streams() -> None:
+    """Give a closed standard stream somewhere to go, and let no character that the terminal lacks end a command."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")

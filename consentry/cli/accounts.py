@@ -29,7 +29,7 @@ def person(
 
 
 @app.command("key")
-def key(
+def key(  # noqa: PLR0917 - options of one command
     name: str,
     role: Annotated[str, typer.Option(help="capture or ingest.")],
     days: Annotated[int, typer.Option(help="Life in days, 1 to 366.")] = 90,

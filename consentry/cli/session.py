@@ -18,17 +18,10 @@ LOCAL_ROLE: Final = "administrator"
 
 
 def settings_for(home: Path | None) -> "Settings":
-    """Read the settings, with the home folder of ``--home`` where it is given."""
-    import os
+    """Read the settings, with the data folder of ``--home`` where it is given."""
+    from consentry.settings import load_settings
 
-    from consentry.settings import CONFIG_VARIABLE, load_settings
-
-    if home is None:
-        return load_settings()
-    config = home / "consentry.toml"
-    if config.is_file():
-        os.environ[CONFIG_VARIABLE] = str(config)
-    return load_settings(home=home)
+    return load_settings() if home is None else load_settings(home=home)
 
 
 @contextmanager
@@ -46,7 +39,8 @@ def local_operator() -> "Principal":
     from consentry.principals import Principal, PrincipalKind
     from kernel.ids import PrincipalId
 
-    return Principal(PrincipalId(f"local:{getpass.getuser()}"), getpass.getuser(), PrincipalKind.PERSON, LOCAL_ROLE)
+    name = _login()
+    return Principal(PrincipalId(f"local:{name}"), name, PrincipalKind.PERSON, LOCAL_ROLE)
 
 
 def person_from(platform: "Platform", token: str | None) -> "Principal":
@@ -65,3 +59,13 @@ def person_from(platform: "Platform", token: str | None) -> "Principal":
     principal_id = platform.tokens.verify(token)
     with platform.data.read() as connection:
         return get_person(connection, principal_id)
+
+
+def _login() -> str:
+    """Return the name of the operating system's user, its number where it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        import os
+
+        return str(os.getuid())

@@ -1,6 +1,7 @@
 """Schema histories: one for the data store, one for the key store (Alembic)."""
 
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -41,27 +42,56 @@ def metadata_of(store: Store) -> tuple[MetaData, ...]:
 
 
 def upgrade(database: Database, store: Store, *, revision: str = "head") -> None:
-    """Bring a store to a revision, in one transaction."""
+    """Bring a store to a revision, in one transaction.
+
+    Raises:
+        ConfigurationError: the store is at a revision that this version does not know; nothing was changed.
+    """
     with database.write() as connection:
+        _check_known(connection, database, store)
         command.upgrade(_config(connection, store), revision)
 
 
 def downgrade(database: Database, store: Store, *, revision: str) -> None:
-    """Take a store back to a revision, in one transaction."""
+    """Take a store back to a revision, in one transaction; ``base`` leaves nothing at all.
+
+    Raises:
+        ConfigurationError: as ``upgrade``.
+    """
     with database.write() as connection:
+        _check_known(connection, database, store)
         command.downgrade(_config(connection, store), revision)
+        if revision == "base":
+            context = MigrationContext.configure(connection)
+            context._version.drop(connection, checkfirst=True)  # noqa: SLF001 - Alembic has no other way
 
 
 def check_current(database: Database, store: Store) -> None:
     """Raise ``ConfigurationError`` unless the store is at the newest revision."""
     with database.read() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    wanted = ScriptDirectory.from_config(_config(None, store)).get_current_head()
+        found = _check_known(connection, database, store)
+    wanted = _history(store).get_current_head()
     if found != wanted:
         raise ConfigurationError(
             f"The {database.label} is at schema {found or 'none'}, this version needs {wanted}",
             hint="Make a backup, then run `consentry upgrade`.",
         )
+
+
+def _check_known(connection: Connection, database: Database, store: Store) -> str | None:
+    """Return the store's revision, None for an empty one, after checking that its history has it."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {script.revision for script in _history(store).walk_revisions()}:
+        raise ConfigurationError(
+            f"The {database.label} is at schema {found}, which this version does not know; nothing was changed",
+            hint="It was written by another version: install that one, or restore a backup.",
+        )
+    return found
+
+
+@cache
+def _history(store: Store) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(None, store))
 
 
 def _config(connection: Connection | None, store: Store) -> Config:

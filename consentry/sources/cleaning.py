@@ -21,20 +21,20 @@ _EARLIEST: Final = date(1880, 1, 1)
 
 _INVISIBLE: Final = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_DECIMAL: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?")
-_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
+_GROUPED: Final = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
 _MONEY: Final = re.compile(r"^(?:CNY|RMB|¥)|(?:元|CNY|RMB)$", re.IGNORECASE)
 
 _DATE: Final = re.compile(
-    r"(?P<y>\d{4})(?:-(?P<m1>\d{1,2})-(?P<d1>\d{1,2})|/(?P<m2>\d{1,2})/(?P<d2>\d{1,2})"
-    r"|\.(?P<m3>\d{1,2})\.(?P<d3>\d{1,2})|年(?P<m4>\d{1,2})月(?P<d4>\d{1,2})日?|(?P<m5>\d{2})(?P<d5>\d{2}))"
+    r"(?P<y>[0-9]{4})(?:-(?P<m1>[0-9]{1,2})-(?P<d1>[0-9]{1,2})|/(?P<m2>[0-9]{1,2})/(?P<d2>[0-9]{1,2})"
+    r"|\.(?P<m3>[0-9]{1,2})\.(?P<d3>[0-9]{1,2})|年(?P<m4>[0-9]{1,2})月(?P<d4>[0-9]{1,2})日?|(?P<m5>[0-9]{2})(?P<d5>[0-9]{2}))"
 )
 _TIME: Final = re.compile(
-    r"(?P<h>\d{1,2})(?::(?P<mi>\d{2})(?::(?P<s>\d{2})(?P<f>\.\d{1,9})?)?|[时点](?:(?P<mi2>\d{1,2})分(?:(?P<s2>\d{1,2})秒)?)?)"
-    r"(?P<z>Z|[+-]\d{2}:?\d{2})?"
+    r"(?P<h>[0-9]{1,2})(?::(?P<mi>[0-9]{2})(?::(?P<s>[0-9]{2})(?P<f>\.[0-9]{1,9})?)?|[时点](?:(?P<mi2>[0-9]{1,2})分(?:(?P<s2>[0-9]{1,2})秒)?)?)"
+    r"(?P<z>Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
-_COMPACT: Final = re.compile(r"(\d{8})(\d{2})(\d{2})(\d{2})?")
-_EPOCH: Final = re.compile(r"\d{10}|\d{13}")
+_COMPACT: Final = re.compile(r"([0-9]{8})([0-9]{2})([0-9]{2})([0-9]{2})?")
+_EPOCH: Final = re.compile(r"[0-9]{10}|[0-9]{13}")
 
 _SEXES: Final = {
     **dict.fromkeys(("男", "男性", "m", "male", "1"), "male"),
@@ -53,8 +53,8 @@ _ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECKS: Final = "10X98765432"
 """GB 11643-1999: ISO 7064 MOD 11-2."""
 
-_MOBILE: Final = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})")
-_FOREIGN_MOBILE: Final = re.compile(r"\+(?!86)[1-9]\d{6,14}")
+_MOBILE: Final = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
+_FOREIGN_MOBILE: Final = re.compile(r"\+(?!86)[1-9][0-9]{6,14}")
 
 
 def fold(text: str) -> str:
@@ -207,10 +207,10 @@ def parse_id_number(text: str) -> str:
         RowRefused: not the shape of an ID number, a birth date that is no day, or a wrong check digit.
     """
     folded = re.sub(r"[\s-]", "", fold(text)).upper()
-    if re.fullmatch(r"[1-9]\d{14}", folded):
+    if re.fullmatch(r"[1-9][0-9]{14}", folded):
         body = folded[:6] + "19" + folded[6:]
         folded = body + _check_digit(body)
-    if not re.fullmatch(r"[1-9]\d{16}[\dX]", folded):
+    if not re.fullmatch(r"[1-9][0-9]{16}[0-9X]", folded):
         raise RowRefused(RowFault.CHECK_DIGIT)
     birth_date_of(folded)
     if _check_digit(folded[:17]) != folded[17]:

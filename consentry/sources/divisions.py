@@ -10,7 +10,7 @@ from consentry.sources.cleaning import fold
 from consentry.sources.codes import rows_of
 from consentry.sources.records import RowFault, RowRefused
 
-_CODE: Final = re.compile(r"[1-8]\d(?:\d\d(?:\d\d)?)?")
+_CODE: Final = re.compile(r"[1-8][0-9](?:[0-9]{2}(?:[0-9]{2})?)?")
 _PEOPLES: Final = "朝鲜|土家|布依|景颇|傈僳|哈尼|哈萨克|柯尔克孜|蒙古|藏|羌|彝|苗|侗|壮|傣|白|回|维吾尔"
 _SUFFIXES: Final = re.compile(rf"(?:特别行政区|(?:(?:{_PEOPLES})族?)*自治[区州]|地区|省|市|盟)$")
 _FILLERS: Final = re.compile(r"[\s,/·-]+|市辖区")

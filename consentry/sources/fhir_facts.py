@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from consentry.sources.cleaning import bounded, decimal_text
 from consentry.sources.codes import Coded, CodeMaps, shown
 from consentry.sources.context import SourceContext
 from consentry.sources.fhir_paths import Element, codings, day, has_code, part, parts, text, words
@@ -130,7 +131,7 @@ def read_medication(resource: Element, reader: FactReader) -> Cleaned:
     quantity = part(dosage, "doseAndRate", "doseQuantity")
     if (value := _number(quantity.get("value"))) is not None:
         unit = text(quantity, "unit") or text(quantity, "code") or ""
-        reader.cleaner.put(cleaned, "dose", f"{value} {unit}")
+        reader.cleaner.put(cleaned, "dose", f"{decimal_text(bounded(value))} {unit}")
     if (frequency := _frequency(dosage)) is not None:
         reader.cleaner.put(cleaned, "frequency", frequency)
     return cleaned

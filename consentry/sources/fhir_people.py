@@ -12,7 +12,7 @@ from consentry.sources.records import RowRefused, Tally
 from consentry.sources.values import Cleaned, Cleaner
 
 _RESIDENT_ID: Final = frozenset({"urn:oid:2.16.156.10011.1.3", "http://www.mps.gov.cn/id-number"})
-_ID_SHAPE: Final = re.compile(r"\d{15}|\d{17}[\dXx]")
+_ID_SHAPE: Final = re.compile(r"[0-9]{15}|[0-9]{17}[0-9Xx]")
 _MARITAL: Final = {
     "M": "married",
     "S": "single",

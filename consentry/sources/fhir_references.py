@@ -74,7 +74,7 @@ class References:
         Raises:
             RowRefused: the reference is missing, points at something else, or at nothing in the file.
         """
-        name = "subject" if "subject" in resource else "patient"
+        name = "patient" if "patient" in resource else "subject"
         reference = text(resource, name, "reference")
         if reference is None:
             raise RowRefused(RowFault.UNRESOLVED_REFERENCE, name)

@@ -1,7 +1,7 @@
 """Quantities: which indicator a measurement is, in its one unit, within what is possible at all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Final
@@ -114,6 +114,7 @@ class Indicators:
         Raises:
             RowRefused: a unit that cannot be converted, or a value that is impossible (a negative height).
         """
+        measured = replace(measured, value=bounded(measured.value))
         indicator = self.by_code.get(code) if system == "loinc" else None
         if indicator is None:
             return self._unknown(field, join(system, code), measured)
@@ -172,7 +173,7 @@ def _indicators(path: Path) -> Iterator[tuple[str, Indicator]]:
 
 
 def _packed(code: str, value: Decimal, unit: str | None, flag: str | None) -> dict[str, JsonValue]:
-    packed: dict[str, JsonValue] = {"code": code, "value": decimal_text(bounded(value))}
+    packed: dict[str, JsonValue] = {"code": code, "value": decimal_text(value)}
     if unit is not None:
         packed["unit"] = unit
     if flag is not None:

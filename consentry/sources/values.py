@@ -31,6 +31,7 @@ from kernel.clock import format_instant
 from kernel.encoding import JsonValue
 
 _MONEY_UNIT: Final = "CNY"
+_NUMERAL: Final = frozenset("0123456789+-.,")
 _PLACES: Final = "adcode"
 
 
@@ -196,7 +197,7 @@ class Cleaner:
         folded = fold(raw)
         comparator = folded[:1] if folded[:1] in {"<", ">", "≤", "≥"} else None
         number = folded[1:].lstrip() if comparator else folded
-        end = next((i for i, mark in enumerate(number) if not (mark.isdigit() or mark in "+-.,")), len(number))
+        end = next((i for i, mark in enumerate(number) if mark not in _NUMERAL), len(number))
         unit = number[end:].strip()
         return reads.code, Measured(parse_decimal(number[:end]), (unit,) if unit else reads.units, comparator)
 

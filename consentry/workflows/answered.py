@@ -1,7 +1,10 @@
 """Requests that were answered before: the same one again, under the same key, gets the same answer."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from sqlalchemy.exc import IntegrityError
 
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -25,7 +28,7 @@ class Repeatable:
 
 
 def answer_once(
-    platform: Platform, caller: Principal, request: Repeatable, act: Callable[[], Mapping[str, JsonValue]]
+    platform: Platform, caller: Principal, request: Repeatable | None, act: Callable[[], Mapping[str, JsonValue]]
 ) -> tuple[Mapping[str, JsonValue], bool]:
     """Return the answer that this request got before, or act and remember what comes back.
 
@@ -33,12 +36,15 @@ def answer_once(
     must bear that.
 
     Args:
+        request: None for one that nobody gave a key; it acts and is not remembered.
         act: answers with ids, counts and places, never a value.
     Returns:
         The answer, and whether it was given before.
     Raises:
         Conflict: the key was used for another request.
     """
+    if request is None:
+        return act(), False
     digests = platform.digests
     name = f"{caller.principal_id}\0{request.route}\0{request.key}".encode()
     key, content = digests.digest_many("request_key", [name])[0], digests.digest_many("request", [request.content])[0]
@@ -47,9 +53,8 @@ def answer_once(
     if before is not None:
         return _checked(before, content), True
     answer = act()
-    with platform.data.write() as connection:
-        if (before := find_answers(connection, [key]).get(key)) is None:
-            remember_answers(connection, [(key, content, answer)], at=platform.clock.now())
+    with suppress(IntegrityError), platform.data.write() as connection:  # the same request at the same moment
+        remember_answers(connection, [(key, content, answer)], at=platform.clock.now())
     return answer, False
 
 

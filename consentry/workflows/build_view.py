@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.access import check_may_act
+from consentry.layout import VIEW_FILE
 from consentry.packs import pack_folder
-from consentry.places import VIEW_FILE
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
@@ -90,7 +90,7 @@ def build_view(
     view = get_view(platform, name)
     day = as_of or platform.clock.now().astimezone(ZoneInfo(view.time_zone)).date()
     build_id = new_id("vb")
-    folder = platform.places.view_folder(view.code, build_id)
+    folder = platform.layout.view_folder(view.code, build_id)
     run = _Run(platform, platform.asking(caller), view, day, Built(view.code, build_id, folder))
     folder.mkdir(parents=True)
     try:

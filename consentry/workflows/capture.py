@@ -13,7 +13,7 @@ from consent.asking import Asking
 from consent.guardians import record_agent, record_guardian
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NoticeRef
 from consent.standing import register_subjects
-from consentry.acts import ConsentAct
+from consentry.acts import ConsentAct, act_content
 from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
 from consentry.stores.acts import find_answers, remember_answers
@@ -21,9 +21,6 @@ from consentry.workflows.people import ACCOUNT_PURPOSE, People, is_registration,
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict, ConsentryError, Denied
 from kernel.ids import DecisionId, SubjectId
-
-MAX_ACTS: Final = 500
-"""Bounds how long one transaction of a file of acts holds the write lock."""
 
 _ATTEMPTS: Final = 4
 
@@ -279,7 +276,7 @@ class _Run:
         """Return keyed digests of each act's id under its caller, and of its content."""
         names = [f"{self.caller.principal_id}\0{act.act_id}".encode() for act in acts]
         digests = self.platform.digests
-        ids, contents = digests.digest_many("act_id", names), digests.digest_many("act", [_content(a) for a in acts])
+        ids, contents = digests.digest_many("act_id", names), digests.digest_many("act", [act_content(a) for a in acts])
         return list(zip(ids, contents, strict=True))
 
 
@@ -320,16 +317,6 @@ def _answered_before(act: ConsentAct, content: bytes, before: tuple[bytes, Mappi
         return Conflict("The act id was used for another act", hint="Give every act an id of its own.")
     decisions = tuple((str(d[0]), str(d[1]), str(d[2])) for d in answer["decisions"])
     return ActAnswer(act.act_id, SubjectId(answer["subject"]), decisions, repeated=True)
-
-
-def _content(act: ConsentAct) -> bytes:
-    """Return the act as JSON with its identifying values; it goes into a keyed digest and nowhere else."""
-    secret = {
-        name: value.get_secret_value()
-        for name in ("id_number", "mobile")
-        if (value := getattr(act.subject, name)) is not None
-    }
-    return f"{act.model_dump_json(exclude={'act_id'})}\0{sorted(secret.items())}".encode()
 
 
 def _verification(act: ConsentAct) -> str:

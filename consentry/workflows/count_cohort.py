@@ -41,7 +41,7 @@ def count_cohort(platform: Platform, caller: Principal, expression: str) -> Coun
     taxonomy, inputs, asking = load_pack_taxonomy(platform), tag_inputs(platform), platform.asking(caller)
     with platform.data.read() as connection:
         run = get_newest_run(connection, inputs.scope)
-    file = platform.places.tags_file(run.run_id)
+    file = platform.layout.tags_file(run.run_id)
     names = read_pseudonyms([str(file)])
     withheld, _ = withheld_pseudonyms(
         platform, asking, scope=inputs.scope, pseudonyms=names, purpose=inputs.purpose, fields=[TAGS_FIELD]

@@ -107,7 +107,7 @@ class _Run:
     @property
     def folder(self) -> Path:
         """Where the files go; removed again when the release is refused."""
-        return self.platform.places.export_folder(self.definition.code, self.export_id)
+        return self.platform.layout.export_folder(self.definition.code, self.export_id)
 
     @property
     def scope(self) -> str:
@@ -156,7 +156,7 @@ class _Run:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        file = self.platform.places.view_file(build.view, build.build_id)
+        file = self.platform.layout.view_file(build.view, build.build_id)
         names = read_pseudonyms([str(file)])
         _, live = withheld_pseudonyms(
             self.platform, self.asking, scope=self.view.scope, pseudonyms=names, purpose=self.definition.purpose,
@@ -168,7 +168,7 @@ class _Run:
         )  # fmt: skip
         rows = pq.read_table(file, columns=["pseudonym", *self.definition.columns])
         tagged = pq.read_table(
-            self.platform.places.tags_file(tags.run_id), columns=["pseudonym", *self.definition.tags]
+            self.platform.layout.tags_file(tags.run_id), columns=["pseudonym", *self.definition.tags]
         )
         places = {name: place for place, name in enumerate(tagged["pseudonym"].to_pylist())}
         kept = [name in profiled and name in places for name in rows["pseudonym"].to_pylist()]

@@ -30,6 +30,9 @@ from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 CHUNK_ROWS: Final = 500
 """Rows of the input in one transaction; keeps the write lock below a quarter of a second."""
 
+_SAYS_LITTLE: Final = frozenset({Reason.NO_DECISION, Reason.RECIPIENT})
+"""Reasons that give way to another recipient's: a withdrawal there says more than that nobody was asked here."""
+
 IDENTITY_DOUBTFUL: Final = "IDENTITY_DOUBTFUL"
 """The record could be about several people; it is listed for a person and not stored."""
 
@@ -314,7 +317,7 @@ class _Granted:
     refused: dict[tuple[SubjectId, str], Reason] = field(default_factory=dict)
 
     def add(self, purpose: str, subjects: Sequence[SubjectId], verdict: CohortVerdict) -> None:
-        """Take in the answer to one question; a later one for the same subject replaces its refusals."""
+        """Take in the answer to one question; of several recipients' refusals the one that says most is kept."""
         permit = verdict.permit
         for subject in subjects:
             if permit is not None and subject in permit.subjects:
@@ -323,7 +326,8 @@ class _Granted:
                 for code in permit.fields_for(subject):
                     self.refused.pop((subject, code), None)
             for code, why in verdict.refused.get(subject, {}).items():
-                self.refused[subject, code] = why
+                if self.refused.get((subject, code), Reason.RECIPIENT) in _SAYS_LITTLE:
+                    self.refused[subject, code] = why
 
     def permits_of(self, subject: SubjectId) -> tuple[str, ...]:
         """Return the ids of the permits that cover a subject, in the order of their purposes."""

@@ -1,44 +1,61 @@
 """Ingest records that arrive over HTTP; they pass the same cleaning, gate and batch rules as a file."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
 
+from consentry.access import check_may_act
 from consentry.packs import pack_folder
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.sources.context import open_context
-from consentry.sources.posted import read_posted
-from consentry.sources.records import Reading
+from consentry.sources.posted import Posted, read_posted
+from consentry.workflows.answered import Repeatable, answer_once
 from consentry.workflows.ingest import IngestReport, ingest
-from kernel.encoding import canonical_json
+from kernel.encoding import JsonValue
 
 
 def ingest_posted(
-    platform: Platform, caller: Principal, source: str, records: Sequence[dict[str, Any]]
-) -> IngestReport:
-    """Ingest one posted batch; the same batch again changes nothing."""
-    context = open_context(platform.catalogue, pack=pack_folder(platform.settings.pack), clock=platform.clock)
+    platform: Platform, caller: Principal, source: str, records: Sequence[Posted], *, key: str | None = None
+) -> tuple[Mapping[str, JsonValue], bool]:
+    """Ingest one posted batch; the same batch again changes nothing and gets the same answer.
 
-    def read() -> Reading:
-        return read_posted(records, context, source=source)
+    Args:
+        key: names the request for its sender. Records that come again under a new key pass the gate once more, for
+            decisions may have been made since; what is stored already counts as a duplicate.
+    Returns:
+        What became of the batch, by count, place and reason; and whether it was answered before.
+    Raises:
+        Denied: the role may not ingest, or the key's daily cap is reached; nothing of the batch stays.
+        Conflict: the key was used for another batch, or another batch with these records is on its way.
+        Unavailable: a store is locked or full; the same request goes on where it stopped.
+    """
+    check_may_act(platform.catalogue, caller, "records.ingest")
+    content = f"{platform.catalogue.hash}\0{source}\0{json.dumps(records, sort_keys=True)}".encode()
+    digest = platform.batches.digest([content])
 
-    digest = platform.batches.digest(_pieces(platform.catalogue.hash, source, records))
-    report = ingest(platform, caller, kind="http", input_digest=digest, read=read)
-    platform.log.settle()
-    return report
+    def act() -> Mapping[str, JsonValue]:
+        context = open_context(platform.catalogue, pack=pack_folder(platform.settings.pack), clock=platform.clock)
+        report = ingest(
+            platform, caller, kind="http", input_digest=digest, again=key is not None,
+            read=lambda: read_posted(records, context, source=source),
+        )  # fmt: skip
+        return _answer(report)
+
+    return answer_once(platform, caller, Repeatable("records", digest if key is None else key, content), act)
 
 
-def _pieces(catalogue_hash: str, source: str, records: Sequence[dict[str, Any]]) -> Iterator[bytes]:
-    yield f"{catalogue_hash}\0{source}\0".encode()
-    for record in records:
-        yield canonical_json(_plain(record))
-
-
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a posted record with its secrets and times as text."""
-    identity = record.get("identity") or {}
-    opened = {
-        name: value.get_secret_value() if hasattr(value, "get_secret_value") else None if value is None else str(value)
-        for name, value in identity.items()
+def _answer(report: IngestReport) -> dict[str, JsonValue]:
+    refused: dict[str, dict[str, int]] = {}
+    for (code, why), count in sorted(report.refused.items()):
+        refused.setdefault(code, {})[why] = count
+    return {
+        "batch_id": report.batch_id,
+        "stored_records": report.stored_records,
+        "stored_fields": report.stored_fields,
+        "duplicates": report.duplicates,
+        "refused": refused,
+        "unmapped": dict(report.unmapped),
+        "quarantined": [
+            {"locator": row.locator, "reason": str(row.reason), "field": row.field} for row in report.bad_rows
+        ],
     }
-    return {**record, "observed_at": record["observed_at"].isoformat(), "identity": opened}

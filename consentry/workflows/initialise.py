@@ -1,11 +1,10 @@
 """Make a new deployment: folder, keys, both stores, notices, first administrator and a first person."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Inspector, inspect
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from audit.events import Act, Event, Outcome
 from audit.signing import create_signing_key
@@ -14,7 +13,7 @@ from consent.notices import publish
 from consentry.migrations import Store, downgrade, upgrade
 from consentry.packs import load_configured_pack, pack_folder
 from consentry.places import OWNER_FILE, FreshPlaces, check_free, sync_folder
-from consentry.platform import Platform, open_platform, open_stores
+from consentry.platform import Platform, open_platform, open_stores, parse_store_url
 from consentry.principals import create_person
 from consentry.settings import Settings, config_text
 from consentry.tokens import create_token_key
@@ -81,18 +80,17 @@ def initialise(
 
 
 def _make(settings: Settings, wanted: list[tuple[str, str]], fresh: FreshPlaces, clock: Clock) -> Initialised:
-    data, keys = (_sqlite_path(url) for url in (settings.data_store_url, settings.key_store_url))
-    files = (settings.config_path, settings.root_key_path, settings.signing_key_path, settings.token_key_path)
-    check_free(*files, *(path for path in (data, keys) if path is not None))
+    stores = _store_files(settings)
+    keys = (settings.root_key_path, settings.signing_key_path, settings.token_key_path)
+    state = settings.signer_state_path
+    check_free(settings.config_path, *stores, *keys, state)
     fresh.folder(settings.home)
     fresh.reserve(settings.config_path)
+    fresh.expect(state, state.with_name(f"{state.name}.lock"))
     _make_keys(settings, fresh)
-    for path in (keys, data):
-        if path is not None:
-            fresh.store(path)
+    for path in stores:
+        fresh.store(path)
     _make_stores(settings, fresh, clock)
-    for state in (settings.signer_state_path, settings.signer_state_path.with_name("signing.state.lock")):
-        fresh.on_failure(lambda path=state: path.unlink(missing_ok=True))
     with open_platform(settings, clock=clock) as platform:
         accounts = _first_entries(platform, wanted)
         platform.log.settle()
@@ -114,17 +112,19 @@ def _check_accounts(catalogue: Catalogue, admin: str, person: str, person_role: 
     catalogue.get_role(person_role)
 
 
-def _sqlite_path(url: str) -> Path | None:
-    """Return the file of a SQLite store, None for PostgreSQL."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise BadInput("A store's URL cannot be read", hint="Use sqlite:///file or postgresql://….") from None
-    if parsed.get_backend_name() != "sqlite":
-        return None
-    if not parsed.database or parsed.database == ":memory:":
-        raise BadInput("A store needs a file", hint="Use sqlite:///file or postgresql://….")
-    return Path(parsed.database)
+def _store_files(settings: Settings) -> list[Path]:
+    """Return the files of SQLite stores.
+
+    Raises:
+        BadInput: a URL cannot be used, or both stores have the same.
+    """
+    urls = [parse_store_url(url) for url in (settings.key_store_url, settings.data_store_url)]
+    if urls[0] == urls[1]:
+        raise BadInput("The data store and the key store need two databases", hint="Set data_store and key_store.")
+    files = [url.database or "" for url in urls if url.get_backend_name() == "sqlite"]
+    if not all(files) or ":memory:" in files:
+        raise BadInput("A SQLite store needs a file", hint="Use sqlite:///file, or postgresql://….")
+    return [Path(file) for file in files]
 
 
 def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
@@ -137,14 +137,12 @@ def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
 
 
 def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
-    if settings.data_store_url == settings.key_store_url:
-        raise BadInput("The data store and the key store need two databases", hint="Set data_store and key_store.")
     data, keys = open_stores(settings, must_exist=False)
     try:
         for database, store in ((keys, Store.KEYS), (data, Store.DATA)):
             _check_empty(database)
             upgrade(database, store)
-            fresh.on_failure(lambda database=database, store=store: _empty(database, store))
+            fresh.on_failure(partial(_empty, database, store))
         KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock).initialise()
     finally:
         data.dispose()

@@ -30,7 +30,7 @@ def read_view(platform: Platform, caller: Principal, name: str) -> "pa.Table":
     view, asking = get_view(platform, name), platform.asking(caller)
     with platform.data.read() as connection:
         build = get_newest_build(connection, name)
-    file = platform.places.view_file(build.view, build.build_id)
+    file = platform.layout.view_file(build.view, build.build_id)
     withheld, live = withheld_pseudonyms(
         platform, asking, scope=view.scope, pseudonyms=read_pseudonyms([str(file)]), purpose=view.purpose,
         fields=[TAGS_FIELD],

@@ -81,7 +81,7 @@ def tag_inputs(platform: Platform) -> TagInputs:
     with platform.data.read() as connection:
         subjects = get_newest_build(connection, SUBJECTS_VIEW)
         happened = get_newest_build(connection, EVENTS_VIEW)
-    files = [platform.places.view_file(build.view, build.build_id) for build in (subjects, happened)]
+    files = [platform.layout.view_file(build.view, build.build_id) for build in (subjects, happened)]
     return TagInputs(people.scope, people.purpose, subjects, happened, *files)
 
 
@@ -104,7 +104,7 @@ def run_tags(platform: Platform, caller: Principal, *, as_of: date | None = None
     )
     table = evaluate(taxonomy, subjects=inputs.subjects_file, events=inputs.events_file, as_of=day, withheld=withheld)
     run_id = new_id("run")
-    _write(table, platform.places.tags_file(run_id))
+    _write(table, platform.layout.tags_file(run_id))
     with platform.data.write() as connection:
         now = platform.log.now(connection)
         run = TagRun(

@@ -237,6 +237,15 @@ def test_bad_signature_is_found(export):
     assert export.failure().kind == "signature"
 
 
+@pytest.mark.parametrize("size", [0, 11, 13])
+def test_signed_head_that_lies_about_its_size_is_found(export, size):
+    """A root belongs to one size; a signature does not make it another's."""
+    lie = sign_checkpoint(size, export.signed[-1].root, export.desk.signer)
+    assert export.failure(lie.note).kind in ("forked", "truncated")
+    (export.folder / "checkpoint").write_bytes(lie.note)
+    assert export.failure().index is not None
+
+
 def test_wrong_key_is_found(export, tmp_path):
     """A log verifies under its own key only."""
     from audit.signing import create_signing_key

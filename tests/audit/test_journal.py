@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -141,6 +142,20 @@ def test_alias_that_another_writer_made_first_is_used(any_desk, subject):
         connection.execute(insert(alias), {"alias": "als_theirs", "subject_id": subject, "year": 2026})
     any_desk.record(any_desk.permit(subject))
     assert decode_entry(bodies(any_desk)[0])["subject"] == "als_theirs"
+
+
+def test_two_writers_at_once_share_one_alias(open_desk, pg_url, subject):
+    """On PostgreSQL the second waits for the first, and takes its alias."""
+    desk = open_desk(pg_url)
+    with desk.database.write() as first:
+        desk.log.record(first, desk.permit(subject))
+        second = threading.Thread(target=desk.record, args=(desk.permit(subject),))
+        second.start()
+        second.join(timeout=0.3)
+        assert second.is_alive()
+    second.join(timeout=10)
+    one, other = (decode_entry(body)["subject"] for body in bodies(desk))
+    assert one == other
 
 
 def test_alias_of_a_stranger_is_nobody(desk, subject):

@@ -1,6 +1,7 @@
 """The log's order is the truth: no permit follows what closed it, whoever raced whom, on both engines."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,8 +13,9 @@ from consent.gate import Permit
 from consent.registry import ActorKind, DecisionAct, DecisionRequest
 from consent.standing import Standing, set_standing
 
-ROUNDS = 50
 CHECKERS = 3
+PAUSE_SECONDS = 0.004
+"""SQLite's writers do not queue; without a pause three of them hold off a fourth beyond its time-out."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -55,14 +57,14 @@ def change_notice(office, connection, _subject, number):
     return office.publish_in(connection, version=f"r{number}", collected=table).entry_id
 
 
-@pytest.mark.parametrize("close", [withdraw, restrict, change_notice])
-def test_no_permit_follows_what_closes_it(racing, close):
+@pytest.mark.parametrize(("close", "rounds"), [(withdraw, 50), (restrict, 15), (change_notice, 15)])
+def test_no_permit_follows_what_closes_it(racing, close, rounds):
     """In the inbox's order every permit stands before the entry that closed it, over all rounds."""
     office = racing
     bystander = office.subject()
     closed, permitted = {}, {}
     with ThreadPoolExecutor(CHECKERS + 1) as pool:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             subject = office.subject()
             for person in (subject, bystander):
                 office.grant(person, "P07", notice=office.latest("care"))
@@ -73,28 +75,34 @@ def test_no_permit_follows_what_closes_it(racing, close):
     ]
     assert late == []
     # The rounds are races only where permits were given in some of them before the door closed.
-    assert sum(map(bool, permitted.values())) > ROUNDS // 5
+    assert sum(map(bool, permitted.values())) > rounds // 5
 
 
 def race(office, pool, subject, bystander, closing):
     """Let checkers ask until they are refused, close once, and return the closing entry and the permits' entries."""
     close, number = closing
-    start = threading.Barrier(CHECKERS + 1)
+    start, closed = threading.Barrier(CHECKERS + 1), threading.Event()
 
     def check_until_refused(alone):
         start.wait()
-        found = []
-        while True:
+        found, last = [], False
+        while not last:
+            last = closed.is_set()  # one more check after the end, and it had better be refused
             with office.database.write() as connection:
                 permit = ask(office, connection, subject, None if alone else bystander)
             if permit is None:
                 return found
             found.append(permit.entry_id)
+            time.sleep(PAUSE_SECONDS)
+        return found
 
     def close_once():
         start.wait()
-        with office.database.write() as connection:
-            return close(office, connection, subject, number)
+        try:
+            with office.database.write() as connection:
+                return close(office, connection, subject, number)
+        finally:
+            closed.set()
 
     checkers = [pool.submit(check_until_refused, alone) for alone in (True, False, True)]
     closer = pool.submit(close_once)

@@ -37,7 +37,7 @@ def test_refusals_are_named(demo: Demo) -> None:
 
 def test_dirty_rows_went_to_quarantine_without_values(demo: Demo) -> None:
     """Bad rows are listed by place and reason, and the list holds no order number."""
-    folder, story = demo
+    _, story = demo
     report = story.ingested["orders"]
     assert sum(report["bad_rows"].values()) > 0
     listed = Path(report["quarantine"]).read_text(encoding="utf-8")

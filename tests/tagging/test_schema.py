@@ -1,10 +1,14 @@
 """The columns that rules may name are those that the medical pack's views declare."""
 
+import pyarrow.parquet as pq
 import pytest
 
+from deid.schemas import arrow_schema
+from deid.views import load_views
 from kernel.located_yaml import load
 from kernel.pack import builtin_pack_path
 from tagging.schema import DENIED, EVENT_COLUMNS, PSEUDONYM, SUBJECT_COLUMNS, readable
+from tagging.session import check_columns, locked
 
 
 @pytest.mark.parametrize(("view", "columns"), [("subject_profile", SUBJECT_COLUMNS), ("event_rows", EVENT_COLUMNS)])
@@ -12,6 +16,17 @@ def test_schema_is_that_of_the_view(view, columns):
     """Names and order agree with the view's definition; the pseudonym comes first."""
     definition = load(builtin_pack_path("medical") / "views" / f"{view}.yaml")
     assert [PSEUDONYM, *(column["name"].text() for column in definition["columns"].sequence())] == list(columns)
+
+
+@pytest.mark.parametrize(("view", "columns"), [("subject_profile", SUBJECT_COLUMNS), ("event_rows", EVENT_COLUMNS)])
+def test_file_of_the_view_has_the_types_that_are_read(view, columns, medical, tmp_path):
+    """An empty Parquet file in the Arrow schema that de-identification writes is accepted."""
+    definition = load_views(builtin_pack_path("medical"), medical)[view]
+    path = tmp_path / f"{view}.parquet"
+    pq.write_table(arrow_schema(definition).empty_table(), path)
+    with locked(path) as (session, (given,)):
+        check_columns(session, given, columns, frozenset(columns))
+        assert session.types(given).keys() == columns.keys()
 
 
 @pytest.mark.parametrize("name", ["sex", "reproductive_state"])

@@ -260,11 +260,11 @@ class House:
 
     def restarted(self) -> "House":
         """The same stores in what could be another process."""
-        return _wired(self.folder, self.data, self.keys, self.clock, self.custodian, self.signer)
+        return _wired(self.folder, self.data, self.keys, clock=self.clock, custodian=self.custodian, signer=self.signer)
 
 
 def _wired(
-    folder: Path, data: Database, keys: Database, clock: FixedClock, custodian: KeyfileCustodian, signer: NoteSigner
+    folder: Path, data: Database, keys: Database, *, clock: FixedClock, custodian: KeyfileCustodian, signer: NoteSigner
 ) -> House:
     catalogue = small_catalogue()
     keystore = KeyStore(keys, custodian, clock)
@@ -304,7 +304,9 @@ def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[[str, str], Ho
             metadata.create_all(data.engine)
         keystore_metadata.create_all(keys.engine)
         signer = create_signing_key(tmp_path / "signing.key", "audit.example/log")
-        house = _wired(tmp_path, data, keys, clock, KeyfileCustodian.create(tmp_path / "root.key"), signer)
+        house = _wired(
+            tmp_path, data, keys, clock=clock, custodian=KeyfileCustodian.create(tmp_path / "root.key"), signer=signer
+        )
         house.keystore.initialise()
         return house
 

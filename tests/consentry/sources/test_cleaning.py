@@ -187,7 +187,7 @@ def test_old_id_number_is_completed():
     assert cleaning.parse_id_number("110105491231002") == "11010519491231002X"
 
 
-@pytest.mark.parametrize("text", ["", "abc", "11010519490231002X", "110105194912310"])
+@pytest.mark.parametrize("text", ["", "abc", "11010519490231002X", "110105194912310", "١١٠١٠٥١٩٤٩١٢٣١٠٠٢X"])
 def test_what_is_no_id_number_is_refused(text):
     """Other shapes and days that do not exist are refused."""
     assert fault_of(cleaning.parse_id_number, text) is RowFault.CHECK_DIGIT

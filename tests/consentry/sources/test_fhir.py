@@ -1,12 +1,16 @@
 """FHIR resources into the catalogue's fields."""
 
+import copy
 import json
 from datetime import UTC, date, datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from consentry.sources.fhir import read_fhir
 from consentry.sources.records import BadRow, Identity, RowFault, SourceError, SourceRecord
+from kernel.encoding import canonical_json
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1990-01-31"}
 SUBJECT = {"reference": "urn:uuid:p1"}
@@ -718,3 +722,52 @@ def test_folder_is_read_by_name(context, bundle, tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(SourceError, match=r"holds no \.json"):
         read_fhir([tmp_path / "none"], context)
+
+
+ODD = (
+    *(None, True, 0, -1, 10**400, 1.5, 1e308, "", "张三13800138000", "\ud800", "a\x00b", "urn:uuid:x", "x" * 70_000),
+    *("9999-12-31T23:59:59+14:00", "0001-01-01T00:00:00+14:00", [], {}, [None], [[]], ["x"], {"coding": [{"code": 1}]}),
+    *({"value": 10**30, "code": "kPa"}, {"value": "5"}, {"reference": 5}, {"start": []}),
+)
+WHOLE = [
+    PATIENT | {"name": [{"family": "张", "given": ["三"]}], "telecom": [{"system": "phone", "value": "13800138000"}]},
+    PATIENT | {"identifier": [{"system": "x", "value": "y"}], "address": [{"line": ["a"], "city": "深圳"}]},
+    condition(onsetDateTime=TIME, clinicalStatus=snomed("1"), encounter={"reference": "urn:uuid:e1"}),
+    observation("85354-9", component=[{"code": loinc("8480-6"), "valueQuantity": {"value": 17, "code": "kPa"}}]),
+    medication_request(
+        medicationCodeableConcept=snomed("1"),
+        dosageInstruction=[{"timing": {"repeat": {"frequency": 1}}, "doseAndRate": [{"doseQuantity": {"value": 1}}]}],
+    ),
+    claim(total={"value": 1, "currency": "CNY"}),
+]
+
+
+def places(value, path=()):
+    """Every place inside a JSON value."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(which=st.integers(0, len(WHOLE) - 1), place=st.integers(0, 40), odd=st.integers(0, len(ODD) - 1))
+def test_no_resource_however_odd_breaks_the_reading(context, tmp_path, which, place, odd):
+    """Whatever stands in the place of an element, it is read, refused by name or skipped, and shows no value."""
+    resource = copy.deepcopy(WHOLE[which])
+    paths = list(places(resource))
+    path = paths[place % len(paths)]
+    inner = resource
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = ODD[odd]
+    entries = [{"fullUrl": "urn:uuid:p1", "resource": PATIENT}, {"resource": resource}]
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps({"resourceType": "Bundle", "type": "batch", "entry": entries}), encoding="ascii")
+    reading = read_fhir([file], context)
+    for row in reading:
+        assert "13800138000" not in repr(row)
+        if isinstance(row, SourceRecord):
+            assert canonical_json(row.values)
+    tally = reading.tally
+    others = (tally.refused, tally.skipped, tally.duplicates)
+    assert tally.records + sum(sum(counts.values()) for counts in others) == tally.rows

@@ -101,6 +101,8 @@ def test_only_possible_unit_is_taken(indicators):
         ("8480-6", "128", ("mmol/L",), RowFault.UNKNOWN_UNIT),
         ("8480-6", "128", ("kg", "wat"), RowFault.UNKNOWN_UNIT),
         ("8480-6", "128", (), RowFault.UNKNOWN_UNIT),
+        ("8480-6", "1E+400", ("kPa",), RowFault.BAD_NUMBER),
+        ("99999-9", "NaN", (), RowFault.BAD_NUMBER),
         ("29463-7", "120", ("kg", "斤"), RowFault.UNKNOWN_UNIT),
         ("14771-0", "50", ("mmol/L", "mg/dL"), RowFault.UNKNOWN_UNIT),
         ("14771-0", "5000", ("mmol/L", "mg/dL"), RowFault.OUT_OF_RANGE),

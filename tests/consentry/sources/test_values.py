@@ -3,9 +3,12 @@
 from datetime import date
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from consentry.sources.records import Identity, RowFault, RowRefused
 from consentry.sources.values import Cleaned, Cleaner, Reads, identity_of
+from kernel.encoding import canonical_json
 
 
 @pytest.fixture
@@ -171,3 +174,35 @@ def test_id_number_and_birth_date_must_agree():
 def test_gathered_values_are_not_in_the_repr():
     """What gathers shows its fields only."""
     assert repr(Cleaned({"name": "张三"})) == "Cleaned(['name'])"
+
+
+FIELDS = (
+    "sex",
+    "birth_date",
+    "visit_time",
+    "id_number",
+    "mobile",
+    "email",
+    "district",
+    "order_amount",
+    "question_count",
+)
+MARKS = st.text(st.sampled_from("0123456789.,-+/:年月日时分 eExX%¥元斤TZ×²½①\u200b\ufeff"), max_size=24)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    field=st.sampled_from((*FIELDS, "diagnosis", "vitals_lab", "prescription_sale")), raw=st.text(max_size=40) | MARKS
+)
+@example(field="vitals_lab", raw="9" * 5000)
+@example(field="birth_date", raw="٢٠٢٦-٠١-٠٣")
+@example(field="order_amount", raw="1e-99")
+def test_any_text_gives_a_value_or_a_refusal(context, field, raw):
+    """No text breaks the cleaning, and what comes out has a canonical form."""
+    cleaned = Cleaned()
+    try:
+        Cleaner(context).put(cleaned, field, raw, Reads(system="icd10", code="loinc:8480-6", units=("mmHg",)))
+    except RowRefused as refusal:
+        cleaned.unmapped.append(refusal.field or "no field named")
+    assert "no field named" not in cleaned.unmapped
+    assert canonical_json(cleaned.values)

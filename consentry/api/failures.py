@@ -1,0 +1,26 @@
+"""Log lines about failures: type and place of an error, the route's template; nothing that a caller sent."""
+
+import logging
+import traceback
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+from kernel.errors import ConsentryError
+
+_LOGGER: Final = logging.getLogger("consentry.api")
+_FRAMES: Final = 4
+
+
+def log_failure(scope: MutableMapping[str, Any], error: Exception) -> None:
+    """Write one line; of an error of ours the message as well, for it holds no values."""
+    route = getattr(scope.get("route"), "path", "no route")
+    if isinstance(error, ConsentryError):
+        _LOGGER.error("%s %s: %s: %s", scope["method"], route, type(error).__name__, error.diagnostics())
+    else:
+        _LOGGER.critical("%s %s: %s at %s", scope["method"], route, type(error).__name__, _places(error))
+
+
+def _places(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

@@ -1,0 +1,94 @@
+"""How every route takes a request: first who calls, then a body that is JSON, and only then the rest."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
+
+from consentry.platform import Platform
+from consentry.principals import NotAuthenticated, Principal, authenticate_key, get_person
+
+BEARER = HTTPBearer(auto_error=False, description="A machine's key `key_….secret`, or a person's token.")
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class JsonRequest(Request):
+    """A request whose body is JSON as RFC 8259 has it: UTF-8, no NaN, no unpaired surrogates."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - the signature is Starlette's; the models check what it is
+        """Return the parsed body.
+
+        Raises:
+            HTTPException: 422, with the place of the mistake.
+        """
+        try:
+            text = (await self.body()).decode()
+            parsed = json.loads(text, parse_constant=_refuse_constant)
+            if "\\u" in text:
+                json.dumps(parsed, ensure_ascii=False).encode()
+        except json.JSONDecodeError as err:
+            raise HTTPException(422, f"The body is not JSON at line {err.lineno} column {err.colno}") from None
+        except (ValueError, RecursionError):
+            raise HTTPException(422, "The body is not JSON in UTF-8, or is nested or counts beyond reason") from None
+        return parsed
+
+
+class OpenRoute(APIRoute):
+    """A route for everybody; its body must still be JSON."""
+
+    def get_route_handler(self) -> _Handler:
+        """Return the framework's handler behind our checks."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            await self.admit(request)
+            _check_content_type(request)
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return checked
+
+    async def admit(self, request: Request) -> None:
+        """Let everybody in."""
+
+
+class GuardedRoute(OpenRoute):
+    """A route for callers who say who they are; nobody else has so much as a byte of the body read."""
+
+    async def admit(self, request: Request) -> None:
+        """Authenticate the caller; raises ``NotAuthenticated`` (401)."""
+        credentials = await BEARER(request)
+        if credentials is None:
+            raise NotAuthenticated("This call needs a bearer key or token", hint="Send `Authorization: Bearer …`.")
+        platform: Platform = request.app.state.platform
+        request.state.caller = await run_in_threadpool(authenticate, platform, credentials.credentials)
+
+
+def new_router(tag: str, *, is_open: bool = False) -> APIRouter:
+    """Return a router of one resource, guarded unless it is said to be open."""
+    return APIRouter(tags=[tag], route_class=OpenRoute if is_open else GuardedRoute)
+
+
+def authenticate(platform: Platform, bearer: str) -> Principal:
+    """Return who stands behind a key or a token; raises ``NotAuthenticated``."""
+    if bearer.startswith("key_"):
+        with platform.data.read() as connection:
+            return authenticate_key(connection, bearer=bearer, clock=platform.clock)
+    principal_id = platform.tokens.verify(bearer)
+    with platform.data.read() as connection:
+        return get_person(connection, principal_id)
+
+
+def _check_content_type(request: Request) -> None:
+    has_body = request.headers.get("content-length", "0") != "0"
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and media_type != "application/json":
+        raise HTTPException(415, "Send application/json.")
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError

@@ -1,0 +1,225 @@
+"""The envelope: frozen vectors, outside vectors, and each corruption by itself."""
+
+import copy
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernel.encoding import canonical_json
+from kernel.errors import BadInput, IntegrityFailed
+from vault.envelope import (
+    MAX_PLAINTEXT_BYTES,
+    Binding,
+    DataKey,
+    associated_data,
+    encode_plaintext,
+    length_prefixed,
+    open_many,
+    open_value,
+    read_key_id,
+    seal_many,
+    seal_value,
+)
+
+BINDING = Binding("dep_1", "sub_1", "rec_1", "diagnosis", 1)
+FROZEN = json.loads((Path(__file__).parents[1] / "vectors" / "envelope.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def key() -> DataKey:
+    return DataKey(b"\x07" * 8, b"\x11" * 32)
+
+
+def frozen_key(vector) -> DataKey:
+    return DataKey(bytes.fromhex(vector["key_id"]), bytes.fromhex(vector["key"]))
+
+
+@pytest.mark.parametrize("vector", FROZEN["vectors"], ids=lambda vector: vector["name"])
+def test_frozen_vectors_seal_and_open_as_ever(vector):
+    """Bytes that an earlier release wrote stay readable, and the same input still gives the same bytes."""
+    binding = Binding(**vector["binding"])
+    plaintext, sealed = bytes.fromhex(vector["plaintext"]), bytes.fromhex(vector["sealed"])
+    data_key = frozen_key(vector)
+    assert associated_data(data_key, binding) == bytes.fromhex(vector["associated_data"])
+    assert (
+        seal_value(plaintext, data_key=data_key, binding=binding, random=lambda _size: bytes.fromhex(vector["nonce"]))
+        == sealed
+    )
+    assert open_value(sealed, data_key=data_key, binding=binding) == plaintext
+
+
+def test_outside_aes_gcm_vectors_agree(outside_vectors):
+    """Every Wycheproof case with our key, nonce and tag sizes is judged as the suite says."""
+    path = outside_vectors / "wycheproof" / "aes_gcm_test.json"
+    if not path.is_file():
+        pytest.skip("outside vectors: wycheproof/aes_gcm_test.json is not there")
+    judged = 0
+    for group in json.loads(path.read_text())["testGroups"]:
+        if (group["keySize"], group["ivSize"], group["tagSize"]) != (256, 96, 128):
+            continue
+        for case in group["tests"]:
+            data_key = DataKey(bytes(8), bytes.fromhex(case["key"]))
+            nonce, aad = bytes.fromhex(case["iv"]), bytes.fromhex(case["aad"])
+            message, sealed = bytes.fromhex(case["msg"]), bytes.fromhex(case["ct"] + case["tag"])
+            judged += 1
+            if case["result"] == "valid":
+                assert data_key.encrypt(nonce, message, aad) == sealed
+                assert data_key.decrypt(nonce, sealed, aad) == message
+            else:
+                with pytest.raises(InvalidTag):
+                    data_key.decrypt(nonce, sealed, aad)
+    assert judged >= 60
+
+
+@given(st.binary(max_size=2000), st.text(max_size=40), st.text(max_size=40), st.integers(0, 2**32 - 1))
+def test_every_value_opens_under_its_own_binding(plaintext, subject, field, version):
+    """Sealing and opening is the identity for any bytes and names."""
+    key = DataKey(b"\x07" * 8, b"\x11" * 32)
+    binding = Binding("dep_1", subject, "rec_1", field, version)
+    sealed = seal_value(plaintext, data_key=key, binding=binding)
+    assert open_value(sealed, data_key=key, binding=binding) == plaintext
+    assert len(sealed) == len(plaintext) + 38
+    assert read_key_id(sealed) == key.key_id
+
+
+@pytest.mark.parametrize("member", ["deployment", "subject", "record", "field"])
+def test_a_value_does_not_open_under_another_binding(key, member):
+    """Deployment, subject, record and field are all authenticated."""
+    sealed = seal_value(b"secret", data_key=key, binding=BINDING)
+    with pytest.raises(IntegrityFailed):
+        open_value(sealed, data_key=key, binding=BINDING._replace(**{member: "other"}))
+
+
+def test_a_value_does_not_open_under_another_schema_version(key):
+    """The schema version is authenticated."""
+    sealed = seal_value(b"secret", data_key=key, binding=BINDING)
+    with pytest.raises(IntegrityFailed):
+        open_value(sealed, data_key=key, binding=BINDING._replace(schema_version=2))
+
+
+def test_moving_a_letter_between_two_names_changes_the_associated_data(key):
+    """Lengths stand before the texts, so that no two bindings share their bytes."""
+    first = BINDING._replace(subject="sub_1r", record="ec_1")
+    second = BINDING._replace(subject="sub_1", record="rec_1")
+    assert associated_data(key, first) != associated_data(key, second)
+
+
+@pytest.mark.parametrize("position", range(44))
+def test_each_flipped_byte_is_found(key, position):
+    """Header, key id, nonce, ciphertext and tag are each protected."""
+    sealed = bytearray(seal_value(b"secret", data_key=key, binding=BINDING))
+    assert len(sealed) == 44
+    sealed[position] ^= 0x80
+    with pytest.raises(IntegrityFailed) as failed:
+        open_value(bytes(sealed), data_key=key, binding=BINDING)
+    assert failed.value.__cause__ is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 37])
+def test_a_truncated_value_is_refused_before_parsing(key, size):
+    """Nothing shorter than an empty value is looked at."""
+    with pytest.raises(IntegrityFailed, match="impossible length"):
+        open_value(seal_value(b"", data_key=key, binding=BINDING)[:size], data_key=key, binding=BINDING)
+
+
+def test_an_oversized_value_is_refused_before_decrypting(key):
+    """Nothing longer than the largest value is looked at."""
+    with pytest.raises(IntegrityFailed, match="impossible length"):
+        open_value(bytes(MAX_PLAINTEXT_BYTES + 39), data_key=key, binding=BINDING)
+
+
+@pytest.mark.parametrize("head", [b"\x02\x01", b"\x01\x02", b"\x00\x00"])
+def test_unknown_versions_and_suites_are_named(key, head):
+    """A value of a newer format is not tried."""
+    sealed = head + seal_value(b"secret", data_key=key, binding=BINDING)[2:]
+    with pytest.raises(IntegrityFailed, match="unknown version or suite"):
+        open_value(sealed, data_key=key, binding=BINDING)
+
+
+def test_a_value_of_another_key_is_named_as_such(key):
+    """The key id in the header is compared before decrypting."""
+    other = DataKey(b"\x08" * 8, b"\x11" * 32)
+    with pytest.raises(IntegrityFailed, match="another key"):
+        open_value(seal_value(b"secret", data_key=other, binding=BINDING), data_key=key, binding=BINDING)
+
+
+def test_the_longest_plaintext_fits_and_one_byte_more_does_not(key):
+    """64 KiB is the bound, and the message names the field."""
+    longest = b"x" * MAX_PLAINTEXT_BYTES
+    assert open_value(seal_value(longest, data_key=key, binding=BINDING), data_key=key, binding=BINDING) == longest
+    with pytest.raises(BadInput, match="'diagnosis'"):
+        seal_value(longest + b"x", data_key=key, binding=BINDING)
+
+
+def test_nonces_never_repeat(key):
+    """The same value sealed many times never gives the same bytes or nonce."""
+    sealed = seal_many([(key, BINDING, b"same")] * 5_000)
+    assert len(set(sealed)) == len({value[10:22] for value in sealed}) == 5_000
+
+
+def test_many_values_are_sealed_as_each_alone(key):
+    """The bulk form draws its nonces at once and changes nothing else."""
+    other = DataKey(b"\x09" * 8, os.urandom(32))
+    items = [
+        (key, BINDING, b"one"),
+        (other, BINDING._replace(field="name"), b"two"),
+        (key, BINDING._replace(record="rec_2"), b""),
+    ]
+    nonces = os.urandom(36)
+    sealed = seal_many(items, random=lambda size: nonces[:size])
+    for number, (data_key, binding, plaintext) in enumerate(items):
+        alone = seal_value(
+            plaintext, data_key=data_key, binding=binding, random=lambda _size, n=number: nonces[n * 12 : n * 12 + 12]
+        )
+        assert sealed[number] == alone
+    again = [(data_key, binding, value) for (data_key, binding, _), value in zip(items, sealed, strict=True)]
+    assert open_many(again) == [b"one", b"two", b""]
+
+
+def test_names_have_a_bound(key):
+    """A name that two bytes cannot count is refused."""
+    with pytest.raises(BadInput, match="65,535"):
+        seal_value(b"", data_key=key, binding=BINDING._replace(record="x" * 65_536))
+    with pytest.raises(BadInput, match="surrogate"):
+        length_prefixed("\ud800")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_plaintexts_are_canonical_json(value):
+    """The short way for texts gives the bytes of the canonical encoding."""
+    assert encode_plaintext(value) == canonical_json(value)
+
+
+def test_an_unpaired_surrogate_has_no_plaintext():
+    """Text that is no Unicode is refused without showing it."""
+    with pytest.raises(BadInput, match="surrogate") as refused:
+        encode_plaintext("秘密\ud800")
+    assert "秘密" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_data_key_shows_and_gives_away_nothing(key):
+    """Neither repr, pickle nor copy reach the key."""
+    assert repr(key) == "DataKey(key_id=0707070707070707)"
+    for way in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="never serialised"):
+            way(key)
+
+
+def test_a_key_id_has_eight_bytes():
+    """Another length would shift the header."""
+    with pytest.raises(IntegrityFailed):
+        DataKey(b"short", bytes(32))
