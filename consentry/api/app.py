@@ -2,21 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 
 from consentry import __version__
 from consentry.api import audit, consents, decisions, health, problems, records, subjects, tokens
 from consentry.api.guard import Guard
 from consentry.platform import Platform
 
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
 _THREADS: Final = 12
 """Requests at work at once; SQLAlchemy's pool gives each store 15 connections, and nobody shall wait for one."""
 
-_NO_TELEMETRY: Final[TelemetryConfig] = {
+_NO_TELEMETRY: Final["TelemetryConfig"] = {
     "tracing": False,
     "metrics": False,
     "logs": False,

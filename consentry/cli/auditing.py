@@ -2,12 +2,16 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consentry.cli.options import Home, Json
 from consentry.cli.output import say, say_json, say_pairs, say_table
+from kernel.errors import IntegrityFailed
+
+if TYPE_CHECKING:
+    from audit.export import ExportSummary
 
 app = typer.Typer(no_args_is_help=True, help="Read the audit log and hand it over for verification.")
 
@@ -24,13 +28,9 @@ def export(
 
     with platform_for(home) as platform:
         summary = export_audit(platform, local_operator(), folder)
-        key = platform.signer.verifier_key
-    if as_json:
-        note = summary.checkpoint.note.decode()
-        say_json({"folder": str(summary.folder), "entries": summary.checkpoint.size, "checkpoint": note, "key": key})
-        return
-    say_pairs({"folder": summary.folder, "entries": summary.checkpoint.size, "bytes": summary.entries_bytes})
-    say(f"verify: consentry-verify {folder} --key '{key}'")
+        _say_export(summary, platform.signer.verifier_key, as_json=as_json)
+        if summary.alarm is not None:
+            raise IntegrityFailed(f"The log does not verify: {summary.alarm}", hint="Keep the export as evidence.")
 
 
 @app.command("query")
@@ -67,6 +67,16 @@ def query(  # noqa: PLR0917 - filters of one command
     say_table(header, [tuple(_cell(entry.get(name)) for name in header) for entry in entries])
     if next_after is not None:
         say("there are more entries; narrow the query or raise --limit")
+
+
+def _say_export(summary: "ExportSummary", key: str, *, as_json: bool) -> None:
+    if as_json:
+        note = summary.checkpoint.note.decode()
+        told = {"folder": str(summary.folder), "entries": summary.checkpoint.size, "checkpoint": note, "key": key}
+        say_json(told | {"alarm": summary.alarm})
+        return
+    say_pairs({"folder": summary.folder, "entries": summary.checkpoint.size, "bytes": summary.entries_bytes})
+    say(f"verify: consentry-verify {summary.folder} --key '{key}'")
 
 
 def _cell(value: object) -> object:

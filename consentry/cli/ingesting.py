@@ -107,8 +107,22 @@ def consents(
         say_json(report.as_json())
         return
     say_table(("act", "recorded"), sorted(report.recorded.items()), title=f"consent acts of {file.name}")
-    say_pairs({"repeated": report.repeated, "new subjects": report.registered, "refused": len(report.bad_rows)})
+    say_pairs({"repeated": report.repeated, "new subjects": report.registered, "refused": report.refused.total()})
     _say_quarantine(report.quarantine)
+
+
+@app.command("discard")
+def discard(
+    batch: Annotated[str, typer.Argument(help="Batch id, bat_…, as an interrupted ingestion or a refusal names it.")],
+    home: Home = None,
+) -> None:
+    """Take back an interrupted batch; running its command again would resume it instead."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.discard_batch import discard_batch
+
+    with platform_for(home) as platform:
+        taken = discard_batch(platform, local_operator(), batch)
+    say(f"{taken.batch_id} is discarded: nothing of it is left")
 
 
 def show(report: "IngestReport", *, as_json: bool) -> None:

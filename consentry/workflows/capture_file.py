@@ -1,10 +1,9 @@
 """Capture a file of consent acts: one JSON object a line, in the order in which the acts happened."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +14,11 @@ from consentry.acts import ConsentAct
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
-from consentry.quarantine import write_quarantine
-from consentry.workflows.capture import ActAnswer, capture_acts
+from consentry.sources.files import read_lines
+from consentry.sources.quarantine import COLUMNS, QuarantineWriter, quarantine_path
+from consentry.sources.records import RowFault, SourceError
+from consentry.workflows.capture import ActAnswer, ActOutcome, capture_acts
 from kernel.encoding import JsonValue
-from kernel.errors import BadInput
 
 CHUNK_ACTS: Final = 300
 """Acts in one transaction."""
@@ -29,21 +29,26 @@ MAX_LINE_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RefusedAct:
-    """One act that was not recorded: where and by which rule."""
+    """One act that was not recorded: where, by which rule, and what the rule says."""
 
     locator: str
     reason: str
     field: str | None = None
+    detail: str | None = None
 
 
 @dataclass
 class CaptureReport:
-    """What became of a file of acts."""
+    """What became of a file of acts.
+
+    Attributes:
+        recorded: by kind of act. refused: by reason.
+    """
 
     recorded: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     registered: int = 0
-    bad_rows: list[RefusedAct] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
     quarantine: Path | None = None
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -52,7 +57,7 @@ class CaptureReport:
             "recorded": dict(self.recorded),
             "repeated": self.repeated,
             "registered": self.registered,
-            "refused": dict(Counter(row.reason for row in self.bad_rows)),
+            "refused": dict(self.refused),
             "quarantine": None if self.quarantine is None else str(self.quarantine),
         }
 
@@ -65,74 +70,77 @@ def capture_file(
     Sending the file again records nothing twice: every act has its id.
 
     Raises:
-        BadInput: the file is missing, empty or not UTF-8.
+        SourceError: the file is missing, empty, not UTF-8 or no NDJSON.
     """
     check_may_act(platform.catalogue, caller, "consent.capture")
-    report = CaptureReport()
     lines = _lines(file)
-    with progress("consent acts", shown=show_progress) as done:
+    with (
+        progress("consent acts", shown=show_progress) as done,
+        QuarantineWriter(quarantine or quarantine_path(file), columns=(*COLUMNS, "detail")) as bad,
+    ):
+        run = _Run(platform, caller, bad)
         while chunk := list(islice(lines, CHUNK_ACTS)):
-            acts = [(locator, act) for locator, line in chunk if (act := _parsed(locator, line, report)) is not None]
-            for (locator, act), said in zip(acts, capture_acts(platform, caller, [a for _, a in acts]), strict=True):
-                _count(report, locator, act, said)
+            run.capture(chunk)
             done(len(chunk))
-    report.quarantine = write_quarantine(report.bad_rows, quarantine or file)
-    return report
+    run.report.quarantine = bad.path if bad.count else None
+    return run.report
 
 
-def _count(report: CaptureReport, locator: str, act: ConsentAct, said: object) -> None:
-    if not isinstance(said, ActAnswer):
-        report.bad_rows.append(RefusedAct(locator, type(said).__name__))
-    elif said.repeated:
-        report.repeated += 1
-    else:
-        report.recorded[act.act] += 1
-        report.registered += said.registered
+@dataclass
+class _Run:
+    platform: Platform
+    caller: Principal
+    bad: QuarantineWriter
+    report: CaptureReport = field(default_factory=CaptureReport)
+
+    def capture(self, lines: list[tuple[str, str | None]]) -> None:
+        acts = [(locator, act) for locator, line in lines if (act := self._parsed(locator, line)) is not None]
+        answers = capture_acts(self.platform, self.caller, [act for _, act in acts])
+        for (locator, act), said in zip(acts, answers, strict=True):
+            self._count(locator, act, said)
+
+    def _parsed(self, locator: str, line: str | None) -> ConsentAct | None:
+        if line is None or len(line) > MAX_LINE_BYTES:
+            self._refuse(RefusedAct(locator, RowFault.TOO_LONG))
+            return None
+        try:
+            return ConsentAct.model_validate_json(line)
+        except ValidationError as err:
+            first = err.errors(include_input=False, include_url=False)[0]
+            self._refuse(RefusedAct(locator, RowFault.MALFORMED, _place(first["loc"]), first["msg"]))
+            return None
+
+    def _count(self, locator: str, act: ConsentAct, said: ActOutcome) -> None:
+        if not isinstance(said, ActAnswer):
+            self._refuse(RefusedAct(locator, type(said).__name__, detail=said.message))
+        elif said.repeated:
+            self.report.repeated += 1
+        else:
+            self.report.recorded[act.act] += 1
+            self.report.registered += said.registered
+
+    def _refuse(self, row: RefusedAct) -> None:
+        self.report.refused[row.reason] += 1
+        self.bad.write(row)
 
 
-def _parsed(locator: str, line: bytes, report: CaptureReport) -> ConsentAct | None:
-    if len(line) > MAX_LINE_BYTES:
-        report.bad_rows.append(RefusedAct(locator, "TOO_LONG"))
-        return None
-    try:
-        return ConsentAct.model_validate_json(line)
-    except ValidationError as err:
-        first = err.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or None
-        report.bad_rows.append(RefusedAct(locator, "MALFORMED", place))
-        return None
+def _place(parts: tuple[int | str, ...]) -> str | None:
+    """Return where a line breaks the schema; a name that is none of ours could be a value, and is not shown."""
+    known = ConsentAct.model_json_schema()
+    names = {name for model in (known, *known["$defs"].values()) for name in model.get("properties", ())}
+    return ".".join(str(part) if part in names or isinstance(part, int) else "?" for part in parts) or None
 
 
-def _lines(file: Path) -> Iterator[tuple[str, bytes]]:
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(4096)
-            _check_text(file, start)
-            opened.seek(0)
-            for number, line in enumerate(opened, start=1):
-                if line.strip():
-                    yield f"{file.name}:{number}", line.strip()
-    except OSError as err:
-        raise BadInput(f"{file} cannot be read: {err.strerror}", hint="Check the path.") from None
+def _lines(file: Path) -> Iterator[tuple[str, str | None]]:
+    """Yield place and text of every line, None for one that is too long.
 
-
-def _check_text(file: Path, start: bytes) -> None:
-    if not start.strip():
-        raise BadInput(f"{file} is empty", hint="Give one JSON object a line.")
-    if start.lstrip()[:1] == b"[":
-        raise BadInput(f"{file} is a JSON array", hint="Write one object a line (NDJSON).")
-    head = start[: start.rfind(b"\n") + 1] or start
-    try:
-        head.decode()
-    except UnicodeDecodeError as err:
-        if err.end < len(head) - 3:
-            hint = "Save it as UTF-8; it looks like GB18030." if _is_gb18030(head) else "Save it as UTF-8."
-            raise BadInput(f"{file} is not UTF-8", hint=hint) from None
-
-
-def _is_gb18030(text: bytes) -> bool:
-    try:
-        json.dumps(text.decode("gb18030"))
-    except UnicodeDecodeError:
-        return False
-    return True
+    Raises:
+        SourceError: at once, when the file is missing, empty or in another encoding; or it is a JSON array.
+    """
+    lines = read_lines(file, "utf-8")
+    first = next(lines, None)
+    if first is None:
+        raise SourceError(f"{file.name} is empty", hint="Give one JSON object a line.")
+    if first[1] is not None and first[1].lstrip().startswith("["):
+        raise SourceError(f"{file.name} is a JSON array", hint="Write one object a line (NDJSON).")
+    return ((f"{file.name}:{number}", line) for number, line in chain([first], lines))

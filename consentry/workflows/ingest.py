@@ -18,7 +18,7 @@ from consent.permits import CohortVerdict, Permit
 from consent.reasons import Reason
 from consentry.platform import Platform
 from consentry.principals import DailyCapReached, Principal, check_daily_cap
-from consentry.quarantine import RefusedRow
+from consentry.sources.quarantine import QuarantineWriter, RefusedRow
 from consentry.sources.records import BadRow, Reading, SourceRecord
 from kernel.catalogue import Compartment
 from kernel.encoding import JsonValue
@@ -29,6 +29,9 @@ from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 
 CHUNK_ROWS: Final = 500
 """Rows of the input in one transaction; keeps the write lock below a quarter of a second."""
+
+SHOWN_BAD_ROWS: Final = 100
+"""Bad rows that a report holds itself; the quarantine file has all of them."""
 
 _SAYS_LITTLE: Final = frozenset({Reason.NO_DECISION, Reason.RECIPIENT})
 """Reasons that give way to another recipient's: a withdrawal there says more than that nobody was asked here."""
@@ -55,7 +58,8 @@ class IngestReport:
 
     Attributes:
         refused: field values by field code and the gate's reason.
-        bad_rows: rows that could not be used, by place and reason.
+        bad_rows: the first rows that could not be used, by place and reason.
+        bad_by_reason: how many there are in all.
     """
 
     batch_id: str
@@ -66,6 +70,7 @@ class IngestReport:
     duplicates: int = 0
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     bad_rows: list[RefusedRow] = field(default_factory=list)
+    bad_by_reason: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     unmapped: Counter[str] = field(default_factory=Counter)
     quarantine: Path | None = None
@@ -78,10 +83,11 @@ class IngestReport:
             summed[why] += count
         return summed
 
-    @property
-    def bad_by_reason(self) -> Counter[str]:
-        """Bad rows by reason."""
-        return Counter(str(row.reason) for row in self.bad_rows)
+    def add_bad(self, row: RefusedRow) -> None:
+        """Count a row that could not be used."""
+        self.bad_by_reason[str(row.reason)] += 1
+        if len(self.bad_rows) < SHOWN_BAD_ROWS:
+            self.bad_rows.append(row)
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the report for programs."""
@@ -110,6 +116,7 @@ def ingest(
     read: Callable[[], Reading],
     on_rows: Callable[[int], None] | None = None,
     again: bool = False,
+    quarantine: QuarantineWriter | None = None,
 ) -> IngestReport:
     """Ingest one input.
 
@@ -119,6 +126,7 @@ def ingest(
         read: opens the input anew.
         on_rows: told the number of rows that each chunk moved on.
         again: take the input through the gate once more although it was complete before.
+        quarantine: takes the bad rows, all of them; durable before the batch is complete.
     Returns:
         The report; ``repeated`` when the same input was complete before, and nothing was done.
     Raises:
@@ -131,8 +139,10 @@ def ingest(
         batch = platform.batches.open(connection, kind=kind, input_digest=input_digest, asking=asking, again=again)
     report = IngestReport(batch.batch_id, repeated=batch.is_done)
     if batch.is_done:
+        if quarantine is not None:
+            quarantine.leave_older()
         return report
-    run = _Run(platform, caller, asking, report, batch)
+    run = _Run(platform, caller, asking, report, batch, quarantine)
     run.go(read(), on_rows or (lambda _rows: None))
     return report
 
@@ -144,6 +154,7 @@ class _Run:
     asking: Asking
     report: IngestReport
     batch: Batch
+    quarantine: QuarantineWriter | None
     seen: set[SubjectId] = field(default_factory=set)
 
     def go(self, rows: Reading, on_rows: Callable[[int], None]) -> None:
@@ -157,15 +168,31 @@ class _Run:
         except (SourceError, DailyCapReached):
             self.platform.batches.discard(self.batch.batch_id, asking=self.asking)
             raise
+        if self.quarantine is not None:
+            self.quarantine.secure()
         with self.platform.data.write() as connection:
             self.platform.batches.complete(connection, self.batch, asking=self.asking)
         self._finish(rows)
 
     def _skip(self, rows: Iterator[SourceRecord | BadRow], done: int) -> None:
-        """Pass over what an interrupted run has stored; bad rows are reported again."""
-        for row in islice(rows, done):
+        """Pass over what an interrupted run has stored; its bad rows and people are told again."""
+        while chunk := list(islice(rows, min(done, CHUNK_ROWS))):
+            done -= len(chunk)
+            owned, _ = self._resolve(self._usable(chunk))
+            allowed = self._preview(owned)
+            self.seen.update(who for who, record in owned if allowed.get(who, set()).intersection(record.values))
+
+    def _usable(self, chunk: Sequence[SourceRecord | BadRow]) -> list[SourceRecord]:
+        """Return the records of a chunk, and put its bad rows aside."""
+        for row in chunk:
             if isinstance(row, BadRow):
-                self.report.bad_rows.append(row)
+                self._put_aside(row)
+        return [row for row in chunk if isinstance(row, SourceRecord)]
+
+    def _put_aside(self, row: RefusedRow) -> None:
+        self.report.add_bad(row)
+        if self.quarantine is not None:
+            self.quarantine.write(row)
 
     def _finish(self, rows: Reading) -> None:
         counts = self.batch.counts
@@ -181,10 +208,11 @@ class _Run:
         self.report.unmapped.update(rows.tally.unmapped)
 
     def _chunk(self, chunk: Sequence[SourceRecord | BadRow]) -> None:
-        self.report.bad_rows.extend(row for row in chunk if isinstance(row, BadRow))
-        records = [row for row in chunk if isinstance(row, SourceRecord)]
-        counts: Counter[str] = Counter()
-        owned = self._resolve(records, counts)
+        records = self._usable(chunk)
+        owned, doubtful = self._resolve(records)
+        counts = +Counter(doubtful=len(doubtful), unknown=len(records) - len(owned) - len(doubtful))
+        if doubtful:
+            self.platform.resolver.note_doubtful(doubtful, batch=self.batch.batch_id)
         allowed = self._preview(owned)
         self._prepare(owned, allowed)
         with self.platform.data.write() as connection:
@@ -195,8 +223,10 @@ class _Run:
                 connection, self.batch, position=position, counts=counts, asking=self.asking
             )
 
-    def _resolve(self, records: Sequence[SourceRecord], counts: Counter[str]) -> list[tuple[SubjectId, SourceRecord]]:
-        """Return each record with its subject; people without any decision, and doubtful ones, fall out here."""
+    def _resolve(
+        self, records: Sequence[SourceRecord]
+    ) -> tuple[list[tuple[SubjectId, SourceRecord]], list[tuple[IdentityKeys, Resolution]]]:
+        """Return each record with its subject, and who is doubtful; people whom nobody knows fall out here as well."""
         stated = [_identity(record) for record in records]
         found = self.platform.resolver.resolve_many(stated)
         owned: list[tuple[SubjectId, SourceRecord]] = []
@@ -204,16 +234,12 @@ class _Run:
         for record, keys, resolution in zip(records, stated, found, strict=True):
             if resolution.kind is ResolutionKind.DOUBTFUL:
                 doubtful.append((keys, resolution))
-                counts["doubtful"] += 1
-                self.report.bad_rows.append(UnplacedRow(record.locator, IDENTITY_DOUBTFUL))
+                self._put_aside(UnplacedRow(record.locator, IDENTITY_DOUBTFUL))
             elif resolution.subject is None:
-                counts["unknown"] += 1
-                self.report.bad_rows.append(UnplacedRow(record.locator, UNKNOWN_PERSON))
+                self._put_aside(UnplacedRow(record.locator, UNKNOWN_PERSON))
             else:
                 owned.append((resolution.subject, record))
-        if doubtful:
-            self.platform.resolver.note_doubtful(doubtful, batch=self.batch.batch_id)
-        return owned
+        return owned, doubtful
 
     def _preview(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> dict[SubjectId, set[str]]:
         """Return the fields that would pass now; decides which keys and links are made before the rows."""

@@ -1,6 +1,7 @@
 """Ingest source files: what makes a file the same input, and where its bad rows are listed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -9,10 +10,10 @@ from consentry.packs import pack_folder
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
-from consentry.quarantine import write_quarantine
 from consentry.settings import Settings
 from consentry.sources.context import SourceContext, open_context
-from consentry.sources.records import Reading
+from consentry.sources.quarantine import QuarantineWriter, quarantine_path
+from consentry.sources.records import Reading, Row
 from consentry.workflows.ingest import IngestReport, ingest
 from kernel.clock import SystemClock
 from kernel.errors import BadInput
@@ -35,7 +36,8 @@ def ingest_fhir(
     context = _context(platform)
     return _ingest(
         platform, caller, _expanded(paths), "fhir", [source],
-        lambda: read_fhir(paths, context, source=source), quarantine=quarantine, show_progress=show_progress,
+        lambda: read_fhir(paths, context, source=source),
+        quarantine=quarantine or quarantine_path(paths[0]), show_progress=show_progress,
     )  # fmt: skip
 
 
@@ -57,7 +59,8 @@ def ingest_table(
     table_map = load_map(mapping, context)
     return _ingest(
         platform, caller, [file, mapping], "table", [encoding],
-        lambda: read_table(file, table_map, context), quarantine=quarantine, show_progress=show_progress,
+        lambda: read_table(file, table_map, context),
+        quarantine=quarantine or quarantine_path(file), show_progress=show_progress,
     )  # fmt: skip
 
 
@@ -89,11 +92,11 @@ def ingest_events(
     return _ingest(
         platform, caller, [file, *([mapping] if mapping else [])], "events", [source],
         lambda: read_events(file, context, event_map, source=source),
-        quarantine=quarantine, show_progress=show_progress,
+        quarantine=quarantine or quarantine_path(file), show_progress=show_progress,
     )  # fmt: skip
 
 
-def _ingest(
+def _ingest(  # noqa: PLR0913, PLR0917 - one input and how it is read
     platform: Platform,
     caller: Principal,
     files: Sequence[Path],
@@ -101,16 +104,31 @@ def _ingest(
     settings: Sequence[str],
     read: Callable[[], Reading],
     *,
-    quarantine: Path | None,
+    quarantine: Path,
     show_progress: bool,
 ) -> IngestReport:
     check_may_act(platform.catalogue, caller, "records.ingest")
+    rows = _Begun(read())
     digest = platform.batches.digest(_pieces(files, [platform.catalogue.hash, *settings]))
-    with progress(f"{kind} records", shown=show_progress) as done:
-        report = ingest(platform, caller, kind=kind, input_digest=digest, read=read, on_rows=done)
+    with progress(f"{kind} records", shown=show_progress) as done, QuarantineWriter(quarantine) as bad:
+        report = ingest(
+            platform, caller, kind=kind, input_digest=digest, read=lambda: rows, on_rows=done, quarantine=bad
+        )
+    report.quarantine = bad.path if bad.count else None
     platform.log.settle()
-    report.quarantine = write_quarantine(report.bad_rows, quarantine or files[0])
     return report
+
+
+class _Begun(Reading):
+    """A reading whose first row is read, so that a file that cannot be read is refused before anything is written."""
+
+    def __init__(self, reading: Reading) -> None:
+        first = list(islice(reading, 1))
+        super().__init__(chain(first, reading), reading.tally)
+
+    def __next__(self) -> Row:
+        """Return the next row, which the inner reading has counted."""
+        return next(self._rows)
 
 
 def _context(platform: Platform, encoding: str = "utf-8") -> SourceContext:

@@ -37,6 +37,12 @@ def test_event_becomes_a_record(read):
     assert row.identity is None
 
 
+def test_empty_properties_say_nothing(read):
+    """Null and blank are no values."""
+    (row,) = read(VIEW | {"properties": {"page": "home", "topic": [None, " "], "page_stay": None}})
+    assert row.values == {"event_type": "page_view", "page": "home"}
+
+
 def test_event_without_an_id_is_known_by_type_and_time(read):
     """Reading it again gives the same record."""
     (row,) = read(VIEW)

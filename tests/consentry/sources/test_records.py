@@ -1,6 +1,7 @@
 """What a reader hands on."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from consentry.sources.records import BadRow, Identity, Reading, RowFault, RowRefused, SourceRecord, Tally
 
@@ -42,3 +43,9 @@ def test_refusal_keeps_the_field_that_it_names():
     """The innermost field is the right one."""
     assert RowRefused(RowFault.BAD_DATE, "time").within("name").field == "time"
     assert RowRefused(RowFault.BAD_DATE).within("name").field == "name"
+
+
+def test_every_reason_is_documented():
+    """A refusal that nobody can look up helps nobody."""
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "ingest.md").read_text(encoding="utf-8")
+    assert [fault for fault in RowFault if f"| `{fault}` |" not in page] == []

@@ -94,6 +94,7 @@ def test_dirty_row_becomes_clean_records(read_hospital):
         ("P1,V1,2026-01-01," + "x" * 10_000_000 + ",女,,,,,,,,,,,,,,", RowFault.TOO_LONG, None),
         ('P1,V1,2026-01-01,"x"y,女,,,,,,,,,,,,,,', RowFault.MALFORMED, None),
         ("P" * 300 + ",V1,2026-01-01,,女,,,,,,,,,,,,,,", RowFault.TOO_LONG, "subject"),
+        ("P1," + "V" * 300 + ",2026-01-01,,女,,,,,,,,,,,,,,", RowFault.TOO_LONG, "record"),
     ],
 )
 def test_bad_row_is_refused_whole_and_the_next_is_read(read_hospital, row, reason, field):

@@ -1,0 +1,109 @@
+"""What each role may do over HTTP; default deny."""
+
+from dataclasses import replace
+
+import pytest
+
+from consentry.principals import Principal, PrincipalKind
+from consentry.workflows.denials import check_allowed
+from kernel.errors import Denied
+from kernel.ids import PrincipalId
+
+SUBJECT = "sub_" + "a" * 24
+DECISION = "dec_" + "a" * 24
+QUESTION = {"subject_id": SUBJECT, "purpose": "P02", "fields": ["sex"]}
+REVEAL = {"purpose": "P02", "fields": ["sex"], "reason": "consultation"}
+ACT = {
+    "act_id": "1",
+    "act": "withdraw",
+    "subject": {"subject_id": SUBJECT},
+    "purposes": ["P07"],
+    "at": "2026-11-21T02:00:00Z",
+}
+RECORDS = {
+    "source": "app",
+    "records": [
+        {"source_subject": "u", "kind": "profile", "source_record": "1", "observed_at": "2026-11-20", "values": {"a": 1}}
+    ],
+}
+CALLS = {
+    "capture": ("POST", "/consents", ACT),
+    "withdraw": ("POST", f"/consents/{DECISION}/withdraw", {}),
+    "ingest": ("POST", "/records", RECORDS),
+    "decide": ("POST", "/decisions", QUESTION),
+    "reveal": ("POST", f"/subjects/{SUBJECT}/reveal", REVEAL),
+    "tags": ("GET", f"/subjects/{SUBJECT}/tags", None),
+    "log": ("GET", "/audit/entries", None),
+}
+ALLOWED = {
+    "capture": {"capture", "withdraw"},
+    "ingest": {"ingest"},
+    "administrator": {"capture", "withdraw", "ingest", "decide", "log"},
+    "compliance_officer": {"decide", "log"},
+    "clinician": {"decide", "reveal"},
+    "health_manager": {"decide", "reveal"},
+    "customer_service": {"decide"},
+    "operator": {"tags"},
+    "analyst": {"tags"},
+    "content_reviewer": {"reveal"},
+    "key_custodian": set(),
+}
+
+
+def test_every_role_of_the_pack_is_listed_here(medical):
+    """A new role has to be given its row; subjects have no account of this kind."""
+    assert ALLOWED.keys() == medical.roles.keys() - {"subject"}
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_role_reaches_its_routes_and_no_other(call, captured, role):
+    """Each route answers 403 to every role that does not have its act; the others get past the role."""
+    bearer = captured.machine_key(role) if role in ("capture", "ingest") else captured.token(role)
+    reached = set()
+    for name, (method, path, body) in CALLS.items():
+        said = call(bearer).post(path, body) if method == "POST" else call(bearer).get(path)
+        refused_by_role = said.status_code == 403 and f"Role '{role}' may not do" in said.json()["detail"]
+        assert said.status_code != 401
+        if not refused_by_role:
+            reached.add(name)
+    assert reached == ALLOWED[role]
+
+
+@pytest.mark.parametrize("role", ["capture", "ingest"])
+def test_key_that_tries_to_open_stays_in_the_log(call, captured, role):
+    """The refusal has its entry, with the role and what it tried."""
+    subject = captured.person()
+    assert call(captured.machine_key(role)).post(f"/subjects/{subject}/reveal", REVEAL).status_code == 403
+    found = call(captured.token("compliance_officer")).get("/audit/entries", subject_id=subject, act="access.denied")
+    entries = found.json()["entries"]
+    assert [(e["role"], e["outcome"], e["reason"], e["refs"]["act"]) for e in entries] == [
+        (role, "denied", "ROLE", "vault.reveal")
+    ]
+
+
+def test_pack_cannot_let_a_key_open_records(platform):
+    """Even a pack that lists the act for a key's role changes nothing: opening needs a person."""
+    catalogue = platform.catalogue
+    capture = replace(catalogue.roles["capture"], acts=frozenset({"vault.reveal"}))
+    lenient = replace(platform, catalogue=replace(catalogue, roles={**catalogue.roles, "capture": capture}))
+    key = Principal(PrincipalId("key_" + "a" * 24), "app", PrincipalKind.KEY, "capture")
+    check_allowed(lenient, key, "vault.reveal")
+    with pytest.raises(Denied, match="A key cannot do this"):
+        check_allowed(lenient, key, "vault.reveal", persons_only=True)
+
+
+def test_no_role_records_consent_and_opens_under_it(medical):
+    """Whoever can write a grant can never open what it covers."""
+    assert not [r.code for r in medical.roles.values() if {"consent.capture", "vault.reveal"} <= r.acts]
+
+
+def test_role_opens_only_for_its_purposes_and_levels(call, captured, refused):
+    """A clinician's purpose is care; what lies above the role's level stays closed though the act is allowed."""
+    subject = captured.person("u-1", "P02")
+    doctor = call(captured.token("clinician"))
+    for body, said in (
+        ({**REVEAL, "purpose": "P09"}, "may not open for purpose P09"),
+        ({**REVEAL, "fields": ["special_disease"]}, "may not open special_disease"),
+    ):
+        document = refused(doctor.post(f"/subjects/{subject}/reveal", body), 403, "Denied")
+        assert said in document["detail"]
