@@ -19,6 +19,8 @@ KEY_ROLES: Final = frozenset({"capture", "ingest"})
 """A machine's key has one of these roles and no other, so that no key both records a grant and opens under it."""
 
 PERSON_ROLES_DENIED: Final = KEY_ROLES | {"subject"}
+MAX_NAME_CHARS: Final = 80
+
 _SECRET_BYTES: Final = 24
 """192 random bits, for keys and for first passwords."""
 
@@ -61,7 +63,7 @@ def create_person(connection: Connection, *, name: str, role: str, clock: Clock)
     """Create a person's account; returns it with the password, which is shown once and kept only as a hash.
 
     Raises:
-        BadInput: the role belongs to machines or subjects.
+        BadInput: the role belongs to machines or subjects, or the name is empty, too long or unprintable.
         Conflict: the name is taken.
     """
     if role in PERSON_ROLES_DENIED:
@@ -76,7 +78,7 @@ def create_key(
     """Create a machine's key; returns it with the bearer secret ``id.secret``, which is shown once.
 
     Raises:
-        BadInput: another role than capture or ingest, or a life outside 1 to 366 days.
+        BadInput: another role than capture or ingest, a life outside 1 to 366 days, or a name as for a person.
         Conflict: the name is taken.
     """
     if role not in KEY_ROLES:
@@ -149,6 +151,7 @@ def check_daily_cap(connection: Connection, caller: Principal, subjects: list[Su
 
 
 def _store(connection: Connection, made: Principal, clock: Clock) -> str:
+    _check_name(made.name)
     if connection.scalar(select(principal.c.principal_id).where(principal.c.name == made.name)):
         raise Conflict(f"The name {made.name!r} is taken", hint="Choose another name.")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
@@ -165,6 +168,14 @@ def _store(connection: Connection, made: Principal, clock: Clock) -> str:
     }
     connection.execute(insert(principal), row)
     return secret
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= MAX_NAME_CHARS or name != name.strip() or not name.isprintable():
+        raise BadInput(
+            f"A name has 1 to {MAX_NAME_CHARS} printable characters, and no space around them",
+            hint="Choose another name.",
+        )
 
 
 def _verified(row: Row[tuple[object, ...]], secret: str) -> Principal:

@@ -12,7 +12,7 @@ from audit.log import AuditLog
 from consent.asking import Asking
 from consentry.layout import Layout
 from consentry.stores.builds import list_releases, list_view_builds, recall_release, set_build_rows
-from consentry.stores.tag_values import forget_pseudonyms, list_runs
+from consentry.stores.tag_values import forget_pseudonym, list_runs
 from deid.files import file_sha256
 from deid.manifest import FILE_NAME, Manifest, parse_manifest, signed_manifest
 from kernel.database import Database
@@ -73,7 +73,7 @@ class Products:
         with self._data.write() as connection:
             runs = list_runs(connection)
             for scope, pseudonym in names.items():
-                forget_pseudonyms(connection, scope=scope, pseudonyms=[pseudonym])
+                forget_pseudonym(connection, scope=scope, pseudonym=pseudonym)
         for run in runs:
             file = self._layout.tags_file(run.run_id)
             if run.scope in names and file.exists():

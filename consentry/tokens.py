@@ -44,13 +44,15 @@ class TokenIssuer:
 
     @classmethod
     def load(cls, path: Path, *, deployment: str, minutes: int, clock: Clock) -> "TokenIssuer":
-        """Read the key file; raises ``ConfigurationError`` when it is missing or damaged."""
+        """Read the key file; raises ``ConfigurationError`` when it is missing, damaged or open to others."""
         try:
-            secret = bytes.fromhex(path.read_text().strip())
+            mode, secret = path.stat().st_mode, bytes.fromhex(path.read_text().strip())
         except (OSError, ValueError):
             raise ConfigurationError(
-                f"The token key {path} is missing or damaged", hint="Restore it, or make a new one."
+                f"The token key {path} is missing or damaged", hint="Restore it from its backup."
             ) from None
+        if mode & 0o077:
+            raise ConfigurationError(f"The token key {path} can be read by others", hint="Run chmod 600 on it.")
         return cls(secret, deployment=deployment, minutes=minutes, clock=clock)
 
     def issue(self, principal_id: str) -> str:

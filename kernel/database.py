@@ -177,9 +177,9 @@ def _sqlite_engine(target: URL, label: str, *, must_exist: bool, busy_timeout_ms
 
 
 def ping(database: Database) -> None:
-    """Raise ``Unavailable`` unless the store answers."""
+    """Raise ``Unavailable`` unless the store answers; SQLite would answer a constant without a look at its file."""
     with database.read() as connection:
-        connection.execute(text("SELECT 1"))
+        connection.execute(text("SELECT 1 FROM sqlite_master LIMIT 1" if database.is_sqlite else "SELECT 1"))
 
 
 def _cause(err: DBAPIError) -> str:

@@ -119,9 +119,19 @@ class UnlockedKeys:
             )
         return key
 
-    def find(self, key_id: bytes) -> DataKey | None:
-        """Return the key with this id, or None."""
-        return self._by_id.get(key_id)
+    def opening(self, key_id: bytes) -> DataKey:
+        """Return the key with this id.
+
+        Raises:
+            KeyUnavailable: it is not held.
+        """
+        key = self._by_id.get(key_id)
+        if key is None:
+            raise KeyUnavailable(f"Data key {key_id.hex()} is missing", hint="Restore the key store from a backup.")
+        return key
+
+    def __contains__(self, key_id: bytes) -> bool:
+        return key_id in self._by_id
 
     def drop(self) -> None:
         """Forget every key."""

@@ -92,7 +92,7 @@ def readable_rows(
     Raises:
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
-    missing = {row.key_id for own in rows.values() for row in own if keys.find(row.key_id) is None}
+    missing = {row.key_id for own in rows.values() for row in own if row.key_id not in keys}
     lost = missing - keyring.destroyed_among(missing)
     if lost:
         raise KeyUnavailable(
@@ -130,10 +130,8 @@ def _newest_values(rows: Sequence[Row[*tuple[Any, ...]]], fields: Collection[str
 
 def _items(versions: _Versions, keys: UnlockedKeys, deployment: str) -> Iterable[Item]:
     for code, (row, sealed) in versions.sealed.items():
-        key = keys.find(row.key_id)
-        if key is None:
-            raise KeyUnavailable(f"The key {row.key_id.hex()} of record {row.record_id} is missing")
-        yield key, Binding(deployment, row.subject_id, row.record_id, code, row.schema_version), sealed
+        binding = Binding(deployment, row.subject_id, row.record_id, code, row.schema_version)
+        yield keys.opening(row.key_id), binding, sealed
 
 
 def _opened(versions: _Versions, plaintexts: Iterable[bytes]) -> OpenedRecord:

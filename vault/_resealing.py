@@ -42,7 +42,7 @@ def reseal_shared(connection: Connection, shared: Sequence[Shared], keys: Unlock
     """Seal the held rows under the newest keys of their compartments, in the caller's transaction.
 
     Raises:
-        KeyUnavailable: an old or a new key is missing.
+        KeyUnavailable: an old key is missing, or a new one was not made.
         IntegrityFailed: a stored byte was changed; nothing was resealed.
     """
     changes = [
@@ -60,8 +60,8 @@ def reseal_shared(connection: Connection, shared: Sequence[Shared], keys: Unlock
 
 
 def _resealed(row: Row[Any], key: Shared, keys: UnlockedKeys, deployment: str) -> bytes:
-    old, new = keys.find(key.key_id), keys.sealing(key.pair)
-    if old is None or new is old:
+    old, new = keys.opening(key.key_id), keys.sealing(key.pair)
+    if new is old:
         raise KeyUnavailable(f"Record {row.record_id} has no new key to move to", hint="Resume the erasure.")
     sealed = dict(unpack(row.payload))
     bindings = [Binding(deployment, row.subject_id, row.record_id, code, row.schema_version) for code in sealed]

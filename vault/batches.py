@@ -12,13 +12,13 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from audit.events import Act
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of
+from consent.standing import lock_subjects
 from kernel.catalogue import Compartment
 from kernel.database import Database
 from kernel.errors import Conflict, NotFound
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.ports import Clock
 from vault._keyring import KeyKind, keyring_of
-from vault._keys import Pair
 from vault.keystore import KeyStore
 from vault.setwise import among
 from vault.subjects import SubjectResolver
@@ -206,7 +206,7 @@ class Batches:
         while self._delete_rows(batch_id):
             pass
         SubjectResolver(self._keystore).unlink_batch(batch_id)
-        self._keystore.drop_unused_keys(batch_id, in_use=self._in_use(self._keystore.keys_of_batch(batch_id)))
+        self._drop_keys(batch_id)
         with self._data.write() as connection:
             connection.execute(
                 update(batch_table)
@@ -214,17 +214,25 @@ class Batches:
                 .values(state=BatchState.DISCARDED, closed_at=self._clock.now())
             )
 
+    def _drop_keys(self, batch_id: BatchId) -> None:
+        """Drop the keys that only this batch needed, while the subjects' rows are locked.
+
+        Whoever stores under one of these keys takes the lock before it reads the key: it has either committed and its
+        rows are seen here, or it finds the key gone and stores nothing.
+        """
+        made = self._keystore.keys_of_batch(batch_id)
+        subjects = {subject for subject, _ in made}
+        query = select(sealed_record.c.subject_id, sealed_record.c.compartment).distinct()
+        with self._data.write() as connection:
+            lock_subjects(connection, subjects, exclusive=True)
+            rows = connection.execute(query.where(among(connection, sealed_record.c.subject_id, subjects)))
+            in_use = {(SubjectId(subject), Compartment(compartment)) for subject, compartment in rows}
+            self._keystore.drop_unused_keys(batch_id, in_use=in_use)
+
     def _delete_rows(self, batch_id: BatchId) -> int:
         some = select(sealed_record.c.row_no).where(sealed_record.c.batch_id == batch_id).limit(_DISCARDED_AT_ONCE)
         with self._data.write() as connection:
             return connection.execute(delete(sealed_record).where(sealed_record.c.row_no.in_(some))).rowcount
-
-    def _in_use(self, pairs: Iterable[Pair]) -> set[Pair]:
-        subjects = {subject for subject, _ in pairs}
-        query = select(sealed_record.c.subject_id, sealed_record.c.compartment).distinct()
-        with self._data.read() as connection:
-            rows = connection.execute(query.where(among(connection, sealed_record.c.subject_id, subjects)))
-            return {(SubjectId(subject), Compartment(compartment)) for subject, compartment in rows}
 
 
 def _batch(row: Row[Any]) -> Batch:

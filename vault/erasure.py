@@ -8,7 +8,7 @@ what is held, the destruction in the key store, the rows and the certificate. Ea
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, or_, select, update
 
@@ -24,6 +24,7 @@ from vault._resealing import Shared, reseal_shared, shared_keys
 from vault.blind_index import MOBILE
 from vault.certificates import Certificate, Destruction, certify
 from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys
+from vault.leftovers import ERASED, sweep_erased
 from vault.pseudonyms import forget_pseudonyms
 from vault.scrubbing import flush_log, scrub
 from vault.setwise import insert_absent
@@ -32,7 +33,7 @@ from vault.tables import erasure, sealed_record, tombstone
 
 __all__ = ["Certificate", "Eraser", "ErasureOutcome"]
 
-_STARTED = "started"
+_STARTED: Final = "started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,13 @@ class Eraser:
         return self._finish(erasure_id)
 
     def resume(self) -> list[ErasureOutcome]:
-        """Finish the erasures that a crash interrupted, at start-up."""
+        """Finish the erasures that a crash interrupted, and remove what came after one, at start-up."""
         with self._data.read() as connection:
             query = select(erasure.c.erasure_id).where(erasure.c.state == _STARTED)
             begun = connection.execute(query.order_by(erasure.c.started_at)).scalars().all()
-        return [self._finish(erasure_id) for erasure_id in begun]
+        outcomes = [self._finish(erasure_id) for erasure_id in begun]
+        sweep_erased(self._data, self._keystore)
+        return outcomes
 
     def scrub(self) -> None:
         """Rewrite both SQLite stores, so that no page keeps a stale copy of what was erased; see ``vault.scrubbing``.
@@ -251,7 +254,7 @@ class Eraser:
             entries={"started": work.started_entry, "keys_destroyed": destroyed, "completed": completed},
         )
         certificate = certify(destruction, self._signer)
-        return {"state": "erased", "certificate": certificate.content, "signature": certificate.signature}
+        return {"state": ERASED, "certificate": certificate.content, "signature": certificate.signature}
 
     def _shared(self, work: _Work) -> list[Shared]:
         with self._data.read() as connection:

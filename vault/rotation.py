@@ -14,6 +14,7 @@ from kernel.errors import IntegrityFailed
 from vault._keyring import Keyring, Lock, keyring_of
 from vault._keys import WrappingKey, data_key_context, named_key_context
 from vault.keystore import KeyStore
+from vault.leftovers import sweep_erased
 from vault.scrubbing import scrub
 from vault.tables import data_key, epoch, named_key
 
@@ -39,8 +40,8 @@ def rotate_epoch(keystore: KeyStore, data: Database, log: EntryLog, *, asking: A
 
     All keys move in one transaction of the key store. From then on an older copy of the key store, beside today's
     custodian, is the only place where a key that was destroyed within the epoch could be found: such copies are kept
-    for one epoch at most. Then both SQLite stores are scrubbed. An entry that a crash left unwritten is written at the
-    next call.
+    for one epoch at most. Then leftovers of erased subjects are swept and both SQLite stores scrubbed. An entry that a
+    crash left unwritten is written at the next call.
 
     Raises:
         IntegrityFailed: a wrapped key was changed; nothing moved.
@@ -50,6 +51,7 @@ def rotate_epoch(keystore: KeyStore, data: Database, log: EntryLog, *, asking: A
     with keystore.database.write() as connection:
         rotation = _rotate(connection, keyring)
     log_rotations(keystore, data, log, asking=asking)
+    sweep_erased(data, keystore)
     for database in (data, keystore.database):
         scrub(database)
     return rotation

@@ -18,7 +18,7 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class JsonRequest(Request):
-    """A request whose body is JSON as RFC 8259 has it: UTF-8, no NaN, no unpaired surrogates."""
+    """A request whose body is JSON as I-JSON has it (RFC 7493): UTF-8, each name once, no NaN, no lone surrogates."""
 
     async def json(self) -> Any:  # noqa: ANN401 - the signature is Starlette's; the models check what it is
         """Return the parsed body.
@@ -28,13 +28,13 @@ class JsonRequest(Request):
         """
         try:
             text = (await self.body()).decode()
-            parsed = json.loads(text, parse_constant=_refuse_constant)
+            parsed = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
             if "\\u" in text:
                 json.dumps(parsed, ensure_ascii=False).encode()
         except json.JSONDecodeError as err:
             raise HTTPException(422, f"The body is not JSON at line {err.lineno} column {err.colno}") from None
         except (ValueError, RecursionError):
-            raise HTTPException(422, "The body is not JSON in UTF-8, or is nested or counts beyond reason") from None
+            raise HTTPException(422, "The body is not JSON in UTF-8, names something twice, or has no end") from None
         return parsed
 
 
@@ -92,3 +92,10 @@ def _check_content_type(request: Request) -> None:
 
 def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found

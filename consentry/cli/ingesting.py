@@ -23,6 +23,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 def fhir(  # noqa: PLR0917 - options of one command
     paths: Annotated[list[Path], typer.Argument(help="R4 bundles (.json) and NDJSON files, or folders of them.")],
     source: Source = "his",
+    encoding: Encoding = "utf-8",
     quarantine: Quarantine = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -34,8 +35,9 @@ def fhir(  # noqa: PLR0917 - options of one command
 
     with platform_for(home) as platform:
         report = ingest_fhir(
-            platform, local_operator(), paths, source=source, quarantine=quarantine, show_progress=not quiet
-        )
+            platform, local_operator(), paths,
+            source=source, encoding=encoding, quarantine=quarantine, show_progress=not quiet,
+        )  # fmt: skip
     show(report, as_json=as_json)
 
 
@@ -72,6 +74,7 @@ def events(  # noqa: PLR0917 - options of one command
     file: Annotated[Path, typer.Argument(help="NDJSON, one event a line.")],
     mapping: Annotated[Path | None, typer.Option("--map", help="For trackers with other names; YAML.")] = None,
     source: Source = "app",
+    encoding: Encoding = "utf-8",
     quarantine: Quarantine = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -84,14 +87,15 @@ def events(  # noqa: PLR0917 - options of one command
     with platform_for(home) as platform:
         report = ingest_events(
             platform, local_operator(), file, mapping,
-            source=source, quarantine=quarantine, show_progress=not quiet,
+            source=source, encoding=encoding, quarantine=quarantine, show_progress=not quiet,
         )  # fmt: skip
     show(report, as_json=as_json)
 
 
 @app.command("consents")
-def consents(
+def consents(  # noqa: PLR0917 - options of one command
     file: Annotated[Path, typer.Argument(help="NDJSON, one act a line.")],
+    encoding: Encoding = "utf-8",
     quarantine: Quarantine = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -102,7 +106,9 @@ def consents(
     from consentry.workflows.capture_file import capture_file
 
     with platform_for(home) as platform:
-        report = capture_file(platform, local_operator(), file, quarantine=quarantine, show_progress=not quiet)
+        report = capture_file(
+            platform, local_operator(), file, encoding=encoding, quarantine=quarantine, show_progress=not quiet
+        )
     if as_json:
         say_json(report.as_json())
         return

@@ -40,15 +40,11 @@ def init(
 
 
 def upgrade(home: Home = None) -> None:
-    """Bring both stores to this version's schema."""
+    """Bring both stores to this version's schema; make a backup first."""
     from consentry.cli.session import settings_for
-    from consentry.migrations import Store
-    from consentry.migrations import upgrade as migrate
-    from consentry.platform import open_stores
+    from consentry.workflows.upgrade import upgrade_stores
 
-    data, keys = open_stores(settings_for(home), must_exist=True)
-    migrate(keys, Store.KEYS)
-    migrate(data, Store.DATA)
+    upgrade_stores(settings_for(home))
     say("Both stores are at this version's schema.")
 
 

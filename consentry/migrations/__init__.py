@@ -68,14 +68,24 @@ def downgrade(database: Database, store: Store, *, revision: str) -> None:
 
 def check_current(database: Database, store: Store) -> None:
     """Raise ``ConfigurationError`` unless the store is at the newest revision."""
-    with database.read() as connection:
-        found = _check_known(connection, database, store)
+    found = check_made(database, store)
     wanted = _history(store).get_current_head()
     if found != wanted:
         raise ConfigurationError(
-            f"The {database.label} is at schema {found or 'none'}, this version needs {wanted}",
+            f"The {database.label} is at schema {found}, this version needs {wanted}",
             hint="Make a backup, then run `consentry upgrade`.",
         )
+
+
+def check_made(database: Database, store: Store) -> str:
+    """Return a store's revision; raises ``ConfigurationError`` for an unknown one, and for a store that is empty."""
+    with database.read() as connection:
+        found = _check_known(connection, database, store)
+    if found is None:
+        raise ConfigurationError(
+            f"The {database.label} is empty", hint="Restore a backup, or make a new deployment elsewhere."
+        )
+    return found
 
 
 def _check_known(connection: Connection, database: Database, store: Store) -> str | None:

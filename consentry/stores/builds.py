@@ -47,7 +47,7 @@ def add_view_build(connection: Connection, build: ViewBuild, manifest: str) -> N
 
 def list_view_builds(connection: Connection, *, view: str | None = None) -> list[ViewBuild]:
     """Return the builds, newest first."""
-    query = select(view_build).order_by(view_build.c.built_at.desc(), view_build.c.build_id)
+    query = select(view_build).order_by(view_build.c.position.desc())
     if view is not None:
         query = query.where(view_build.c.view == view)
     return [ViewBuild(row.view, row.build_id, row.row_count, row.built_at) for row in connection.execute(query)]

@@ -2,11 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from kernel.database import Instant, new_metadata
 
 metadata = new_metadata()
+
+_Position: Final = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only for INTEGER PRIMARY KEY."""
 
 ID_LENGTH: Final = 40
 
@@ -44,12 +47,13 @@ answered_act = Table(
 view_build = Table(
     "view_build",
     metadata,
-    Column("build_id", String(ID_LENGTH), primary_key=True),
+    Column("position", _Position, primary_key=True, autoincrement=True, comment="order of building"),
+    Column("build_id", String(ID_LENGTH), nullable=False, unique=True),
     Column("view", String(80), nullable=False),
     Column("manifest", Text, nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("built_at", Instant, nullable=False),
-    Index(None, "view", "built_at"),
+    Index(None, "view", "position"),
 )
 
 export_release = Table(
@@ -68,7 +72,8 @@ export_release = Table(
 tag_run = Table(
     "tag_run",
     metadata,
-    Column("run_id", String(ID_LENGTH), primary_key=True),
+    Column("position", _Position, primary_key=True, autoincrement=True, comment="order of running"),
+    Column("run_id", String(ID_LENGTH), nullable=False, unique=True),
     Column("scope", String(120), nullable=False),
     Column("taxonomy", String(80), nullable=False),
     Column("taxonomy_hash", String(64), nullable=False),
@@ -76,18 +81,16 @@ tag_run = Table(
     Column("subjects_build", String(ID_LENGTH), nullable=False),
     Column("events_build", String(ID_LENGTH), nullable=False),
     Column("recorded_at", Instant, nullable=False),
-    Index(None, "scope", "recorded_at"),
+    Index(None, "scope", "position"),
 )
 
 tag_value = Table(
     "tag_value",
     metadata,
-    Column("scope", String(120), primary_key=True),
+    Column("run_id", ForeignKey(tag_run.c.run_id), primary_key=True),
     Column("pseudonym", String(64), primary_key=True),
     Column("tag", String(80), primary_key=True),
-    Column("as_of", Date, primary_key=True),
-    Column("recorded_at", Instant, primary_key=True),
     Column("value", Text),
     Column("version", String(64), nullable=False),
-    Index(None, "scope", "tag", "as_of"),
+    Index(None, "pseudonym"),
 )

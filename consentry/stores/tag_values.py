@@ -1,7 +1,7 @@
 """Tag runs and their values under scope and pseudonym; a run adds rows, nothing is overwritten (bitemporal)."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -36,7 +36,7 @@ def add_run(connection: Connection, run: TagRun) -> None:
 
 def list_runs(connection: Connection, *, scope: str | None = None) -> list[TagRun]:
     """Return the runs, newest first."""
-    query = select(tag_run).order_by(tag_run.c.recorded_at.desc(), tag_run.c.run_id)
+    query = select(*(tag_run.c[name] for name in TagRun.__slots__)).order_by(tag_run.c.position.desc())
     if scope is not None:
         query = query.where(tag_run.c.scope == scope)
     return [TagRun(**row) for row in connection.execute(query).mappings()]
@@ -50,22 +50,13 @@ def get_newest_run(connection: Connection, scope: str) -> TagRun:
     return found[0]
 
 
-def add_values(
-    connection: Connection,
-    rows: Iterable[tuple[str, str, JsonValue, str]],
-    *,
-    scope: str,
-    as_of: date,
-    recorded_at: datetime,
-) -> int:
-    """Add (pseudonym, tag, value, version) rows of one run; returns how many."""
+def add_values(connection: Connection, run_id: str, rows: Iterable[tuple[str, str, JsonValue, str]]) -> None:
+    """Add the (pseudonym, tag, value, version) rows of one run."""
     made = [
         {
-            "scope": scope,
+            "run_id": run_id,
             "pseudonym": pseudonym,
             "tag": tag,
-            "as_of": as_of,
-            "recorded_at": recorded_at,
             "value": None if value is None else canonical_json(value).decode(),
             "version": version,
         }
@@ -73,16 +64,17 @@ def add_values(
     ]
     for start in range(0, len(made), _CHUNK):
         connection.execute(insert(tag_value), made[start : start + _CHUNK])
-    return len(made)
 
 
 def newest_values(connection: Connection, *, scope: str, pseudonym: str) -> tuple[date | None, Mapping[str, JsonValue]]:
     """Return the day and the values of the newest run that covers this pseudonym; unknown values are None."""
-    mine = (tag_value.c.scope == scope) & (tag_value.c.pseudonym == pseudonym)
-    newest = select(func.max(tag_value.c.recorded_at)).where(mine).scalar_subquery()
+    mine = (tag_value.c.pseudonym == pseudonym, tag_run.c.scope == scope)
+    joined = tag_run.join(tag_value, tag_value.c.run_id == tag_run.c.run_id)
+    newest = select(func.max(tag_run.c.position)).select_from(joined).where(*mine).scalar_subquery()
     rows = connection.execute(
-        select(tag_value.c.tag, tag_value.c.value, tag_value.c.as_of)
-        .where(mine, tag_value.c.recorded_at == newest)
+        select(tag_value.c.tag, tag_value.c.value, tag_run.c.as_of)
+        .select_from(joined)
+        .where(*mine, tag_run.c.position == newest)
         .order_by(tag_value.c.tag)
     ).all()
     if not rows:
@@ -90,9 +82,7 @@ def newest_values(connection: Connection, *, scope: str, pseudonym: str) -> tupl
     return rows[0].as_of, {row.tag: None if row.value is None else json.loads(row.value) for row in rows}
 
 
-def forget_pseudonyms(connection: Connection, *, scope: str, pseudonyms: Sequence[str]) -> int:
-    """Delete every value of these pseudonyms; returns how many rows went."""
-    done = connection.execute(
-        delete(tag_value).where(tag_value.c.scope == scope, tag_value.c.pseudonym.in_(pseudonyms))
-    )
-    return done.rowcount
+def forget_pseudonym(connection: Connection, *, scope: str, pseudonym: str) -> None:
+    """Delete every value of a pseudonym."""
+    runs = select(tag_run.c.run_id).where(tag_run.c.scope == scope)
+    connection.execute(delete(tag_value).where(tag_value.c.pseudonym == pseudonym, tag_value.c.run_id.in_(runs)))

@@ -63,17 +63,23 @@ class CaptureReport:
 
 
 def capture_file(
-    platform: Platform, caller: Principal, file: Path, *, quarantine: Path | None = None, show_progress: bool = False
+    platform: Platform,
+    caller: Principal,
+    file: Path,
+    *,
+    encoding: str = "utf-8",
+    quarantine: Path | None = None,
+    show_progress: bool = False,
 ) -> CaptureReport:
     """Record every act of a file; a refused act is listed and leaves the others standing.
 
     Sending the file again records nothing twice: every act has its id.
 
     Raises:
-        SourceError: the file is missing, empty, not UTF-8 or no NDJSON.
+        SourceError: the file is missing, empty, in another encoding or no NDJSON; nothing was recorded.
     """
     check_may_act(platform.catalogue, caller, "consent.capture")
-    lines = _lines(file)
+    lines = _lines(file, encoding)
     with (
         progress("consent acts", shown=show_progress) as done,
         QuarantineWriter(quarantine or quarantine_path(file), columns=(*COLUMNS, "detail")) as bad,
@@ -131,13 +137,13 @@ def _place(parts: tuple[int | str, ...]) -> str | None:
     return ".".join(str(part) if part in names or isinstance(part, int) else "?" for part in parts) or None
 
 
-def _lines(file: Path) -> Iterator[tuple[str, str | None]]:
+def _lines(file: Path, encoding: str) -> Iterator[tuple[str, str | None]]:
     """Yield place and text of every line, None for one that is too long.
 
     Raises:
         SourceError: at once, when the file is missing, empty or in another encoding; or it is a JSON array.
     """
-    lines = read_lines(file, "utf-8")
+    lines = read_lines(file, encoding)
     first = next(lines, None)
     if first is None:
         raise SourceError(f"{file.name} is empty", hint="Give one JSON object a line.")

@@ -27,15 +27,16 @@ def ingest_fhir(
     paths: Sequence[Path],
     *,
     source: str,
+    encoding: str = "utf-8",
     quarantine: Path | None = None,
     show_progress: bool = False,
 ) -> IngestReport:
     """Ingest FHIR R4 bundles and NDJSON; several paths are one batch."""
     from consentry.sources.fhir import read_fhir
 
-    context = _context(platform)
+    context = _context(platform, encoding)
     return _ingest(
-        platform, caller, _expanded(paths), "fhir", [source],
+        platform, caller, _expanded(paths), "fhir", [source, encoding],
         lambda: read_fhir(paths, context, source=source),
         quarantine=quarantine or quarantine_path(paths[0]), show_progress=show_progress,
     )  # fmt: skip
@@ -81,22 +82,23 @@ def ingest_events(
     mapping: Path | None,
     *,
     source: str,
+    encoding: str = "utf-8",
     quarantine: Path | None = None,
     show_progress: bool = False,
 ) -> IngestReport:
     """Ingest behaviour events, by a map where the tracker has other names."""
     from consentry.sources.events import load_event_map, read_events
 
-    context = _context(platform)
+    context = _context(platform, encoding)
     event_map = None if mapping is None else load_event_map(mapping, context)
     return _ingest(
-        platform, caller, [file, *([mapping] if mapping else [])], "events", [source],
+        platform, caller, [file, *([mapping] if mapping else [])], "events", [source, encoding],
         lambda: read_events(file, context, event_map, source=source),
         quarantine=quarantine or quarantine_path(file), show_progress=show_progress,
     )  # fmt: skip
 
 
-def _ingest(  # noqa: PLR0913, PLR0917 - one input and how it is read
+def _ingest(  # noqa: PLR0917 - one input and how it is read
     platform: Platform,
     caller: Principal,
     files: Sequence[Path],
@@ -131,7 +133,7 @@ class _Begun(Reading):
         return next(self._rows)
 
 
-def _context(platform: Platform, encoding: str = "utf-8") -> SourceContext:
+def _context(platform: Platform, encoding: str) -> SourceContext:
     pack = pack_folder(platform.settings.pack)
     return open_context(platform.catalogue, pack=pack, clock=platform.clock, encoding=encoding)
 

@@ -112,7 +112,7 @@ def run_tags(platform: Platform, caller: Principal, *, as_of: date | None = None
             inputs.subjects.build_id, inputs.events.build_id, now,
         )  # fmt: skip
         add_run(connection, run)
-        add_values(connection, _rows(table, taxonomy), scope=inputs.scope, as_of=day, recorded_at=now)
+        add_values(connection, run_id, _rows(table, taxonomy))
         platform.log.record(
             connection,
             Event(

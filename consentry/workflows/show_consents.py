@@ -1,6 +1,7 @@
 """A subject's decisions that count now, for people who answer the subject."""
 
 from audit.events import Act, Event, Outcome
+from consent.standing import get_standing
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -10,10 +11,15 @@ from kernel.ids import SubjectId
 
 
 def show_consents(platform: Platform, caller: Principal, subject: SubjectId) -> list[dict[str, JsonValue]]:
-    """Return one row for each purpose, recipient and track; reading it leaves an entry."""
+    """Return one row for each purpose, recipient and track; reading it leaves an entry.
+
+    Raises:
+        NotFound: nobody is registered under this id.
+    """
     check_may_act(platform.catalogue, caller, "consent.read")
     asking = platform.asking(caller)
     with platform.data.write() as connection:
+        get_standing(connection, subject)
         platform.log.record(
             connection,
             Event(

@@ -342,6 +342,18 @@ def test_batch_gives_what_passes_and_why_the_rest_does_not(either_office):
     }
 
 
+def test_subjects_in_different_situations_are_judged_apart(office):
+    """In one batch every subject has the scope of its own contract."""
+    by_name, by_sex = office.subject(), office.subject()
+    office.record(by_name, DecisionAct.CONTRACT, "P02", fields=frozenset({"name"}))
+    office.record(by_sex, DecisionAct.CONTRACT, "P02", fields=frozenset({"sex"}))
+    with office.database.read() as connection:
+        found = office.gate.preview_many(
+            connection, asking=office.asking, purpose="P02", subjects=[by_name, by_sex], fields=["name", "sex"]
+        )
+    assert found == {by_name: {"name": None, "sex": Reason.SCOPE}, by_sex: {"name": Reason.SCOPE, "sex": None}}
+
+
 def test_batch_with_nobody_gives_no_permit(office):
     """Where nothing passes there is no permit, and where nobody is asked about no entry either."""
     subject = office.subject()

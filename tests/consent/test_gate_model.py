@@ -17,27 +17,34 @@ from kernel.catalogue import ConsentKind
 from kernel.errors import BadInput, Denied
 from kernel.ids import SubjectId, new_id
 
-PURPOSES = ["P01", "P02", "P05", "P06", "P07", "P08", "P11", "P12", "P13", "P15"]
+PURPOSES = ["P01", "P02", "P02", "P05", "P06", "P07", "P08", "P11", "P11", "P12", "P12", "P13", "P15"]
 RECIPIENTS = [None, "lab", "insurer"]
 CLOSING = {DecisionAct.REFUSE: Reason.REFUSED, DecisionAct.WITHDRAW: Reason.WITHDRAWN}
 BASIS = {DecisionAct.CONTRACT, DecisionAct.DUTY}
 
-# Weighted, so that most histories open something before they close it.
-ACTS = [DecisionAct.GRANT] * 4 + [DecisionAct.CONTRACT, DecisionAct.DUTY] * 2 + list(CLOSING) * 2
+RESTS_ON = {"P01": [DecisionAct.CONTRACT], "P02": [DecisionAct.CONTRACT, DecisionAct.DUTY], "P05": [DecisionAct.DUTY]}
+RESTS_ON |= {"P13": [DecisionAct.DUTY], "P15": [DecisionAct.DUTY]}
+STATES = [Standing.ACTIVE, Standing.RESTRICTED, Standing.ACTIVE, Standing.RESTRICTED, Standing.ERASING, Standing.ERASED]
 
 
 @st.composite
 def histories(draw):
-    """Steps over one or two purposes, so that acts meet each other."""
-    purposes = draw(st.lists(st.sampled_from(PURPOSES), min_size=1, max_size=2, unique=True))
-    facts = st.tuples(st.sampled_from(RECIPIENTS), st.booleans(), st.sampled_from([None, None, 2, 30]))
-    acts = st.tuples(st.just("act"), st.integers(0, 2), st.sampled_from(ACTS), st.sampled_from(purposes), facts)
+    """Steps over one or two purposes, long enough and mostly acceptable, so that acts meet each other."""
+    purposes = draw(st.lists(st.sampled_from(PURPOSES), min_size=1, max_size=2))
     others = st.one_of(
         st.tuples(st.just("wait"), st.integers(1, 40)),
         st.tuples(st.just("publish"), st.booleans()),
-        st.tuples(st.just("state"), st.integers(0, 2), st.sampled_from(list(Standing))),
+        st.tuples(st.just("state"), st.integers(0, 2), st.sampled_from(STATES)),
     )
-    return purposes, draw(st.lists(st.one_of(acts, acts, acts, others), min_size=3, max_size=25))
+    act = st.one_of([acts_on(purpose) for purpose in purposes])
+    return purposes, draw(st.lists(st.one_of(act, act, act, act, others), min_size=12, max_size=30))
+
+
+def acts_on(purpose):
+    """Acts on one purpose; what opens is weighted, or most histories would only close."""
+    facts = st.tuples(st.sampled_from(RECIPIENTS), st.booleans(), st.sampled_from([None, None, 2, 30]))
+    acts = [DecisionAct.GRANT] * 3 + RESTS_ON.get(purpose, []) * 2 + list(CLOSING)
+    return st.tuples(st.just("act"), st.integers(0, 2), st.sampled_from(acts), st.just(purpose), facts)
 
 
 @dataclass

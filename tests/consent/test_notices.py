@@ -1,5 +1,6 @@
 """Notices: complete, immutable, and material where the law ties consent to what changed."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -18,7 +19,6 @@ SECTION_NAMES = (
     "end_of_retention",
     "rights",
 )
-PURPOSE_NOTE = {"P08": {"code": "P08", "label": "P08"}}
 
 
 @pytest.fixture
@@ -113,8 +113,6 @@ def test_notice_without_third_parties_is_complete_where_nobody_receives(publish)
 
 def test_sensitive_purpose_needs_necessity_and_impact(office):
     """A sensitive purpose that says neither cannot be published (R02)."""
-    import dataclasses
-
     bare = dataclasses.replace(office.catalogue.purposes["P06"], impact=None)
     office.catalogue = dataclasses.replace(office.catalogue, purposes={**office.catalogue.purposes, "P06": bare})
     with pytest.raises(NoticeIncomplete, match="necessity and impact of P06"):

@@ -37,7 +37,7 @@ def test_stored_rows_are_never_replaced(stored, table):
     statement = insert(table).values(row | {"entry_id": "ent_x"})
     if stored.is_sqlite:
         statement = statement.prefix_with("OR REPLACE")
-    with pytest.raises(DBAPIError, match="append-only|duplicate key"):
+    with pytest.raises(DBAPIError, match=r"append-only|duplicate key"):
         attempt(stored, statement)
     with stored.read() as connection:
         assert dict(connection.execute(select(table)).mappings().one()) == row
@@ -56,10 +56,9 @@ def test_tables_can_be_dropped_and_created_again(either):
         consent.tables.metadata.drop_all(connection)
     with either.write() as connection:
         consent.tables.metadata.create_all(connection)
+    attempt(either, text("INSERT INTO notice VALUES ('c', '1', 'en', 1, true, 'h', 't', 0, 'e')"))
     with pytest.raises(DBAPIError, match="append-only"):
-        attempt(either, text("INSERT INTO notice VALUES ('c','1','en',1,true,'h','t',0,'e')")) or attempt(
-            either, delete(notice)
-        )
+        attempt(either, delete(notice))
 
 
 def test_triggers_for_migrations_are_those_of_the_tables(database):

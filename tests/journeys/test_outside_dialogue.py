@@ -1,6 +1,7 @@
 """Outside dialogues as complaints of made-up subjects: what was planted into them stays in the vault."""
 
 import base64
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pytest
 from benchmarks.complaints import SOURCE, Complaints, write_complaints
 from benchmarks.deployment import new_deployment
 from benchmarks.outside import DIALOGUES, Dialogue, dialogues
-from benchmarks.planted import Sort
+from benchmarks.planted import Planted, Sort
 from consent.asking import Asking
 from consentry.cli.session import local_operator
 from consentry.platform import Platform
@@ -54,7 +55,7 @@ def taken(texts: list[Dialogue], tmp_path_factory: pytest.TempPathFactory) -> It
     with new_deployment(folder / "home", clock=clock) as platform:
         files = write_complaints(texts, folder, platform.catalogue, now=clock.now())
         captured = capture_file(platform, local_operator(), files.acts)
-        assert captured.bad_rows == []
+        assert captured.refused == {}
         report = ingest_table(platform, local_operator(), files.table, files.map)
         views = {name: build_view(platform, local_operator(), name) for name in ("subject_profile", "event_rows")}
         run_tags(platform, local_operator())
@@ -65,7 +66,7 @@ def taken(texts: list[Dialogue], tmp_path_factory: pytest.TempPathFactory) -> It
 def test_every_complaint_is_stored_for_its_own_subject(taken):
     """The whole table goes through the gate; no row is refused."""
     assert taken.report.stored_records == taken.report.subjects == SUBJECTS
-    assert taken.report.bad_rows == []
+    assert taken.report.bad_by_reason == {}
     assert taken.report.refused == {}
 
 
@@ -84,23 +85,16 @@ def test_no_planted_identifier_stands_in_a_view(taken):
     assert not [value for value in taken.files.values if any(value in cell for cell in cells)]
 
 
-def test_every_planted_identifier_has_left_its_mark(taken):
-    """What was removed from the complaints in the view is marked by its sort, and nothing else is."""
-    shown = [text for text in taken.complaints if text]
-    marked = {sort: sum(mark in text for text in shown) for sort, mark in MARKS.items()}
-    dropped = taken.views["subject_profile"].dropped["complaint: special_disease"]
-    for sort in Sort:
-        planted = sum(one.sort is sort for one in taken.files.planted.values())
-        assert planted - dropped <= marked[sort] <= planted
+def test_a_complaint_is_shown_with_its_mark_or_left_out_and_counted(taken, texts):
+    """Where an identifier was planted its mark stands, and else every text is as it was asked.
 
-
-def test_a_complaint_is_shown_as_it_was_asked_or_left_out_and_counted(taken, texts):
-    """Nothing but the planted is taken out of a text; one that tells a special disease is left out whole."""
-    asked = {text.ask.strip() for text in texts}
-    without_mark = [text for text in taken.complaints if text and "〔" not in text]
-    assert without_mark
-    assert set(without_mark) <= asked
-    assert taken.complaints.count(None) == taken.views["subject_profile"].dropped["complaint: special_disease"]
+    A complaint that tells a special disease is left out whole, and the build says how many.
+    """
+    expected = Counter(_expected(text, taken.files.planted.get(f"user{n:05}")) for n, text in enumerate(texts))
+    shown = Counter(text for text in taken.complaints if text is not None)
+    assert shown <= expected
+    assert shown.total() == SUBJECTS - taken.views["subject_profile"].dropped["complaint: special_disease"]
+    assert all(sum(mark in text for text in shown) > SUBJECTS // 15 for mark in MARKS.values())
 
 
 def test_no_planted_identifier_stands_in_any_byte_of_the_deployment(taken):
@@ -127,6 +121,10 @@ def test_a_permitted_reader_gets_the_planted_text_back(taken):
     )
     opened = taken.platform.vault.open(permit, receipt, subject=subject, fields=["chief_complaint"])
     assert [record.values["chief_complaint"] for record in opened] == [planted.text.strip()]
+
+
+def _expected(text: Dialogue, planted: Planted | None) -> str:
+    return text.ask.strip() if planted is None else planted.text.strip().replace(planted.value, MARKS[planted.sort])
 
 
 def _complaints(built: Built) -> list[str | None]:

@@ -1,5 +1,7 @@
 """Batches: resumed, repeated, discarded."""
 
+import threading
+
 import pytest
 from sqlalchemy import func, select
 
@@ -198,3 +200,23 @@ def test_every_step_leaves_its_entry(house):
     assert house.entries("batch.chunk_stored")[0]["counts"] == {"stored_records": 4}
     assert house.entries("batch.completed")[0]["counts"] == {"stored_records": 4}
     assert house.entries("batch.discarded")[0]["refs"]["batch"] == second.batch_id
+
+
+def test_a_discard_waits_for_whoever_stores_under_its_keys(pg_house):
+    """Rows that another transaction is about to commit keep their key."""
+    batch = pg_house.open_batch()
+    subject = fill(pg_house, batch)
+    other = pg_house.open_batch()
+    record = pg_house.record(subject, number=2, diagnosis="icd10:E11")
+    discard = threading.Thread(
+        target=pg_house.batches.discard, args=(batch.batch_id,), kwargs={"asking": pg_house.asking}
+    )
+    with pg_house.data.write() as connection:
+        pg_house.vault.store(connection, [record], permits=pg_house.permits(connection, [record]), batch=other)
+        discard.start()
+        discard.join(timeout=1)
+        assert discard.is_alive(), "the discard must wait for the lock"
+    discard.join(timeout=10)
+    pg_house.complete(other)
+    (opened,) = pg_house.open(subject, "P02", "diagnosis")
+    assert opened.values == {"diagnosis": "icd10:E11"}

@@ -8,11 +8,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import func, select
 
 from consent.standing import Standing, set_standing
+from kernel.catalogue import Compartment
 from kernel.errors import Denied, NotFound, Unavailable
 from kernel.ids import SubjectId, new_id
 from vault.certificates import SIGNED_PREFIX
 from vault.erasure import Eraser
 from vault.identity import IdentityKeys
+from vault.keystore import KeyUnavailable
+from vault.rotation import rotate_epoch
 from vault.tables import (
     blind_index,
     data_key,
@@ -336,3 +339,31 @@ def test_what_was_derived_is_forgotten_while_it_can_still_be_found(house):
     )
     eraser.erase(subject, asking=house.asking, reason="asked")
     assert told == [(subject, "prn_test", 1, Standing.ERASING)]
+
+
+def test_resealing_without_a_new_key_is_refused(house):
+    """A held value is never left under the key that is about to be destroyed."""
+    subject = fill(house, held=True)
+    run_until(house.eraser, subject, house.asking, 1)
+    with house.data.read() as connection:
+        work = house.eraser._work(house.eraser._row(connection.execute(select(erasure.c.erasure_id)).scalar_one()))
+    with pytest.raises(KeyUnavailable, match="no new key"):
+        house.eraser._reseal(work)
+    assert house.erase(subject).counts["held_rows"] == 1
+
+
+@pytest.mark.parametrize("way", ["start-up", "end of epoch"])
+def test_what_came_just_after_an_erasure_is_swept(any_house, way):
+    """A link, pseudonym and key that an ingestion brought for an erased subject go at the next start or epoch."""
+    subject, other = fill(any_house, held=False, number=1), fill(any_house, held=False, number=2)
+    any_house.erase(subject)
+    any_house.resolver.link([(subject, IdentityKeys("his", "p-1", id_number="id-1", sex="female"))], batch=None)
+    any_house.pseudonyms.pseudonyms([subject], scope="view:profile")
+    any_house.keystore.ensure_data_keys([(subject, Compartment.CLINICAL)], batch=None)
+    if way == "start-up":
+        assert any_house.restarted().eraser.resume() == []
+    else:
+        rotate_epoch(any_house.keystore, any_house.data, any_house.log, asking=any_house.asking)
+    for table in (blind_index, identity_fact, pseudonym, data_key):
+        assert rows(any_house.keys, table, subject) == 0
+        assert rows(any_house.keys, table, other) > 0

@@ -118,7 +118,9 @@ def test_unlocked_keys_are_dropped_with_the_unit_of_work(house):
         assert len(keys) == 2
         key_id = keys.sealing(PAIRS[0]).key_id
     assert len(keys) == 0
-    assert keys.find(key_id) is None
+    assert key_id not in keys
+    with pytest.raises(KeyUnavailable, match=key_id.hex()):
+        keys.opening(key_id)
     with pytest.raises(KeyUnavailable):
         keys.sealing(PAIRS[0])
     with pytest.raises(ZeroDivisionError), keyring.unlocked({"sub_a"}, set(Compartment)) as failed:

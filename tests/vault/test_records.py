@@ -1,5 +1,6 @@
 """Storing and opening records."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from consent.permits import PermitExpired
 from consent.standing import Standing, set_standing
 from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed
 from kernel.ids import SubjectId, new_id
+from vault._keys import MacKey
+from vault._sealing import Placing, encode, split
 from vault.keystore import KeyUnavailable
 from vault.records import PlainRecord
 from vault.tables import data_key, sealed_record
@@ -412,7 +415,10 @@ def test_plain_and_opened_records_hide_their_values(house):
     record = house.record(subject, diagnosis="icd10:B20")
     house.store(record)
     (opened,) = house.open(subject, "P02", "diagnosis")
-    for shown in (repr(record), str(record), f"{opened}", repr([opened])):
+    keys = {name: MacKey(bytes(32)) for name in ("record", "content")}
+    encoded = encode(record, keys["record"], keys["content"])
+    parts = split([encoded], Placing(house.catalogue), house.clock.now())
+    for shown in (repr(record), str(record), f"{opened}", repr([opened]), repr(encoded), repr(parts)):
         assert "B20" not in shown
         assert "encounter-1" not in shown
 
@@ -427,3 +433,38 @@ def test_unknown_subjects_take_no_data(house):
     batch = house.open_batch()
     with house.data.write() as connection, pytest.raises(Denied, match="not registered"):
         house.vault.store(connection, [record], permits={"P02": permit}, batch=batch)
+
+
+def test_the_same_record_from_two_transactions_at_once_is_a_conflict(pg_house):
+    """Of two writers that both found the record new the second is told to try again."""
+    subject = pg_house.subject()
+    record = pg_house.record(subject, diagnosis="icd10:I10")
+    pg_house.keystore.ensure_data_keys(pg_house.vault.key_pairs([record]), batch=None)
+    first, second = pg_house.open_batch(), pg_house.open_batch()
+    said = []
+
+    def store_too():
+        try:
+            with pg_house.data.write() as connection:
+                permits = pg_house.permits(connection, [record])
+                ready.set()
+                pg_house.vault.store(connection, [record], permits=permits, batch=second)
+        except Conflict as err:
+            said.append(err.message)
+
+    ready = threading.Event()
+    other = threading.Thread(target=store_too)
+    with pg_house.data.write() as connection:
+        pg_house.vault.store(connection, [record], permits=pg_house.permits(connection, [record]), batch=first)
+        other.start()
+        ready.wait(timeout=10)
+        other.join(timeout=0.5)
+        assert other.is_alive(), "the second writer must wait for the first"
+    other.join(timeout=10)
+    assert said == ["Another batch stored the same record at the same time"]
+
+
+def test_counts_are_named_for_the_log(house):
+    """A batch and its entry take the counts as they are."""
+    counts = house.store(house.record(house.subject(), diagnosis="icd10:I10"))
+    assert counts.as_counts() == {"stored_records": 1, "stored_fields": 1, "duplicates": 0, "expired_fields": 0}

@@ -118,3 +118,14 @@ def test_rotation_and_new_keys_at_the_same_time_lose_none(any_house):
     with any_house.keys.read() as connection:
         epochs = set(connection.execute(select(data_key.c.epoch_id)).scalars())
     assert epochs == {any_house.keystore.check().epoch_id}
+
+
+def test_a_key_that_does_not_move_stops_the_rotation(house):
+    """The old epoch is never destroyed while a key hangs on it."""
+    subject = house.subject()
+    house.store(house.record(subject, diagnosis="icd10:I10"))
+    with house.keys.write() as connection:
+        connection.exec_driver_sql("CREATE TRIGGER stuck BEFORE UPDATE ON data_key BEGIN SELECT RAISE(IGNORE); END")
+    with pytest.raises(IntegrityFailed, match="1 keys of epoch"):
+        rotate(house)
+    assert len(house.open(subject, "P02", "diagnosis")) == 1

@@ -156,7 +156,10 @@ def test_other_schemes_are_no_bearer(http, refused):
     refused(said, 401, "NotAuthenticated")
 
 
-@given(bearer=st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=80) | st.from_regex(r"[\w-]*\.[\w-]*\.[\w-]*"))
+@given(
+    bearer=st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=80)
+    | st.from_regex(r"[\w-]*\.[\w-]*\.[\w-]*")
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_no_text_passes_for_a_token(platform, bearer):
     """Whatever stands in the header, the answer is that nobody is known by it."""

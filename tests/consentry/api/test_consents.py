@@ -121,7 +121,9 @@ def test_contract_of_a_known_subject_by_our_id_is_recorded(app, captured):
 def test_id_number_is_compared_as_it_is_cleaned(app, captured):
     """Width, case and white space do not make two people of one."""
     subjects = set()
-    for number, written in enumerate(("11010519491231002X", "１１０１０５１９４９１２３１００２ｘ", "110105 19491231 002x")):
+    for number, written in enumerate(
+        ("11010519491231002X", "１１０１０５１９４９１２３１００２ｘ", "110105 19491231 002x")
+    ):
         who = {**WHO, "id": f"u-{number}", "id_number": written}
         subjects.add(app.post("/consents", captured.act("contract", who, "P01")).json()["subject_id"])
     assert len(subjects) == 1
@@ -130,7 +132,7 @@ def test_id_number_is_compared_as_it_is_cleaned(app, captured):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"subject": {**WHO, "id_number": "110105194912310021"}}, "body.subject.id_number: Value error, refused: check_digit"),
+        ({"subject": {**WHO, "id_number": "110105194912310021"}}, "id_number: Value error, refused: check_digit"),
         ({"subject": {**WHO, "mobile": "12345"}}, "body.subject.mobile: Value error, refused: bad_mobile"),
         ({"subject": {"source": "app"}}, "give subject_id, or source with id or id_number"),
         ({"subject": {**WHO, "source": "13912345678"}}, "body.subject.source: String should match pattern"),
@@ -146,8 +148,8 @@ def test_id_number_is_compared_as_it_is_cleaned(app, captured):
         ({"valid_until": "0001-01-01T00:00:00+12:00"}, "give an instant between 1900 and 2999"),
         ({"consent": "yes"}, "body.*: Extra inputs are not permitted"),
     ],
-)  # fmt: skip
-def test_act_of_the_wrong_shape_is_refused_by_place(app, captured, platform, refused, change, told):
+)
+def test_act_of_the_wrong_shape_is_refused_by_place(app, captured, platform, *, refused, change, told):
     """The answer names the place and the rule, and nothing is recorded."""
     act = captured.act("contract", WHO, "P01") | change
     document = refused(app.post("/consents", act), 422, "InvalidRequest")
@@ -167,7 +169,7 @@ def test_act_of_the_wrong_shape_is_refused_by_place(app, captured, platform, ref
         ({"notice": {"code": "profiling", "version": "2025-01", "locale": "zh-CN"}}, "NotFound"),
     ],
 )
-def test_act_that_the_rules_forbid_is_refused(app, captured, platform, refused, change, error):
+def test_act_that_the_rules_forbid_is_refused(app, captured, platform, *, refused, change, error):
     """Bundled, preticked, in the future, for an unknown purpose, recipient or notice: no decision is recorded."""
     captured.person("u-1")
     stored = decisions_stored(platform)

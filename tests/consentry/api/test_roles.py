@@ -23,7 +23,13 @@ ACT = {
 RECORDS = {
     "source": "app",
     "records": [
-        {"source_subject": "u", "kind": "profile", "source_record": "1", "observed_at": "2026-11-20", "values": {"a": 1}}
+        {
+            "source_subject": "u",
+            "kind": "profile",
+            "source_record": "1",
+            "observed_at": "2026-11-20",
+            "values": {"a": 1},
+        }
     ],
 }
 CALLS = {

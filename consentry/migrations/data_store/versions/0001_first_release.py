@@ -458,6 +458,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "tag_run",
+        sa.Column(
+            "position",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+            comment="order of running",
+        ),
         sa.Column("run_id", sa.String(length=40), nullable=False),
         sa.Column("scope", sa.String(length=120), nullable=False),
         sa.Column("taxonomy", sa.String(length=80), nullable=False),
@@ -466,31 +473,39 @@ def upgrade() -> None:
         sa.Column("subjects_build", sa.String(length=40), nullable=False),
         sa.Column("events_build", sa.String(length=40), nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_tag_run")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_tag_run")),
+        sa.UniqueConstraint("run_id", name=op.f("uq_tag_run_run_id")),
     )
-    op.create_index(op.f("ix_tag_run_scope_recorded_at"), "tag_run", ["scope", "recorded_at"], unique=False)
-    op.create_table(
-        "tag_value",
-        sa.Column("scope", sa.String(length=120), nullable=False),
-        sa.Column("pseudonym", sa.String(length=64), nullable=False),
-        sa.Column("tag", sa.String(length=80), nullable=False),
-        sa.Column("as_of", sa.Date(), nullable=False),
-        sa.Column("recorded_at", sa.BigInteger(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=True),
-        sa.Column("version", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("scope", "pseudonym", "tag", "as_of", "recorded_at", name=op.f("pk_tag_value")),
-    )
-    op.create_index(op.f("ix_tag_value_scope_tag_as_of"), "tag_value", ["scope", "tag", "as_of"], unique=False)
+    op.create_index(op.f("ix_tag_run_scope_position"), "tag_run", ["scope", "position"], unique=False)
     op.create_table(
         "view_build",
+        sa.Column(
+            "position",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+            comment="order of building",
+        ),
         sa.Column("build_id", sa.String(length=40), nullable=False),
         sa.Column("view", sa.String(length=80), nullable=False),
         sa.Column("manifest", sa.Text(), nullable=False),
         sa.Column("row_count", sa.BigInteger(), nullable=False),
         sa.Column("built_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("build_id", name=op.f("pk_view_build")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_view_build")),
+        sa.UniqueConstraint("build_id", name=op.f("uq_view_build_build_id")),
     )
-    op.create_index(op.f("ix_view_build_view_built_at"), "view_build", ["view", "built_at"], unique=False)
+    op.create_index(op.f("ix_view_build_view_position"), "view_build", ["view", "position"], unique=False)
+    op.create_table(
+        "tag_value",
+        sa.Column("run_id", sa.String(length=40), nullable=False),
+        sa.Column("pseudonym", sa.String(length=64), nullable=False),
+        sa.Column("tag", sa.String(length=80), nullable=False),
+        sa.Column("value", sa.Text(), nullable=True),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["tag_run.run_id"], name=op.f("fk_tag_value_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "pseudonym", "tag", name=op.f("pk_tag_value")),
+    )
+    op.create_index(op.f("ix_tag_value_pseudonym"), "tag_value", ["pseudonym"], unique=False)
 
     for statement in TRIGGERS[op.get_bind().dialect.name]:
         op.execute(statement)
@@ -498,11 +513,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop every table."""
-    op.drop_index(op.f("ix_view_build_view_built_at"), table_name="view_build")
-    op.drop_table("view_build")
-    op.drop_index(op.f("ix_tag_value_scope_tag_as_of"), table_name="tag_value")
+    op.drop_index(op.f("ix_tag_value_pseudonym"), table_name="tag_value")
     op.drop_table("tag_value")
-    op.drop_index(op.f("ix_tag_run_scope_recorded_at"), table_name="tag_run")
+    op.drop_index(op.f("ix_view_build_view_position"), table_name="view_build")
+    op.drop_table("view_build")
+    op.drop_index(op.f("ix_tag_run_scope_position"), table_name="tag_run")
     op.drop_table("tag_run")
     op.drop_table("principal_subject_day")
     op.drop_table("principal")

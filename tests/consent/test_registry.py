@@ -1,0 +1,386 @@
+"""The registry: what may be recorded, what is stored of it, and what stands afterwards."""
+
+import dataclasses
+import json
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from consent.gate import Reason
+from consent.registry import (
+    ActorKind,
+    ActorNotEntitled,
+    BasisMissing,
+    BundledConsent,
+    DecidedEarlier,
+    DecisionAct,
+    InvalidEvidence,
+    NoticeNotCurrent,
+    NoticeRef,
+    NotWithdrawable,
+    PurposeInactive,
+    Track,
+)
+from consent.standing import Standing, get_standing, set_standing
+from consent.tables import decision
+from kernel.errors import BadInput, Conflict, NotFound
+from kernel.ids import DecisionId, SubjectId, new_id
+
+CLOSING = [DecisionAct.REFUSE, DecisionAct.WITHDRAW]
+
+
+def stored(office):
+    with office.database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(decision))
+
+
+def test_grant_is_stored_with_the_exact_notice(either_office):
+    """A decision holds version, hash and locale of the text, who decided, and its entry (R04)."""
+    office = either_office
+    subject = office.subject()
+    until = office.clock.now() + timedelta(days=365)
+    made = office.grant(subject, "P07", valid_until=until, fields=frozenset({"sex", "reading"}))
+    with office.database.read() as connection:
+        assert office.registry.get(connection, made.decision_id) == made
+        assert office.registry.history(connection, subject) == [made]
+        assert office.registry.current(connection, subject) == [made]
+        evidence = connection.scalar(select(decision.c.evidence))
+    assert (made.track, made.act, made.actor_kind) == (Track.CONSENT, DecisionAct.GRANT, ActorKind.SELF)
+    assert made.notice == NoticeRef("care", "1", "en")
+    assert len(made.notice_hash) == 64
+    assert (made.valid_until, made.recorded_at) == (until, office.clock.now())
+    assert json.loads(evidence) == {"context": made.decision_id, "details": {"mechanism": "checkbox"}}
+
+
+def test_entry_holds_what_the_gate_reads(office):
+    """The log can be compared with the store: act, purpose, recipient, scope, time, notice, validity."""
+    subject = office.subject()
+    until = office.clock.now() + timedelta(days=1)
+    made = office.grant(subject, "P11", recipient="insurer_a", valid_until=until, fields=frozenset({"reading"}))
+    entry = office.entries()[-1]
+    assert (entry["id"], entry["act"], entry["outcome"]) == (made.entry_id, "consent.granted", "done")
+    assert (entry["purpose"], entry["recipient"], entry["fields"]) == ("P11", "insurer_a", ["reading"])
+    assert entry["refs"] == {
+        "act": "grant",
+        "actor_kind": "self",
+        "decided_at": "2026-11-21T02:00:01.000000Z",
+        "decision": made.decision_id,
+        "notice": "care/1/en",
+        "notice_hash": made.notice_hash,
+        "valid_until": "2026-11-22T02:00:00.000000Z",
+    }
+    assert "checkbox" not in str(entry)
+
+
+@pytest.mark.parametrize(
+    ("act", "purpose", "logged"),
+    [
+        (DecisionAct.REFUSE, "P07", "consent.refused"),
+        (DecisionAct.WITHDRAW, "P07", "consent.withdrawn"),
+        (DecisionAct.CONTRACT, "P02", "basis.recorded"),
+        (DecisionAct.DUTY, "P05", "basis.recorded"),
+        (DecisionAct.DUTY, "P15", "basis.recorded"),
+    ],
+)
+def test_every_act_has_its_entry(office, act, purpose, logged):
+    """Each decision leaves one entry of its own kind."""
+    office.record(office.subject(), act, purpose)
+    assert office.entries()[-1]["act"] == logged
+
+
+def test_plain_purposes_may_share_an_act(office):
+    """Purposes that need no separate consent can be granted together, one decision each."""
+    made = office.record(office.subject(), DecisionAct.GRANT, "P08", "P09")
+    assert [item.purpose for item in made] == ["P08", "P09"]
+    assert len({item.entry_id for item in made}) == 2
+
+
+@pytest.mark.parametrize("purposes", [("P06", "P07"), ("P08", "P07"), ("P08", "P11")])
+def test_bundled_consent_is_refused(office, purposes):
+    """A sensitive or separate purpose stands alone in its act (R07)."""
+    with pytest.raises(BundledConsent):
+        office.record(office.subject(), DecisionAct.GRANT, *purposes, recipient="insurer_a")
+    assert stored(office) == 0
+
+
+def test_sensitive_purposes_may_be_withdrawn_together(office):
+    """Withdrawing takes no more steps than granting (R14)."""
+    subject = office.subject()
+    office.grant(subject, "P06")
+    office.grant(subject, "P07")
+    assert len(office.withdraw(subject, "P06", "P07")) == 2
+    assert office.reason(subject, "P06", "reading") is Reason.WITHDRAWN
+
+
+@pytest.mark.parametrize("mechanism", ["preticked", "Pre-Ticked", "implied", "silence", "SCROLL", "", None, 7])
+def test_evidence_that_shows_no_act_is_invalid(office, mechanism):
+    """Silence, scrolling and ticks that were there before are no consent (R19)."""
+    with pytest.raises(InvalidEvidence):
+        office.grant(office.subject(), "P07", evidence={"mechanism": mechanism})
+    assert stored(office) == 0
+
+
+def test_evidence_without_mechanism_is_invalid_for_a_grant_only(office):
+    """A grant must say how it was made; a withdrawal never fails for a form."""
+    subject = office.subject()
+    with pytest.raises(InvalidEvidence):
+        office.grant(subject, "P07", evidence={})
+    assert office.withdraw(subject, "P07", evidence={})
+
+
+def test_withdrawal_of_what_was_never_granted_is_recorded(office):
+    """Who withdraws in advance has withdrawn."""
+    subject = office.subject()
+    office.withdraw(subject, "P07")
+    assert office.reason(subject, "P07", "sex") is Reason.WITHDRAWN
+
+
+@pytest.mark.parametrize("act", CLOSING)
+def test_duty_cannot_be_withdrawn(office, act):
+    """What rests on law alone is not open to the person's no, and the answer says so."""
+    subject = office.subject()
+    office.record(subject, DecisionAct.DUTY, "P05")
+    with pytest.raises(NotWithdrawable, match="P05"):
+        office.record(subject, act, "P05")
+    assert office.reason(subject, "P05", "diagnosis") is None
+
+
+def test_consent_inside_a_contract_can_be_withdrawn(office):
+    """The photo's separate consent ends, the account's contract stays."""
+    subject = office.subject()
+    office.record(subject, DecisionAct.CONTRACT, "P01")
+    office.grant(subject, "P01")
+    office.withdraw(subject, "P01")
+    assert office.reason(subject, "P01", "id_photo") is Reason.WITHDRAWN
+    assert office.reason(subject, "P01", "mobile") is None
+
+
+def test_grant_needs_the_notice_that_was_shown(office):
+    """No notice, one that does not cover, one that is unknown, one that was replaced: each is refused."""
+    subject = office.subject()
+    with pytest.raises(BadInput, match="needs the notice"):
+        office.grant(subject, "P07", notice=None)
+    with pytest.raises(NotFound, match="care/9/en"):
+        office.grant(subject, "P07", notice=NoticeRef("care", "9", "en"))
+    narrow = office.publish(code="shop", purposes=("P09",), third_parties=())
+    with pytest.raises(BadInput, match="does not cover P07"):
+        office.grant(subject, "P07", notice=narrow)
+    office.publish(version="2", title="Care again")
+    with pytest.raises(NoticeNotCurrent, match="care/1/en"):
+        office.grant(subject, "P07")
+    assert office.record(subject, DecisionAct.REFUSE, "P07", notice=NoticeRef("care", "1", "en"))
+
+
+def test_purpose_without_assessment_cannot_be_granted(office):
+    """An inactive purpose takes no grant (R35)."""
+    with pytest.raises(PurposeInactive, match="P10"):
+        office.grant(office.subject(), "P10")
+
+
+@pytest.mark.parametrize(
+    ("act", "purpose"), [(DecisionAct.CONTRACT, "P07"), (DecisionAct.DUTY, "P09"), (DecisionAct.CONTRACT, "P05")]
+)
+def test_contract_cannot_carry_what_rests_on_consent(office, act, purpose):
+    """An operator cannot write a basis for marketing into being."""
+    with pytest.raises(BasisMissing, match=purpose):
+        office.record(office.subject(), act, purpose, actor_kind=ActorKind.OPERATOR)
+
+
+@pytest.mark.parametrize("act", [DecisionAct.GRANT, *CLOSING])
+def test_operator_decides_nothing_for_the_person(office, act):
+    """An operator records contracts and duties only."""
+    with pytest.raises(ActorNotEntitled):
+        office.record(office.subject(), act, "P07", actor_kind=ActorKind.OPERATOR)
+
+
+def test_actor_must_fit_its_kind(office):
+    """SELF is the subject; guardians and agents are named."""
+    subject, other = office.subject(), office.subject()
+    with pytest.raises(ActorNotEntitled, match=other):
+        office.grant(subject, "P07", actor_subject=other)
+    with pytest.raises(BadInput, match="not named"):
+        office.grant(subject, "P07", actor_kind=ActorKind.AGENT)
+    assert office.grant(subject, "P07", actor_subject=subject)
+
+
+@pytest.mark.parametrize(
+    ("purposes", "changes", "message"),
+    [
+        ((), {}, "each of its purposes once"),
+        (("P07", "P07"), {}, "each of its purposes once"),
+        (("P99",), {}, "P99"),
+        (("P11",), {}, "needs the recipient"),
+        (("P11",), {"recipient": " "}, "1 to 128"),
+        (("P11",), {"recipient": "x" * 129}, "1 to 128"),
+        (("P07",), {"fields": frozenset()}, "decides nothing"),
+        (("P07",), {"fields": frozenset({"sex", "name"})}, "1 of the named fields"),
+    ],
+)
+def test_malformed_grant_is_refused(office, purposes, changes, message):
+    """Each mistake is named."""
+    with pytest.raises(BadInput, match=message):
+        office.grant(office.subject(), *purposes, **changes)
+
+
+def test_times_that_cannot_be_are_refused(office):
+    """A decision lies at most five minutes ahead, ends after it begins, and has a time zone."""
+    subject, now = office.subject(), office.clock.now()
+    with pytest.raises(BadInput, match="future"):
+        office.grant(subject, "P07", decided_at=now + timedelta(minutes=5, seconds=2))
+    with pytest.raises(BadInput, match="before it begins"):
+        office.grant(subject, "P07", valid_until=now)
+    with pytest.raises(BadInput, match="time zone"):
+        office.grant(subject, "P07", decided_at=datetime(2026, 11, 20))  # noqa: DTZ001 - the mistake under test
+    assert office.grant(subject, "P07", decided_at=office.clock.now() + timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("act", CLOSING)
+def test_closing_takes_neither_end_nor_fields(office, act):
+    """To narrow or to end, the person grants what remains."""
+    subject = office.subject()
+    with pytest.raises(BadInput, match="no end"):
+        office.record(subject, act, "P07", valid_until=office.clock.now() + timedelta(days=1))
+    with pytest.raises(BadInput, match="whole purpose"):
+        office.record(subject, act, "P07", fields=frozenset({"sex"}))
+
+
+def test_replayed_grant_undoes_no_withdrawal(office):
+    """An old grant that arrives again, or late, is refused; a new one counts."""
+    subject = office.subject()
+    granted = office.grant(subject, "P07")
+    office.withdraw(subject, "P07")
+    with pytest.raises(DecidedEarlier, match="P07"):
+        office.grant(subject, "P07", decided_at=granted.decided_at)
+    assert office.reason(subject, "P07", "sex") is Reason.WITHDRAWN
+    office.grant(subject, "P07")
+    assert office.reason(subject, "P07", "sex") is None
+
+
+def test_withdrawal_with_a_slow_clock_counts(office):
+    """What closes takes effect whatever its device's clock says, and the grant before it stays closed."""
+    subject = office.subject()
+    granted = office.grant(subject, "P07", decided_at=office.clock.now() + timedelta(minutes=4))
+    office.withdraw(subject, "P07", decided_at=granted.decided_at - timedelta(minutes=3))
+    assert office.reason(subject, "P07", "sex") is Reason.WITHDRAWN
+    with pytest.raises(DecidedEarlier):
+        office.grant(subject, "P07", decided_at=granted.decided_at)
+
+
+def test_older_grant_does_not_replace_a_newer(office):
+    """A wider grant from before does not widen the one that stands."""
+    subject = office.subject()
+    narrow = office.grant(subject, "P07", fields=frozenset({"sex"}))
+    with pytest.raises(DecidedEarlier):
+        office.grant(subject, "P07", decided_at=narrow.decided_at - timedelta(days=1))
+    assert office.reason(subject, "P07", "reading") is Reason.SCOPE
+
+
+def test_late_grant_to_a_recipient_does_not_pass_a_general_withdrawal(office):
+    """A grant to a recipient from before the general withdrawal opens nothing; one from after it does."""
+    subject = office.subject()
+    before = office.clock.now()
+    office.withdraw(subject, "P11")
+    with pytest.raises(DecidedEarlier):
+        office.grant(subject, "P11", recipient="insurer_a", decided_at=before)
+    office.grant(subject, "P11", recipient="insurer_a")
+    assert office.reason(subject, "P11", "reading", "insurer_a") is None
+
+
+def test_recipients_keep_their_own_order(office):
+    """A grant to one recipient may be older than the grant to another."""
+    subject = office.subject()
+    first = office.grant(subject, "P11", recipient="insurer_a")
+    assert office.grant(subject, "P11", recipient="insurer_b", decided_at=first.decided_at - timedelta(days=1))
+
+
+def test_unregistered_subject_cannot_decide(office):
+    """A decision needs somebody whose it is."""
+    with pytest.raises(NotFound, match="not registered"):
+        office.grant(SubjectId(new_id("sub")), "P07")
+
+
+def test_restricted_decides_and_erased_does_not(office):
+    """A restricted subject can still withdraw; from the erasure on nothing is recorded."""
+    subject = office.subject()
+    office.grant(subject, "P07")
+    for state in (Standing.RESTRICTED, Standing.ERASING):
+        with office.database.write() as connection:
+            set_standing(connection, subject, state)
+        if state is Standing.RESTRICTED:
+            office.withdraw(subject, "P07")
+    with pytest.raises(Conflict, match="erasing"):
+        office.withdraw(subject, "P07")
+
+
+def test_every_batch_moves_the_revision_once(either_office):
+    """The revision row moves with the decisions of a transaction."""
+    office = either_office
+    subject = office.subject()
+    office.record(subject, DecisionAct.GRANT, "P08", "P09")
+    with office.database.read() as connection:
+        assert get_standing(connection, subject).revision == 2
+
+
+def test_batch_records_what_is_valid_and_names_the_rest(either_office):
+    """In a batch a refused act leaves nothing and stops nobody; later acts see earlier ones."""
+    office = either_office
+    first, second = office.subject(), office.subject()
+    requests = [
+        office.request(first, DecisionAct.GRANT, "P07"),
+        office.request(second, DecisionAct.GRANT, "P06", "P07"),
+        office.request(first, DecisionAct.WITHDRAW, "P07"),
+        office.request(first, DecisionAct.GRANT, "P07", decided_at=office.clock.now() - timedelta(hours=1)),
+        office.request(second, DecisionAct.CONTRACT, "P02"),
+    ]
+    with office.database.write() as connection:
+        outcomes = office.registry.record_many(connection, requests, asking=office.asking)
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds == [tuple, BundledConsent, tuple, DecidedEarlier, tuple]
+    assert [outcome[0].purpose for outcome in outcomes if isinstance(outcome, tuple)] == ["P07", "P07", "P02"]
+    assert stored(office) == 3
+    assert office.reason(first, "P07", "sex") is Reason.WITHDRAWN
+    assert office.reason(second, "P02", "name") is None
+
+
+def test_empty_batch_is_nothing(office):
+    """No acts leave no trace."""
+    before = len(office.entries())
+    with office.database.write() as connection:
+        assert office.registry.record_many(connection, [], asking=office.asking) == []
+    assert len(office.entries()) == before
+
+
+def test_history_keeps_what_current_replaced(either_office):
+    """Nothing is rewritten: history holds every act in order, current the last of each track."""
+    office = either_office
+    subject = office.subject()
+    contract = office.record(subject, DecisionAct.CONTRACT, "P02")[0]
+    granted = office.grant(subject, "P02")
+    (withdrawn,) = office.withdraw(subject, "P02")
+    with office.database.read() as connection:
+        assert office.registry.history(connection, subject) == [contract, granted, withdrawn]
+        assert office.registry.current(connection, subject) == [contract, withdrawn]
+
+
+def test_unknown_decision_is_not_found(office):
+    """An id that names nothing says so."""
+    with office.database.read() as connection, pytest.raises(NotFound, match="dec_none"):
+        office.registry.get(connection, DecisionId("dec_none"))
+
+
+def test_evidence_does_not_show_in_reprs(office):
+    """A request in a log line shows no evidence."""
+    request = office.request(
+        office.subject(), DecisionAct.GRANT, "P07", evidence={"mechanism": "m", "ip": "203.0.113.9"}
+    )
+    assert "203.0.113.9" not in repr(request)
+
+
+def test_callers_words_are_sealed_beside_the_entry(office):
+    """A stated reason is kept for the officer and stands in no entry."""
+    asking = dataclasses.replace(office.asking, reason="asked on the phone")
+    request = office.request(office.subject(), DecisionAct.GRANT, "P07")
+    with office.database.write() as connection:
+        office.registry.record(connection, request, asking=asking)
+    assert "phone" not in str(office.entries())

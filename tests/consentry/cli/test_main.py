@@ -1,0 +1,176 @@
+"""How the command line ends: exit status, one line, no values, no traceback."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from consentry import cli
+from kernel.errors import BadInput, Unavailable
+
+COMMAND = [sys.executable, "-c", "from consentry.cli import main; main()"]
+
+
+def failing(error: BaseException):
+    """A command tree with one command that fails."""
+    made = typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
+
+    @made.callback()
+    def group() -> None:
+        """A group."""
+
+    @made.command("fail")
+    def fail() -> None:
+        raise error
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (BadInput("No such field", hint="See fields.yaml."), 2, "No such field. See fields.yaml."),
+        (Unavailable("The data store is locked"), 1, "The data store is locked"),
+        (FileNotFoundError(2, "No such file or directory", "a.csv"), 1, "No such file or directory: a.csv"),
+        (OSError(), 1, "OSError"),
+        (typer.Abort(), 130, "Interrupted"),
+        (BadInput("two\nlines"), 2, "two lines"),
+    ],
+)
+def test_expected_error_is_one_line(run, monkeypatch, error, status, line):
+    """Each kind of error has its exit status, and says one line on standard error."""
+    monkeypatch.setattr(cli, "app", failing(error))
+    ended = run("fail")
+    assert (ended.status, ended.out) == (status, "")
+    assert ended.line == line
+
+
+def test_interrupt_from_the_keyboard_ends_as_shells_expect(run, monkeypatch):
+    """Ctrl-C needs no explanation: 128 + SIGINT, and not a word."""
+    monkeypatch.setattr(cli, "app", failing(KeyboardInterrupt()))
+    ended = run("fail")
+    assert (ended.status, ended.out, ended.err) == (130, "", "")
+
+
+def test_unforeseen_error_shows_its_type_and_place_but_no_value(run, monkeypatch):
+    """A library's message may hold a value, so that only the type and our own place are shown."""
+    monkeypatch.setattr(cli, "app", failing(ValueError("could not convert 13912345678")))
+    ended = run("fail")
+    assert ended.status == 1
+    assert "ValueError" in ended.line
+    assert "consentry/cli/__init__.py:" in ended.line
+    assert "13912345678" not in ended.err
+
+
+def test_unforeseen_error_outside_our_code_has_no_place(run, monkeypatch):
+    """Where no frame is ours, the line does without a place."""
+    assert cli._defect(ValueError("x")).startswith("A defect: ValueError. ")
+
+
+def test_exit_status_of_a_command_is_kept(run, monkeypatch):
+    """A command that ends with a status of its own decides."""
+    monkeypatch.setattr(cli, "app", failing(typer.Exit(2)))
+    assert run("fail").status == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'. See `consentry --help`."),
+        (["ingest", "frobnicate"], "No such command 'frobnicate'. See `consentry ingest --help`."),
+        (["view", "list", "--frobnicate"], "No such option: --frobnicate. See `consentry view list --help`."),
+        (["ingest", "fhir"], "Missing argument 'paths'. See `consentry ingest fhir --help`."),
+        (["reveal", "x"], "Missing option '--purpose'. See `consentry reveal --help`."),
+        (["init", "extra"], "Got unexpected extra argument(s) (extra). See `consentry init --help`."),
+    ],
+)
+def test_wrong_command_line_is_one_line(run, words, said):
+    """Unknown commands and options, and missing or superfluous arguments, name the help to read."""
+    ended = run(*words)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.line == said
+
+
+@pytest.mark.parametrize(
+    "words", [["tags", "run", "--as-of", "soon"], ["serve", "--port", "0"], ["demo", "--seed", "x"]]
+)
+def test_wrong_value_names_its_option(run, words):
+    """An option's value that cannot be read is one line, too."""
+    ended = run(*words)
+    assert ended.status == 2
+    assert ended.line.startswith(f"Invalid value for '{words[-2]}'")
+
+
+@pytest.mark.parametrize("words", [[], ["ingest"], ["view"], ["pack"]])
+def test_group_alone_shows_its_help(run, words):
+    """Without a command there is nothing to do, and exit 2 says so to a script."""
+    ended = run(*words)
+    assert ended.status == 2
+    assert "Usage: consentry" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_reader_that_went_away_ends_the_command_quietly(home):
+    """`consentry … | head` is no error worth a line, and no traceback of the interpreter's end."""
+    words = [*COMMAND, "audit", "query", "--limit", "500", "--json", "--home", str(home)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_said(home):
+    """A full disk behind standard output is an error of one line."""
+    with Path("/dev/full").open("w") as full:
+        words = [*COMMAND, "audit", "query", "--home", str(home)]
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "consentry: No space left on device\n")
+
+
+def test_closed_standard_streams_are_no_error(home):
+    """A service without standard streams runs all the same."""
+    shell = f'"$0" -c "from consentry.cli import main; main()" view list --home "{home}" >&- 2>&-'
+    ended = subprocess.run(["sh", "-c", shell, sys.executable], check=False)
+    assert ended.returncode == 0
+
+
+def test_character_that_the_terminal_lacks_is_escaped(home, run, monkeypatch):
+    """Chinese words on an ASCII terminal end no command."""
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["account", "person", "林医生", "--role", "clinician", "--home", str(home)])
+    assert ended.value.code == 0
+    assert b"name      \\u6797\\u533b\\u751f\n" in narrow.buffer.getvalue()
+
+
+def test_help_imports_no_heavy_library():
+    """`consentry --help` answers at once: no database, table or text library is loaded for it."""
+    heavy = (
+        "sqlalchemy",
+        "pandas",
+        "pydantic",
+        "presidio_analyzer",
+        "duckdb",
+        "pyarrow",
+        "fastapi",
+        "cryptography",
+        "rich",
+    )
+    script = (
+        "import sys\n"
+        "from consentry.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"sys.stderr.write(','.join(name for name in {heavy!r} if name in sys.modules))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "Commands:" in ended.stdout
+    assert ended.stderr == ""

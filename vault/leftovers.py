@@ -1,0 +1,39 @@
+"""Leftovers: what reaches the key store for a subject just after its erasure, and how it goes again."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Column, Connection, Exists, delete, select
+
+from kernel.database import Database
+from vault.keystore import KeyStore
+from vault.setwise import among
+from vault.tables import blind_index, data_key, erasure, identity_fact, pseudonym
+
+ERASED: Final = "erased"
+"""State of an erasure that left nothing."""
+
+
+def sweep_erased(data: Database, keystore: KeyStore) -> int:
+    """Delete what the key store holds of erased subjects, and return how many rows that were.
+
+    An ingestion or a view that had found a subject just before its erasure may bring a link, a pseudonym or an unused
+    key after it. Nothing is ever stored or opened by them; the start-up and the end of an epoch remove them.
+    """
+    with data.read() as connection:
+        query = select(erasure.c.subject_id).where(erasure.c.state == ERASED)
+        subjects = connection.execute(query).scalars().all()
+    columns = [table.c.subject_id for table in (blind_index, identity_fact, pseudonym, data_key)]
+    with keystore.database.read() as connection:
+        left = [column for column in columns if connection.scalar(select(_any(connection, column, subjects)))]
+    if not left:
+        return 0
+    with keystore.database.write() as connection:
+        return sum(
+            connection.execute(delete(column.table).where(among(connection, column, subjects))).rowcount
+            for column in left
+        )
+
+
+def _any(connection: Connection, column: Column[str], subjects: Sequence[str]) -> Exists:
+    return select(column).where(among(connection, column, subjects)).exists()
