@@ -154,7 +154,7 @@ def test_failing_upgrade_leaves_the_store_as_it_was(new_store: NewStore) -> None
     with database.write() as connection:
         connection.execute(sa.text("CREATE TABLE tag_value (n int)"))
     before = leftovers(database)
-    with pytest.raises((sa.exc.DBAPIError, Unavailable), match="tag_value.* already exists"):
+    with pytest.raises((sa.exc.DBAPIError, Unavailable), match=r"tag_value.* already exists"):
         upgrade(database, Store.DATA)
     assert leftovers(database) == before
 
