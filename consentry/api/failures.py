@@ -3,12 +3,12 @@
 import logging
 import traceback
 from collections.abc import MutableMapping
-from pathlib import Path
 from typing import Any, Final
 
 from kernel.errors import ConsentryError
 
 _LOGGER: Final = logging.getLogger("consentry.api")
+_PACKAGES: Final = frozenset({"consentry", "tagging", "vault", "deid", "consent", "audit", "kernel"})
 _FRAMES: Final = 4
 
 
@@ -22,5 +22,7 @@ def log_failure(scope: MutableMapping[str, Any], error: Exception) -> None:
 
 
 def _places(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    """Return the innermost places in our own modules; an error's message, and what a library says, may hold values."""
+    found = [(frame.f_globals.get("__name__", ""), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    ours = [f"{name}:{line}" for name, line in found if name.partition(".")[0] in _PACKAGES]
+    return " < ".join(reversed(ours[-_FRAMES:]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from consent.asking import Asking
 from consent.permits import CohortVerdict, Permit
@@ -135,8 +136,15 @@ def ingest(
         Unavailable: a store is locked or full; the batch stays open, and the same call goes on with it.
     """
     asking = platform.asking(caller)
-    with platform.data.write() as connection:
-        batch = platform.batches.open(connection, kind=kind, input_digest=input_digest, asking=asking, again=again)
+
+    def open_batch() -> Batch:
+        with platform.data.write() as connection:
+            return platform.batches.open(connection, kind=kind, input_digest=input_digest, asking=asking, again=again)
+
+    try:
+        batch = open_batch()
+    except IntegrityError:  # another call opened the batch of this input in the same moment; it is found now
+        batch = open_batch()
     report = IngestReport(batch.batch_id, repeated=batch.is_done)
     if batch.is_done:
         if quarantine is not None:

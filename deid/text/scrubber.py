@@ -102,7 +102,7 @@ class TextScrubber:
         return settle(_in_text(hit, folded) for hit in hits)
 
 
-class _CannotJudge(Exception):  # noqa: N818  not an error of the caller's: it becomes a mark
+class _CannotJudge(Exception):
     """The document is too long, takes too long, or holds something longer than a window's margin."""
 
 

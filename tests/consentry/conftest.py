@@ -147,3 +147,9 @@ class Captured:
 def captured(platform: Platform) -> Captured:
     """Short forms over the platform."""
     return Captured(platform)
+
+
+@pytest.fixture(scope="session")
+def capturing() -> Callable[[Platform], Captured]:
+    """Gives short forms over a platform that a test opened itself."""
+    return Captured

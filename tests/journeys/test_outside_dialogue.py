@@ -24,6 +24,8 @@ from consentry.workflows.run_tags import run_tags
 from kernel.clock import FixedClock
 from kernel.ids import RequestId, new_id
 
+pytestmark = pytest.mark.xdist_group("outside_dialogue")
+
 SUBJECTS = 600
 MARKS = {Sort.MOBILE: "〔手机〕", Sort.ID_NUMBER: "〔身份证〕", Sort.EMAIL: "〔邮箱〕"}
 

@@ -20,6 +20,8 @@ from consentry.workflows.ingest_files import ingest_fhir
 from consentry.workflows.run_tags import TagsRun, run_tags
 from kernel.clock import FixedClock
 
+pytestmark = pytest.mark.xdist_group("outside_fhir")
+
 SOURCE = "fhir"
 PATIENTS = 12
 TAGS = 12

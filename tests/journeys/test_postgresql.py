@@ -39,7 +39,7 @@ def platform(tmp_path: Path, pg_database: Callable[[], str], clock: FixedClock) 
 def test_whole_way_on_postgresql(platform: Platform, tmp_path: Path) -> None:
     """Capture, ingest, reveal, view, tags, withdrawal, erasure and log behave as on the embedded stores."""
     captured = capture_file(platform, ADMIN, _acts(tmp_path))
-    assert (captured.registered, captured.bad_rows) == (3, [])
+    assert (captured.registered, captured.quarantine) == (3, None)
     stored = ingest_table(platform, ADMIN, *_table(tmp_path))
     assert stored.stored_records == 6
     subject = platform.resolver.find("his", "p0")

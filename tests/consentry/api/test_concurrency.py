@@ -54,7 +54,7 @@ def count(platform, table) -> int:
 
 
 def test_eight_callers_capture_and_open_at_once(call, captured):
-    """Registrations, grants, records, openings and withdrawals side by side: every answer is the one it would be alone."""
+    """Registrations, grants, records, openings and withdrawals side by side: every answer is as if it were alone."""
     keys = [captured.machine_key("capture") for _ in range(THREADS)]
     his = call(captured.machine_key("ingest"))
     doctor = call(captured.token("clinician"))

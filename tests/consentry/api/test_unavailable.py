@@ -126,7 +126,7 @@ def test_mistake_in_the_code_tells_nothing(platform, captured, serve, *, caplog,
     assert said.headers["cache-control"] == "no-store"
     lines = [r.getMessage() for r in caplog.records if r.name == "consentry.api"]
     assert len(lines) == 1
-    assert lines[0].startswith("POST /consents: RuntimeError at test_unavailable.py:")
+    assert lines[0].startswith("POST /consents: RuntimeError at consentry.workflows.people:")
     assert "13912345678" not in caplog.text + said.text
 
 

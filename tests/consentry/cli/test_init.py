@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine, event
 
+from consentry import migrations
 from consentry.migrations import Store, downgrade
 from consentry.settings import load_settings
 from consentry.workflows.initialise import initialise
@@ -308,20 +309,21 @@ def test_emptied_store_is_refused(run, home, command):
 
 def test_older_revision_asks_for_the_upgrade(run, home, monkeypatch):
     """A store behind this version is refused until it is upgraded."""
-    from consentry import migrations
+    history = migrations._history(Store.DATA)
+    found = history.get_current_head()
 
     class Ahead:
         def get_current_head(self) -> str:
-            return "0002"
+            return "9999"
 
         def walk_revisions(self):
-            return iter(migrations.ScriptDirectory.from_config(migrations._config(None, Store.DATA)).walk_revisions())
+            return history.walk_revisions()
 
     monkeypatch.setattr(migrations, "_history", lambda store: Ahead())
     ended = run("view", "list", "--home", home)
     assert ended.status == 2
     assert ended.line == (
-        "The data store is at schema 0001, this version needs 0002. Make a backup, then run `consentry upgrade`."
+        f"The data store is at schema {found}, this version needs 9999. Make a backup, then run `consentry upgrade`."
     )
 
 

@@ -1,7 +1,5 @@
 """First release of the key store."""
 
-from typing import Final
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,9 +7,6 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
-
-TRIGGERS: Final = {"sqlite": [], "postgresql": []}
-"""What refuses to change the past, by dialect."""
 
 
 def upgrade() -> None:
