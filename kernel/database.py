@@ -5,7 +5,7 @@ SQLite runs with a rollback journal wherever the linked library has the WAL-rese
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from kernel.clock import from_micros, to_micros
 from kernel.errors import BadInput, Unavailable
+from kernel.turnstile import Turnstile
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -26,6 +27,7 @@ NAMING: Final = {
 }
 
 BUSY_TIMEOUT_MS: Final = 10_000
+_LOCKED: Final = "Another process is writing; nothing was changed, try again."
 _WAL_FIXED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 """First release and back-ports without the WAL-reset race: sqlite.org/wal.html#walresetbug."""
 
@@ -63,8 +65,10 @@ class Database:
     can change nothing. Both commit or roll back as a whole.
     """
 
-    def __init__(self, engine: Engine, *, label: str) -> None:
+    def __init__(self, engine: Engine, *, label: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self._engine = engine
+        self._turnstile = Turnstile()
+        self._patience_seconds = busy_timeout_ms / 1000
         self.label = label
 
     @property
@@ -84,7 +88,7 @@ class Database:
         Raises:
             Unavailable: the store is locked, full, missing or damaged; nothing was written.
         """
-        with self._translated(), self._engine.connect() as connection:
+        with self._turn(), self._translated(), self._engine.connect() as connection:
             writer = connection.execution_options(consentry_write=True)
             with writer.begin():
                 yield writer
@@ -107,6 +111,23 @@ class Database:
     def dispose(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let this process's writers of a SQLite store through one after the other.
+
+        SQLite's own lock is taken by whoever tries at the right moment; without a queue a stream of short writers can
+        keep one of them, a withdrawal for instance, waiting until its time-out.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        with ExitStack() as turn:
+            try:
+                turn.enter_context(self._turnstile.turn(timeout_seconds=self._patience_seconds))
+            except TimeoutError:
+                raise Unavailable(f"The {self.label} is locked", hint=_LOCKED) from None
+            yield
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -138,9 +159,8 @@ def open_database(
     target = make_url(url)
     backend = target.get_backend_name()
     if backend == "sqlite":
-        return Database(
-            _sqlite_engine(target, label, must_exist=must_exist, busy_timeout_ms=busy_timeout_ms), label=label
-        )
+        engine = _sqlite_engine(target, label, must_exist=must_exist, busy_timeout_ms=busy_timeout_ms)
+        return Database(engine, label=label, busy_timeout_ms=busy_timeout_ms)
     if backend == "postgresql":
         return Database(create_engine(target, pool_pre_ping=True, hide_parameters=True), label=label)
     raise BadInput(f"The {label} cannot live in {backend}", hint="Use sqlite:///file or postgresql://….")
@@ -189,7 +209,7 @@ def _cause(err: DBAPIError) -> str:
 def _hint(err: DBAPIError) -> str:
     cause = str(err.orig)
     if "locked" in cause or "busy" in cause:
-        return "Another process is writing; nothing was changed, try again."
+        return _LOCKED
     if "disk is full" in cause or "disk full" in cause:
         return "The disk is full; nothing was changed. Free space and try again."
     return "Nothing was changed. Check that the store is reachable and writable."

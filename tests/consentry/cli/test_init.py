@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine, event
 
-from consentry import migrations
 from consentry.migrations import Store, downgrade
 from consentry.settings import load_settings
 from consentry.workflows.initialise import initialise
@@ -307,24 +306,17 @@ def test_emptied_store_is_refused(run, home, command):
     assert ended.line == "The data store is empty. Restore a backup, or make a new deployment elsewhere."
 
 
-def test_older_revision_asks_for_the_upgrade(run, home, monkeypatch):
-    """A store behind this version is refused until it is upgraded."""
-    history = migrations._history(Store.DATA)
-    found = history.get_current_head()
-
-    class Ahead:
-        def get_current_head(self) -> str:
-            return "9999"
-
-        def walk_revisions(self):
-            return history.walk_revisions()
-
-    monkeypatch.setattr(migrations, "_history", lambda store: Ahead())
+def test_older_revision_is_refused_until_it_is_upgraded(run, home):
+    """A store behind this version says what to do; the upgrade does it."""
+    database = open_database(f"sqlite:///{home / 'data.db'}", label="data store")
+    downgrade(database, Store.DATA, revision="0001")
+    database.dispose()
     ended = run("view", "list", "--home", home)
     assert ended.status == 2
-    assert ended.line == (
-        f"The data store is at schema {found}, this version needs 9999. Make a backup, then run `consentry upgrade`."
-    )
+    assert ended.line.startswith("The data store is at schema 0001, this version needs ")
+    assert ended.line.endswith(" Make a backup, then run `consentry upgrade`.")
+    assert run("upgrade", "--home", home).status == 0
+    assert run("view", "list", "--home", home).status == 0
 
 
 def test_downgrade_to_base_makes_the_store_empty(home):
