@@ -2,7 +2,7 @@
 
 import typer
 
-from consentry.cli import accounts, auditing, consents, ingesting, operating, packs, revealing, subjects, tags, views
+from consentry.cli import accounts, auditing, consents, ingesting, keys, operating, packs, revealing, subjects, tags, views
 
 app = typer.Typer(
     name="consentry",
@@ -22,4 +22,5 @@ app.add_typer(subjects.app, name="subject")
 app.add_typer(views.views, name="view")
 app.add_typer(views.exports, name="export")
 app.add_typer(tags.app, name="tags")
+app.add_typer(keys.app, name="keys")
 app.add_typer(auditing.app, name="audit")

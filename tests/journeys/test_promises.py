@@ -224,3 +224,15 @@ def _rows(clinic: Clinic, store: str, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
     finally:
         connection.close()
+
+
+def test_erasures_are_final_at_the_end_of_the_key_epoch(clinic: Clinic) -> None:
+    """After the rotation the epoch key that wrapped the erased person's keys is gone, and what lives still opens."""
+    clinic.consent("P02")
+    clinic.ingest(ROW)
+    wrapped = [row[0] for row in _rows(clinic, "keys.db", "SELECT wrapped FROM epoch")]
+    said = clinic.shell.run("keys", "rotate")
+    assert "keys were wrapped anew" in said
+    disk = clinic.bytes_on_disk()
+    assert not [key for key in wrapped if key in disk]
+    assert "icd10:I10" in clinic.shell.run("reveal", clinic.subject, *REVEAL, token=clinic.doctor)
