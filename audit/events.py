@@ -15,10 +15,12 @@ class Act(StrEnum):
     SYSTEM_INIT = "system.init"
     PACK_LOADED = "pack.loaded"
     PRINCIPAL_CREATED = "principal.created"
+    PRINCIPAL_DISABLED = "principal.disabled"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an act
     NOTICE_PUBLISHED = "notice.published"
     SUBJECT_REGISTERED = "subject.registered"
     SUBJECT_LINKED = "subject.linked"
+    SUBJECT_LOOKED_UP = "subject.looked_up"
     SUBJECT_DOUBTFUL = "subject.doubtful"
     SUBJECT_RESTRICTED = "subject.restricted"
     GUARDIAN_RECORDED = "guardian.recorded"
@@ -56,10 +58,12 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.SYSTEM_INIT: "consentry",
     Act.PACK_LOADED: "consentry",
     Act.PRINCIPAL_CREATED: "consentry",
+    Act.PRINCIPAL_DISABLED: "consentry",
     Act.TOKEN_ISSUED: "consentry",
     Act.NOTICE_PUBLISHED: "consent",
     Act.SUBJECT_REGISTERED: "consentry",
     Act.SUBJECT_LINKED: "consentry",
+    Act.SUBJECT_LOOKED_UP: "consentry",
     Act.SUBJECT_DOUBTFUL: "consentry",
     Act.SUBJECT_RESTRICTED: "vault",
     Act.GUARDIAN_RECORDED: "consent",

@@ -12,6 +12,9 @@ from benchmarks.figures import Figure, shown
 
 RESULTS: Final = Path(__file__).with_name("results.json")
 
+_WIDTH: Final = 220
+"""Where no terminal says how wide it is, one line a figure."""
+
 Measure: TypeAlias = Callable[[], Iterable[Figure]]
 
 MODULES: Final[Mapping[str, Sequence[str]]] = {
@@ -67,7 +70,7 @@ def _print(figures: Sequence[Figure]) -> None:
             shown(figure.yardstick_value), shown(figure.ratio), str(figure.target or ""),
             {True: "yes", False: "[bold red]NO[/]", None: ""}[figure.met],
         )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from consent.decisions import ActorKind, Decision
 from consent.notices import NoticeRef, PublishedNotice, get_notice, newest_edition
 from consent.rows import current_row, decision_row, read_all_current
-from consent.rules import Current, Track
+from consent.rules import Current, Track, is_permissive
 from consent.setwise import insert_rows, upsert_rows
 from consent.standing import Standing, SubjectStanding, bump_revisions, find_standings, lock_subjects
 from consent.tables import consent_current, decision
@@ -105,14 +105,20 @@ class Ledger:
 
 
 def _as_current(draft: Draft) -> Current:
+    """Return what stands after a decision.
+
+    What closes counts from when it was recorded, whatever the device's clock said: a grant that was made before, and
+    comes late, does not undo it.
+    """
     made = draft.decision
+    decided_at = made.decided_at if is_permissive(made.act) else max(made.decided_at, made.recorded_at)
     return Current(
         made.decision_id,
         made.recipient or "",
         made.track,
         made.act,
         made.actor_kind is ActorKind.GUARDIAN,
-        made.decided_at,
+        decided_at,
         made.valid_until,
         made.notice.code if made.notice else None,
         draft.edition,

@@ -96,7 +96,19 @@ class SubjectReference(_Strict):
     def _names_someone(self) -> "SubjectReference":
         if not self.subject_id and not (self.source and (self.id or self.id_number)):
             raise ValueError("give subject_id, or source with id or id_number")
+        if self.birth_date and self._born_by_number not in (None, self.birth_date):
+            raise ValueError("birth_date and id_number contradict each other")
         return self
+
+    @property
+    def stated_birth_date(self) -> date | None:
+        """The birth date that is given, or the one that stands in the ID number (GB 11643)."""
+        return self.birth_date or self._born_by_number
+
+    @property
+    def _born_by_number(self) -> date | None:
+        number = None if self.id_number is None else self.id_number.get_secret_value()
+        return None if number is None else date.fromisoformat(number[6:14])
 
 
 class NoticeReference(_Strict):
@@ -144,7 +156,7 @@ class ConsentAct(_Strict):
     @model_validator(mode="after")
     def _is_complete(self) -> "ConsentAct":
         people = [self.subject, *([self.actor.subject] if self.actor.subject else [])]
-        if any(who.birth_date and who.birth_date > self.at.date() + _DAY for who in people):
+        if any(who.stated_birth_date and who.stated_birth_date > self.at.date() + _DAY for who in people):
             raise ValueError("a birth date lies after the act")
         if self.act == "guardian":
             return self

@@ -1,12 +1,17 @@
 """Where derived files lie; always told by ids, so that a data folder can be moved or restored elsewhere."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from consentry.settings import Settings
+from kernel.errors import IntegrityFailed
 
 VIEW_FILE: Final = "part-00000.parquet"
+TAGS_FILE: Final = "tags.parquet"
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Layout:
 
     def view_folder(self, view: str, build_id: str) -> Path:
         """Return the folder of one build."""
-        return self.views / view / build_id
+        return _below(self.views, view, build_id)
 
     def view_file(self, view: str, build_id: str) -> Path:
         """Return the rows of one build."""
@@ -32,8 +37,19 @@ class Layout:
 
     def export_folder(self, definition: str, export_id: str) -> Path:
         """Return the folder of one release."""
-        return self.exports / definition / export_id
+        return _below(self.exports, definition, export_id)
+
+    def tags_folder(self, run_id: str) -> Path:
+        """Return the folder of one run of tags."""
+        return _below(self.tags, run_id)
 
     def tags_file(self, run_id: str) -> Path:
         """Return the tags of one run: a row a subject and a column a tag."""
-        return self.tags / f"{run_id}.parquet"
+        return self.tags_folder(run_id) / TAGS_FILE
+
+
+def _below(root: Path, *names: str) -> Path:
+    """Return a folder below ``root``; a name that would lead elsewhere is refused, wherever it came from."""
+    if not all(_NAME.fullmatch(name) for name in names):
+        raise IntegrityFailed("A stored name of a view, export or run is none", hint="The data store was edited.")
+    return root.joinpath(*names)

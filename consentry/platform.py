@@ -21,6 +21,7 @@ from consentry.packs import load_configured_pack
 from consentry.principals import Principal
 from consentry.products import Products
 from consentry.settings import Settings
+from consentry.throttle import Throttle
 from consentry.tokens import TokenIssuer
 from kernel.catalogue import Catalogue
 from kernel.clock import SystemClock
@@ -61,7 +62,9 @@ class Platform:
     digests: Digests
     eraser: Eraser
     layout: Layout
+    products: Products
     tokens: TokenIssuer
+    throttle: Throttle
 
     def asking(self, caller: Principal, *, reason: str | None = None) -> Asking:
         """Start a request of this caller."""
@@ -89,6 +92,7 @@ def open_platform(settings: Settings, *, clock: Clock | None = None, check_schem
         platform.keystore.check()
         platform.eraser.resume()
         platform.batches.finish_discards()
+        platform.products.sweep()
         yield platform
     finally:
         data.dispose()
@@ -156,6 +160,8 @@ def _wire(settings: Settings, data: Database, keys: Database, clock: Clock) -> P
         digests=Digests(keystore),
         eraser=Eraser(data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget),
         layout=layout,
+        products=products,
+        throttle=Throttle(clock),
         tokens=TokenIssuer.load(
             settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock
         ),

@@ -3,15 +3,17 @@
 import hashlib
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from consentry.stores.tables import principal, principal_subject_day
-from kernel.errors import BadInput, Conflict, Denied
+from kernel.errors import BadInput, Conflict, Denied, NotFound, Unavailable
 from kernel.ids import PrincipalId, SubjectId, new_id
 from kernel.ports import Clock
 
@@ -25,7 +27,9 @@ _SECRET_BYTES: Final = 24
 """192 random bits, for keys and for first passwords."""
 
 _HASHING: Final = threading.BoundedSemaphore(2)
-"""Argon2 takes 64 MiB for each password; sign-ins beyond two at once wait."""
+"""Argon2 takes 64 MiB for each password; sign-ins beyond two at once wait, and not for long."""
+
+_HASHING_PATIENCE_SECONDS: Final = 2
 
 
 class PrincipalKind(StrEnum):
@@ -53,6 +57,10 @@ class Principal:
 
 class NotAuthenticated(Denied):
     """The credentials are missing, wrong, expired or disabled; the answer never says which."""
+
+
+class HashingBusy(Unavailable):
+    """Too many passwords are being checked at once."""
 
 
 class DailyCapReached(Denied):
@@ -92,13 +100,34 @@ def create_key(
     return made, f"{made.principal_id}.{_store(connection, made, clock)}"
 
 
-def authenticate_person(connection: Connection, *, name: str, password: str) -> Principal:
-    """Return the person with this name and password; raises ``NotAuthenticated``."""
-    row = connection.execute(select(principal).where(principal.c.name == name)).one_or_none()
-    if row is None or row.kind != PrincipalKind.PERSON:
+def find_person(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
+    """Return the stored row of a person's account, for ``verify_password``; None when there is none."""
+    is_person = (principal.c.name == name) & (principal.c.kind == PrincipalKind.PERSON)
+    return connection.execute(select(principal).where(is_person)).one_or_none()
+
+
+def verify_password(stored: Row[tuple[object, ...]] | None, password: str) -> Principal:
+    """Return the person whose password it is.
+
+    Takes tens of milliseconds and 64 MiB; call it outside any transaction. An unknown name takes as long.
+
+    Raises:
+        NotAuthenticated: no such person, a wrong password, or a disabled account.
+        HashingBusy: too many at once.
+    """
+    if stored is None:
         _spend_time()
         raise _not_authenticated()
-    return _verified(row, password)
+    return _verified(stored, password)
+
+
+def disable(connection: Connection, name: str) -> Principal:
+    """Disable an account or key for good; raises ``NotFound`` for an unknown name."""
+    row = connection.execute(select(principal).where(principal.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no account or key {name!r}", hint="Check the name.")
+    connection.execute(update(principal).where(principal.c.principal_id == row.principal_id).values(disabled=True))
+    return _from_row(row)
 
 
 def authenticate_key(connection: Connection, *, bearer: str, clock: Clock) -> Principal:
@@ -121,9 +150,13 @@ def get_person(connection: Connection, principal_id: str) -> Principal:
     return _from_row(row)
 
 
-def check_daily_cap(connection: Connection, caller: Principal, subjects: list[SubjectId], *, clock: Clock) -> None:
+def check_daily_cap(
+    connection: Connection, caller: Principal, subjects: list[SubjectId], *, clock: Clock, is_closing: bool = False
+) -> None:
     """Count the distinct subjects that a key touches today, and refuse beyond its cap.
 
+    Args:
+        is_closing: the call ends a permission (a refusal, a withdrawal): it is counted and never refused.
     Raises:
         DailyCapReached: the cap would be exceeded; nothing is counted then.
     """
@@ -140,7 +173,7 @@ def check_daily_cap(connection: Connection, caller: Principal, subjects: list[Su
     )
     fresh = [s for s in dict.fromkeys(subjects) if s not in known]
     used = connection.scalar(select(func.count()).select_from(principal_subject_day).where(mine)) or 0
-    if used + len(fresh) > caller.subjects_per_day:
+    if used + len(fresh) > caller.subjects_per_day and not is_closing:
         raise DailyCapReached(
             f"Key {caller.name!r} has reached its {caller.subjects_per_day} subjects a day",
             hint="Wait for the next UTC day, or issue a key with a higher cap.",
@@ -194,7 +227,7 @@ def _digest(secret: str) -> str:
 def _hash_slowly(password: str) -> str:
     from argon2 import PasswordHasher
 
-    with _HASHING:
+    with _hashing():
         return PasswordHasher().hash(password)
 
 
@@ -203,10 +236,20 @@ def _matches(stored: str, password: str) -> bool:
     from argon2.exceptions import VerificationError
 
     try:
-        with _HASHING:
+        with _hashing():
             return PasswordHasher().verify(stored, password)
     except VerificationError:
         return False
+
+
+@contextmanager
+def _hashing() -> Iterator[None]:
+    if not _HASHING.acquire(timeout=_HASHING_PATIENCE_SECONDS):
+        raise HashingBusy("Too many sign-ins at once", hint="Try again in a moment.")
+    try:
+        yield
+    finally:
+        _HASHING.release()
 
 
 def _spend_time() -> None:

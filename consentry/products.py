@@ -1,11 +1,12 @@
 """What was made of a subject outside the vault: view rows, tags, exports; and how an erasure reaches all of it."""
 
 import json
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
@@ -13,6 +14,7 @@ from consent.asking import Asking
 from consentry.layout import Layout
 from consentry.stores.builds import list_releases, list_view_builds, recall_release, set_build_rows
 from consentry.stores.tag_values import forget_pseudonym, list_runs
+from consentry.workshop import rewrite_without, sweep
 from deid.files import file_sha256
 from deid.manifest import FILE_NAME, Manifest, parse_manifest, signed_manifest
 from kernel.database import Database
@@ -34,18 +36,31 @@ class Products:
         self._log = log
         self._clock = clock
 
+    def sweep(self) -> int:
+        """Delete files that a crash left without a row in the data store; returns how many folders."""
+        return (
+            sweep(self._layout.views, "vb", lambda: self._known(list_view_builds, "build_id"))
+            + sweep(self._layout.tags, "run", lambda: self._known(list_runs, "run_id"))
+            + sweep(self._layout.exports, "exp", lambda: self._known(list_releases, "export_id"))
+        )
+
     def forget(self, subject: SubjectId, asking: Asking) -> None:
         """Take a subject out of everything that was derived; safe to repeat until the way back is destroyed.
 
         View and tag files are rewritten without its rows and signed anew; a release that holds it is recalled: our
         copy is deleted, and the entry says whom to tell.
         """
+        self.sweep()
         names = self._pseudonyms.of_subject(subject)
         if not names:
             return
         self._forget_views(names)
         self._forget_tags(names)
         self._recall(names, asking)
+
+    def _known(self, listing: Callable[[Connection], Sequence[object]], name: str) -> frozenset[str]:
+        with self._data.read() as connection:
+            return frozenset(getattr(row, name) for row in listing(connection))
 
     def _forget_views(self, names: Mapping[str, str]) -> None:
         with self._data.read() as connection:
@@ -77,13 +92,15 @@ class Products:
         for run in runs:
             file = self._layout.tags_file(run.run_id)
             if run.scope in names and file.exists():
-                _without(file, names[run.scope])
+                rewrite_without(file, [names[run.scope]])
 
     def _recall(self, names: Mapping[str, str], asking: Asking) -> None:
         with self._data.read() as connection:
             held = [release for release in list_releases(connection, held_only=True) if release.scope in names]
         for release in held:
-            shutil.rmtree(self._layout.export_folder(release.definition, release.export_id), ignore_errors=True)
+            folder = self._layout.export_folder(release.definition, release.export_id)
+            if folder.exists():
+                shutil.rmtree(folder)
             with self._data.write() as connection:
                 recall_release(connection, release.export_id, at=self._log.now(connection))
                 self._log.record(
@@ -102,28 +119,11 @@ def _rewrite_all(folder: Path, pseudonym: str) -> tuple[int | None, int]:
     import pyarrow.parquet as pq
 
     files = sorted(folder.glob("*.parquet"))
-    changed = [file for file in files if _without(file, pseudonym)]
+    changed = [file for file in files if rewrite_without(file, [pseudonym])]
     if not changed:
         return None, 0
     left = pa.concat_tables([pq.read_table(file, columns=["pseudonym"]) for file in files])
     return left.num_rows, pc.count_distinct(left["pseudonym"]).as_py()
-
-
-def _without(file: Path, pseudonym: str) -> bool:
-    """Rewrite one file without the rows of a pseudonym, whole or not at all; says whether it held any."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(file)
-    kept = table.filter(pc.not_equal(table["pseudonym"], pseudonym))
-    if kept.num_rows == table.num_rows:
-        return False
-    draft = file.with_suffix(".draft")
-    pq.write_table(kept, draft, compression="zstd")
-    with draft.open("rb") as written:
-        os.fsync(written.fileno())
-    draft.replace(file)
-    return True
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -23,6 +23,8 @@ def create_token_key(path: Path) -> None:
         raise Conflict(f"{path} exists already", hint="Remove it first if it is really not needed.") from None
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(_KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class TokenIssuer:
@@ -36,7 +38,7 @@ class TokenIssuer:
 
     def __init__(self, secret: bytes, *, deployment: str, minutes: int, clock: Clock) -> None:
         if len(secret) < _KEY_BYTES:
-            raise ConfigurationError("The token key is too short", hint="Make a new one with `consentry init`.")
+            raise ConfigurationError("The token key is too short", hint="Restore it from its backup.")
         self._secret = secret
         self._deployment = deployment
         self._minutes = minutes

@@ -132,6 +132,16 @@ class Keyring:
                     found.update(connection.execute(query).scalars())
         return found
 
+    def existing_among(self, key_ids: Collection[bytes]) -> set[bytes]:
+        """Return those of these keys that are there, whosever they are."""
+        found: set[bytes] = set()
+        if key_ids:
+            with self.database.read() as connection:
+                for chunk in chunks(key_ids):
+                    query = select(data_key.c.key_id).where(data_key.c.key_id.in_(chunk))
+                    found.update(connection.execute(query).scalars())
+        return found
+
     def make_data_keys(self, connection: Connection, pairs: Mapping[Pair, int], *, batch: BatchId | None) -> None:
         """Make one key for each pair at the given generation, unless another transaction was first."""
         wrapping = self.open_epoch(connection, lock=Lock.SHARED)

@@ -4,16 +4,17 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, or_, select
 
+from kernel.clock import from_micros
 from kernel.encoding import JsonValue
 from kernel.ids import RecordId, SubjectId
 from vault._keyring import Keyring
-from vault._keys import KeyUnavailable, UnlockedKeys
+from vault._keys import UnlockedKeys
+from vault._rows import COLUMNS, SealedRow, binding_of, header_of, lost_keys
 from vault.batches import BatchState
-from vault.envelope import Binding, Item, open_many
+from vault.envelope import Holder, Item, of_row, open_many
 from vault.payload import unpack
 from vault.setwise import among
 from vault.tables import batch, sealed_record
@@ -42,21 +43,8 @@ class OpenedRecord:
 class _Versions:
     """The rows of one source record, in the order in which they were stored."""
 
-    newest: Row[*tuple[Any, ...]]
-    sealed: dict[str, tuple[Row[*tuple[Any, ...]], bytes]] = field(default_factory=dict)
-
-
-_COLUMNS: Final = (
-    sealed_record.c.record_id,
-    sealed_record.c.subject_id,
-    sealed_record.c.record_key,
-    sealed_record.c.kind,
-    sealed_record.c.source,
-    sealed_record.c.observed_at,
-    sealed_record.c.schema_version,
-    sealed_record.c.key_id,
-    sealed_record.c.payload,
-)
+    newest: SealedRow
+    sealed: dict[str, tuple[SealedRow, bytes]] = field(default_factory=dict)
 
 
 def visible_rows(
@@ -66,11 +54,11 @@ def visible_rows(
     compartments: Collection[str],
     kinds: Collection[str] | None,
     now: datetime,
-) -> dict[SubjectId, list[Row[*tuple[Any, ...]]]]:
+) -> dict[SubjectId, list[SealedRow]]:
     """Return each subject's rows of complete batches that are still to be kept, in the order of storing."""
     table = sealed_record
     complete = select(batch.c.batch_id).where(batch.c.state == BatchState.COMPLETE)
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         among(connection, table.c.subject_id, subjects),
         table.c.compartment.in_(sorted(compartments)),
         table.c.batch_id.in_(complete),
@@ -78,36 +66,32 @@ def visible_rows(
     )
     if kinds is not None:
         query = query.where(table.c.kind.in_(sorted(kinds)))
-    found: dict[SubjectId, list[Row[*tuple[Any, ...]]]] = {}
+    found: dict[SubjectId, list[SealedRow]] = {}
     for row in connection.execute(query.order_by(table.c.row_no)):
         found.setdefault(row.subject_id, []).append(row)
     return found
 
 
 def readable_rows(
-    rows: Mapping[SubjectId, Sequence[Row[*tuple[Any, ...]]]], keys: UnlockedKeys, keyring: Keyring
-) -> dict[SubjectId, list[Row[*tuple[Any, ...]]]]:
+    rows: Mapping[SubjectId, Sequence[SealedRow]], keys: UnlockedKeys, keyring: Keyring
+) -> dict[SubjectId, list[SealedRow]]:
     """Leave out rows whose key an erasure has destroyed.
 
     Raises:
+        IntegrityFailed: a row names the key of another subject or compartment.
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
-    missing = {row.key_id for own in rows.values() for row in own if row.key_id not in keys}
-    lost = missing - keyring.destroyed_among(missing)
-    if lost:
-        raise KeyUnavailable(
-            f"{len(lost)} data keys are missing, such as {min(lost).hex()}", hint="Restore the key store from a backup."
-        )
-    return {subject: [row for row in own if row.key_id not in missing] for subject, own in rows.items()}
+    destroyed = lost_keys((row for own in rows.values() for row in own), keys, keyring)
+    return {subject: [row for row in own if row.key_id not in destroyed] for subject, own in rows.items()}
 
 
 def open_rows(
-    rows: Sequence[Row[*tuple[Any, ...]]], *, fields: Collection[str], keys: UnlockedKeys, deployment: str
+    rows: Sequence[SealedRow], *, fields: Collection[str], keys: UnlockedKeys, deployment: str
 ) -> list[OpenedRecord]:
     """Open one subject's rows, oldest observation first; nothing comes back unless all of it verifies.
 
     Raises:
-        IntegrityFailed: a stored byte was changed, or moved to another subject, record or field.
+        IntegrityFailed: a stored byte or a column of a row's header was changed, or moved to another row.
     """
     records = _newest_values(rows, fields)
     items = [item for versions in records for item in _items(versions, keys, deployment)]
@@ -116,7 +100,7 @@ def open_rows(
     return sorted(opened, key=lambda record: record.observed_at)
 
 
-def _newest_values(rows: Sequence[Row[*tuple[Any, ...]]], fields: Collection[str]) -> list[_Versions]:
+def _newest_values(rows: Sequence[SealedRow], fields: Collection[str]) -> list[_Versions]:
     by_source: dict[str, _Versions] = {}
     for row in rows:
         wanted = {code: (row, sealed) for code, sealed in unpack(row.payload) if code in fields}
@@ -129,12 +113,13 @@ def _newest_values(rows: Sequence[Row[*tuple[Any, ...]]], fields: Collection[str
 
 
 def _items(versions: _Versions, keys: UnlockedKeys, deployment: str) -> Iterable[Item]:
+    holders: dict[int, Holder] = {}
     for code, (row, sealed) in versions.sealed.items():
-        binding = Binding(deployment, row.subject_id, row.record_id, code, row.schema_version)
-        yield keys.opening(row.key_id), binding, sealed
+        holder = holders.get(row.row_no) or holders.setdefault(row.row_no, of_row(deployment, header_of(row)))
+        yield keys.opening(row.key_id), binding_of(row, holder, code), sealed
 
 
 def _opened(versions: _Versions, plaintexts: Iterable[bytes]) -> OpenedRecord:
     row = versions.newest
     values = {code: json.loads(plaintext) for code, plaintext in zip(versions.sealed, plaintexts, strict=False)}
-    return OpenedRecord(RecordId(row.record_id), row.kind, row.source, row.observed_at, values)
+    return OpenedRecord(RecordId(row.record_id), row.kind, row.source, from_micros(row.observed_at), values)

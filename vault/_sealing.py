@@ -20,7 +20,7 @@ from kernel.encoding import JsonValue
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId, new_id
 from vault._keys import MacKey, Pair, UnlockedKeys
-from vault.envelope import Binding, Item, encode_plaintext, length_prefixed, seal_many
+from vault.envelope import Binding, Item, RowHeader, encode_plaintext, length_prefixed, of_row, seal_many
 from vault.payload import pack
 from vault.tables import sealed_record
 
@@ -178,6 +178,22 @@ class Part:
         """Whose key seals it."""
         return self.encoded.record.subject, self.place.compartment
 
+    def header(self) -> RowHeader:
+        """Return what the row will say of itself."""
+        encoded, place = self.encoded, self.place
+        return RowHeader(
+            kind=encoded.record.kind,
+            source=encoded.record.source,
+            compartment=place.compartment.value,
+            purpose=place.purpose,
+            subject_id=encoded.record.subject,
+            record_id=self.record_id,
+            record_key=encoded.record_key,
+            observed_at=encoded.observed_at,
+            expires_at=place.ends(encoded.observed_at),
+            held_until=None if place.floor is None else encoded.observed_at + place.floor,
+        )
+
     def __repr__(self) -> str:
         return f"Part({self.encoded!r}, {self.number})"
 
@@ -214,32 +230,26 @@ class Sealing:
             KeyUnavailable: a key was not made durable first.
             BadInput: a value is too long.
         """
-        sealed = iter(seal_many(item for part in parts for item in self._items(part)))
-        return [self._row(part, pack({code: next(sealed) for code in part.codes})) for part in parts]
+        headers = [part.header() for part in parts]
+        items = (item for part, header in zip(parts, headers, strict=True) for item in self._items(part, header))
+        sealed = iter(seal_many(items))
+        return [
+            self._row(part, header, pack({code: next(sealed) for code in part.codes}))
+            for part, header in zip(parts, headers, strict=True)
+        ]
 
-    def _items(self, part: Part) -> Iterator[Item]:
-        key = self.keys.sealing(part.pair)
-        subject, plaintexts = part.encoded.record.subject, part.encoded.plaintexts
+    def _items(self, part: Part, header: RowHeader) -> Iterator[Item]:
+        key, holder = self.keys.sealing(part.pair), of_row(self.deployment, header)
         for code in part.codes:
-            yield key, Binding(self.deployment, subject, part.record_id, code, SCHEMA_VERSION), plaintexts[code]
+            yield key, Binding(holder, code, SCHEMA_VERSION), part.encoded.plaintexts[code]
 
-    def _row(self, part: Part, payload: bytes) -> dict[str, Any]:
-        encoded, place = part.encoded, part.place
+    def _row(self, part: Part, header: RowHeader, payload: bytes) -> dict[str, Any]:
         return {
-            "record_id": part.record_id,
-            "subject_id": encoded.record.subject,
-            "record_key": encoded.record_key,
-            "content_key": encoded.content_key,
+            **header._asdict(),
+            "content_key": part.encoded.content_key,
             "part": part.number,
-            "kind": encoded.record.kind,
-            "source": encoded.record.source,
-            "compartment": place.compartment.value,
-            "purpose": place.purpose,
-            "permit_id": self.permits[place.purpose].permit_id,
+            "permit_id": self.permits[part.place.purpose].permit_id,
             "batch_id": self.batch,
-            "observed_at": encoded.observed_at,
-            "expires_at": place.ends(encoded.observed_at),
-            "held_until": None if place.floor is None else encoded.observed_at + place.floor,
             "schema_version": SCHEMA_VERSION,
             "key_id": self.keys.sealing(part.pair).key_id,
             "payload": payload,

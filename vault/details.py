@@ -8,7 +8,7 @@ from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import IntegrityFailed
 from vault._keyring import KeyKind, keyring_of
 from vault._keys import Held
-from vault.envelope import Binding, DataKey, open_value, read_key_id, seal_value
+from vault.envelope import Binding, DataKey, alone, open_value, read_key_id, seal_value
 from vault.keystore import KeyStore
 
 _NAME: Final = "details"
@@ -56,4 +56,4 @@ class DetailSealer:
 
 
 def _binding(context: str) -> Binding:
-    return Binding(deployment="", subject="", record=context, field=_NAME, schema_version=_SCHEMA_VERSION)
+    return Binding(alone(deployment="", subject="", record=context), field=_NAME, schema_version=_SCHEMA_VERSION)

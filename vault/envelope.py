@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from json.encoder import encode_basestring
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class
 from typing import Final, NamedTuple, NoReturn, final
 
 from cryptography.exceptions import InvalidTag
@@ -13,7 +14,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import BadInput, IntegrityFailed
 
-VERSION: Final = 1
+VERSION_ALONE: Final = 1
+"""A value that stands alone: details beside an audit entry or a decision."""
+VERSION_OF_ROW: Final = 2
+"""A value of a row, bound to all that the row says of itself."""
 SUITE_AES_256_GCM: Final = 1
 KEY_ID_BYTES: Final = 8
 NONCE_BYTES: Final = 12
@@ -23,28 +27,67 @@ HEADER_BYTES: Final = 2 + KEY_ID_BYTES
 OVERHEAD_BYTES: Final = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
 MAX_PLAINTEXT_BYTES: Final = 64 * 1024
 
+_VERSIONS: Final = (VERSION_ALONE, VERSION_OF_ROW)
 _BODY: Final = HEADER_BYTES + NONCE_BYTES
 _MAX_SEALED_BYTES: Final = MAX_PLAINTEXT_BYTES + OVERHEAD_BYTES
 _LENGTH: Final = Struct(">H")
 _SCHEMA: Final = Struct(">I")
+_SIZE: Final = Struct(">I")
+_INSTANTS: Final = Struct(">q?q?q")
+
+_CHANGED: Final = "The stored bytes or the columns beside them were changed or moved; restore them from a backup."
 
 Random = Callable[[int], bytes]
 """Returns so many unpredictable bytes; ``os.urandom`` but for frozen vectors."""
+
+
+class RowHeader(NamedTuple):
+    """What a row says of itself, under the names of its columns; instants are microseconds since 1970.
+
+    Attributes:
+        kind, source, compartment, purpose: names.
+        subject_id, record_id: ids.
+        record_key: which record of which source, as a keyed digest; rows that share it are versions of one record.
+        expires_at: None for the life of the account.
+        held_until: None for no legal hold.
+    """
+
+    kind: str
+    source: str
+    compartment: str
+    purpose: str
+    subject_id: str
+    record_id: str
+    record_key: str
+    observed_at: int
+    expires_at: int | None
+    held_until: int | None
+
+
+class Holder(NamedTuple):
+    """What several values have in common: made once by ``of_row`` or ``alone``, authenticated with each of them.
+
+    Attributes:
+        version: of the sealed values.
+        record: id, for messages.
+        prefix: the bytes that stand for it in the associated data.
+    """
+
+    version: int
+    record: str
+    prefix: bytes
 
 
 class Binding(NamedTuple):
     """What a value is bound to: authenticated, not hidden.
 
     Attributes:
-        deployment: the installation's id.
-        subject, record: ids.
+        holder: what it belongs to.
         field: catalogue code.
         schema_version: of the value's plaintext encoding.
     """
 
-    deployment: str
-    subject: str
-    record: str
+    holder: Holder
     field: str
     schema_version: int
 
@@ -53,13 +96,13 @@ class Binding(NamedTuple):
 class DataKey:
     """A key in memory; holds the AEAD object only, and can neither be printed nor copied out of the process."""
 
-    __slots__ = ("_aead", "header", "key_id")
+    __slots__ = ("_aead", "headers", "key_id")
 
     def __init__(self, key_id: bytes, key: bytes) -> None:
         if len(key_id) != KEY_ID_BYTES:
             raise IntegrityFailed("A key id has a wrong length", hint="Restore the key store from a backup.")
         self.key_id = key_id
-        self.header = bytes((VERSION, SUITE_AES_256_GCM)) + key_id
+        self.headers = {version: bytes((version, SUITE_AES_256_GCM)) + key_id for version in _VERSIONS}
         self._aead = AESGCM(key)
 
     def encrypt(self, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
@@ -95,18 +138,49 @@ def encode_plaintext(value: JsonValue) -> bytes:
         raise BadInput("Text with an unpaired surrogate cannot be stored", hint="Send valid Unicode.") from None
 
 
-def associated_data(data_key: DataKey, binding: Binding) -> bytes:
-    """Return the associated data of one value.
-
-    Returns:
-        version (1 byte) | suite (1) | key id (8) | deployment | subject | record | field | schema version (4), where
-        each text is its length in UTF-8 bytes (2, big-endian) and those bytes.
+def alone(deployment: str, subject: str, record: str) -> Holder:
+    """Return the holder of values that lie in no row.
 
     Raises:
         BadInput: a text is longer than 65,535 bytes.
     """
-    deployment, subject, record, field, schema_version = binding
-    return data_key.header + _record_part(deployment, subject, record) + _field_part(field, schema_version)
+    return Holder(VERSION_ALONE, record, length_prefixed(deployment, subject, record))
+
+
+def of_row(deployment: str, row: RowHeader) -> Holder:
+    """Return the holder of a row's values.
+
+    Returns:
+        with the prefix deployment | size of the rest (4 bytes) | kind | source | compartment | purpose | subject |
+        record | record key | observed_at (8, signed) | expires_at (1 + 8) | held_until (1 + 8). Each text is its length
+        (2) and its bytes; an end is 1 and its instant, or 0 and zeros where there is none.
+
+    Raises:
+        BadInput: a text is longer than 65,535 bytes.
+        IntegrityFailed: an instant is no number of 64 bits.
+    """
+    expires, held = row.expires_at, row.held_until
+    try:
+        instants = _INSTANTS.pack(row.observed_at, expires is not None, expires or 0, held is not None, held or 0)
+    except StructError:
+        raise IntegrityFailed(f"Record {row.record_id} has an impossible instant", hint=_CHANGED) from None
+    names = _names_part(row.kind, row.source, row.compartment, row.purpose)
+    header = names + length_prefixed(row.subject_id, row.record_id, row.record_key) + instants
+    return Holder(VERSION_OF_ROW, row.record_id, _names_part(deployment) + _SIZE.pack(len(header)) + header)
+
+
+def associated_data(data_key: DataKey, binding: Binding) -> bytes:
+    """Return the associated data of one value.
+
+    Returns:
+        version (1 byte) | suite (1) | key id (8) | the holder's prefix | field | schema version (4), where a text is
+        its length in UTF-8 bytes (2, big-endian) and those bytes.
+
+    Raises:
+        BadInput: a text is longer than 65,535 bytes.
+    """
+    (version, _, prefix), field, schema_version = binding
+    return data_key.headers[version] + prefix + _field_part(field, schema_version)
 
 
 def seal_value(plaintext: bytes, *, data_key: DataKey, binding: Binding, random: Random = os.urandom) -> bytes:
@@ -131,7 +205,7 @@ def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[byt
     """Seal many values; the same as ``seal_value`` for each, with the nonces drawn at once.
 
     Args:
-        items: data key, binding and plaintext of each value; values of one record side by side are faster.
+        items: data key, binding and plaintext of each value.
         random: the source of the nonces.
 
     Raises:
@@ -147,7 +221,7 @@ def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[byt
         nonce = nonces[start : start + NONCE_BYTES]
         start += NONCE_BYTES
         ciphertext = data_key.encrypt(nonce, plaintext, associated_data(data_key, binding))
-        sealed.append(data_key.header + nonce + ciphertext)
+        sealed.append(data_key.headers[binding.holder.version] + nonce + ciphertext)
     return sealed
 
 
@@ -163,15 +237,14 @@ def open_value(sealed: bytes, *, data_key: DataKey, binding: Binding) -> bytes:
         IntegrityFailed: a byte or the binding differs, or the bytes are no sealed value.
     """
     read_key_id(sealed)
-    if sealed[:HEADER_BYTES] != data_key.header:
-        raise IntegrityFailed(f"The value of field {binding.field!r} is sealed under another key")
+    if sealed[:HEADER_BYTES] != data_key.headers[binding.holder.version]:
+        raise IntegrityFailed(
+            f"The value of {_named(binding)} is sealed under another key or for another use", hint=_CHANGED
+        )
     try:
         return data_key.decrypt(sealed[HEADER_BYTES:_BODY], sealed[_BODY:], associated_data(data_key, binding))
     except InvalidTag:
-        raise IntegrityFailed(
-            f"The value of field {binding.field!r} of record {binding.record} does not verify",
-            hint="The stored bytes were changed or moved; restore the data store from a backup.",
-        ) from None
+        raise IntegrityFailed(f"The value of {_named(binding)} does not verify", hint=_CHANGED) from None
 
 
 def open_many(items: Iterable[Item]) -> list[bytes]:
@@ -187,7 +260,7 @@ def read_key_id(sealed: bytes) -> bytes:
     """
     if not OVERHEAD_BYTES <= len(sealed) <= _MAX_SEALED_BYTES:
         raise IntegrityFailed("A sealed value has an impossible length")
-    if sealed[0] != VERSION or sealed[1] != SUITE_AES_256_GCM:
+    if sealed[0] not in _VERSIONS or sealed[1] != SUITE_AES_256_GCM:
         raise IntegrityFailed(
             "A sealed value has an unknown version or suite", hint="A newer release may have written it."
         )
@@ -210,13 +283,17 @@ def length_prefixed(*texts: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _record_part(deployment: str, subject: str, record: str) -> bytes:
-    return length_prefixed(deployment, subject, record)
+def _names_part(*names: str) -> bytes:
+    return length_prefixed(*names)
 
 
 @lru_cache(maxsize=1024)
 def _field_part(field: str, schema_version: int) -> bytes:
     return length_prefixed(field) + _SCHEMA.pack(schema_version)
+
+
+def _named(binding: Binding) -> str:
+    return f"field {binding.field!r} of record {binding.holder.record}"
 
 
 def _too_long(field: str) -> BadInput:

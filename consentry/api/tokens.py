@@ -33,7 +33,7 @@ class Token(BaseModel):
     expires_in: int
 
 
-@router.post("/tokens", status_code=201, responses=responses(401, 411, 415))
+@router.post("/tokens", status_code=201, responses=responses(401, 411, 415, 429))
 def create_token(body: SignIn, platform: PlatformHere) -> Token:
     """Sign a person in; 401 when name or password is wrong."""
     token = sign_in(platform, name=body.name, password=body.password.get_secret_value())

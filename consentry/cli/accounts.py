@@ -11,9 +11,13 @@ from consentry.cli.output import say, say_json, say_pairs
 app = typer.Typer(no_args_is_help=True, help="Accounts of persons, and keys of machines.")
 
 
+Name = Annotated[str, typer.Argument(help="Name of the account or key.")]
+FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+
+
 @app.command("person")
 def person(
-    name: str,
+    name: Name,
     role: Annotated[str, typer.Option(help="One of the pack's staff roles.")],
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -30,7 +34,7 @@ def person(
 
 @app.command("key")
 def key(  # noqa: PLR0917 - options of one command
-    name: str,
+    name: Name,
     role: Annotated[str, typer.Option(help="capture or ingest.")],
     days: Annotated[int, typer.Option(help="Life in days, 1 to 366.")] = 90,
     subjects_per_day: Annotated[int | None, typer.Option(help="Cap of distinct subjects a day.", min=1)] = None,
@@ -49,10 +53,21 @@ def key(  # noqa: PLR0917 - options of one command
     (say_json if as_json else say_pairs)(told)
 
 
+@app.command("disable")
+def disable(name: Name, home: Home = None) -> None:
+    """Disable an account or key for good; its tokens are refused from now on."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.accounts import disable_account
+
+    with platform_for(home) as platform:
+        gone = disable_account(platform, local_operator(), name)
+    say(f"{gone.name} ({gone.principal_id}) is disabled")
+
+
 @app.command("token")
 def token(
-    name: str,
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,  # noqa: FBT002
+    name: Name,
+    password_stdin: FromStdin = False,  # noqa: FBT002 - a flag
     home: Home = None,
 ) -> None:
     """Sign a person in and print the token."""

@@ -2,7 +2,19 @@
 
 import typer
 
-from consentry.cli import accounts, auditing, consents, ingesting, keys, operating, packs, revealing, subjects, tags, views
+from consentry.cli import (
+    accounts,
+    auditing,
+    consents,
+    ingesting,
+    keys,
+    operating,
+    packs,
+    revealing,
+    subjects,
+    tags,
+    views,
+)
 
 app = typer.Typer(
     name="consentry",

@@ -42,7 +42,7 @@ def query(  # noqa: PLR0917 - filters of one command
     outcome: Annotated[str | None, typer.Option(help="allowed, denied, done or failed.")] = None,
     since: Annotated[datetime | None, typer.Option(help="From this moment (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(help="Before this moment (UTC).")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(help="How many entries at most.", min=1, max=500)] = 50,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:

@@ -31,7 +31,8 @@ def init(
     made = initialise(settings_for(home), admin=admin, person=person, person_role=person_role)
     if as_json:
         accounts = {a.name: {"role": a.role, "password": a.password} for a in made.accounts}
-        say_json({"home": str(made.home), "verifier_key": made.verifier_key, "accounts": accounts})
+        told = {"home": str(made.home), "deployment": made.deployment, "verifier_key": made.verifier_key}
+        say_json({**told, "accounts": accounts})
         return
     say(f"Deployment {made.deployment} is ready in {made.home}.")
     say_pairs({"settings": made.config, "public key of the log": made.verifier_key})
@@ -74,7 +75,7 @@ def serve(
 def demo(
     subjects: Annotated[int, typer.Option(help="How many people to make up.", min=50, max=100_000)] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 7,
-    folder: Annotated[Path, typer.Option(help="Where files and stores go; must not exist.")] = Path("demo-data"),
+    folder: Annotated[Path, typer.Option(help="Where files and stores go: a folder of its own.")] = Path("demo-data"),
     fresh: Annotated[bool, typer.Option(help="Replace the folder of an earlier demo.")] = True,  # noqa: FBT002 - a flag
 ) -> None:
     """The whole way on a made-up operator, through the public commands."""

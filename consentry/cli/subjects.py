@@ -21,15 +21,12 @@ def find(
     source_id: Annotated[str, typer.Option("--id", help="The source's id of the person.")],
     home: Home = None,
 ) -> None:
-    """Print the subject id behind a source's id; exit 2 when there is none."""
-    from consentry.cli.session import platform_for
-    from kernel.errors import NotFound
+    """Print the subject id behind a source's id; exit 2 when there is none; the look-up is logged."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.find_subject import find_subject
 
     with platform_for(home) as platform:
-        subject = platform.resolver.find(source, source_id)
-    if subject is None:
-        raise NotFound("No subject is known under this source and id", hint="Check --source and --id.")
-    say(subject)
+        say(find_subject(platform, local_operator(), source=source, source_id=source_id))
 
 
 @app.command("restrict")

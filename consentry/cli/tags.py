@@ -1,6 +1,7 @@
 """Commands on tags."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,6 +10,14 @@ from consentry.cli.options import Home, Json, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Evaluate, explain and count tags.")
+
+
+class Language(StrEnum):
+    """In which language an explanation is written."""
+
+    ZH = "zh"
+    EN = "en"
+
 
 AsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day; default today.")]
 
@@ -37,14 +46,14 @@ def show(
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """The tags of one subject, asked at the gate again; needs a person's token."""
-    from consentry.access import check_may_act
     from consentry.cli.session import person_from, platform_for
+    from consentry.workflows.denials import check_allowed
     from consentry.workflows.read_tags import read_tags
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
         caller = person_from(platform, token)
-        check_may_act(platform.catalogue, caller, "tags.read")
+        check_allowed(platform, caller, "tags.read", persons_only=True, subject=SubjectId(subject))
         found = read_tags(platform, caller, subject=SubjectId(subject))
     if as_json:
         say_json({"as_of": found.as_of, "tags": dict(found.values)})
@@ -54,9 +63,9 @@ def show(
 
 @app.command("explain")
 def explain(
-    tag: str,
+    tag: Annotated[str, typer.Argument(help="Tag of the taxonomy, for example chronic_disease.")],
     pseudonym: Annotated[str, typer.Argument(help="Pseudonym of the profiling scope.")],
-    language: Annotated[str, typer.Option(help="zh or en.")] = "en",
+    language: Annotated[Language, typer.Option(help="Of the words.")] = Language.EN,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -69,7 +78,7 @@ def explain(
     if as_json:
         say_json(found.as_json())
     else:
-        say(found.in_words(language))
+        say(found.in_words(language.value))
 
 
 @app.command("cohort")

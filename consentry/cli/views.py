@@ -50,7 +50,7 @@ def list_builds(home: Home = None) -> None:
 
 @views.command("show")
 def show(
-    name: str,
+    name: Annotated[str, typer.Argument(help="View of the pack, for example subject_profile.")],
     rows: Annotated[int, typer.Option(help="How many rows.", min=1, max=1000)] = 10,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag

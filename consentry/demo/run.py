@@ -125,7 +125,7 @@ def shell_quiet(shell: Shell) -> Shell:
 def _richest(home: Path, run: str) -> str:
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(home / "tags" / f"{run}.parquet").to_pylist()
+    rows = pq.read_table(home / "tags" / run / "tags.parquet").to_pylist()
     return str(
         max(rows, key=lambda row: (sum(v not in (None, False, "none") for v in row.values()), row["pseudonym"]))[
             "pseudonym"

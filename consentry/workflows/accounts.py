@@ -6,7 +6,7 @@ from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.access import check_may_act
 from consentry.platform import Platform
-from consentry.principals import Principal, create_key, create_person
+from consentry.principals import Principal, create_key, create_person, disable
 
 
 def add_person(platform: Platform, caller: Principal, *, name: str, role: str) -> tuple[Principal, str]:
@@ -30,6 +30,20 @@ def add_key(
         )
         record_principal(platform, connection, made, platform.asking(caller))
     return made, bearer
+
+
+def disable_account(platform: Platform, caller: Principal, name: str) -> Principal:
+    """Disable an account or a key; its tokens and secret are refused from this commit on."""
+    check_may_act(platform.catalogue, caller, "principal.manage")
+    asking = platform.asking(caller)
+    with platform.data.write() as connection:
+        gone = disable(connection, name)
+        refs = {"principal": gone.principal_id, "kind": gone.kind.value, "role": gone.role}
+        platform.log.record(
+            connection,
+            Event(Act.PRINCIPAL_DISABLED, Outcome.DONE, asking.actor, asking.role, asking.request_id, refs=refs),
+        )
+    return gone
 
 
 def record_principal(platform: Platform, connection: Connection, made: Principal, asking: Asking) -> None:

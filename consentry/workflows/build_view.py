@@ -17,6 +17,8 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
 from consentry.stores.builds import ViewBuild, add_view_build
+from consentry.workflows.withheld import ended_meanwhile
+from consentry.workshop import making, rewrite_without
 from deid.files import file_sha256
 from deid.manifest import FILE_NAME, VIEW_GRADE, Manifest, Product, columns_of, signed_manifest
 from deid.rows import RowBuilder, SourceRow
@@ -92,12 +94,8 @@ def build_view(
     build_id = new_id("vb")
     folder = platform.layout.view_folder(view.code, build_id)
     run = _Run(platform, platform.asking(caller), view, day, Built(view.code, build_id, folder))
-    folder.mkdir(parents=True)
-    try:
+    with making(folder):
         run.write(show_progress=show_progress)
-    except BaseException:
-        _remove(folder)
-        raise
     return run.built
 
 
@@ -108,6 +106,8 @@ class _Run:
     view: ViewDefinition
     day: date
     built: Built
+    members: dict[SubjectId, str] = field(default_factory=dict)
+    used: dict[SubjectId, frozenset[str]] = field(default_factory=dict)
 
     def write(self, *, show_progress: bool) -> None:
         from deid.text import TextScrubber
@@ -168,10 +168,24 @@ class _Run:
         opened = self.platform.vault.open_cohort(permit, receipt, fields=permit.fields, kinds=self.view.kinds)
         for subject, records in opened:
             rows = builder.rows(names[subject], [SourceRow(r.kind, r.observed_at, r.values) for r in records])
-            self.built.people += bool(rows)
+            if rows:
+                self.members[subject] = names[subject]
+                self.used[subject] = permit.fields_for(subject)
             yield from rows
 
     def _finish(self) -> None:
+        """Register the build; whoever withdrew, or is being erased, while it was written is taken out first."""
+        while ended := self._register():
+            gone = {self.members.pop(subject) for subject in ended}
+            self.used = {subject: fields for subject, fields in self.used.items() if subject not in ended}
+            file = self.built.folder / VIEW_FILE
+            rewrite_without(file, gone)
+            self.built.rows = _count_rows(file)
+            self.built.left_out["ENDED_MEANWHILE"] += len(ended)
+
+    def _register(self) -> set[SubjectId]:
+        """Register the build, unless somebody's decision has ended; returns whose."""
+        self.built.people = len(self.members)
         checkpoint = self.platform.log.settle()
         manifest = view_manifest(
             self.platform, self.view, self.built.folder / VIEW_FILE,
@@ -179,6 +193,9 @@ class _Run:
         )  # fmt: skip
         (self.built.folder / FILE_NAME).write_bytes(manifest)
         with self.platform.data.write() as connection:
+            ended = ended_meanwhile(self.platform, connection, self.asking, used=self.used, purpose=self.view.purpose)
+            if ended:
+                return ended
             now = self.platform.log.now(connection)
             build = ViewBuild(self.view.code, self.built.build_id, self.built.rows, now)
             add_view_build(connection, build, manifest.decode())
@@ -191,6 +208,7 @@ class _Run:
                     counts={"people": self.built.people, "rows": self.built.rows},
                 ),
             )  # fmt: skip
+        return set()
 
 
 def view_manifest(
@@ -222,7 +240,7 @@ def view_manifest(
     return signed_manifest(manifest, platform.signer)
 
 
-def _remove(folder: Path) -> None:
-    import shutil
+def _count_rows(file: Path) -> int:
+    import pyarrow.parquet as pq
 
-    shutil.rmtree(folder, ignore_errors=True)
+    return int(pq.read_metadata(file).num_rows)

@@ -17,7 +17,7 @@ from consentry.acts import ConsentAct, act_content
 from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
 from consentry.stores.acts import find_answers, remember_answers
-from consentry.workflows.people import ACCOUNT_PURPOSE, People, is_registration, resolve_people
+from consentry.workflows.people import ACCOUNT_PURPOSE, People, check_says_age, is_registration, resolve_people
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict, ConsentryError, Denied
 from kernel.ids import DecisionId, SubjectId
@@ -71,7 +71,7 @@ def withdraw_decision(platform: Platform, caller: Principal, decision_id: str, *
     """Withdraw what one recorded decision granted; raises ``NotFound`` for an unknown decision."""
     with platform.data.write() as connection:
         granted = platform.registry.get(connection, DecisionId(decision_id))
-        check_daily_cap(connection, caller, [granted.subject], clock=platform.clock)
+        check_daily_cap(connection, caller, [granted.subject], clock=platform.clock, is_closing=True)
         return _withdraw(
             platform, connection, platform.asking(caller), granted.subject, granted.purpose,
             recipient=granted.recipient, at=at, mechanism="withdraw_call",
@@ -194,7 +194,9 @@ class _Run:
         for place, act in acts.items():
             try:
                 subject = people.subject_of(act)
-                check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock)
+                check_says_age(act)
+                closing = act.act in ("refuse", "withdraw")
+                check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock, is_closing=closing)
                 requests[place] = _request(act, subject, people)
             except (BadInput, Denied) as err:
                 outcomes[place] = err
@@ -216,7 +218,7 @@ class _Run:
     ) -> frozenset[SubjectId]:
         """Register the people whose accounts these acts open; returns those who are new."""
         opening = {place: act for place, act in acts.items() if is_registration(act)}
-        births = {requests[place].subject: act.subject.birth_date for place, act in opening.items()}
+        births = {requests[place].subject: act.subject.stated_birth_date for place, act in opening.items()}
         fresh = frozenset(register_subjects(connection, births, clock=self.platform.clock))
         events = []
         for place, act in opening.items():

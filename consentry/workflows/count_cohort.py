@@ -7,7 +7,7 @@ from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.tag_values import get_newest_run
-from consentry.workflows.run_tags import TAGS_FIELD, load_pack_taxonomy, tag_inputs
+from consentry.workflows.run_tags import load_pack_taxonomy, tag_inputs
 from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
 from tagging.cohort import MINIMUM_CELL, count
 
@@ -44,7 +44,7 @@ def count_cohort(platform: Platform, caller: Principal, expression: str) -> Coun
     file = platform.layout.tags_file(run.run_id)
     names = read_pseudonyms([str(file)])
     withheld, _ = withheld_pseudonyms(
-        platform, asking, scope=inputs.scope, pseudonyms=names, purpose=inputs.purpose, fields=[TAGS_FIELD]
+        platform, asking, scope=inputs.scope, pseudonyms=names, purpose=inputs.purpose, fields=inputs.fields
     )
     counted = count(taxonomy, expression, tags=file, withheld=withheld)
     with platform.data.write() as connection:

@@ -7,7 +7,7 @@ from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.tag_values import get_newest_run
-from consentry.workflows.run_tags import TAGS_FIELD, load_pack_taxonomy, tag_inputs
+from consentry.workflows.run_tags import load_pack_taxonomy, tag_inputs
 from consentry.workflows.withheld import withheld_pseudonyms
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, NotFound
@@ -60,7 +60,7 @@ def explain_tag(platform: Platform, caller: Principal, tag: str, pseudonym: str)
     check_may_act(platform.catalogue, caller, "tags.explain")
     taxonomy, inputs, asking = load_pack_taxonomy(platform), tag_inputs(platform), platform.asking(caller)
     withheld, live = withheld_pseudonyms(
-        platform, asking, scope=inputs.scope, pseudonyms=[pseudonym], purpose=inputs.purpose, fields=[TAGS_FIELD]
+        platform, asking, scope=inputs.scope, pseudonyms=[pseudonym], purpose=inputs.purpose, fields=inputs.fields
     )
     if withheld:
         raise NotFound("Nobody with a live decision is behind this pseudonym", hint="It may have been withdrawn.")

@@ -1,10 +1,11 @@
 """Release one export to its recipient: asked again at the gate, own pseudonyms, k-anonymous, measured as written."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
@@ -15,7 +16,8 @@ from consentry.principals import Principal
 from consentry.stores.builds import Release, ViewBuild, add_release, get_newest_build
 from consentry.stores.tag_values import TagRun, get_newest_run
 from consentry.workflows.run_tags import TAGS_FIELD, load_pack_taxonomy
-from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
+from consentry.workflows.withheld import ended_meanwhile, read_pseudonyms, withheld_pseudonyms
+from consentry.workshop import making
 from deid.exports import ExportDefinition, load_exports
 from deid.manifest import FILE_NAME, Manifest, Product, columns_of, signed_manifest
 from deid.views import ViewDefinition, load_views
@@ -76,13 +78,11 @@ def run_export(platform: Platform, caller: Principal, name: str) -> Released:
     asking = platform.asking(caller)
     export_id = new_id("exp")
     run = _Run(platform, asking, definition, view, load_pack_taxonomy(platform), export_id)
-    run.folder.mkdir(parents=True)
     try:
-        return run.release()
-    except BaseException as err:
-        shutil.rmtree(run.folder, ignore_errors=True)
-        if isinstance(err, Denied):
-            run.record_refusal(err)
+        with making(run.folder):
+            return run.release()
+    except Denied as err:
+        run.record_refusal(err)
         raise
 
 
@@ -103,6 +103,7 @@ class _Run:
     view: ViewDefinition
     taxonomy: Taxonomy
     export_id: str
+    members: list[SubjectId] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -164,7 +165,7 @@ class _Run:
         )  # fmt: skip
         _, profiled = withheld_pseudonyms(
             self.platform, self.asking, scope=self.view.scope, pseudonyms=sorted(live), purpose=self.view.purpose,
-            fields=[TAGS_FIELD],
+            fields=self.view.fields | {TAGS_FIELD},
         )  # fmt: skip
         rows = pq.read_table(file, columns=["pseudonym", *self.definition.columns])
         tagged = pq.read_table(
@@ -182,6 +183,7 @@ class _Run:
     def _renamed(self, table: "pa.Table", subjects: Mapping[str, SubjectId]) -> "pa.Table":
         import pyarrow as pa
 
+        self.members = sorted({subjects[name] for name in table["pseudonym"].to_pylist()})
         own = self.platform.pseudonyms.pseudonyms(sorted(subjects.values()), scope=self.scope)
         names = pa.array([own[subjects[name]] for name in table["pseudonym"].to_pylist()], pa.string())
         return table.set_column(0, "pseudonym", names).select(
@@ -224,8 +226,20 @@ class _Run:
         )
         return signed_manifest(manifest, self.platform.signer)
 
+    def _check_unchanged(self, connection: Connection) -> None:
+        """Raise ``DecisionsChanged`` when a decision behind the release has ended meanwhile."""
+        asked = (
+            (self.definition.purpose, self.definition.fields | {TAGS_FIELD}, self.definition.recipient),
+            (self.view.purpose, self.view.fields | {TAGS_FIELD}, None),
+        )
+        for purpose, fields, recipient in asked:
+            used = dict.fromkeys(self.members, fields)
+            if ended_meanwhile(self.platform, connection, self.asking, used=used, purpose=purpose, recipient=recipient):
+                raise DecisionsChanged("Decisions have changed while the release was made", hint="Run it again.")
+
     def _record(self, found: "Anonymised", manifest: bytes) -> None:
         with self.platform.data.write() as connection:
+            self._check_unchanged(connection)
             now = self.platform.log.now(connection)
             release = Release(
                 self.export_id, self.definition.code, self.definition.recipient, self.scope,
@@ -242,6 +256,10 @@ class _Run:
                     counts={"people": found.persons - found.suppressed, "suppressed": found.suppressed, "k": found.k},
                 ),
             )  # fmt: skip
+
+
+class DecisionsChanged(Denied):
+    """Somebody in the release withdrew, or is being erased, while it was made."""
 
 
 def _tag_inputs(taxonomy: Taxonomy) -> dict[str, frozenset[str]]:

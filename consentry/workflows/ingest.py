@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from consent.asking import Asking
 from consent.permits import CohortVerdict, Permit
 from consent.reasons import Reason
+from consent.standing import find_standings, register_subjects
 from consentry.platform import Platform
 from consentry.principals import DailyCapReached, Principal, check_daily_cap
 from consentry.sources.quarantine import QuarantineWriter, RefusedRow
@@ -284,6 +285,7 @@ class _Run:
     def _store(
         self, connection: Connection, owned: Sequence[tuple[SubjectId, SourceRecord]], counts: Counter[str]
     ) -> None:
+        self._refine_ages(connection, owned)
         granted = _Granted()
         for purpose, (subjects, fields) in self._questions(owned).items():
             self._ask(connection, granted, purpose, subjects, fields)
@@ -302,6 +304,18 @@ class _Run:
             counts["duplicates"] += stored.duplicates
             if stored.expired_fields:
                 counts["refused.any.RETENTION_PASSED"] += stored.expired_fields
+
+    def _refine_ages(self, connection: Connection, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> None:
+        """Let a birth date that a record states keep somebody a minor for longer, never for shorter."""
+        stated = {
+            subject: record.identity.birth_date
+            for subject, record in owned
+            if record.identity is not None and record.identity.birth_date is not None
+        }
+        known = find_standings(connection, stated)
+        if known:
+            births = {subject: stated[subject] for subject in known}
+            register_subjects(connection, births, clock=self.platform.clock)
 
     def _ask(
         self,

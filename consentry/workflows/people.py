@@ -69,6 +69,15 @@ def is_registration(act: ConsentAct) -> bool:
     return act.act == "contract" and ACCOUNT_PURPOSE in act.purposes and act.subject.subject_id is None
 
 
+def check_says_age(act: ConsentAct) -> None:
+    """Raise ``BadInput`` for a registration that does not say how old the person is.
+
+    Whether a guardian must decide hangs on it (R21): nobody is registered with an unknown age.
+    """
+    if is_registration(act) and act.subject.subject_id is None and act.subject.stated_birth_date is None:
+        raise BadInput("A registration needs the birth date", hint="Give birth_date, or an id_number, which holds it.")
+
+
 def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
     """Resolve every reference of some acts, in their order, and link the people whom they register."""
     people = People(platform, BatchId(new_id("bat")))
@@ -90,7 +99,7 @@ def _keys(reference: SubjectReference) -> IdentityKeys:
         source=reference.source or "",
         source_subject=reference.id,
         id_number=None if reference.id_number is None else reference.id_number.get_secret_value(),
-        birth_date=reference.birth_date,
+        birth_date=reference.stated_birth_date,
         sex=reference.sex,
         mobile=None if reference.mobile is None else reference.mobile.get_secret_value(),
     )

@@ -8,7 +8,6 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.builds import get_newest_build
 from consentry.workflows.build_view import get_view
-from consentry.workflows.run_tags import TAGS_FIELD
 from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def read_view(platform: Platform, caller: Principal, name: str) -> "pa.Table":
     file = platform.layout.view_file(build.view, build.build_id)
     withheld, live = withheld_pseudonyms(
         platform, asking, scope=view.scope, pseudonyms=read_pseudonyms([str(file)]), purpose=view.purpose,
-        fields=[TAGS_FIELD],
+        fields=view.fields,
     )  # fmt: skip
     with platform.data.write() as connection:
         platform.log.record(

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from audit.events import Act, Event, Outcome
+from consent.asking import Asking
 from consentry.access import check_may_act
 from consentry.packs import pack_folder
 from consentry.platform import Platform
@@ -18,10 +19,11 @@ from consentry.principals import Principal
 from consentry.stores.builds import ViewBuild, get_newest_build
 from consentry.stores.tag_values import TagRun, add_run, add_values
 from consentry.workflows.build_view import get_view
-from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
+from consentry.workflows.withheld import ended_meanwhile, read_pseudonyms, withheld_pseudonyms
+from consentry.workshop import making
 from kernel.encoding import JsonValue
 from kernel.errors import ConfigurationError
-from kernel.ids import new_id
+from kernel.ids import SubjectId, new_id
 from tagging.cohort import MINIMUM_CELL
 from tagging.evaluate import TIME_ZONE, evaluate
 from tagging.taxonomy import Taxonomy, load_taxonomy
@@ -58,7 +60,7 @@ class TagsRun:
 
 @dataclass(frozen=True, slots=True)
 class TagInputs:
-    """The two builds that tags are made of, of one scope."""
+    """The two builds that tags are made of, of one scope; ``fields`` are all that the gate is asked for."""
 
     scope: str
     purpose: str
@@ -66,6 +68,7 @@ class TagInputs:
     events: ViewBuild
     subjects_file: Path
     events_file: Path
+    fields: frozenset[str]
 
 
 def load_pack_taxonomy(platform: Platform) -> Taxonomy:
@@ -82,7 +85,8 @@ def tag_inputs(platform: Platform) -> TagInputs:
         subjects = get_newest_build(connection, SUBJECTS_VIEW)
         happened = get_newest_build(connection, EVENTS_VIEW)
     files = [platform.layout.view_file(build.view, build.build_id) for build in (subjects, happened)]
-    return TagInputs(people.scope, people.purpose, subjects, happened, *files)
+    fields = people.fields | events.fields | {TAGS_FIELD}
+    return TagInputs(people.scope, people.purpose, subjects, happened, files[0], files[1], fields)
 
 
 def run_tags(platform: Platform, caller: Principal, *, as_of: date | None = None) -> TagsRun:
@@ -97,43 +101,93 @@ def run_tags(platform: Platform, caller: Principal, *, as_of: date | None = None
     check_may_act(platform.catalogue, caller, "tags.run")
     taxonomy, inputs = load_pack_taxonomy(platform), tag_inputs(platform)
     day = as_of or platform.clock.now().astimezone(ZoneInfo(TIME_ZONE)).date()
-    asking = platform.asking(caller)
-    names = read_pseudonyms([str(inputs.subjects_file)])
-    withheld, _ = withheld_pseudonyms(
-        platform, asking, scope=inputs.scope, pseudonyms=names, purpose=inputs.purpose, fields=[TAGS_FIELD]
-    )
-    table = evaluate(taxonomy, subjects=inputs.subjects_file, events=inputs.events_file, as_of=day, withheld=withheld)
-    run_id = new_id("run")
-    _write(table, platform.layout.tags_file(run_id))
-    with platform.data.write() as connection:
-        now = platform.log.now(connection)
-        run = TagRun(
-            run_id, inputs.scope, taxonomy.name, taxonomy.hash, day,
-            inputs.subjects.build_id, inputs.events.build_id, now,
+    run = _Run(platform, platform.asking(caller), taxonomy, inputs, day, new_id("run"))
+    with making(platform.layout.tags_folder(run.run_id)):
+        return run.evaluate()
+
+
+@dataclass
+class _Run:
+    platform: Platform
+    asking: Asking
+    taxonomy: Taxonomy
+    inputs: TagInputs
+    day: date
+    run_id: str
+
+    def evaluate(self) -> TagsRun:
+        """Evaluate and register; once more without those whose decision ends meanwhile."""
+        names = read_pseudonyms([str(self.inputs.subjects_file)])
+        withheld, live = withheld_pseudonyms(
+            self.platform, self.asking, scope=self.inputs.scope, pseudonyms=names, purpose=self.inputs.purpose,
+            fields=self.inputs.fields,
         )  # fmt: skip
-        add_run(connection, run)
-        add_values(connection, run_id, _rows(table, taxonomy))
-        platform.log.record(
-            connection,
-            Event(
-                Act.TAGS_EVALUATED, Outcome.DONE, asking.actor, asking.role, asking.request_id, purpose=inputs.purpose,
-                refs={"run": run_id, "taxonomy": taxonomy.hash, "as_of": day.isoformat()},
-                counts={"people": table.num_rows, "withheld": len(withheld), "tags": len(taxonomy.tags)},
-            ),
-        )  # fmt: skip
-    return TagsRun(run_id, day, table.num_rows, len(withheld), distribution(table))
+        while True:
+            table = evaluate(
+                self.taxonomy, subjects=self.inputs.subjects_file, events=self.inputs.events_file, as_of=self.day,
+                withheld=withheld,
+            )  # fmt: skip
+            _write(table, self.platform.layout.tags_file(self.run_id))
+            ended = self._register(table, live, len(withheld))
+            if not ended:
+                return TagsRun(self.run_id, self.day, table.num_rows, len(withheld), distribution(table))
+            withheld |= {name for name, subject in live.items() if subject in ended}
+            live = {name: subject for name, subject in live.items() if subject not in ended}
+
+    def _register(self, table: "pa.Table", live: Mapping[str, SubjectId], withheld: int) -> set[SubjectId]:
+        """Register the run, unless somebody's decision has ended; returns whose."""
+        asking, inputs = self.asking, self.inputs
+        with self.platform.data.write() as connection:
+            used = dict.fromkeys(live.values(), inputs.fields)
+            ended = ended_meanwhile(self.platform, connection, asking, used=used, purpose=inputs.purpose)
+            if ended:
+                return ended
+            run = TagRun(
+                self.run_id, inputs.scope, self.taxonomy.name, self.taxonomy.hash, self.day,
+                inputs.subjects.build_id, inputs.events.build_id, self.platform.log.now(connection),
+            )  # fmt: skip
+            add_run(connection, run)
+            add_values(connection, self.run_id, _rows(table, self.taxonomy))
+            self.platform.log.record(
+                connection,
+                Event(
+                    Act.TAGS_EVALUATED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
+                    purpose=inputs.purpose,
+                    refs={"run": self.run_id, "taxonomy": self.taxonomy.hash, "as_of": self.day.isoformat()},
+                    counts={"people": table.num_rows, "withheld": withheld, "tags": len(self.taxonomy.tags)},
+                ),
+            )  # fmt: skip
+        return set()
 
 
 def distribution(table: "pa.Table") -> dict[str, dict[str, int | None]]:
-    """Count people by tag and value, commonest first; a cell below the minimum is None."""
+    """Count people by tag and value, commonest first; None where the cell is not told.
+
+    A cell below the minimum is hidden, and with it the next larger ones, until what is hidden holds at least the
+    minimum together and cannot be had from the total by subtraction (complementary suppression).
+    """
     counted: dict[str, dict[str, int | None]] = {}
     for tag in table.column_names[1:]:
-        cells = Counter(
-            "unknown" if v is None else str(v).lower() if isinstance(v, bool) else str(v)
-            for v in table[tag].to_pylist()
-        )
-        counted[tag] = {value: n if n >= MINIMUM_CELL else None for value, n in cells.most_common()}
+        cells = Counter(_shown(value) for value in table[tag].to_pylist())
+        hidden = _hidden(cells)
+        counted[tag] = {value: None if value in hidden else n for value, n in cells.most_common()}
     return counted
+
+
+def _hidden(cells: Mapping[str, int]) -> set[str]:
+    hidden: list[str] = []
+    for value, n in sorted(cells.items(), key=lambda cell: (cell[1], cell[0])):
+        together = sum(cells[name] for name in hidden)
+        if n >= MINIMUM_CELL and (not hidden or (len(hidden) > 1 and together >= MINIMUM_CELL)):
+            break
+        hidden.append(value)
+    return set(hidden)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rows(table: "pa.Table", taxonomy: Taxonomy) -> Iterator[tuple[str, str, JsonValue, str]]:

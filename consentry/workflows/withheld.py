@@ -1,9 +1,12 @@
 """Who must be left out of something that is built already: everybody whose decision does not cover it any more."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from sqlalchemy import Connection
+
 from consent.asking import Asking
+from consent.standing import lock_subjects
 from consentry.platform import Platform
 from kernel.ids import SubjectId
 
@@ -55,3 +58,30 @@ def withheld_pseudonyms(
             permitted.update(s for s in verdict.permit.subjects if s not in verdict.refused)
     live = {name: subject for name, subject in subjects.items() if subject in permitted}
     return {name for name in pseudonyms if name not in live}, live
+
+
+def ended_meanwhile(
+    platform: Platform,
+    connection: Connection,
+    asking: Asking,
+    *,
+    used: Mapping[SubjectId, Collection[str]],
+    purpose: str,
+    recipient: str | None = None,
+) -> set[SubjectId]:
+    """Return those for whom a field that was used does not pass any more, under the lock of their rows.
+
+    Called in the transaction that registers what was made of them: a withdrawal, restriction or erasure is either
+    seen here, or comes later and finds the product registered.
+    """
+    people = sorted(used)
+    fields = frozenset[str]().union(*used.values())
+    ended: set[SubjectId] = set()
+    lock_subjects(connection, people, exclusive=False)
+    for start in range(0, len(people), _BATCH):
+        batch = people[start : start + _BATCH]
+        said = platform.gate.preview_many(
+            connection, asking=asking, purpose=purpose, subjects=batch, fields=fields, recipient=recipient
+        )
+        ended.update(s for s in batch if any(said[s][code] is not None for code in used[s]))
+    return ended

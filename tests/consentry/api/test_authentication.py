@@ -51,6 +51,19 @@ def test_failed_sign_in_stays_in_the_log(call, captured, refused):
     assert [(entry["outcome"], entry["reason"]) for entry in entries] == [("denied", "NOT_AUTHENTICATED")]
 
 
+def test_flood_of_wrong_passwords_is_stopped(call, clock, refused, deployment):
+    """After some failures nothing is looked at for a minute, not even the right password; the answer says how long."""
+    wrong = {"name": "dr.lin", "password": "wrong"}
+    statuses = [call().post("/tokens", wrong).status_code for _ in range(12)]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    right = {"name": "dr.lin", "password": deployment.password("dr.lin")}
+    said = call().post("/tokens", right)
+    refused(said, 429, "TooManyAttempts")
+    clock.advance(timedelta(seconds=int(said.headers["retry-after"])))
+    assert call().post("/tokens", right).status_code == 201
+
+
 def test_every_route_but_two_asks_who_calls(call, http):
     """Health and signing in are open; every other route of the schema answers 401 before it looks at anything."""
     documented = http.get("/openapi.json").json()["paths"]

@@ -147,6 +147,24 @@ def test_cap_counts_people_once_a_day(call, captured, clock, refused):
     assert app.post("/consents", grant[2]).status_code == 201
 
 
+def test_cap_never_stands_in_the_way_of_a_refusal_or_a_withdrawal(call, captured):
+    """What ends a permission passes, however many people the key has touched."""
+    captured.person("u-1", "P07")
+    granted = captured.grant("u-1", "P02")
+    app = call(captured.machine_key("capture", cap=1))
+    assert (
+        app.post("/consents", captured.act("contract", captured.known("u-2") | {"sex": "male"}, "P01")).status_code
+        == 201
+    )
+    closing = [
+        captured.act("withdraw", captured.known("u-1"), "P07"),
+        captured.act("refuse", captured.known("u-1"), "P08"),
+    ]
+    assert [app.post("/consents", act).status_code for act in closing] == [201, 201]
+    assert app.post(f"/consents/{granted}/withdraw").status_code == 200
+    assert app.post("/consents", captured.act("grant", captured.known("u-1"), "P07")).status_code == 429
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

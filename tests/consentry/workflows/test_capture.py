@@ -3,7 +3,10 @@
 import pytest
 from sqlalchemy import func, select
 
+from consent.ages import AgeClass
+from consent.reasons import Reason
 from consent.registry import BundledConsent
+from consent.standing import get_standing
 from consent.tables import subject_standing
 from consentry.acts import ConsentAct
 from consentry.principals import Principal, PrincipalKind
@@ -146,3 +149,57 @@ def test_withdrawing_by_decision_id_ends_the_grant(captured, platform) -> None:
     with platform.data.read() as connection:
         acts = {d.purpose: d.act.value for d in platform.registry.current(connection, subject)}
     assert acts["P07"] == "withdraw"
+
+
+def test_age_stands_in_the_id_number(captured, platform) -> None:
+    """A child registered by ID number alone is a child: its own grant does not count at the gate."""
+    who = {"source": "app", "id": "kid", "id_number": "110105201805050026"}
+    subject = captured.record(captured.act("contract", who, "P01", "P02")).subject
+    with platform.data.read() as connection:
+        assert get_standing(connection, subject).age_class is AgeClass.UNDER_14
+    captured.grant("kid", "P07")
+    with platform.data.write() as connection:
+        said = platform.gate.check(
+            connection, asking=platform.asking(captured.caller), purpose="P07", subject=subject, fields=["diagnosis"]
+        )
+    assert set(said.reasons.values()) == {Reason.GUARDIAN}
+
+
+def test_birth_date_that_contradicts_the_id_number_is_refused(captured) -> None:
+    """An adult's birth date beside a child's ID number registers nobody."""
+    who = {"source": "app", "id": "kid", "id_number": "110105201805050026", "birth_date": "1980-01-01"}
+    with pytest.raises(ValueError, match="contradict"):
+        captured.record(captured.act("contract", who, "P01"))
+
+
+def test_registration_without_an_age_is_refused(captured, platform) -> None:
+    """Nobody is registered with an unknown age, because a guardian may be needed."""
+    who = {"source": "app", "id": "u-1", "mobile": "13800138000"}
+    with pytest.raises(BadInput, match="needs the birth date"):
+        captured.record(captured.act("contract", who, "P01"))
+    assert _subjects(platform) == 0
+
+
+def test_late_grant_does_not_undo_a_withdrawal_with_a_slow_clock(captured, platform) -> None:
+    """A withdrawal counts from when it was recorded, whatever its device's clock said."""
+    subject = captured.person("u-1", "P07")
+    captured.record(captured.act("withdraw", captured.known("u-1"), "P07", at="1970-01-01T00:00:00Z"))
+    with pytest.raises(Conflict):
+        captured.record(captured.act("grant", captured.known("u-1"), "P07", at="2026-11-19T02:00:00Z"))
+    with platform.data.read() as connection:
+        acts = {d.purpose: d.act.value for d in platform.registry.current(connection, subject)}
+    assert acts["P07"] == "withdraw"
+
+
+def test_withdrawal_is_never_refused_for_the_daily_cap(captured, platform) -> None:
+    """A key that has used up its cap cannot grant for another person, and can withdraw for anybody."""
+    for name in ("u-1", "u-2"):
+        captured.person(name, "P07")
+    capped = Principal(PrincipalId("key_capped"), "capped", PrincipalKind.KEY, "capture", None, 1)
+    acts = [
+        captured.act("refuse", captured.known("u-1"), "P08"),
+        captured.act("grant", captured.known("u-2"), "P08"),
+        captured.act("withdraw", captured.known("u-2"), "P07"),
+    ]
+    said = [capture_acts(platform, capped, [ConsentAct.model_validate(act)])[0] for act in acts]
+    assert [isinstance(one, ActAnswer) for one in said] == [True, False, True]

@@ -1,0 +1,78 @@
+"""Rows as they are read back, with the header that their values are bound to. For the modules of this package alone."""
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Row, type_coerce
+
+from kernel.errors import IntegrityFailed
+from vault._keyring import Keyring
+from vault._keys import KeyUnavailable, UnlockedKeys
+from vault.envelope import Binding, Holder, RowHeader, of_row, open_value
+from vault.payload import unpack
+from vault.tables import sealed_record
+
+SealedRow = Row[*tuple[Any, ...]]
+
+_INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
+
+
+def _as_stored(name: str) -> ColumnElement[Any]:
+    """An instant comes as the number that is stored: a forged one need not be an instant at all."""
+    column = sealed_record.c[name]
+    return type_coerce(column, BigInteger()).label(name) if name in _INSTANTS else column
+
+
+COLUMNS: Final = tuple(
+    _as_stored(name) for name in ("row_no", *RowHeader._fields, "schema_version", "key_id", "payload")
+)
+
+
+def header_of(row: SealedRow) -> RowHeader:
+    """Return what a row, selected with ``COLUMNS``, says of itself; unverified until a value of it opens."""
+    return RowHeader._make(getattr(row, name) for name in RowHeader._fields)
+
+
+def binding_of(row: SealedRow, holder: Holder, code: str) -> Binding:
+    """Return what one value of a row is bound to."""
+    return Binding(holder, code, row.schema_version)
+
+
+def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys, keyring: Keyring) -> set[bytes]:
+    """Return the ids of those keys of these rows that an erasure has destroyed.
+
+    Raises:
+        IntegrityFailed: a row names the key of another subject or compartment.
+        KeyUnavailable: a key is missing that no erasure has destroyed.
+    """
+    first = {row.key_id: row for row in rows if row.key_id not in keys}
+    destroyed = keyring.destroyed_among(first)
+    lost = first.keys() - destroyed
+    for key_id in sorted(keyring.existing_among(lost)):
+        raise IntegrityFailed(
+            f"The key of {_first_value(first[key_id])} belongs to another subject or compartment",
+            hint="The row was changed or moved; restore it from a backup of the data store.",
+        )
+    if lost:
+        raise KeyUnavailable(
+            f"{len(lost)} data keys are missing, such as {min(lost).hex()}", hint="Restore the key store from a backup."
+        )
+    return destroyed
+
+
+def verify_header(row: SealedRow, keys: UnlockedKeys, deployment: str) -> None:
+    """Open the row's first value, which is bound to the header as every other is, and drop it.
+
+    Raises:
+        IntegrityFailed: the header or that value was changed, or the row holds no value.
+    """
+    code, sealed = next(unpack(row.payload), (None, b""))
+    if code is None:
+        raise IntegrityFailed(f"Record {row.record_id} has a row without a value")
+    binding = binding_of(row, of_row(deployment, header_of(row)), code)
+    open_value(sealed, data_key=keys.opening(row.key_id), binding=binding)
+
+
+def _first_value(row: SealedRow) -> str:
+    codes: Collection[str] = [code for code, _ in unpack(row.payload)][:1]
+    return f"field {', '.join(map(repr, codes))} of record {row.record_id}"
