@@ -12,6 +12,7 @@ from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from consent.asking import Asking
 from consentry.layout import Layout
+from consentry.stores.acts import forget_answers
 from consentry.stores.builds import list_releases, list_view_builds, recall_release, set_build_rows
 from consentry.stores.tag_values import forget_pseudonym, list_runs
 from consentry.workshop import rewrite_without, sweep
@@ -51,6 +52,8 @@ class Products:
         copy is deleted, and the entry says whom to tell.
         """
         self.sweep()
+        with self._data.write() as connection:
+            forget_answers(connection, subject)
         names = self._pseudonyms.of_subject(subject)
         if not names:
             return

@@ -48,9 +48,10 @@ def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys, keyring: Keyring) -
     first = {row.key_id: row for row in rows if row.key_id not in keys}
     destroyed = keyring.destroyed_among(first)
     lost = first.keys() - destroyed
-    for key_id in sorted(keyring.existing_among(lost)):
+    moved = keyring.existing_among(lost)
+    if moved:
         raise IntegrityFailed(
-            f"The key of {_first_value(first[key_id])} belongs to another subject or compartment",
+            f"The key of {_first_value(first[min(moved)])} belongs to another subject or compartment",
             hint="The row was changed or moved; restore it from a backup of the data store.",
         )
     if lost:

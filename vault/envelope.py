@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import islice
 from json.encoder import encode_basestring
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class
@@ -29,6 +30,8 @@ MAX_PLAINTEXT_BYTES: Final = 64 * 1024
 
 _VERSIONS: Final = (VERSION_ALONE, VERSION_OF_ROW)
 _BODY: Final = HEADER_BYTES + NONCE_BYTES
+_BLOCK: Final = 512
+"""Values whose nonces are drawn together; few enough that the garbage collector has nothing to look through."""
 _MAX_SEALED_BYTES: Final = MAX_PLAINTEXT_BYTES + OVERHEAD_BYTES
 _LENGTH: Final = Struct(">H")
 _SCHEMA: Final = Struct(">I")
@@ -202,7 +205,7 @@ def seal_value(plaintext: bytes, *, data_key: DataKey, binding: Binding, random:
 
 
 def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[bytes]:
-    """Seal many values; the same as ``seal_value`` for each, with the nonces drawn at once.
+    """Seal many values; the same as ``seal_value`` for each, with many nonces drawn at once.
 
     Args:
         items: data key, binding and plaintext of each value.
@@ -211,17 +214,20 @@ def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[byt
     Raises:
         BadInput: a plaintext is longer than 64 KiB; the message names its field.
     """
-    items = list(items)
-    nonces = random(NONCE_BYTES * len(items))
+    waiting = iter(items)
     sealed: list[bytes] = []
-    start = 0
-    for data_key, binding, plaintext in items:
-        if len(plaintext) > MAX_PLAINTEXT_BYTES:
-            raise _too_long(binding.field)
-        nonce = nonces[start : start + NONCE_BYTES]
-        start += NONCE_BYTES
-        ciphertext = data_key.encrypt(nonce, plaintext, associated_data(data_key, binding))
-        sealed.append(data_key.headers[binding.holder.version] + nonce + ciphertext)
+    while block := list(islice(waiting, _BLOCK)):
+        nonces = random(NONCE_BYTES * len(block))
+        start = 0
+        for data_key, binding, plaintext in block:
+            if len(plaintext) > MAX_PLAINTEXT_BYTES:
+                raise _too_long(binding.field)
+            holder, field, schema_version = binding
+            header = data_key.headers[holder.version]
+            nonce = nonces[start : start + NONCE_BYTES]
+            start += NONCE_BYTES
+            bound = header + holder.prefix + _field_part(field, schema_version)
+            sealed.append(header + nonce + data_key.encrypt(nonce, plaintext, bound))
     return sealed
 
 

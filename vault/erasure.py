@@ -2,9 +2,11 @@
 
 There is no atomic commit across both stores, so that the order is the promise: the mark in the data store, new keys for
 what is held, the destruction in the key store, the rows and the certificate. Each step can be repeated, and
-``Eraser.resume`` goes on where a crash stopped.
+``Eraser.resume`` goes on where a crash stopped. What a row says of its legal hold is believed only once its header
+verifies, in the snapshot that decides which keys go.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,10 +19,13 @@ from consent.asking import Asking
 from consent.entries import EntryLog, event_of, now_in_log
 from consent.standing import Standing, get_standing, lock_subjects, set_standing
 from kernel.database import Database
+from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId, new_id
 from kernel.ports import Clock, Signer
+from vault._erasable import held_keys, verified_rows
 from vault._keyring import keyring_of
 from vault._resealing import Shared, reseal_shared, shared_keys
+from vault._rows import SealedRow
 from vault.blind_index import MOBILE
 from vault.certificates import Certificate, Destruction, certify
 from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys
@@ -34,6 +39,7 @@ from vault.tables import erasure, sealed_record, tombstone
 __all__ = ["Certificate", "Eraser", "ErasureOutcome"]
 
 _STARTED: Final = "started"
+_LOGGER: Final = logging.getLogger("consentry.vault")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class Eraser:
         self._deployment = deployment
         self._forget = forget
         self._steps: Sequence[Callable[[_Work], None]] = (
+            self._verify,
             self._forget_derived,
             self._make_keys,
             self._reseal,
@@ -103,6 +110,8 @@ class Eraser:
 
         Raises:
             NotFound: the subject is not registered.
+            IntegrityFailed: a row's header does not verify; nothing was destroyed, and the subject stays blocked until
+                the row is restored and the erasure asked for again.
         """
         with self._data.write() as connection:
             lock_subjects(connection, [subject], exclusive=True)
@@ -113,11 +122,19 @@ class Eraser:
         return self._finish(erasure_id)
 
     def resume(self) -> list[ErasureOutcome]:
-        """Finish the erasures that a crash interrupted, and remove what came after one, at start-up."""
+        """Finish the erasures that a crash interrupted, and remove what came after one, at start-up.
+
+        An erasure whose rows do not verify stays open, with a warning: one changed row must not stop everybody's work.
+        """
         with self._data.read() as connection:
             query = select(erasure.c.erasure_id).where(erasure.c.state == _STARTED)
             begun = connection.execute(query.order_by(erasure.c.started_at)).scalars().all()
-        outcomes = [self._finish(erasure_id) for erasure_id in begun]
+        outcomes = []
+        for erasure_id in begun:
+            try:
+                outcomes.append(self._finish(erasure_id))
+            except IntegrityFailed as err:
+                _LOGGER.warning("Erasure %s stays open: %s", erasure_id, err.diagnostics())
         sweep_erased(self._data, self._keystore)
         return outcomes
 
@@ -176,6 +193,10 @@ class Eraser:
 
     # the steps, each of which may be repeated
 
+    def _verify(self, work: _Work) -> None:
+        """Stop before anything is lost if a row does not verify."""
+        self._verified(work)
+
     def _forget_derived(self, work: _Work) -> None:
         """Let the parts above forget what they derived, while the subject's pseudonyms can still be told."""
         self._forget(work.subject, work.asking)
@@ -200,8 +221,7 @@ class Eraser:
 
     def _destroy(self, work: _Work) -> None:
         """Destroy every key that no held value needs, with what finds the subject; tombstones stay."""
-        with self._data.read() as connection:
-            needed = set(connection.execute(select(sealed_record.c.key_id).where(*_held(work)).distinct()).scalars())
+        needed = held_keys(self._verified(work), held_after=work.started_at)
         with self._keystore.database.write() as connection:
             destroy_subject_keys(connection, work.subject, needed=needed, erasure=work.erasure_id, clock=self._clock)
             forget_subject(connection, work.subject, fields=[MOBILE] if needed else None)
@@ -255,6 +275,9 @@ class Eraser:
         )
         certificate = certify(destruction, self._signer)
         return {"state": ERASED, "certificate": certificate.content, "signature": certificate.signature}
+
+    def _verified(self, work: _Work) -> list[SealedRow]:
+        return verified_rows(self._data, self._keyring, work.subject, deployment=self._deployment)
 
     def _shared(self, work: _Work) -> list[Shared]:
         with self._data.read() as connection:

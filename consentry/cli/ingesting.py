@@ -154,6 +154,8 @@ def show(report: "IngestReport", *, as_json: bool) -> None:
         say_table(("skipped types", "count"), report.skipped.most_common())
     if report.unmapped:
         say_table(("codes kept without a mapping (first 20)", "count"), report.unmapped.most_common(20))
+    if report.left_out:
+        say_table(("parts left out, which no field can hold", "count"), report.left_out.most_common())
     _say_quarantine(report.quarantine)
 
 

@@ -41,6 +41,7 @@ class RowFault(StrEnum):
     MALFORMED = "malformed"
     RAGGED = "ragged"
     TOO_LONG = "too_long"
+    TOO_MANY = "too_many"
     BAD_TEXT = "bad_text"
     BAD_NUMBER = "bad_number"
     BAD_DATE = "bad_date"
@@ -59,6 +60,8 @@ class RowFault(StrEnum):
     VOID = "void"
     INVALID_RESOURCE = "invalid_resource"
     UNRESOLVED_REFERENCE = "unresolved_reference"
+    IDENTITY_DOUBTFUL = "identity_doubtful"
+    UNKNOWN_PERSON = "unknown_person"
 
 
 class SourceError(BadInput):

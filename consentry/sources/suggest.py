@@ -11,6 +11,7 @@ import yaml
 from consentry.sources.cleaning import fold
 from consentry.sources.codes import rows_of
 from consentry.sources.context import SourceContext
+from consentry.sources.headers import check_is_header
 from consentry.sources.table_files import read_header
 from kernel.catalogue import Compartment, FieldType
 
@@ -57,8 +58,14 @@ class _Guess:
 
 
 def suggest_map_for(path: Path, context: SourceContext) -> str:
-    """Draft the map of a file; see ``suggest_map``."""
-    return suggest_map(read_header(path, context.encoding), context, source=path.stem)
+    """Draft the map of a file; see ``suggest_map``.
+
+    Raises:
+        SourceError: the file cannot be read, or its first row holds values in the place of names.
+    """
+    header = read_header(path, context.encoding)
+    check_is_header(path.name, header)
+    return suggest_map(header, context, source=path.stem)
 
 
 def suggest_map(header: Sequence[str], context: SourceContext, *, source: str = "source") -> str:

@@ -35,6 +35,13 @@ class _CsvReader(Protocol):
 
 _PARQUET_ROWS: Final = 10_000
 _MAX_EXCEL_BYTES: Final = 256 * 1024 * 1024
+_MAX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
+_MAX_PART_BYTES: Final = 256 * 1024 * 1024
+_MAX_PART_RATIO: Final = 100
+"""Sheets of real exports shrink to a tenth or a twentieth, a workbook made to exhaust memory to a thousandth."""
+
+_SMALL_PART_BYTES: Final = 1024 * 1024
+"""A smaller part may shrink as it likes."""
 _DELIMITERS: Final = (",", "\t", ";", "|")
 
 
@@ -234,18 +241,48 @@ def _parquet(path: Path) -> Iterator[tuple[Sequence[str], Iterator[Mapping[str, 
 @contextmanager
 def _worksheet(path: Path) -> Iterator[Iterable[Sequence[object]]]:
     """Open the first sheet of a workbook, row by row."""
+    from xml.etree.ElementTree import ParseError
     from zipfile import BadZipFile
+    from zlib import error as ZlibError  # noqa: N812 - a class under the name of a function
 
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
-    if path.stat().st_size > _MAX_EXCEL_BYTES:
-        raise SourceError(f"{path.name} is too large for Excel", hint="Export it as CSV.")
     try:
+        _check_unpacked(path)
         book = load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, OSError, ValueError):
-        raise SourceError(f"{path.name} is no readable Excel workbook", hint="Save it again as .xlsx.") from None
+    except (BadZipFile, InvalidFileException, KeyError, OSError, ParseError, ValueError, ZlibError):
+        raise _unreadable(path) from None
     try:
         yield book.worksheets[0].iter_rows(values_only=True)
+    except (BadZipFile, EOFError, ParseError, ZlibError):
+        raise _unreadable(path) from None
     finally:
         book.close()
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse a workbook that would unpack beyond reason, from its directory alone.
+
+    The sizes there are the file's own word, but ``zipfile`` unpacks no part further than they say.
+    """
+    from zipfile import ZipFile
+
+    if path.stat().st_size > _MAX_EXCEL_BYTES:
+        raise _too_large(path)
+    with ZipFile(path) as archive:
+        parts = archive.infolist()
+    if sum(part.file_size for part in parts) > _MAX_UNPACKED_BYTES:
+        raise _too_large(path)
+    for part in parts:
+        is_bomb = part.file_size > max(_SMALL_PART_BYTES, part.compress_size * _MAX_PART_RATIO)
+        if is_bomb or part.file_size > _MAX_PART_BYTES:
+            raise _too_large(path)
+
+
+def _too_large(path: Path) -> SourceError:
+    return SourceError(f"{path.name} is too large for Excel, or unpacks to too much", hint="Export it as CSV.")
+
+
+def _unreadable(path: Path) -> SourceError:
+    return SourceError(f"{path.name} is no readable Excel workbook", hint="Save it again as .xlsx.")

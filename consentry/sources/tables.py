@@ -7,6 +7,7 @@ from pathlib import Path
 from consentry.sources.cleaning import clean_key, fold, parse_time
 from consentry.sources.context import SourceContext
 from consentry.sources.duplicates import DuplicateFilter
+from consentry.sources.headers import check_is_header, shown_name, shown_names
 from consentry.sources.maps import Column, RecordMap, TableMap
 from consentry.sources.records import (
     BadRow,
@@ -66,7 +67,7 @@ class _TableReader:
                 yield from self._row(locator, cells)
 
     def _check_header(self, header: tuple[str, ...]) -> None:
-        """Name the columns that differ; of a file without a header only their numbers, for the names are values."""
+        """Name the columns that differ; of a file without a header only a place, for its names are values."""
         missing = [name for name in self._map.columns if name not in header]
         extra = [(place, name) for place, name in enumerate(header, start=1) if name not in self._known]
         if missing and len(missing) == len(self._map.columns):
@@ -75,12 +76,13 @@ class _TableReader:
                 hint="Give the table a header, or check the map and the delimiter.",
             )
         if missing:
+            check_is_header(self._path.name, header, known=self._known)
             raise SourceError(
-                f"{self._path.name}: missing columns {_listed(missing)}",
+                f"{self._path.name}: missing columns {shown_names(missing)}",
                 hint="Export them, or take them out of the map.",
             )
         if extra:
-            places = ", ".join(f"{place} {name[:40]!r}" for place, name in extra[:20])
+            places = ", ".join(f"{place} {shown_name(name)}" for place, name in extra[:20])
             raise SourceError(
                 f"{self._path.name}: columns that the map does not name: {places}",
                 hint="Give each a field, or list it under ignore.",
@@ -191,7 +193,3 @@ class _TableReader:
         """Return a cell without outer white space; empty where it says nothing."""
         raw = cells.get(name, "").strip()
         return "" if raw.casefold() in self._map.empty else raw
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(repr(name[:40]) for name in names[:20])

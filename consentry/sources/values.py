@@ -1,5 +1,6 @@
 """Cleans one raw value into the type that the catalogue gives its field."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -28,7 +29,10 @@ from consentry.sources.quantities import Measured
 from consentry.sources.records import Identity, RowFault, RowRefused
 from kernel.catalogue import Field, FieldType
 from kernel.clock import format_instant
-from kernel.encoding import JsonValue
+from kernel.encoding import JsonValue, canonical_json
+
+MAX_ITEMS: Final = 1_000
+"""Values that one record may give for one field; more are a mistake of the export, or an attack."""
 
 _MONEY_UNIT: Final = "CNY"
 _NUMERAL: Final = frozenset("0123456789+-.,")
@@ -60,6 +64,8 @@ class Cleaned:
 
     values: dict[str, JsonValue] = field(default_factory=dict)
     unmapped: list[str] = field(default_factory=list)
+    _given: Counter[str] = field(default_factory=Counter, init=False)
+    _encodings: dict[str, set[bytes]] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         """Return a text without values."""
@@ -69,14 +75,24 @@ class Cleaned:
         """Put a value under its field: a repeated field gathers a list without repetition, any other is said once.
 
         Raises:
-            RowRefused: a field that is not repeated is given two different values.
+            RowRefused: a field that is not repeated is given two different values, or any more than 1,000.
         """
+        self._given[definition.code] += 1
+        if self._given[definition.code] > MAX_ITEMS:
+            raise RowRefused(RowFault.TOO_MANY, definition.code)
         if definition.repeated:
-            gathered = self.values.setdefault(definition.code, [])
-            if isinstance(gathered, list) and value not in gathered:
-                gathered.append(value)
+            self._gather(definition.code, value)
         elif self.values.setdefault(definition.code, value) != value:
             raise RowRefused(RowFault.CONTRADICTION, definition.code)
+
+    def _gather(self, code: str, value: JsonValue) -> None:
+        """Append a value that the field does not have yet; encodings are looked up where lists would be compared."""
+        gathered = self.values.setdefault(code, [])
+        encodings = self._encodings.setdefault(code, set())
+        encoded = canonical_json(value)
+        if isinstance(gathered, list) and encoded not in encodings:
+            encodings.add(encoded)
+            gathered.append(value)
 
 
 class Cleaner:

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from consentry.stores.tables import answered_act
 from kernel.encoding import JsonValue, canonical_json
+from kernel.ids import SubjectId
 
 _CHUNK = 500
 
@@ -32,9 +33,15 @@ def remember_answers(
             {
                 "act_key": key,
                 "content_key": content,
+                "subject_id": str(answer.get("subject", "")),
                 "answer": canonical_json(answer).decode(),
                 "answered_at": at,
             }
             for key, content, answer in answers
         ]
         connection.execute(insert(answered_act), rows)
+
+
+def forget_answers(connection: Connection, subject: SubjectId) -> None:
+    """Delete what would tell of a subject's acts."""
+    connection.execute(delete(answered_act).where(answered_act.c.subject_id == subject))

@@ -40,6 +40,7 @@ answered_act = Table(
     metadata,
     Column("act_key", LargeBinary(32), primary_key=True),
     Column("content_key", LargeBinary(32), nullable=False),
+    Column("subject_id", String(ID_LENGTH), nullable=False, index=True),
     Column("answer", Text, nullable=False),
     Column("answered_at", Instant, nullable=False),
 )

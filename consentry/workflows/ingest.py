@@ -21,7 +21,7 @@ from consent.standing import find_standings, register_subjects
 from consentry.platform import Platform
 from consentry.principals import DailyCapReached, Principal, check_daily_cap
 from consentry.sources.quarantine import QuarantineWriter, RefusedRow
-from consentry.sources.records import BadRow, Reading, SourceRecord
+from consentry.sources.records import BadRow, Reading, RowFault, SourceRecord
 from kernel.catalogue import Compartment
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
@@ -38,21 +38,6 @@ SHOWN_BAD_ROWS: Final = 100
 _SAYS_LITTLE: Final = frozenset({Reason.NO_DECISION, Reason.RECIPIENT})
 """Reasons that give way to another recipient's: a withdrawal there says more than that nobody was asked here."""
 
-IDENTITY_DOUBTFUL: Final = "IDENTITY_DOUBTFUL"
-"""The record could be about several people; it is listed for a person and not stored."""
-
-UNKNOWN_PERSON: Final = "UNKNOWN_PERSON"
-"""The record refers to somebody whom its source never sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnplacedRow:
-    """A clean row that belongs to nobody whom it could be stored under."""
-
-    locator: str
-    reason: str
-    field: str | None = None
-
 
 @dataclass
 class IngestReport:
@@ -62,6 +47,7 @@ class IngestReport:
         refused: field values by field code and the gate's reason.
         bad_rows: the first rows that could not be used, by place and reason.
         bad_by_reason: how many there are in all.
+        left_out: parts of stored or refused records that no field can hold, such as an amount in another currency.
     """
 
     batch_id: str
@@ -75,6 +61,7 @@ class IngestReport:
     bad_by_reason: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     unmapped: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
     quarantine: Path | None = None
 
     @property
@@ -105,6 +92,7 @@ class IngestReport:
             "bad_rows": dict(self.bad_by_reason),
             "skipped": dict(self.skipped),
             "unmapped": dict(self.unmapped),
+            "left_out": dict(self.left_out),
             "quarantine": None if self.quarantine is None else str(self.quarantine),
         }
 
@@ -215,6 +203,7 @@ class _Run:
         self.report.subjects = len(self.seen)
         self.report.skipped.update(rows.tally.skipped)
         self.report.unmapped.update(rows.tally.unmapped)
+        self.report.left_out.update(rows.tally.left_out)
 
     def _chunk(self, chunk: Sequence[SourceRecord | BadRow]) -> None:
         records = self._usable(chunk)
@@ -243,9 +232,9 @@ class _Run:
         for record, keys, resolution in zip(records, stated, found, strict=True):
             if resolution.kind is ResolutionKind.DOUBTFUL:
                 doubtful.append((keys, resolution))
-                self._put_aside(UnplacedRow(record.locator, IDENTITY_DOUBTFUL))
+                self._put_aside(BadRow(record.locator, RowFault.IDENTITY_DOUBTFUL))
             elif resolution.subject is None:
-                self._put_aside(UnplacedRow(record.locator, UNKNOWN_PERSON))
+                self._put_aside(BadRow(record.locator, RowFault.UNKNOWN_PERSON))
             else:
                 owned.append((resolution.subject, record))
         return owned, doubtful

@@ -17,9 +17,12 @@ from vault.envelope import (
     MAX_PLAINTEXT_BYTES,
     Binding,
     DataKey,
+    RowHeader,
+    alone,
     associated_data,
     encode_plaintext,
     length_prefixed,
+    of_row,
     open_many,
     open_value,
     read_key_id,
@@ -27,7 +30,9 @@ from vault.envelope import (
     seal_value,
 )
 
-BINDING = Binding("dep_1", "sub_1", "rec_1", "diagnosis", 1)
+ROW = RowHeader("encounter", "his", "clinical", "P02", "sub_1", "rec_1", "key_1", 1_000, 2_000, None)
+BINDING = Binding(of_row("dep_1", ROW), "diagnosis", 1)
+ALONE = BINDING._replace(holder=alone("dep_1", "sub_1", "rec_1"))
 FROZEN = json.loads((Path(__file__).parents[1] / "vectors" / "envelope.json").read_text(encoding="utf-8"))
 
 
@@ -40,10 +45,19 @@ def frozen_key(vector) -> DataKey:
     return DataKey(bytes.fromhex(vector["key_id"]), bytes.fromhex(vector["key"]))
 
 
+def frozen_binding(vector) -> Binding:
+    """A vector with a row is a value of version 2, one without stands alone."""
+    bound = dict(vector["binding"])
+    field, schema_version, deployment = bound.pop("field"), bound.pop("schema_version"), bound.pop("deployment")
+    if "row" in vector:
+        return Binding(of_row(deployment, RowHeader(**vector["row"])), field, schema_version)
+    return Binding(alone(deployment, **bound), field, schema_version)
+
+
 @pytest.mark.parametrize("vector", FROZEN["vectors"], ids=lambda vector: vector["name"])
 def test_frozen_vectors_seal_and_open_as_ever(vector):
     """Bytes that an earlier release wrote stay readable, and the same input still gives the same bytes."""
-    binding = Binding(**vector["binding"])
+    binding = frozen_binding(vector)
     plaintext, sealed = bytes.fromhex(vector["plaintext"]), bytes.fromhex(vector["sealed"])
     data_key = frozen_key(vector)
     assert associated_data(data_key, binding) == bytes.fromhex(vector["associated_data"])
@@ -81,19 +95,58 @@ def test_outside_aes_gcm_vectors_agree(outside_vectors):
 def test_every_value_opens_under_its_own_binding(plaintext, subject, field, version):
     """Sealing and opening is the identity for any bytes and names."""
     key = DataKey(b"\x07" * 8, b"\x11" * 32)
-    binding = Binding("dep_1", subject, "rec_1", field, version)
+    binding = Binding(of_row("dep_1", ROW._replace(subject_id=subject)), field, version)
     sealed = seal_value(plaintext, data_key=key, binding=binding)
     assert open_value(sealed, data_key=key, binding=binding) == plaintext
     assert len(sealed) == len(plaintext) + 38
     assert read_key_id(sealed) == key.key_id
 
 
-@pytest.mark.parametrize("member", ["deployment", "subject", "record", "field"])
-def test_a_value_does_not_open_under_another_binding(key, member):
-    """Deployment, subject, record and field are all authenticated."""
-    sealed = seal_value(b"secret", data_key=key, binding=BINDING)
+@pytest.mark.parametrize("member", ["deployment", "subject", "record"])
+def test_a_value_alone_does_not_open_elsewhere(key, member):
+    """Deployment, subject and record are authenticated without a row too."""
+    sealed = seal_value(b"secret", data_key=key, binding=ALONE)
+    names = {"deployment": "dep_1", "subject": "sub_1", "record": "rec_1"}
     with pytest.raises(IntegrityFailed):
-        open_value(sealed, data_key=key, binding=BINDING._replace(**{member: "other"}))
+        open_value(sealed, data_key=key, binding=ALONE._replace(holder=alone(**(names | {member: "other"}))))
+
+
+@pytest.mark.parametrize("member", RowHeader._fields)
+def test_a_value_does_not_open_under_another_row_header(key, member):
+    """Each member of the header is authenticated; the error names record and field."""
+    sealed = seal_value(b"secret", data_key=key, binding=BINDING)
+    forged = ROW._replace(**{member: 7 if isinstance(getattr(ROW, member), int | None) else "other"})
+    with pytest.raises(IntegrityFailed, match=f"field 'diagnosis' of record {forged.record_id} does not verify"):
+        open_value(sealed, data_key=key, binding=BINDING._replace(holder=of_row("dep_1", forged)))
+
+
+def test_a_value_does_not_open_in_another_deployment_or_field(key):
+    """Deployment and field are authenticated beside the row."""
+    sealed = seal_value(b"secret", data_key=key, binding=BINDING)
+    for other in (BINDING._replace(holder=of_row("dep_2", ROW)), BINDING._replace(field="name")):
+        with pytest.raises(IntegrityFailed):
+            open_value(sealed, data_key=key, binding=other)
+
+
+@pytest.mark.parametrize(("sealed_as", "opened_as"), [(ALONE, BINDING), (BINDING, ALONE)])
+def test_a_value_alone_is_none_of_a_row(key, sealed_as, opened_as):
+    """The version says which of the two it is, so that neither passes for the other."""
+    with pytest.raises(IntegrityFailed, match="another key or for another use"):
+        open_value(seal_value(b"secret", data_key=key, binding=sealed_as), data_key=key, binding=opened_as)
+
+
+@given(st.tuples(*[st.none() | st.integers(-(2**63), 2**63 - 1)] * 2), st.tuples(*[st.none() | st.just(0)] * 2))
+def test_two_headers_never_share_their_bytes(ends, others):
+    """An end that is absent differs from every end that is there."""
+    first, second = (ROW._replace(expires_at=e, held_until=h) for e, h in (ends, others))
+    assert (of_row("dep_1", first).prefix == of_row("dep_1", second).prefix) is (ends == others)
+
+
+@pytest.mark.parametrize("instant", [2**63, -(2**63) - 1, "soon"])
+def test_an_impossible_instant_is_no_header(instant):
+    """What cannot stand in the column was not written by the vault."""
+    with pytest.raises(IntegrityFailed, match="impossible instant"):
+        of_row("dep_1", ROW._replace(observed_at=instant))
 
 
 def test_a_value_does_not_open_under_another_schema_version(key):
@@ -105,9 +158,12 @@ def test_a_value_does_not_open_under_another_schema_version(key):
 
 def test_moving_a_letter_between_two_names_changes_the_associated_data(key):
     """Lengths stand before the texts, so that no two bindings share their bytes."""
-    first = BINDING._replace(subject="sub_1r", record="ec_1")
-    second = BINDING._replace(subject="sub_1", record="rec_1")
-    assert associated_data(key, first) != associated_data(key, second)
+    for first, second in (
+        (of_row("dep_1", ROW._replace(subject_id="sub_1r", record_id="ec_1")), of_row("dep_1", ROW)),
+        (of_row("dep_1", ROW._replace(kind="encounterhis", source="")), of_row("dep_1", ROW)),
+        (alone("dep_1", "sub_1r", "ec_1"), alone("dep_1", "sub_1", "rec_1")),
+    ):
+        assert associated_data(key, Binding(first, "f", 1)) != associated_data(key, Binding(second, "f", 1))
 
 
 @pytest.mark.parametrize("position", range(44))
@@ -134,7 +190,7 @@ def test_an_oversized_value_is_refused_before_decrypting(key):
         open_value(bytes(MAX_PLAINTEXT_BYTES + 39), data_key=key, binding=BINDING)
 
 
-@pytest.mark.parametrize("head", [b"\x02\x01", b"\x01\x02", b"\x00\x00"])
+@pytest.mark.parametrize("head", [b"\x03\x01", b"\x02\x02", b"\x01\x02", b"\x00\x00"])
 def test_unknown_versions_and_suites_are_named(key, head):
     """A value of a newer format is not tried."""
     sealed = head + seal_value(b"secret", data_key=key, binding=BINDING)[2:]
@@ -164,12 +220,12 @@ def test_nonces_never_repeat(key):
 
 
 def test_many_values_are_sealed_as_each_alone(key):
-    """The bulk form draws its nonces at once and changes nothing else."""
+    """The bulk form draws many nonces at once and changes nothing else."""
     other = DataKey(b"\x09" * 8, os.urandom(32))
     items = [
         (key, BINDING, b"one"),
         (other, BINDING._replace(field="name"), b"two"),
-        (key, BINDING._replace(record="rec_2"), b""),
+        (key, ALONE, b""),
     ]
     nonces = os.urandom(36)
     sealed = seal_many(items, random=lambda size: nonces[:size])
@@ -185,7 +241,7 @@ def test_many_values_are_sealed_as_each_alone(key):
 def test_names_have_a_bound(key):
     """A name that two bytes cannot count is refused."""
     with pytest.raises(BadInput, match="65,535"):
-        seal_value(b"", data_key=key, binding=BINDING._replace(record="x" * 65_536))
+        seal_value(b"", data_key=key, binding=BINDING._replace(field="x" * 65_536))
     with pytest.raises(BadInput, match="surrogate"):
         length_prefixed("\ud800")
 

@@ -28,7 +28,7 @@ from vault.tables import (
     tombstone,
 )
 
-STEPS = 5
+STEPS = 6
 
 
 def fill(house, *, held: bool, number: int = 1) -> SubjectId:
@@ -344,7 +344,7 @@ def test_what_was_derived_is_forgotten_while_it_can_still_be_found(house):
 def test_resealing_without_a_new_key_is_refused(house):
     """A held value is never left under the key that is about to be destroyed."""
     subject = fill(house, held=True)
-    run_until(house.eraser, subject, house.asking, 1)
+    run_until(house.eraser, subject, house.asking, 2)
     with house.data.read() as connection:
         work = house.eraser._work(house.eraser._row(connection.execute(select(erasure.c.erasure_id)).scalar_one()))
     with pytest.raises(KeyUnavailable, match="no new key"):

@@ -320,10 +320,12 @@ def upgrade() -> None:
         "answered_act",
         sa.Column("act_key", sa.LargeBinary(length=32), nullable=False),
         sa.Column("content_key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("subject_id", sa.String(length=40), nullable=False),
         sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("answered_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("act_key", name=op.f("pk_answered_act")),
     )
+    op.create_index(op.f("ix_answered_act_subject_id"), "answered_act", ["subject_id"], unique=False)
     op.create_table(
         "export_release",
         sa.Column("export_id", sa.String(length=40), nullable=False),
@@ -421,6 +423,7 @@ def downgrade() -> None:
     op.drop_table("principal_subject_day")
     op.drop_table("principal")
     op.drop_table("export_release")
+    op.drop_index(op.f("ix_answered_act_subject_id"), table_name="answered_act")
     op.drop_table("answered_act")
 
     op.drop_table("tombstone")
