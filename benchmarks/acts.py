@@ -50,7 +50,7 @@ class Desk:
     def give_guardian(self, child: Reference, guardian: Reference) -> None:
         """Record a verified guardian, who concludes the contracts again in the child's name."""
         self._add("guardian", _bare(child), (), actor=_actor(guardian), mechanism="document_check")
-        self._add("contract", _bare(child), CONTRACTS, actor=_actor(guardian))
+        self._add("contract", child, CONTRACTS, actor=_actor(guardian))
         self._add("duty", _bare(child), DUTIES, actor=_actor(guardian))
 
     def write(self, path: Path) -> Path:

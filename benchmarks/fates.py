@@ -77,7 +77,7 @@ def find_fates(platform: Platform, caller: Principal, folder: Path, *, source: s
 def _fate(platform: Platform, caller: Principal, record: SourceRecord, stored: set[_Fact], fates: Fates) -> str:
     subject = platform.resolver.find(record.source, record.source_subject)
     if subject is None:
-        return "refused UNKNOWN_PERSON"
+        return "refused unknown_person"
     missing: list[str] = []
     for code, value in record.values.items():
         if _fact(subject, record.kind, record.observed_at.isoformat(), code, value) in stored:

@@ -1,6 +1,6 @@
 """Rows as they are read back, with the header that their values are bound to. For the modules of this package alone."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Row, type_coerce
@@ -75,5 +75,5 @@ def verify_header(row: SealedRow, keys: UnlockedKeys, deployment: str) -> None:
 
 
 def _first_value(row: SealedRow) -> str:
-    codes: Collection[str] = [code for code, _ in unpack(row.payload)][:1]
-    return f"field {', '.join(map(repr, codes))} of record {row.record_id}"
+    code, _ = next(unpack(row.payload), ("", b""))
+    return f"field {code!r} of record {row.record_id}"

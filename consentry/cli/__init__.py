@@ -1,12 +1,13 @@
 """The command line: one module a group of commands; heavy parts are imported by the command that needs them."""
 
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from typer import Abort, TyperException
 
@@ -81,7 +82,7 @@ def _tell_usage(err: TyperException) -> int:
 
 def _drop_output() -> None:
     """Let what is still buffered go nowhere: its reader went away, or its disk is full."""
-    sys.stdout = _nowhere()
+    sys.stdout = io.StringIO()
 
 
 def _defect(err: BaseException) -> str:
@@ -95,13 +96,15 @@ def _defect(err: BaseException) -> str:
 
 
 def _open_closed_streams() -> None:
-    """Give a closed standard stream somewhere to go, and let no character that the terminal lacks end a command."""
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
+    """Give a closed standard stream somewhere to go, and let no character that the terminal lacks end a command.
+
+    The number of a closed stream is taken by the null device, so that no file of ours gets it: whatever a library
+    writes to standard output would end up in that file.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, io.StringIO())
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-
-
-def _nowhere() -> TextIO:
-    return Path(os.devnull).open("w", encoding="utf-8")

@@ -3,6 +3,10 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+_UNBOUNDED: Final = 10_000
+"""Characters in a line where no terminal limits it."""
 
 
 def say(text: str) -> None:
@@ -23,11 +27,14 @@ def say_pairs(pairs: Mapping[str, object]) -> None:
 
 
 def say_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """Print a table as wide as the terminal allows."""
+    """Print a table; a terminal folds what is too wide, a file or pipe gets every line whole."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*header, title=title or None, title_justify="left")
+    table = Table(title=title or None, title_justify="left")
+    for name in header:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    Console(width=width, markup=False, highlight=False, emoji=False).print(table)

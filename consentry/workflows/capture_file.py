@@ -1,5 +1,6 @@
 """Capture a file of consent acts: one JSON object a line, in the order in which the acts happened."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,12 +20,15 @@ from consentry.sources.quarantine import COLUMNS, QuarantineWriter, quarantine_p
 from consentry.sources.records import RowFault, SourceError
 from consentry.workflows.capture import ActAnswer, ActOutcome, capture_acts
 from kernel.encoding import JsonValue
+from kernel.errors import ConsentryError
 
 CHUNK_ACTS: Final = 300
 """Acts in one transaction."""
 
 MAX_LINE_BYTES: Final = 64 * 1024
 """An act is small; a longer line is refused unread."""
+
+_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class _Run:
 
     def _count(self, locator: str, act: ConsentAct, said: ActOutcome) -> None:
         if not isinstance(said, ActAnswer):
-            self._refuse(RefusedAct(locator, type(said).__name__, detail=said.message))
+            self._refuse(RefusedAct(locator, _rule(said), detail=said.message))
         elif said.repeated:
             self.report.repeated += 1
         else:
@@ -128,6 +132,11 @@ class _Run:
     def _refuse(self, row: RefusedAct) -> None:
         self.report.refused[row.reason] += 1
         self.bad.write(row)
+
+
+def _rule(refused: ConsentryError) -> str:
+    """Return an error's name in the form of the other reasons: ``NotFound`` is ``not_found``."""
+    return _CAPITAL.sub("_", type(refused).__name__).lower()
 
 
 def _place(parts: tuple[int | str, ...]) -> str | None:

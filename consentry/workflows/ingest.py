@@ -32,8 +32,8 @@ from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 CHUNK_ROWS: Final = 500
 """Rows of the input in one transaction; keeps the write lock below a quarter of a second."""
 
-SHOWN_BAD_ROWS: Final = 100
-"""Bad rows that a report holds itself; the quarantine file has all of them."""
+SHOWN_BAD_ROWS: Final = 1_000
+"""Bad rows that a report holds itself: all of a posted batch, the first of a file, whose quarantine has the rest."""
 
 _SAYS_LITTLE: Final = frozenset({Reason.NO_DECISION, Reason.RECIPIENT})
 """Reasons that give way to another recipient's: a withdrawal there says more than that nobody was asked here."""
@@ -77,6 +77,16 @@ class IngestReport:
         self.bad_by_reason[str(row.reason)] += 1
         if len(self.bad_rows) < SHOWN_BAD_ROWS:
             self.bad_rows.append(row)
+
+    def take(self, counts: Mapping[str, int]) -> None:
+        """Take over what the chunks of the batch have summed up."""
+        self.stored_records = counts.get("stored_records", 0)
+        self.stored_fields = counts.get("stored_fields", 0)
+        self.duplicates = counts.get("duplicates", 0)
+        for name, count in counts.items():
+            if name.startswith("refused."):
+                _, code, why = name.split(".", 2)
+                self.refused[code, why] = count
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the report for programs."""
@@ -192,14 +202,8 @@ class _Run:
             self.quarantine.write(row)
 
     def _finish(self, rows: Reading) -> None:
-        counts = self.batch.counts
-        self.report.stored_records = counts.get("stored_records", 0)
-        self.report.stored_fields = counts.get("stored_fields", 0)
-        self.report.duplicates = counts.get("duplicates", 0) + sum(rows.tally.duplicates.values())
-        for name, count in counts.items():
-            if name.startswith("refused."):
-                _, code, why = name.split(".", 2)
-                self.report.refused[code, why] = count
+        self.report.take(self.batch.counts)
+        self.report.duplicates += sum(rows.tally.duplicates.values())
         self.report.subjects = len(self.seen)
         self.report.skipped.update(rows.tally.skipped)
         self.report.unmapped.update(rows.tally.unmapped)

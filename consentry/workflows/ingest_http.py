@@ -9,9 +9,11 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.sources.context import open_context
 from consentry.sources.posted import Posted, read_posted
+from consentry.sources.records import BadRow, Reading
 from consentry.workflows.answered import Repeatable, answer_once
 from consentry.workflows.ingest import IngestReport, ingest
 from kernel.encoding import JsonValue
+from kernel.ids import BatchId
 
 
 def ingest_posted(
@@ -30,8 +32,8 @@ def ingest_posted(
         Unavailable: a store is locked or full; the same request goes on where it stopped.
     """
     check_may_act(platform.catalogue, caller, "records.ingest")
-    content = f"{platform.catalogue.hash}\0{source}\0{json.dumps(records, sort_keys=True)}".encode()
-    digest = platform.batches.digest([content])
+    content = f"{source}\0{json.dumps(records, sort_keys=True)}".encode()
+    digest = platform.batches.digest([platform.catalogue.hash.encode(), content])
 
     def act() -> Mapping[str, JsonValue]:
         context = open_context(platform.catalogue, pack=pack_folder(platform.settings.pack), clock=platform.clock)
@@ -39,9 +41,24 @@ def ingest_posted(
             platform, caller, kind="http", input_digest=digest, again=key is not None,
             read=lambda: read_posted(records, context, source=source),
         )  # fmt: skip
+        if report.repeated:
+            _tell_again(platform, report, read_posted(records, context, source=source))
         return _answer(report)
 
-    return answer_once(platform, caller, Repeatable("records", digest if key is None else key, content), act)
+    answer, was_given = answer_once(
+        platform, caller, Repeatable("records", digest if key is None else key, content), act
+    )
+    return answer, was_given or answer["repeated"] is True
+
+
+def _tell_again(platform: Platform, report: IngestReport, rows: Reading) -> None:
+    """Fill in what another call stored: the batch's own counts, and the records that cleaning refuses."""
+    with platform.data.read() as connection:
+        report.take(platform.batches.get(connection, BatchId(report.batch_id)).counts)
+    for row in rows:
+        if isinstance(row, BadRow):
+            report.add_bad(row)
+    report.unmapped.update(rows.unmapped)
 
 
 def _answer(report: IngestReport) -> dict[str, JsonValue]:
@@ -50,6 +67,7 @@ def _answer(report: IngestReport) -> dict[str, JsonValue]:
         refused.setdefault(code, {})[why] = count
     return {
         "batch_id": report.batch_id,
+        "repeated": report.repeated,
         "stored_records": report.stored_records,
         "stored_fields": report.stored_fields,
         "duplicates": report.duplicates,

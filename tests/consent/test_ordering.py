@@ -14,6 +14,7 @@ from consent.registry import ActorKind, DecisionAct, DecisionRequest
 from consent.standing import Standing, set_standing
 
 CHECKERS = 3
+HEAD_STARTS = 5
 PAUSE_SECONDS = 0.004
 """SQLite's writers do not queue; without a pause three of them hold off a fourth beyond its time-out."""
 
@@ -98,6 +99,7 @@ def race(office, pool, subject, bystander, closing):
 
     def close_once():
         start.wait()
+        time.sleep(number % HEAD_STARTS * PAUSE_SECONDS)  # from none at all to a few permits
         try:
             with office.database.write() as connection:
                 return close(office, connection, subject, number)

@@ -198,7 +198,7 @@ def test_file_that_may_not_be_read_is_named():
         (order(8).replace("SO0008", "SO-SECRET-1," * 3), "o.csv:3,ragged,"),
         (order(8).replace("SO0008", '"SO-SECRET-1"x'), "o.csv:3,malformed,"),
         (order(8).replace("m1,", ","), "o.csv:3,missing,subject"),
-        (order(8).replace("m1,", "m99,"), "o.csv:3,UNKNOWN_PERSON,"),
+        (order(8).replace("m1,", "m99,"), "o.csv:3,unknown_person,"),
     ],
 )
 def test_bad_row_is_listed_and_the_rest_is_stored(desk, bad, listed):
@@ -230,9 +230,9 @@ def test_wrong_check_digit_and_negative_height_are_refused(desk, cells, listed):
 @pytest.mark.parametrize(
     ("line", "listed"),
     [
-        (act(8, purposes=["P99"]), "a.ndjson:1,BadInput,,Purpose 'P99' is not in the catalogue"),
-        (act(8, at="2199-01-01T00:00:00Z"), "a.ndjson:1,BadInput,,The decision lies in the future"),
-        (act(8, fields=["no_such_field"]), "a.ndjson:1,BadInput,,1 of the named fields are not used for P01"),
+        (act(8, purposes=["P99"]), "a.ndjson:1,bad_input,,Purpose 'P99' is not in the catalogue"),
+        (act(8, at="2199-01-01T00:00:00Z"), "a.ndjson:1,bad_input,,The decision lies in the future"),
+        (act(8, fields=["no_such_field"]), "a.ndjson:1,bad_input,,1 of the named fields are not used for P01"),
         (
             act(8, subject={"source": "shop", "id": "m8", "id_number": "110101199001011239"}),
             'a.ndjson:1,malformed,subject.id_number,"Value error, refused: check_digit"',
@@ -241,7 +241,7 @@ def test_wrong_check_digit_and_negative_height_are_refused(desk, cells, listed):
         (act(8, 张三丰="x"), "a.ndjson:1,malformed,?,Extra inputs are not permitted"),
         (act(8, subject={"source": "张三丰", "id": "m8"}), "a.ndjson:1,malformed,subject.source,"),
         (act(8, evidence={"mechanism": "x" * 10_000_000}), "a.ndjson:1,too_long,,"),
-        (act(8, act="withdraw", actor={"kind": "self"}), "a.ndjson:1,NotFound,,Subject sub_"),
+        (act(8, act="withdraw", actor={"kind": "self"}), "a.ndjson:1,not_found,,Subject sub_"),
         ("[1]\n", "a.ndjson:1,malformed,,"),
         ("null\n", "a.ndjson:1,malformed,,"),
     ],

@@ -193,3 +193,17 @@ def test_ingest_on_a_full_disk_shows_nothing_and_goes_on_with_room(desk):
         subprocess.run(["mount", "-o", "remount,size=32768k", str(disk)], check=True)
         assert full.run(*words).status == 0
         assert full.visible() == 2903
+
+
+@pytest.mark.parametrize("count", [200, 5000])
+def test_list_of_bad_rows_on_a_full_disk_stops_the_batch(desk, count):
+    """Found when the list is brought to disk, or on the way: no batch without its list, and no half of a list."""
+    bad = "会员号,订单号,下单时间,金额,状态\n" + "m1,SO1,2024-01-01 10:00:00,-1,已完成\n" * count
+    words = desk.orders("o.csv", bad)
+    with tiny_disk(desk.folder / "disk", 4) as disk:
+        line = desk.refuses(1, *words, "--quarantine", disk / "list.csv")
+        assert line.startswith("The quarantine file list.csv cannot be written (No space left on device)")
+        assert list(disk.iterdir()) == []
+    assert desk.select("SELECT state FROM batch ORDER BY opened_at DESC")[0] == ("open",)
+    assert desk.run(*words, "--quarantine", desk.folder / "list.csv").status == 0
+    assert len((desk.folder / "list.csv").read_text().splitlines()) == count + 1

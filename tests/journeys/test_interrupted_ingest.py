@@ -134,7 +134,7 @@ def test_killed_ingestion_shows_nothing_and_is_completed(desk, small_chunks):
     shutil.copytree(desk.home, whole.home)
     report = told(whole.run(*words).out)
     listed = desk.quarantined("v.csv")
-    assert report["bad_rows"] == {"future_date": 3, "UNKNOWN_PERSON": 1, "IDENTITY_DOUBTFUL": 2}
+    assert report["bad_rows"] == {"future_date": 3, "unknown_person": 1, "identity_doubtful": 2}
     before, stored, keys = desk.visible(), whole.select(STORED), keys_of(whole)
     seen: set[bool] = set()
 
@@ -241,7 +241,7 @@ def test_killed_capture_is_completed_by_the_same_command(desk, small_chunks):
         assert ended.status == 0, (commit, ended.err)
         report = json.loads(ended.out)
         assert report["recorded"].get("contract", 0) + report["repeated"] == 9, commit
-        assert report["refused"] == {"BadInput": 1}, commit
+        assert report["refused"] == {"bad_input": 1}, commit
         assert copy.select(count) == [(decisions + 18, people + 9)], commit
         owners = [subject for *_, subject in keys_of(copy)["links"]]
         registered = {subject for (subject,) in copy.select("SELECT subject_id FROM subject_standing")}

@@ -84,7 +84,7 @@ def test_eight_callers_capture_and_open_at_once(call, captured):
 def test_same_act_at_once_is_recorded_once(call, captured, platform):
     """Eight copies of one act are one act; seven are told that it was answered before."""
     app = call(captured.machine_key("capture"))
-    act = captured.act("contract", {"source": "app", "id": "u-1", "sex": "male"}, "P01", "P02")
+    act = captured.act("contract", {"source": "app", "id": "u-1", "birth_date": "1990-05-20"}, "P01", "P02")
     answers = at_once(lambda _: app.post("/consents", act))
     assert Counter(said.status_code for said in answers) == {201: 1, 200: THREADS - 1}
     assert len({said.json()["subject_id"] for said in answers}) == 1
@@ -117,7 +117,8 @@ def test_same_batch_at_once_is_stored_once(call, captured):
 def test_cap_holds_against_calls_at_once(call, captured):
     """Eight people at the same moment, three allowed: exactly three get through."""
     app = call(captured.machine_key("capture", cap=3))
-    acts = [captured.act("contract", {"source": "app", "id": f"u-{n}", "sex": "male"}, "P01") for n in range(THREADS)]
+    who = {"source": "app", "birth_date": "1990-05-20", "sex": "male"}
+    acts = [captured.act("contract", who | {"id": f"u-{n}"}, "P01") for n in range(THREADS)]
     statuses = Counter(at_once(lambda n: app.post("/consents", acts[n]).status_code))
     assert statuses == {201: 3, 429: THREADS - 3}
 

@@ -59,7 +59,7 @@ def test_nothing_is_stored_of_somebody_unknown(his, captured, platform):
     """A record of nobody whom we know is named by its place; one with an identity of its own is refused by the gate."""
     stranger = captured.posted("u-9", sex="female") | {"identity": {"birth_date": "1990-01-01"}}
     said = his.post("/records", body(captured.posted("u-8", diagnosis="icd10:I10"), stranger)).json()
-    assert said["quarantined"] == [{"locator": "records[0]", "reason": "UNKNOWN_PERSON", "field": None}]
+    assert said["quarantined"] == [{"locator": "records[0]", "reason": "unknown_person", "field": None}]
     assert said["refused"] == {"sex": {"NO_DECISION": 1}}
     assert stored(platform) == []
 
@@ -88,6 +88,15 @@ def test_bad_records_are_quarantined_by_name(his, captured):
     ]
 
 
+def test_every_bad_record_of_the_largest_batch_is_listed(his, captured):
+    """There is no file beside a posted batch, so that the answer leaves none out."""
+    captured.person("u-1")
+    bad = [captured.posted("u-1", "profile", str(n), horoscope="leo") for n in range(1000)]
+    said = his.post("/records", body(*bad))
+    assert [one["locator"] for one in said.json()["quarantined"]] == [f"records[{n}]" for n in range(1000)]
+    assert his.post("/records", body(*bad, bad[0])).status_code == 422
+
+
 def test_same_batch_again_gets_the_same_answer(his, captured, platform):
     """Sending after a time-out is safe: 200, the same counts and places, nothing stored twice."""
     captured.person("u-1", "P02")
@@ -97,6 +106,21 @@ def test_same_batch_again_gets_the_same_answer(his, captured, platform):
     assert again.json() == {**first.json(), "repeated": True}
     assert first.json()["unmapped"] == {"snomed:999999": 1}
     assert len(stored(platform)) == 1
+
+
+def test_batch_of_another_sender_is_told_apart_by_nothing(call, captured, platform):
+    """Two systems that send the same records get the same account of them; they are stored once."""
+    captured.person("u-1", "P02")
+    posted = body(
+        captured.posted("u-1", diagnosis="snomed:999999", sex="female"), captured.posted("u-1", "horoscope", a=1)
+    )
+    first = call(captured.machine_key("ingest")).post("/records", posted)
+    rows = stored(platform)
+    second = call(captured.machine_key("ingest")).post("/records", posted)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.json() == {**first.json(), "repeated": True}
+    assert stored(platform) == rows
+    assert rows
 
 
 def test_new_key_takes_the_records_through_the_gate_again(his, captured):
@@ -153,7 +177,9 @@ def test_cap_never_stands_in_the_way_of_a_refusal_or_a_withdrawal(call, captured
     granted = captured.grant("u-1", "P02")
     app = call(captured.machine_key("capture", cap=1))
     assert (
-        app.post("/consents", captured.act("contract", captured.known("u-2") | {"sex": "male"}, "P01")).status_code
+        app.post(
+            "/consents", captured.act("contract", captured.known("u-2") | {"birth_date": "1990-05-20"}, "P01")
+        ).status_code
         == 201
     )
     closing = [

@@ -78,7 +78,7 @@ def test_locked_data_store_is_a_503_and_the_same_call_works_later(call, captured
 def test_locked_key_store_stores_nothing(call, captured, patient, *, lock, refused):
     """A registration that cannot be linked records no decision; it can be sent again."""
     app = call(captured.machine_key("capture"))
-    act = captured.act("contract", {**captured.known("u-2"), "sex": "male"}, "P01")
+    act = captured.act("contract", {**captured.known("u-2"), "birth_date": "1990-05-20"}, "P01")
     with lock("keys.db"):
         refused(app.post("/consents", act), 503, "Unavailable")
     assert app.post("/consents", act).status_code == 201

@@ -1,7 +1,9 @@
 """Every group of commands on a small operator: what people read, what programs read, and what is refused."""
 
+import contextlib
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -162,7 +164,7 @@ def test_views_are_built_listed_and_shown(at):
     built = [json.loads(line) for line in at("view", "build", "--json", "--quiet").out.splitlines()]
     assert {one["view"] for one in built} == {"event_rows", "subject_profile"}
     assert "people" in at("view", "build", "event_rows", "--as-of", "2024-01-01").out
-    assert built[0]["build_id"][:8] in at("view", "list").out
+    assert built[0]["build"] in at("view", "list").out
     shown = at("view", "show", "subject_profile", "--rows", "2").out
     assert shown.endswith("2 rows shown\n")
     rows = [
@@ -256,6 +258,19 @@ def test_log_is_exported_and_verified(at, tmp_path):
     told = json.loads(at("audit", "export", tmp_path / "log2", "--json").out)
     assert told.keys() >= {"folder", "entries", "checkpoint", "key"}
     assert at("audit", "export", tmp_path / "log2").line.startswith("The export folder is not empty")
+
+
+def test_log_that_was_changed_is_exported_as_evidence_with_an_alarm(at, clinic, tmp_path):
+    """The export is written, the line says what is wrong, and the exit status is 1; programs get the alarm, too."""
+    with contextlib.closing(sqlite3.connect(clinic.home / "data.db")) as store:
+        store.execute("DROP TRIGGER audit_head_no_shrink")
+        store.execute("UPDATE audit_head SET size = size - 1")
+        store.commit()
+    ended = at("audit", "export", tmp_path / "log", "--json")
+    assert ended.status == 1
+    assert ended.line.startswith("The log does not verify: ")
+    assert json.loads(ended.out)["alarm"]
+    assert (tmp_path / "log").is_dir()
 
 
 def test_log_is_queried(at, subject):

@@ -126,7 +126,42 @@ def test_reader_that_went_away_ends_the_command_quietly(home):
     assert (ended.returncode, ended.stderr) == (1, "")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+class FullDisk(io.StringIO):
+    """A stream that takes everything and can bring nothing out."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_what_cannot_be_brought_out_is_dropped(home, monkeypatch, capsys):
+    """So that the interpreter's end does not try again and say a second line."""
+    full = FullDisk()
+    monkeypatch.setattr(sys, "stdout", full)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["view", "list", "--home", str(home)])
+    assert ended.value.code == 1
+    assert sys.stdout is not full
+    assert capsys.readouterr().err == "consentry: No space left on device\n"
+
+
+def test_broken_pipe_drops_the_rest_quietly(run, monkeypatch):
+    """Nobody reads any more, so that nobody needs a line."""
+    monkeypatch.setattr(cli, "app", failing(BrokenPipeError()))
+    ended = run("fail")
+    assert (ended.status, ended.out, ended.err) == (1, "", "")
+
+
+def test_user_without_a_name_is_a_number(monkeypatch):
+    """In a container the system may know no name for the user."""
+    from consentry.cli import session
+
+    def nameless() -> str:
+        raise KeyError
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert session.local_operator().principal_id == f"local:{os.getuid()}"
+
+
 def test_output_that_cannot_be_written_is_said(home):
     """A full disk behind standard output is an error of one line."""
     with Path("/dev/full").open("w") as full:
@@ -140,6 +175,15 @@ def test_closed_standard_streams_are_no_error(home):
     shell = f'"$0" -c "from consentry.cli import main; main()" view list --home "{home}" >&- 2>&-'
     ended = subprocess.run(["sh", "-c", shell, sys.executable], check=False)
     assert ended.returncode == 0
+
+
+def test_closed_standard_input_holds_no_password(home, monkeypatch, capsys):
+    """There is nothing to read, and that is a wrong password like any other."""
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["account", "token", "admin", "--password-stdin", "--home", str(home)])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("consentry: The credentials are not valid")
 
 
 def test_character_that_the_terminal_lacks_is_escaped(home, run, monkeypatch):

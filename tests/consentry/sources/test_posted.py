@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consentry.sources.context import open_context
 from consentry.sources.posted import read_posted
-from consentry.sources.records import BadRow, SourceRecord
+from consentry.sources.records import BadRow, RowFault, SourceRecord
 from kernel.clock import FixedClock
 from kernel.pack import builtin_pack_path
 
@@ -256,3 +256,11 @@ def test_whatever_is_posted_becomes_a_record_or_a_refusal(context, record):
             }
         else:
             assert row.values
+
+
+def test_record_with_forty_thousand_items_in_one_field_is_refused(read):
+    """The record is refused by name, and the next is read."""
+    items = [f"item {number}" for number in range(40_000)]
+    rows, _ = read(posted(kind="order", values={"order_items": items}), posted(source_record="c-2"))
+    assert rows[0] == BadRow("records[0]", RowFault.TOO_MANY, "order_items")
+    assert rows[1].source_record == "c-2"

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from consentry.sources.records import Identity, RowFault, RowRefused
-from consentry.sources.values import Cleaned, Cleaner, Reads, identity_of
+from consentry.sources.values import MAX_ITEMS, Cleaned, Cleaner, Reads, identity_of
 from kernel.encoding import canonical_json
 
 
@@ -206,3 +206,37 @@ def test_any_text_gives_a_value_or_a_refusal(context, field, raw):
         cleaned.unmapped.append(refusal.field or "no field named")
     assert "no field named" not in cleaned.unmapped
     assert canonical_json(cleaned.values)
+
+
+class Compared(str):
+    """A text that counts how often any such text was compared."""
+
+    __slots__ = ()
+    count = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Compared.count += 1
+        return str.__eq__(self, other)
+
+
+def test_values_of_a_repeated_field_are_not_compared_with_each_other(context):
+    """The work grows with their number, not with its square."""
+    Compared.count = 0
+    cleaned = Cleaned()
+    items = [Compared(f"商品{number}") for number in range(MAX_ITEMS)]
+    for item in items:
+        cleaned.add(context.catalogue.fields["order_items"], item)
+    assert cleaned.values == {"order_items": [str(item) for item in items]}
+    assert Compared.count <= 2 * MAX_ITEMS
+
+
+@pytest.mark.parametrize(("field", "value"), [("order_items", "商品{}"), ("order_items", "商品"), ("name", "张三")])
+def test_more_than_a_thousand_values_for_one_field_are_refused(context, field, value):
+    """Different or alike, in a repeated field or any other."""
+    cleaner, cleaned = Cleaner(context), Cleaned()
+    for number in range(MAX_ITEMS):
+        cleaner.put(cleaned, field, value.format(number))
+    with pytest.raises(RowRefused) as refusal:
+        cleaner.put(cleaned, field, value.format(MAX_ITEMS))
+    assert (refusal.value.fault, refusal.value.field) == (RowFault.TOO_MANY, field)
