@@ -61,11 +61,6 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": media} for status in found}
 
 
-def status_of(error: ConsentryError) -> int:
-    """Return the HTTP status for an error of ours."""
-    return _row(error)[0]
-
-
 def problem(
     status: int, title: str, detail: str = "", *, kind: str = "about:blank", headers: Mapping[str, str] | None = None
 ) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,11 +13,18 @@ from typing import Final
 from typer import Abort, TyperException
 
 from consentry.cli.app import app
-from kernel.errors import ConsentryError
+from kernel.errors import BadInput, ConsentryError
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells report it."""
+
+MAX_LINE: Final = 2000
+"""Characters of an error's line; a command line can echo itself in it."""
+
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What would move the cursor, colour the terminal or turn the direction of the text."""
 
 _HERE: Final = Path(__file__).parents[1]
 
@@ -35,11 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        _check_text(arguments)
         status = app(args=list(arguments), prog_name="consentry", standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - every way to fail ends the process here
         return _ended(err)
     return status if isinstance(status, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text here: they would come back in lists and logs, which are UTF-8."""
+    for number, argument in enumerate(arguments, start=1):
+        if _SURROGATE.search(argument):
+            raise BadInput(f"Argument {number} is not valid UTF-8", hint="Rename the file, or correct the argument.")
 
 
 def _ended(err: BaseException) -> int:
@@ -60,8 +76,9 @@ def _ended(err: BaseException) -> int:
 
 
 def _tell(line: str, status: int) -> int:
+    told = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], " ".join(line.split()))
     with suppress(OSError):
-        sys.stderr.write(f"consentry: {' '.join(line.split())}\n")
+        sys.stderr.write(f"consentry: {told if len(told) <= MAX_LINE else told[:MAX_LINE] + '…'}\n")
         sys.stderr.flush()
     try:
         sys.stdout.flush()

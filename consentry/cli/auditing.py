@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json
+from consentry.cli.options import Home, Json, SubjectFilter
 from consentry.cli.output import say, say_json, say_pairs, say_table
 from kernel.errors import IntegrityFailed
 
@@ -35,7 +35,7 @@ def export(
 
 @app.command("query")
 def query(  # noqa: PLR0917 - filters of one command
-    subject: Annotated[str | None, typer.Option(help="Subject id.")] = None,
+    subject: SubjectFilter = None,
     actor: Annotated[str | None, typer.Option(help="Principal id.")] = None,
     act: Annotated[str | None, typer.Option(help="For example gate.permit.")] = None,
     purpose: Annotated[str | None, typer.Option(help="For example P02.")] = None,

@@ -4,16 +4,14 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json
+from consentry.cli.options import Home, Json, Subject
 from consentry.cli.output import say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="A subject's decisions.")
 
-SubjectArgument = Annotated[str, typer.Argument(help="Subject id, sub_….")]
-
 
 @app.command("show")
-def show(subject: SubjectArgument, home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+def show(subject: Subject, home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
     """The decisions that count now, per purpose and recipient."""
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.show_consents import show_consents
@@ -30,7 +28,7 @@ def show(subject: SubjectArgument, home: Home = None, as_json: Json = False) -> 
 
 @app.command("withdraw")
 def withdraw(
-    subject: SubjectArgument,
+    subject: Subject,
     purpose: Annotated[str, typer.Argument(help="Purpose, for example P07.")],
     recipient: Annotated[str | None, typer.Option(help="Only towards this recipient.")] = None,
     home: Home = None,

@@ -5,6 +5,17 @@ from typing import Annotated
 
 import typer
 
+from kernel.ids import is_id
+
+
+def _check_subject(text: str | None) -> str | None:
+    if text is not None and not is_id(text, "sub"):
+        raise typer.BadParameter("this is no subject id, which begins with sub_; `consentry subject find` prints one")
+    return text
+
+
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; default CONSENTRY_HOME or ./consentry-data.")]
 Token = Annotated[str | None, typer.Option("--token", envvar="CONSENTRY_TOKEN", help="A person's token.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Subject = Annotated[str, typer.Argument(help="Subject id, sub_….", callback=_check_subject)]
+SubjectFilter = Annotated[str | None, typer.Option("--subject", help="Subject id.", callback=_check_subject)]

@@ -4,10 +4,8 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json, Token
+from consentry.cli.options import Home, Json, Subject, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
-
-SubjectArgument = Annotated[str, typer.Argument(help="Subject id, sub_….")]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def reveal(  # noqa: PLR0917 - options of one command
-    subject: SubjectArgument,
+    subject: Subject,
     purpose: Annotated[str, typer.Option(help="Purpose under which the record is opened, for example P02.")],
     fields: Annotated[str, typer.Option(help="Field codes, separated by commas.")],
     reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
@@ -61,7 +59,7 @@ def reveal(  # noqa: PLR0917 - options of one command
 
 
 def erase(
-    subject: SubjectArgument,
+    subject: Subject,
     reason: Annotated[str, typer.Option(help="Why, for example the request's number.")],
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home
+from consentry.cli.options import Home, Subject
 from consentry.cli.output import say
 
 app = typer.Typer(no_args_is_help=True, help="Find and restrict subjects.")
@@ -31,7 +31,7 @@ def find(
 
 @app.command("restrict")
 def restrict(
-    subject: Annotated[str, typer.Argument(help="Subject id, sub_….")],
+    subject: Subject,
     reason: Annotated[str, typer.Option(help="Why, for example the request's number.")],
     home: Home = None,
 ) -> None:

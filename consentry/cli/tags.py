@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json, Token
+from consentry.cli.options import Home, Json, Subject, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Evaluate, explain and count tags.")
@@ -40,7 +40,7 @@ def run(as_of: AsOf = None, home: Home = None, as_json: Json = False) -> None:  
 
 @app.command("show")
 def show(
-    subject: Annotated[str, typer.Argument(help="Subject id, sub_….")],
+    subject: Subject,
     token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag

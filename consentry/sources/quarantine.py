@@ -104,7 +104,7 @@ class QuarantineWriter:
 
     def _open(self) -> Callable[[RefusedRow], object]:
         self._draft.unlink(missing_ok=True)
-        handle = self._draft.open("x", encoding="utf-8", newline="")
+        handle = self._draft.open("x", encoding="utf-8", errors="backslashreplace", newline="")
         self._handle = handle
         if self.path.suffix.lower() == ".ndjson":
             return lambda row: handle.write(json.dumps(self._cells(row), ensure_ascii=False) + "\n")

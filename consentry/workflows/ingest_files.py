@@ -1,5 +1,6 @@
 """Ingest source files: what makes a file the same input, and where its bad rows are listed."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -18,6 +19,9 @@ from consentry.workflows.ingest import IngestReport, ingest
 from kernel.clock import SystemClock
 from kernel.errors import BadInput
 
+MAX_SOURCE_CHARS: Final = 64
+"""As wide as the stores' columns."""
+
 _BLOCK: Final = 1024 * 1024
 
 
@@ -34,6 +38,7 @@ def ingest_fhir(
     """Ingest FHIR R4 bundles and NDJSON; several paths are one batch."""
     from consentry.sources.fhir import read_fhir
 
+    _check_source(source)
     context = _context(platform, encoding)
     return _ingest(
         platform, caller, _expanded(paths), "fhir", [source, encoding],
@@ -58,6 +63,7 @@ def ingest_table(
 
     context = _context(platform, encoding)
     table_map = load_map(mapping, context)
+    _check_source(table_map.source)
     return _ingest(
         platform, caller, [file, mapping], "table", [encoding],
         lambda: read_table(file, table_map, context),
@@ -89,6 +95,7 @@ def ingest_events(
     """Ingest behaviour events, by a map where the tracker has other names."""
     from consentry.sources.events import load_event_map, read_events
 
+    _check_source(source)
     context = _context(platform, encoding)
     event_map = None if mapping is None else load_event_map(mapping, context)
     return _ingest(
@@ -133,6 +140,14 @@ class _Begun(Reading):
         return next(self._rows)
 
 
+def _check_source(name: str) -> None:
+    if not 0 < len(name) <= MAX_SOURCE_CHARS or not name.isprintable() or " " in name:
+        raise BadInput(
+            f"A source's name has 1 to {MAX_SOURCE_CHARS} printable characters without spaces",
+            hint="Give the name under which its ids are known, such as his.",
+        )
+
+
 def _context(platform: Platform, encoding: str) -> SourceContext:
     pack = pack_folder(platform.settings.pack)
     return open_context(platform.catalogue, pack=pack, clock=platform.clock, encoding=encoding)
@@ -155,7 +170,7 @@ def _pieces(files: Sequence[Path], settings: Sequence[str]) -> Iterator[bytes]:
     """Yield everything that decides what will be stored: the settings, and each file's name and bytes."""
     yield "\0".join(settings).encode()
     for file in files:
-        yield b"\0\0" + file.name.encode() + b"\0"
+        yield b"\0\0" + os.fsencode(file.name) + b"\0"
         try:
             with file.open("rb") as opened:
                 while block := opened.read(_BLOCK):

@@ -36,7 +36,7 @@ records:
     columns:
       身高: {field: height, code: "loinc:8302-2", unit: cm}
 """
-TODAY = datetime.now(UTC).replace(microsecond=0)
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)  # alike in every worker
 
 
 def order(number: int, *, subject: int = 1, day: datetime = TODAY - timedelta(days=9), amount: str = "19.90") -> str:
@@ -255,6 +255,15 @@ def test_bad_act_is_listed_and_the_others_stand(desk, line, listed):
     assert json.loads(ended.out)["registered"] == expected
     (told,) = desk.quarantined("a.ndjson")
     assert told.replace("a.ndjson:2", "a.ndjson:1").startswith(listed)
+
+
+def test_file_name_in_another_encoding_is_listed_escaped(desk):
+    """A folder may hold a name that is no UTF-8; the list is."""
+    folder = desk.folder / "export"
+    folder.mkdir()
+    (folder / os.fsdecode("订.ndjson".encode("gbk"))).write_text("{\n")
+    assert desk.run("ingest", "fhir", folder).status == 0
+    assert desk.quarantined("export") == ["\\udcb6\\udca9.ndjson:1,malformed,"]
 
 
 def test_many_bad_rows_are_all_listed(desk):

@@ -134,6 +134,7 @@ def test_id_number_is_compared_as_it_is_cleaned(app, captured):
     [
         ({"subject": {**WHO, "id_number": "110105194912310021"}}, "id_number: Value error, refused: check_digit"),
         ({"subject": {**WHO, "mobile": "12345"}}, "body.subject.mobile: Value error, refused: bad_mobile"),
+        ({"subject": {**WHO, "id": "u\x00"}}, "body.subject.id: Value error, not usable as an id: bad_text"),
         ({"subject": {"source": "app"}}, "give subject_id, or source with id or id_number"),
         ({"subject": {**WHO, "source": "13912345678"}}, "body.subject.source: String should match pattern"),
         ({"subject": {**WHO, "birth_date": "1879-01-01"}}, "body.subject.birth_date: Input should be greater"),

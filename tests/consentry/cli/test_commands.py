@@ -11,6 +11,9 @@ import pytest
 
 from kernel.pack import builtin_pack_path
 
+NOBODY = f"sub_{'a' * 24}"
+"""A subject id that nobody has."""
+
 
 @pytest.fixture
 def at(clinic, run):
@@ -96,7 +99,7 @@ def test_decisions_are_shown_and_one_is_withdrawn(at, subject):
 
 def test_unknown_people_and_purposes_are_said(at, subject):
     """Nobody by this id, nobody by this name, no such purpose."""
-    assert at("consent", "show", "sub_none").line.startswith("Subject sub_none is not registered")
+    assert at("consent", "show", NOBODY).line.startswith(f"Subject {NOBODY} is not registered")
     assert at("consent", "withdraw", subject, "P99").line.startswith("Purpose 'P99' is not in the catalogue")
     ended = at("subject", "find", "--source", "app", "--id", "nobody")
     assert (ended.status, ended.out) == (2, "")
@@ -153,7 +156,32 @@ def test_customer_with_orders_only_is_erased(at, clinic, run):
 
 def test_erasure_needs_somebody(at):
     """An unknown id is bad input."""
-    assert at("erase", "sub_none", "--reason", "x").status == 2
+    assert at("erase", NOBODY, "--reason", "x").status == 2
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "sub_", "sub_none", "p_x", f"{'x' * 5000}"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["consent", "show"],
+        ["consent", "withdraw", "P07"],
+        ["subject", "restrict", "--reason", "x"],
+        ["erase", "--reason", "x"],
+        ["reveal", "--purpose", "P02", "--fields", "diagnosis", "--reason", "x"],
+        ["tags", "show"],
+    ],
+)
+def test_what_is_no_subject_id_is_said_before_anything_is_opened(run, words, wrong):
+    """The stores need not even be there."""
+    group = 2 if words[0] in ("consent", "subject", "tags") else 1
+    ended = run(*words[:group], wrong, *words[group:], "--home", "nowhere")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.line.startswith("Invalid value for 'subject': this is no subject id")
+
+
+def test_subject_filter_of_the_log_is_checked_as_well(run):
+    """A filter that can match nobody is a mistake, not an empty answer."""
+    assert "this is no subject id" in run("audit", "query", "--subject", "x", "--home", "nowhere").line
 
 
 # --- views, exports, tags
@@ -330,6 +358,15 @@ def test_reports_are_for_people_and_for_programs(at, clinic):
     other = at("ingest", "fhir", clinic.files.hospital, "--source", "copy")
     assert "subjects" in other.out
     assert "repeated" in at("ingest", "consents", clinic.files.consents).out
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 65, "a\x1bb", "a\nb"])
+def test_source_has_a_short_printable_name(at, clinic, name):
+    """The name stands in the stores and in the log as it is."""
+    for kind, file in (("fhir", clinic.files.hospital), ("events", clinic.files.events)):
+        ended = at("ingest", kind, file, "--source", name)
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.line.startswith("A source's name has 1 to 64 printable characters")
 
 
 # --- serving

@@ -78,6 +78,13 @@ def test_init_shows_the_passwords_once_and_stores_only_their_hash(run, tmp_path)
     assert not any(password.encode() in stored for password in passwords)
 
 
+def test_account_shows_no_password_by_accident(tmp_path):
+    """A log line or a traceback that holds the object tells name and role only."""
+    made = initialise(load_settings(home=tmp_path / "new"), **NAMES)
+    assert all(account.password not in repr(made) for account in made.accounts)
+    assert "dr.lin" in repr(made)
+
+
 def test_deployment_is_found_from_any_working_folder(run, tmp_path, monkeypatch):
     """--home is enough; the settings file in it is read, and relative paths in it start there."""
     assert run("init", "--home", "deep/er/new").status == 0

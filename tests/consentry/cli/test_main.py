@@ -105,6 +105,22 @@ def test_wrong_value_names_its_option(run, words):
     assert ended.line.startswith(f"Invalid value for '{words[-2]}'")
 
 
+def test_argument_that_is_no_text_is_refused(run):
+    """A file name in another encoding arrives as bytes that are no UTF-8; it is named by its place."""
+    ended = run("ingest", "fhir", "\udcb6\udca9.json")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.line == "Argument 3 is not valid UTF-8. Rename the file, or correct the argument."
+
+
+def test_line_moves_no_cursor_and_has_an_end(run):
+    """What is echoed from the command line can neither colour the terminal nor fill it."""
+    ended = run("tags", "explain", "x", "y", "--language", "\x1b[31m\u202e" + "z" * 10_000)
+    assert ended.status == 2
+    assert "\\x1b[31m\\u202ezzz" in ended.line
+    assert ended.line.endswith("…")
+    assert len(ended.line) == cli.MAX_LINE + 1
+
+
 @pytest.mark.parametrize("words", [[], ["ingest"], ["view"], ["pack"]])
 def test_group_alone_shows_its_help(run, words):
     """Without a command there is nothing to do, and exit 2 says so to a script."""
