@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from consentry.demo.story import INGESTED
 from kernel.catalogue import Catalogue
 from kernel.clock import format_instant
 
 if TYPE_CHECKING:
-    from consentry.demo.run import Story
+    from consentry.demo.story import Story
     from tagging.taxonomy import Taxonomy
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
@@ -77,8 +78,6 @@ def write_report(story: "Story", catalogue: Catalogue, path: Path) -> Path:
 
 
 def _steps(story: "Story") -> list[dict[str, Any]]:
-    from consentry.demo.run import INGESTED
-
     took = story.ingested
     records = sum(took[kind]["stored_records"] for kind in INGESTED)
     refused = sum(sum(took[kind]["refused"].values()) for kind in INGESTED)
@@ -127,8 +126,6 @@ def _distribution(story: "Story", taxonomy: "Taxonomy") -> list[dict[str, Any]]:
 
 
 def _refusals(story: "Story") -> list[dict[str, Any]]:
-    from consentry.demo.run import INGESTED
-
     summed: dict[str, int] = {}
     for kind in INGESTED:
         for reason, count in story.ingested[kind]["refused"].items():

@@ -2,15 +2,15 @@
 
 import shutil
 import sys
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from consentry.demo.files import SourceFiles, write_source_files
+from consentry.demo.files import write_source_files
 from consentry.demo.people import Person
 from consentry.demo.shell import Shell, verify
+from consentry.demo.story import Story
 from kernel.errors import Conflict, Denied
 
 MARK: Final = ".consentry-demo"
@@ -18,27 +18,8 @@ MARK: Final = ".consentry-demo"
 
 TRACKER_MAP: Final = "tracker.yaml"
 READING_MAP: Final = "wearable.yaml"
-INGESTED: Final = ("fhir", "orders", "readings", "events")
 COHORT: Final = "chronic_disease = 'hypertension'"
 EXPORT: Final = "research_partner"
-
-
-@dataclass
-class Story:
-    """What the demo saw, step by step."""
-
-    files: SourceFiles
-    initialised: dict[str, Any] = field(default_factory=dict)
-    ingested: dict[str, dict[str, Any]] = field(default_factory=dict)
-    views: list[dict[str, Any]] = field(default_factory=list)
-    tags: dict[str, Any] = field(default_factory=dict)
-    cohort: dict[str, Any] = field(default_factory=dict)
-    export: dict[str, Any] = field(default_factory=dict)
-    changes: list[dict[str, str]] = field(default_factory=list)
-    portrait: dict[str, Any] = field(default_factory=dict)
-    log: dict[str, Any] = field(default_factory=dict)
-    whole: bool = False
-    verified: str = ""
 
 
 def run_demo(*, subjects: int, seed: int, folder: Path, fresh: bool) -> Story:

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consentry.cli.output import say, say_table
+from consentry.demo.story import INGESTED
 
 if TYPE_CHECKING:
-    from consentry.demo.run import Story
     from consentry.demo.shell import Shell
+    from consentry.demo.story import Story
 
 
 def print_summary(story: "Story", shell: "Shell", folder: Path, report: Path) -> None:
@@ -31,8 +32,6 @@ def print_summary(story: "Story", shell: "Shell", folder: Path, report: Path) ->
 
 
 def _rows(story: "Story") -> list[tuple[str, str]]:
-    from consentry.demo.run import INGESTED
-
     consents, export = story.ingested["consents"], story.export
     rows = [
         ("consent acts", f"{sum(consents['recorded'].values())} recorded, {consents['registered']} people registered")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from consentry.cli import main
-from consentry.demo.run import Story, run_demo
+from consentry.demo.run import run_demo
+from consentry.demo.story import Story
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,11 @@ def act(number: int, **more: object) -> str:
     return json.dumps(made | more, ensure_ascii=False) + "\n"
 
 
+def short(value) -> str:
+    """Name a test by what is short in its parameters, so that it is called alike in every worker."""
+    return value if isinstance(value, str) and len(value) < 20 and "\n" not in value else ""
+
+
 # --- files that cannot be read: nothing is written, not even to the log
 
 GOOD = HEADER + order(7)
@@ -85,6 +90,7 @@ PATIENT = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource"
         ("orders.parquet", GOOD, "orders.parquet is no readable Parquet file"),
         ("orders.doc", GOOD, "orders.doc is of an unknown format"),
     ],
+    ids=short,
 )
 def test_table_that_cannot_be_read_changes_no_byte(desk, name, content, said):
     """The file's fault is named, and both stores, keys and the signer's state keep every byte."""
@@ -111,6 +117,7 @@ def test_table_that_cannot_be_read_changes_no_byte(desk, name, content, said):
         ("consents", "list.ndjson", "[" + act(9) + "]", "list.ndjson is a JSON array"),
         ("consents", "late.ndjson", act(9) * 99 + '{"名": "张三丰"}'.encode("gbk").decode("latin-1"), "is not utf-8"),
     ],
+    ids=short,
 )
 def test_json_that_cannot_be_read_changes_no_byte(desk, kind, name, content, said):
     """Truncated, broken, empty or in another encoding: nothing is written."""
@@ -148,6 +155,7 @@ def test_path_that_is_no_file_is_named(desk, kind, place):
         ("", "map.yaml:1"),
         ("来源: 店".encode("gbk"), "map.yaml:1: not UTF-8"),
     ],
+    ids=short,
 )
 def test_map_with_a_mistake_names_file_and_line(desk, content, said):
     """A map is checked before anything is read with it."""
@@ -200,6 +208,7 @@ def test_file_that_may_not_be_read_is_named():
         (order(8).replace("m1,", ","), "o.csv:3,missing,subject"),
         (order(8).replace("m1,", "m99,"), "o.csv:3,unknown_person,"),
     ],
+    ids=["future", "negative", "no number", "NUL", "ten megabytes", "ragged", "quote", "nobody", "stranger"],
 )
 def test_bad_row_is_listed_and_the_rest_is_stored(desk, bad, listed):
     """Row number, reason and field go to the list; the file could be read, so that the run ends well."""
@@ -244,6 +253,19 @@ def test_wrong_check_digit_and_negative_height_are_refused(desk, cells, listed):
         (act(8, act="withdraw", actor={"kind": "self"}), "a.ndjson:1,not_found,,Subject sub_"),
         ("[1]\n", "a.ndjson:1,malformed,,"),
         ("null\n", "a.ndjson:1,malformed,,"),
+    ],
+    ids=[
+        "purpose",
+        "future",
+        "field",
+        "check digit",
+        "cut",
+        "name",
+        "source",
+        "ten megabytes",
+        "stranger",
+        "list",
+        "null",
     ],
 )
 def test_bad_act_is_listed_and_the_others_stand(desk, line, listed):

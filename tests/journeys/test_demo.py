@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from consentry.demo.run import Story, run_demo
+from consentry.demo.run import run_demo
 from consentry.demo.shell import Shell, verify
+from consentry.demo.story import Story
 from kernel.errors import Conflict
 
 pytestmark = pytest.mark.xdist_group("demo")

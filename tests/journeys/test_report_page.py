@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consentry.demo.run import Story
+from consentry.demo.story import Story
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo")]
 

@@ -84,7 +84,7 @@ def test_exit_status_of_a_command_is_kept(run, monkeypatch):
         (["ingest", "frobnicate"], "No such command 'frobnicate'. See `consentry ingest --help`."),
         (["view", "list", "--frobnicate"], "No such option: --frobnicate. See `consentry view list --help`."),
         (["ingest", "fhir"], "Missing argument 'paths'. See `consentry ingest fhir --help`."),
-        (["reveal", "x"], "Missing option '--purpose'. See `consentry reveal --help`."),
+        (["account", "key", "x"], "Missing option '--role'. See `consentry account key --help`."),
         (["init", "extra"], "Got unexpected extra argument(s) (extra). See `consentry init --help`."),
     ],
 )

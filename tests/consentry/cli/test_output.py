@@ -1,8 +1,12 @@
 """What commands print: values as they are, whole where no terminal limits the line."""
 
 import sys
+from pathlib import Path
 
+from consentry.cli.ingesting import show
 from consentry.cli.output import say_json, say_pairs, say_table
+from consentry.sources.records import BadRow, RowFault
+from consentry.workflows.ingest import IngestReport
 
 
 def test_table_prints_values_as_they_are(capsys):
@@ -44,3 +48,18 @@ def test_nothing_to_pair_prints_nothing(capsys):
     """An empty answer is no error."""
     say_pairs({})
     assert capsys.readouterr().out == ""
+
+
+def test_report_of_an_ingestion_shows_every_kind_of_row(capsys):
+    """What was refused, bad, skipped, left out and unmapped, each in a table of its own, and where the list lies."""
+    report = IngestReport("bat_x", stored_records=3, quarantine=Path("o.csv.quarantine.csv"))
+    report.refused["diagnosis", "NO_DECISION"] = 4
+    report.add_bad(BadRow("o.csv:2", RowFault.FUTURE_DATE))
+    report.skipped["Device"] = 5
+    report.left_out["currency:usd"] = 6
+    report.unmapped["snomed:1"] = 7
+    show(report, as_json=False)
+    out = capsys.readouterr().out
+    for part in ("diagnosis", "NO_DECISION", "future_date", "Device", "currency:usd", "snomed:1"):
+        assert part in out
+    assert "bad rows are listed, without values, in o.csv.quarantine.csv" in out
