@@ -105,6 +105,21 @@ class App:
                 "time": self._moment().isoformat(),
                 "properties": properties,
             }
+        yield from self._referral(person)
+
+    def _referral(self, person: Person) -> Iterator[dict[str, Any]]:
+        """Tell of an invitation on both sides: who invited, and that the invited one viewed and joined."""
+        if person.referred_by is None:
+            return
+        inviter = f"u-{person.referred_by:06d}"
+        yield {"distinct_id": inviter, "event": "InviteFriend", "time": self._moment().isoformat(), "properties": {}}
+        for node in ("view", "join"):
+            yield {
+                "distinct_id": person.app_id,
+                "event": "referral_step",
+                "time": self._moment().isoformat(),
+                "properties": {"referrer": inviter, "referral_node": node},
+            }
 
     def readings(self, person: Person) -> Iterator[tuple[str, ...]]:
         """Yield rows of the person's blood pressure cuff."""

@@ -42,24 +42,34 @@ class ConsentDesk:
         self._today = today
         self._number = 0
 
-    def acts(self, person: Person, *, orders_only: bool = False) -> Iterator[Act]:
-        """Yield the acts of one person; ``orders_only`` registers a shop customer who never saw a doctor."""
-        when = self._start()
-        yield self._act("contract", person, when, purposes=("P01", "P04") if orders_only else ("P01", "P02", "P04"))
+    def acts(self, *, orders_only: Person) -> Iterator[Act]:
+        """Yield everybody's acts: first the accounts, then who represents whom, then what each decides.
+
+        Args:
+            orders_only: registers as a shop customer and never sees a doctor.
+        """
+        people = list(self._people.values())
+        started = {person.number: self._start() for person in people}
+        for person in people:
+            yield from self._accounts(person, started[person.number], is_patient=person is not orders_only)
+        for person in people:
+            yield from self._representatives(person, started[person.number])
+        for person in people:
+            if person is not orders_only:
+                yield from self._child_contracts(person, started[person.number])
+                yield from self._choices(person, started[person.number])
+
+    def _accounts(self, person: Person, when: datetime, *, is_patient: bool) -> Iterator[Act]:
+        yield self._act("contract", person, when, purposes=("P01", "P02", "P04") if is_patient else ("P01", "P04"))
         yield self._act("contract", person, when, purposes=("P01", "P04"), source="shop")
         yield self._act("duty", person, when, purposes=("P05", "P13"))
-        if orders_only:
-            return
-        yield from self._representatives(person, when)
-        if self._is_child(person):
-            guardian = self._actor("guardian", person.guardian or 0)
+
+    def _child_contracts(self, person: Person, when: datetime) -> Iterator[Act]:
+        """A child's contracts count when its guardian concludes them."""
+        if person.guardian is not None and self._is_child(person):
+            guardian = self._actor("guardian", person.guardian)
             yield self._act("contract", person, when, purposes=("P01", "P02", "P04"), actor=guardian)
             yield self._act("duty", person, when, purposes=("P05", "P13"), actor=guardian)
-        yield from self._choices(person, when)
-
-    def withdrawal(self, person: Person, purpose: str) -> Act:
-        """Return an act of today that withdraws one purpose."""
-        return self._act("withdraw", person, self._moment(self._today), purposes=(purpose,))
 
     def _representatives(self, person: Person, when: datetime) -> Iterator[Act]:
         if person.guardian is not None:

@@ -53,7 +53,7 @@ def write_source_files(catalogue: Catalogue, folder: Path, *, subjects: int, see
         people, orders_only,
     )  # fmt: skip
     desk = ConsentDesk(catalogue, people, seed=seed, today=today)
-    _write_lines(files.consents, (a for p in people for a in desk.acts(p, orders_only=p.number == orders_only.number)))
+    _write_lines(files.consents, desk.acts(orders_only=orders_only))
     _write_hospital(files.hospital, Hospital(seed=seed, today=today), patients)
     _write_rows(files.orders, ORDER_HEADER, _orders(Shop(seed=seed, today=today), patients, orders_only))
     files.order_map.write_text(ORDER_MAP, encoding="utf-8")
