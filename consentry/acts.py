@@ -65,7 +65,7 @@ def _small(evidence: Mapping[str, PlainValue]) -> Mapping[str, PlainValue]:
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[Text, AfterValidator(_key), Field(min_length=1)]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,79}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 """Codes and names go into the log and into messages as they are: a shape that no number of a person has."""
 
 SubjectIdText = Annotated[str, Field(pattern=r"^sub_[a-z2-7]{24}$")]

@@ -35,9 +35,12 @@ def withdraw(
 ) -> None:
     """Withdraw one purpose on the subject's behalf, as told to an officer; effective when this command returns."""
     from consentry.cli.session import local_operator, platform_for
-    from consentry.workflows.capture import withdraw_purpose
+    from consentry.workflows.capture import has_basis, withdraw_purpose
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
         made = withdraw_purpose(platform, local_operator(), SubjectId(subject), purpose, recipient=recipient)
+        stays = has_basis(platform, SubjectId(subject), purpose)
     say(f"{purpose} is withdrawn: decision {made.decision_id}")
+    if stays:
+        say(f"a contract or duty for {purpose} stays: fields that it covers can still be used")

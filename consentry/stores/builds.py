@@ -1,10 +1,9 @@
 """Which view builds and export releases there are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from consentry.stores.tables import export_release, view_build
 from kernel.errors import NotFound
@@ -59,11 +58,6 @@ def get_newest_build(connection: Connection, view: str) -> ViewBuild:
     if not found:
         raise NotFound(f"View {view!r} was not built yet", hint=f"Run `consentry view build {view}`.")
     return found[0]
-
-
-def forget_view_builds(connection: Connection, build_ids: Sequence[str]) -> None:
-    """Drop builds whose files are gone."""
-    connection.execute(delete(view_build).where(view_build.c.build_id.in_(build_ids)))
 
 
 def set_build_rows(connection: Connection, build_id: str, manifest: str, row_count: int) -> None:

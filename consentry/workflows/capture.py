@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.guardians import record_agent, record_guardian
-from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NoticeRef
+from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NoticeRef, Track
 from consent.standing import register_subjects
 from consentry.acts import ConsentAct, act_content
 from consentry.platform import Platform
@@ -87,6 +87,13 @@ def withdraw_purpose(
             platform, connection, platform.asking(caller), subject, purpose,
             recipient=recipient, at=None, mechanism="told_to_officer",
         )  # fmt: skip
+
+
+def has_basis(platform: Platform, subject: SubjectId, purpose: str) -> bool:
+    """Say whether a contract or duty stands for a purpose, which a withdrawal of consent leaves untouched."""
+    with platform.data.read() as connection:
+        standing = platform.registry.current(connection, subject)
+    return any(made.purpose == purpose and made.track is Track.BASIS for made in standing)
 
 
 def _withdraw(

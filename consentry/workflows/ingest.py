@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.permits import CohortVerdict, Permit
 from consent.reasons import Reason
@@ -220,6 +221,8 @@ class _Run:
         with self.platform.data.write() as connection:
             check_daily_cap(connection, self.caller, [subject for subject, _ in owned], clock=self.platform.clock)
             self._store(connection, owned, counts)
+            if counts["doubtful"]:
+                self.platform.log.record(connection, self._doubtful_event(counts["doubtful"]))
             position = self.batch.position + len(chunk)
             self.batch = self.platform.batches.advance(
                 connection, self.batch, position=position, counts=counts, asking=self.asking
@@ -260,6 +263,13 @@ class _Run:
                     for subject, reasons in said.items():
                         allowed.setdefault(subject, set()).update(code for code, why in reasons.items() if why is None)
         return allowed
+
+    def _doubtful_event(self, number: int) -> Event:
+        asking, refs = self.asking, {"batch": self.batch.batch_id}
+        return Event(
+            Act.SUBJECT_DOUBTFUL, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
+            refs=refs, counts={"records": number},
+        )  # fmt: skip
 
     def _prepare(self, owned: Sequence[tuple[SubjectId, SourceRecord]], allowed: Mapping[SubjectId, set[str]]) -> None:
         """Make keys and links durable before the first row that needs them."""

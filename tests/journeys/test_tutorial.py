@@ -21,7 +21,8 @@ def test_tutorial_runs_as_written(tmp_path: Path) -> None:
     assert "〔手机〕" in done.stdout
     assert "13800138000" not in done.stdout.split("subject_profile", 1)[1]
     assert "refused, as it should be" in done.stdout
-    assert "WITHDRAWN" in done.stderr or "PURPOSE" in done.stderr or "may not open" in done.stderr
+    assert "The gate refuses diagnosis: WITHDRAWN" in done.stderr
+    assert "stays: fields that it covers can still be used" in done.stdout
     assert "restricted_until" in done.stdout
     assert "Whole: " in done.stdout
     assert done.stdout.rstrip().endswith("one changed byte is found")
