@@ -103,7 +103,7 @@ class Hospital:
         }
 
     def _visit(self, person: Person, illness: Illness) -> Iterator[Resource]:
-        when = self._moment(days=400)
+        when = self._moment(person, days=400)
         subject = {"reference": f"Patient/{person.hospital_id}"}
         encounter = self._id("enc")
         yield {
@@ -193,7 +193,7 @@ class Hospital:
             "status": "completed",
             "patient": {"reference": f"Patient/{person.hospital_id}"},
             "vaccineCode": {"coding": [{"system": CVX, "code": self._random.choice(("08", "03", "21"))}]},
-            "occurrenceDateTime": self._moment(days=300).isoformat(),
+            "occurrenceDateTime": self._moment(person, days=300).isoformat(),
         }
 
     def _allergy(self, person: Person) -> Resource:
@@ -204,11 +204,12 @@ class Hospital:
             "code": {
                 "coding": [{"system": SNOMED, "code": self._random.choice(("91936005", "91935009", "419474003"))}]
             },
-            "recordedDate": self._moment(days=900).isoformat(),
+            "recordedDate": self._moment(person, days=900).isoformat(),
         }
 
-    def _moment(self, *, days: int) -> datetime:
-        day = self._today - timedelta(days=self._random.randint(1, days))
+    def _moment(self, person: Person, *, days: int) -> datetime:
+        lived = (self._today - person.birth_date).days
+        day = self._today - timedelta(days=self._random.randint(1, min(days, lived - 1)))
         return datetime.combine(day, time(self._random.randint(0, 12), self._random.randint(0, 59)), tzinfo=UTC)
 
     def _id(self, stem: str) -> str:

@@ -49,7 +49,7 @@ class ConsentDesk:
             orders_only: registers as a shop customer and never sees a doctor.
         """
         people = list(self._people.values())
-        started = {person.number: self._start() for person in people}
+        started = {person.number: self._start(person) for person in people}
         for person in people:
             yield from self._accounts(person, started[person.number], is_patient=person is not orders_only)
         for person in people:
@@ -159,8 +159,9 @@ class ConsentDesk:
             made["actor"] = {"kind": "operator"}
         return made | {k: v for k, v in more.items() if v is not None}
 
-    def _start(self) -> datetime:
-        return self._moment(self._today - timedelta(days=self._random.randint(30, 500)))
+    def _start(self, person: Person) -> datetime:
+        lived = (self._today - person.birth_date).days
+        return self._moment(self._today - timedelta(days=self._random.randint(30, min(500, lived - 1))))
 
     def _moment(self, day: date) -> datetime:
         return datetime.combine(day, time(1, self._random.randint(0, 40)), tzinfo=UTC)
