@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 SEPARATOR: Final = ";"
 """Between the values of a set in a CSV cell."""
 
-_CHUNK_BYTES: Final = 1 << 20
-
 
 class ColumnKind(StrEnum):
     """What the cells of a released column may be; dates and nested values are never released."""

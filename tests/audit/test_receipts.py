@@ -61,8 +61,10 @@ def test_more_subjects_than_bound_are_refused(receipt, asked, people):
 
 
 def test_part_of_the_bound_may_be_opened(receipt, asked, people):
-    """Less than was asked for is no harm."""
+    """Less than was asked for is no harm, and uses the receipt up."""
     receipt.redeem(**{**asked, "subjects": people[:1], "fields": ["name"]})
+    with pytest.raises(ReceiptRefused, match="used before"):
+        receipt.redeem(**asked)
 
 
 def test_receipt_cannot_be_built():
