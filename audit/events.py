@@ -29,6 +29,29 @@ class Act(StrEnum):
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
     BASIS_RECORDED = "basis.recorded"
+    CONSENT_RENEWED = "consent.renewed"
+    CONSENT_EXPIRED = "consent.expired"
+    BASIS_ENDED = "basis.ended"
+    CONSENT_READ = "consent.read"
+    EVIDENCE_READ = "consent.evidence_read"
+    GUARDIAN_ENDED = "guardian.ended"
+    AGENT_ENDED = "agent.ended"
+    SUBJECT_RELEASED = "subject.released"
+    SUBJECT_DECEASED = "subject.deceased"
+    ASSESSMENT_RECORDED = "assessment.recorded"
+    RECIPIENT_RECORDED = "recipient.recorded"
+    TASK_CREATED = "task.created"
+    TASK_DONE = "task.done"
+    WAKE_DONE = "wake.done"
+    WAKE_DEAD = "wake.dead"
+    WAKE_RETRIED = "wake.retried"
+    WEBHOOK_RECORDED = "webhook.recorded"
+    READ_APPROVED = "read.approved"
+    RECEIPT_ISSUED = "receipt.issued"
+    RECONCILED = "log.reconciled"
+    REGISTER_SUSPENDED = "register.suspended"
+    REGISTER_RELEASED = "register.released"
+    FIELDS_ERASED = "fields.erased"
     PERMIT = "gate.permit"
     REFUSAL = "gate.refusal"
     BATCH_OPENED = "batch.opened"
@@ -72,6 +95,29 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.CONSENT_REFUSED: "consent",
     Act.CONSENT_WITHDRAWN: "consent",
     Act.BASIS_RECORDED: "consent",
+    Act.CONSENT_RENEWED: "consent",
+    Act.CONSENT_EXPIRED: "consent",
+    Act.BASIS_ENDED: "consent",
+    Act.CONSENT_READ: "consentry",
+    Act.EVIDENCE_READ: "consentry",
+    Act.GUARDIAN_ENDED: "consent",
+    Act.AGENT_ENDED: "consent",
+    Act.SUBJECT_RELEASED: "consentry",
+    Act.SUBJECT_DECEASED: "consentry",
+    Act.ASSESSMENT_RECORDED: "consent",
+    Act.RECIPIENT_RECORDED: "consent",
+    Act.TASK_CREATED: "consent",
+    Act.TASK_DONE: "consentry",
+    Act.WAKE_DONE: "consent",
+    Act.WAKE_DEAD: "consent",
+    Act.WAKE_RETRIED: "consent",
+    Act.WEBHOOK_RECORDED: "consentry",
+    Act.READ_APPROVED: "consentry",
+    Act.RECEIPT_ISSUED: "consentry",
+    Act.RECONCILED: "consentry",
+    Act.REGISTER_SUSPENDED: "consent",
+    Act.REGISTER_RELEASED: "consent",
+    Act.FIELDS_ERASED: "vault",
     Act.PERMIT: "consent",
     Act.REFUSAL: "consent",
     Act.BATCH_OPENED: "vault",

@@ -18,6 +18,7 @@ class ActorKind(StrEnum):
     SELF = "self"
     GUARDIAN = "guardian"
     AGENT = "agent"
+    KIN = "kin"
     OPERATOR = "operator"
 
 
@@ -75,6 +76,8 @@ class DecisionRequest:
     decided_at: datetime
     valid_until: datetime | None = None
     fields: frozenset[str] | None = None
+    valid_from: datetime | None = None
+    max_uses: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +100,7 @@ class Decision:
     recorded_at: datetime
     request_id: str
     entry_id: EntryId
+    renews: DecisionId | None = None
+    valid_from: datetime | None = None
+    max_uses: int | None = None
+    offset_minutes: int | None = None

@@ -63,6 +63,9 @@ _ACTS: Final = {
     DecisionAct.WITHDRAW: Act.CONSENT_WITHDRAWN,
     DecisionAct.CONTRACT: Act.BASIS_RECORDED,
     DecisionAct.DUTY: Act.BASIS_RECORDED,
+    DecisionAct.RENEW: Act.CONSENT_RENEWED,
+    DecisionAct.EXPIRE: Act.CONSENT_EXPIRED,
+    DecisionAct.END: Act.BASIS_ENDED,
 }
 
 

@@ -21,8 +21,11 @@ class DecisionAct(StrEnum):
     GRANT = "grant"
     REFUSE = "refuse"
     WITHDRAW = "withdraw"
+    RENEW = "renew"
+    EXPIRE = "expire"
     CONTRACT = "contract"
     DUTY = "duty"
+    END = "end"
 
 
 class Track(StrEnum):
@@ -34,7 +37,7 @@ class Track(StrEnum):
 
 def track_of(act: DecisionAct) -> Track:
     """Return the strand that an act moves."""
-    return Track.BASIS if act in (DecisionAct.CONTRACT, DecisionAct.DUTY) else Track.CONSENT
+    return Track.BASIS if act in _OF_BASIS else Track.CONSENT
 
 
 class Current(NamedTuple):
@@ -53,6 +56,10 @@ class Current(NamedTuple):
     notice_code: str | None
     notice_edition: int | None
     fields: frozenset[str] | None
+    valid_from: datetime | None = None
+    max_uses: int | None = None
+    uses: int = 0
+    decided_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,4 +230,10 @@ def is_permissive(act: DecisionAct) -> bool:
 
 _NOTHING: Final = Strand(Reason.NO_DECISION)
 _NO_RECIPIENT: Final = Strand(Reason.RECIPIENT)
-_NO: Final = {DecisionAct.REFUSE: Reason.REFUSED, DecisionAct.WITHDRAW: Reason.WITHDRAWN}
+_NO: Final = {
+    DecisionAct.REFUSE: Reason.REFUSED,
+    DecisionAct.WITHDRAW: Reason.WITHDRAWN,
+    DecisionAct.EXPIRE: Reason.EXPIRED,
+    DecisionAct.END: Reason.EXPIRED,
+}
+_OF_BASIS: Final = frozenset({DecisionAct.CONTRACT, DecisionAct.DUTY, DecisionAct.END})

@@ -5,7 +5,7 @@ What is not in the catalogue is refused. Loading from YAML is ``kernel.pack``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
@@ -219,6 +219,11 @@ class Purpose:
         """Whether processing may rest on it (R35)."""
         return not self.needs_assessment or self.assessment is not None
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it rests on consent alone, so that the service works without it (PIPL 16)."""
+        return self.bases == (LawfulBasis.CONSENT,)
+
 
 @dataclass(frozen=True, slots=True)
 class EventType:
@@ -262,6 +267,65 @@ class NoticeText:
     sections: Mapping[str, str]
     collected: tuple[Mapping[str, str], ...]
     third_parties: tuple[Mapping[str, str], ...]
+    audience: str = "general"
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentText:
+    """An impact assessment 个人信息保护影响评估 (PIPL 55, 56; GDPR 35), as the pack ships it.
+
+    Attributes:
+        purposes: codes that it was made for.
+        parts: legality_and_necessity, impact_and_risk, protective_measures: the three of PIPL 56.
+        approved_by: the name of the office that approved it.
+        expires_on: the first day on which it does not count any more.
+    """
+
+    assessment_id: str
+    purposes: tuple[str, ...]
+    parts: Mapping[str, str]
+    approved_by: str
+    approved_on: date
+    expires_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class TransferMechanism:
+    """What a transfer abroad rests on (PIPL 38): its kind, the document's name, and the first day without it."""
+
+    kind: str
+    document: str
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientText:
+    """Somebody outside who is given data, as the pack or an officer declares it.
+
+    Attributes:
+        kind: controller (PIPL 23), joint (20), processor (21) or authority (41).
+        country: ISO 3166-1 alpha-2.
+        fields: the contract's scope; None for all of its purposes.
+        term_from, term_until: the contract's term, half open.
+        mechanism: for one abroad.
+        engaged_by: the processor that engages this sub-processor.
+        approved_by: who approved a sub-processor, or the hand-over to an authority.
+    """
+
+    code: str
+    kind: str
+    name: Label
+    contact: str
+    country: str
+    purposes: tuple[str, ...]
+    method: str
+    contract: str
+    term_from: date
+    term_until: date | None
+    fields: frozenset[str] | None = None
+    mechanism: TransferMechanism | None = None
+    engaged_by: str | None = None
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +359,11 @@ class Catalogue:
     notices: tuple[NoticeText, ...]
     roles: Mapping[str, Role]
     time_zone: str = "Asia/Shanghai"
+    assessments: tuple[AssessmentText, ...] = ()
+    recipients: tuple[RecipientText, ...] = ()
+    jurisdiction: str = "CN"
+    digital_age: int = 14
+    cool_down: timedelta = timedelta(hours=48)
 
     def get_field(self, code: str) -> Field:
         """Return a field; raises ``BadInput`` for an unknown one."""
