@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.tables import alias as alias_table
@@ -34,6 +34,12 @@ def aliases_of(connection: Connection, subject: SubjectId) -> tuple[str, ...]:
     """Return every alias of a subject, oldest year first."""
     query = select(alias_table.c.alias).where(alias_table.c.subject_id == subject).order_by(alias_table.c.year)
     return tuple(connection.scalars(query))
+
+
+def alias_in_year(subject: ColumnElement[str], year: ColumnElement[int]) -> ScalarSelect[str]:
+    """Return an expression of a subject's alias in one year; null while it has none."""
+    of_year = alias_table.c.subject_id == subject, alias_table.c.year == year
+    return select(alias_table.c.alias).where(*of_year).scalar_subquery()
 
 
 def find_subject(connection: Connection, alias: str) -> SubjectId | None:

@@ -103,7 +103,7 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.GUARDIAN_ENDED: "consent",
     Act.AGENT_ENDED: "consent",
     Act.SUBJECT_RELEASED: "consentry",
-    Act.SUBJECT_DECEASED: "consentry",
+    Act.SUBJECT_DECEASED: "consent",
     Act.ASSESSMENT_RECORDED: "consent",
     Act.RECIPIENT_RECORDED: "consent",
     Act.TASK_CREATED: "consent",

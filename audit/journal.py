@@ -5,18 +5,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, ScalarSelect, func, insert, select
 
 from audit.aliases import ensure_aliases
 from audit.entries import cohort_digest, encode_entry, mentioned_subjects
 from audit.events import Event
 from audit.tables import cohort, cohort_member, detail, head, inbox
-from kernel.clock import require_aware
+from kernel.clock import require_aware, to_micros
 from kernel.encoding import JsonValue
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock, Sealer
+from kernel.prepared import Prepared
 
 _SALT_BYTES: Final = 32
+
+
+def latest_times() -> tuple[ScalarSelect[datetime | None], ScalarSelect[datetime | None]]:
+    """Return expressions of the latest entry's time, in the log and in its inbox; null where there is none."""
+    waiting = select(inbox.c.at).order_by(inbox.c.seq.desc()).limit(1).scalar_subquery()
+    return select(func.max(head.c.at)).scalar_subquery(), waiting
 
 
 class Journal:
@@ -28,10 +35,29 @@ class Journal:
 
     def now(self, connection: Connection) -> datetime:
         """Return the time for a new entry: the clock's, or that of the latest entry when the clock lags behind it."""
-        latest_waiting = select(inbox.c.at).order_by(inbox.c.seq.desc()).limit(1).scalar_subquery()
-        latest_in_log = select(func.max(head.c.at)).scalar_subquery()
-        latest: list[datetime | None] = list(connection.execute(select(latest_in_log, latest_waiting)).one())
+        latest: list[datetime | None] = list(connection.execute(_LATEST).one())
         return max([require_aware(self._clock.now()), *(time for time in latest if time is not None)])
+
+    def record_known(
+        self, connection: Connection, event: Event, *, at: datetime, aliases: Mapping[SubjectId, str]
+    ) -> EntryId:
+        """Write one entry without a cohort, for a caller who has read in this transaction what it needs.
+
+        Args:
+            connection: the caller's transaction.
+            event: what happened; it names no other subjects than ``aliases`` does.
+            at: not before the latest entry's time; see ``latest_times``.
+            aliases: those of the entry's year.
+
+        Raises:
+            BadInput: the event cannot stand in the log; see ``encode_entry``.
+        """
+        if event.cohort or event.details is not None or mentioned_subjects(event):
+            return self.record(connection, event)
+        entry_id = EntryId(new_id("ent"))
+        body = encode_entry(event, entry_id, at, aliases=aliases, cohort=None)
+        _INSERT.rows(connection, entry_id=entry_id, at=to_micros(at), body=body)
+        return entry_id
 
     def record(self, connection: Connection, event: Event) -> EntryId:
         """Write one entry in the caller's transaction.
@@ -92,3 +118,7 @@ def _record_cohort(connection: Connection, entry_id: EntryId, aliases: Sequence[
     connection.execute(insert(cohort), {"entry_id": entry_id, "salt": salt, "size": len(aliases)})
     connection.execute(insert(cohort_member), [{"alias": alias, "entry_id": entry_id} for alias in aliases])
     return {"size": len(aliases), "digest": cohort_digest(salt, aliases)}
+
+
+_LATEST: Final = select(*latest_times())
+_INSERT: Final = Prepared(insert(inbox).inline(), columns=("entry_id", "at", "body"))

@@ -53,6 +53,12 @@ class AuditLog:
         """Write entries in order in the caller's transaction; see ``Journal.record_many``."""
         return self._journal.record_many(connection, events)
 
+    def record_known(
+        self, connection: Connection, event: Event, *, at: datetime, aliases: Mapping[SubjectId, str]
+    ) -> EntryId:
+        """Write one entry whose time and aliases the caller has read; see ``Journal.record_known``."""
+        return self._journal.record_known(connection, event, at=at, aliases=aliases)
+
     def settle(self) -> Checkpoint:
         """Bring every committed entry under a signed checkpoint that has reached the disk.
 

@@ -1,6 +1,6 @@
 """Looking things up in the log, page by page; only entries in the tree are seen, so settle first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -46,6 +46,7 @@ def find_entries(
     request_id: RequestId | None = None,
     after_index: int | None = None,
     limit: int = 100,
+    also: Collection[EntryId] = (),
 ) -> list[EntryView]:
     """Return the entries that fit every given condition, in the log's order.
 
@@ -61,6 +62,7 @@ def find_entries(
         request_id: chain of one request.
         after_index: the last index of the page before.
         limit: at most 1,000.
+        also: entries that are about the subject too, without naming it: those of large cohorts.
     Raises:
         BadInput: the limit is out of range.
     """
@@ -70,7 +72,7 @@ def find_entries(
     conditions = [leaf.c[name] == str(value) for name, value in equal.items() if value is not None]
     conditions += _range(since, until, after_index)
     if subject is not None:
-        conditions.append(_is_about(aliases_of(connection, subject)))
+        conditions.append(_is_about(aliases_of(connection, subject), also))
     return _page(connection, select(leaf).where(*conditions).order_by(leaf.c.leaf_index).limit(limit))
 
 
@@ -95,6 +97,7 @@ def _range(since: datetime | None, until: datetime | None, after_index: int | No
     return bounds
 
 
-def _is_about(aliases: Sequence[str]) -> ColumnElement[bool]:
+def _is_about(aliases: Sequence[str], also: Collection[EntryId]) -> ColumnElement[bool]:
     in_cohort = select(cohort_member.c.entry_id).where(cohort_member.c.alias.in_(aliases))
-    return or_(leaf.c.alias.in_(aliases), leaf.c.entry_id.in_(in_cohort))
+    named = leaf.c.alias.in_(aliases), leaf.c.entry_id.in_(in_cohort)
+    return or_(*named, leaf.c.entry_id.in_(list(also))) if also else or_(*named)

@@ -19,7 +19,7 @@ Measure: TypeAlias = Callable[[], Iterable[Figure]]
 
 MODULES: Final[Mapping[str, Sequence[str]]] = {
     "demo": ("demo", "outside_fhir"),
-    "consent": ("consent",),
+    "consent": ("consent", "gate", "cohort"),
     "vault": ("vault",),
     "audit": ("audit",),
     "text": ("text", "outside_dialogue"),

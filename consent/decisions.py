@@ -13,7 +13,7 @@ from kernel.ids import DecisionId, EntryId, SubjectId
 
 
 class ActorKind(StrEnum):
-    """Who decided for the subject; an operator records contracts and duties only."""
+    """Who decided for the subject; an operator records contracts, duties and what time has ended."""
 
     SELF = "self"
     GUARDIAN = "guardian"
@@ -46,6 +46,26 @@ class BasisMissing(Denied):
     """The purpose does not rest on the basis that is to be recorded."""
 
 
+class GuardianNeeded(Denied):
+    """The subject is below the age at which it consents by itself (PIPL 31, GDPR 8)."""
+
+
+class GuardiansDisagree(Denied):
+    """Another live guardian has closed what this one would open."""
+
+
+class SubjectDeceased(Denied):
+    """Nobody opens anything for the dead, and only verified kin closes for them (PIPL 49)."""
+
+
+class CoolDown(Conflict):
+    """The person was asked again too soon after a refusal (网络数据安全管理条例 22(5))."""
+
+
+class NothingToClose(Conflict):
+    """No grant, contract or duty stands that could expire or end."""
+
+
 class DecidedEarlier(Conflict):
     """A later decision is recorded already; an older act cannot open again what it left."""
 
@@ -58,11 +78,14 @@ class DecisionRequest:
         recipient: who outside the controller it names; None for the controller itself. Refusing or withdrawing
             without a recipient reaches every recipient.
         notice: the text that was shown; a grant needs it.
-        actor_subject: the guardian or agent; None or the subject for ``SELF``.
+        actor_subject: the guardian, agent or kin; None or the subject for ``SELF``.
         evidence: how the act was made, with ``mechanism``; sealed when it is stored.
-        decided_at: when the person acted; at most five minutes ahead of the clock.
+        decided_at: when the person acted, with its source's offset; at most five minutes ahead of the clock.
         valid_until: end of validity, half open; None for no end.
-        fields: narrows a grant, contract or duty to these fields; None for all of the purpose.
+        fields: narrows a grant, contract or duty to these fields; None for all of the purpose, and in a renewal for
+            those of what it renews.
+        valid_from: begin of validity, not before ``decided_at``; None for at once.
+        max_uses: number of permits that may rest on it; None for any number.
     """
 
     subject: SubjectId
@@ -82,7 +105,12 @@ class DecisionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One row of the register: one act for one purpose and recipient."""
+    """One row of the register: one act for one purpose and recipient.
+
+    Attributes:
+        decided_at: in UTC; ``offset_minutes`` (east positive) is how its source wrote it.
+        renews: the decision that a renewal follows.
+    """
 
     decision_id: DecisionId
     subject: SubjectId

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from kernel.encoding import JsonValue
-from kernel.ids import EntryId
+from kernel.ids import EntryId, SubjectId
 from kernel.ports import Clock
 
 
@@ -28,6 +28,12 @@ class EntryLog(Protocol):
         """Insert entries in order in the caller's transaction."""
         ...
 
+    def record_known(
+        self, connection: Connection, event: Event, *, at: datetime, aliases: Mapping[SubjectId, str]
+    ) -> EntryId:
+        """Insert one entry whose time and aliases the caller has read in this transaction."""
+        ...
+
 
 def now_in_log(connection: Connection, log: EntryLog, clock: Clock) -> datetime:
     """Return the current instant; a clock that was set back cannot revive what has expired."""
@@ -36,12 +42,16 @@ def now_in_log(connection: Connection, log: EntryLog, clock: Clock) -> datetime:
 
 def event_of(asking: Asking, act: Act, outcome: Outcome = Outcome.DONE) -> Event:
     """Return an event by the caller of a request; the caller's own words are sealed beside the entry."""
-    details: Mapping[str, JsonValue] | None = None if asking.reason is None else {"reason": asking.reason}
     return Event(
         act=act,
         outcome=outcome,
         actor=asking.actor,
         role=asking.role,
         request_id=asking.request_id,
-        details=details,
+        details=details_of(asking),
     )
+
+
+def details_of(asking: Asking) -> Mapping[str, JsonValue] | None:
+    """Return the caller's own words, to be sealed beside an entry, or None without any."""
+    return None if asking.reason is None else {"reason": asking.reason}

@@ -1,29 +1,35 @@
-"""The gate: a permit or a reason, decided and recorded in one transaction under the lock of the subjects' rows.
+"""The gate: every read and write of personal data passes it, and its answer is logged before anybody acts on it.
 
-The order is the promise: lock, read, then write the entry. A withdrawal takes the same rows exclusively before it
-writes its own entry, so that in the log's order no permit for a purpose follows its withdrawal. Any number of subjects
-costs the same few statements.
+The order inside one transaction is the promise: lock, read, then write the entry. A withdrawal takes the same rows
+exclusively before it writes its own entry, so that in the log's order no permit for a purpose follows its withdrawal.
+Any number of subjects costs the same few statements, and one subject on SQLite a single one beside its entry. The
+order of the rules, and what is in flight: docs/explanation/consent-gate.md.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection
 
 from audit.events import Event
-from consent.answers import permit_event, refusal_event
+from consent.answers import permit_event, permit_event_of_one, refusal_event
 from consent.asking import Asking
-from consent.entries import EntryLog, now_in_log
+from consent.consequences import Permitted, follow_up, has_consequences
+from consent.entries import EntryLog
+from consent.explain import Explanation, explain
+from consent.inquiry import Inquirer, Inquiry
+from consent.locks import lock_for_permits
+from consent.past import situations_at
 from consent.permits import MADE_BY_THE_GATE, CohortVerdict, Permit, Refusal
 from consent.reasons import Reason
-from consent.rules import Question
-from consent.situations import material_editions, read_situations
-from consent.standing import lock_subjects
-from consent.verdicts import Verdict, decide
+from consent.rules import Question, Situation
+from consent.situations import read_moment, read_seen, read_situations
+from consent.uses import counted_subjects, hold_uses, spend
+from consent.verdicts import Verdict, decide, verdict_of
 from kernel.catalogue import Catalogue
 from kernel.errors import BadInput
-from kernel.ids import PermitId, SubjectId, new_id
+from kernel.ids import EntryId, PermitId, SubjectId, new_id
 from kernel.ports import Clock
 
 __all__ = ["MAX_BATCH_SUBJECTS", "CohortVerdict", "Gate", "Permit", "Reason", "Refusal"]
@@ -39,6 +45,7 @@ class Gate:
         self._catalogue = catalogue
         self._log = log
         self._clock = clock
+        self._inquirer = Inquirer(catalogue, clock)
 
     def check(
         self,
@@ -62,14 +69,27 @@ class Gate:
 
         Raises:
             BadInput: an unknown purpose, or no field.
+            Unavailable: the gate is suspended.
         """
-        question, verdicts = self._decide(connection, purpose, [subject], fields, recipient, lock=True)
-        refused = verdicts[subject].refused
-        if refused:
-            event = refusal_event(asking, question, verdicts, self._catalogue)
-            return Refusal(subject, refused, self._log.record(connection, replace(event, subject=subject)))
-        event = replace(self._permit_event(asking, question, verdicts), subject=subject, basis=verdicts[subject].basis)
-        return self._permit(connection, asking, question, verdicts, event)
+        _check_size((), fields)
+        asked = self._catalogue.get_purpose(purpose)
+        lock_for_permits(connection, (subject,))
+        year = self._clock.now().year
+        seen = read_seen(connection, subject, purpose=purpose, year=year, digital_age=self._catalogue.digital_age)
+        inquiry = self._inquirer.begin(connection, asked, fields, recipient, seen.moment)
+        question, situation = inquiry.question, seen.situation
+        if situation is not None and hold_uses(connection, counted_subjects({subject: situation}), purpose=purpose):
+            situation = self._read(connection, [subject], purpose).get(subject)
+        verdict = verdict_of(self._catalogue, question, situation, inquiry.known)
+        at = question.now if question.now.year == year and seen.alias is not None else None
+        aliases = {subject: seen.alias or ""}
+        if verdict.refused:
+            event = refusal_event(asking, question, {subject: verdict}, self._catalogue, subject=subject)
+            return Refusal(subject, verdict.refused, self._record(connection, event, at, aliases))
+        permit_id = PermitId(new_id("pmt"))
+        event = permit_event_of_one(asking, question, subject, verdict, catalogue=self._catalogue, permit_id=permit_id)
+        entry_id = self._record(connection, event, at, aliases)
+        return self._permit(connection, asking, question, {subject: verdict}, (permit_id, entry_id))
 
     def check_many(
         self,
@@ -87,17 +107,26 @@ class Gate:
 
         Raises:
             BadInput: an unknown purpose, no field, or more than ``MAX_BATCH_SUBJECTS`` subjects.
+            Unavailable: the gate is suspended.
         """
-        question, verdicts = self._decide(connection, purpose, subjects, fields, recipient, lock=True)
+        _check_size(subjects, fields)
+        asked, batch = self._catalogue.get_purpose(purpose), sorted(set(subjects))
+        lock_for_permits(connection, batch)
+        inquiry = self._inquirer.begin(connection, asked, fields, recipient, read_moment(connection))
+        situations = self._read(connection, batch, purpose)
+        if hold_uses(connection, counted := counted_subjects(situations), purpose=purpose):
+            situations |= self._read(connection, counted, purpose)
+        question = inquiry.question
+        verdicts = decide(self._catalogue, question, situations, batch, inquiry.known)
         refused = {subject: verdict for subject, verdict in verdicts.items() if verdict.refused}
         passed = {subject: verdict for subject, verdict in verdicts.items() if verdict.passed}
         if refused:
-            event = refusal_event(asking, question, refused, self._catalogue)
-            self._log.record(connection, replace(event, cohort=tuple(refused)))
+            self._log.record(connection, refusal_event(asking, question, refused, self._catalogue))
         permit = None
         if passed:
-            event = replace(self._permit_event(asking, question, passed), cohort=tuple(passed))
-            permit = self._permit(connection, asking, question, passed, event)
+            permit_id = PermitId(new_id("pmt"))
+            entry_id = self._log.record(connection, permit_event(asking, question, passed, permit_id, self._catalogue))
+            permit = self._permit(connection, asking, question, passed, (permit_id, entry_id))
         return CohortVerdict(permit, {subject: verdict.refused for subject, verdict in refused.items()})
 
     def preview_many(
@@ -109,34 +138,81 @@ class Gate:
         subjects: Sequence[SubjectId],
         fields: Collection[str],
         recipient: str | None = None,
+        as_of: datetime | None = None,
+        counting_uses: bool = True,
     ) -> Mapping[SubjectId, Mapping[str, Reason | None]]:
-        """Say what ``check_many`` would decide now, without lock, entry or permit; opens nothing."""
-        _, verdicts = self._decide(connection, purpose, subjects, fields, recipient, lock=False)
+        """Say what ``check_many`` would decide now, without lock, entry or permit; opens nothing.
+
+        Args:
+            connection: any transaction.
+            asking: who asks.
+            purpose: a purpose of the catalogue.
+            subjects: at most ``MAX_BATCH_SUBJECTS``.
+            fields: at least one field code.
+            recipient: who outside the controller receives the data; None for nobody.
+            as_of: say instead what it would have decided then, by what the register knew then (the pack is today's).
+            counting_uses: False where the asking permit has taken its use already.
+
+        Raises:
+            BadInput: as ``check_many``, or an ``as_of`` in the future.
+            Unavailable: the gate is suspended, and it is asked about now.
+        """
+        _check_size(subjects, fields)
+        batch = sorted(set(subjects))
+        inquiry = self._look(connection, purpose, fields, recipient, as_of, counting_uses=counting_uses)
+        situations = self._read(connection, batch, purpose, as_of)
+        verdicts = decide(self._catalogue, inquiry.question, situations, batch, inquiry.known)
         return {subject: verdict.judgement.reasons for subject, verdict in verdicts.items()}
 
-    def _decide(
+    def explain(
+        self,
+        connection: Connection,
+        *,
+        purpose: str,
+        subject: SubjectId,
+        fields: Collection[str],
+        recipient: str | None = None,
+        as_of: datetime | None = None,
+    ) -> Explanation:
+        """Say for each field what the gate would decide and every rule on the way; without lock, entry or permit.
+
+        Raises:
+            BadInput, Unavailable: as ``preview_many``.
+        """
+        _check_size((), fields)
+        inquiry = self._look(connection, purpose, fields, recipient, as_of, counting_uses=True)
+        situation = self._read(connection, [subject], purpose, as_of).get(subject)
+        return explain(connection, self._catalogue, inquiry.question, subject, situation)
+
+    def _look(
         self,
         connection: Connection,
         purpose: str,
-        subjects: Sequence[SubjectId],
         fields: Collection[str],
         recipient: str | None,
+        as_of: datetime | None,
         *,
-        lock: bool,
-    ) -> tuple[Question, dict[SubjectId, Verdict]]:
-        asked = self._catalogue.get_purpose(purpose)
-        _check_size(subjects, fields)
-        batch = sorted(set(subjects))
-        if lock:
-            lock_subjects(connection, batch, exclusive=False)
-        material = material_editions(connection, lock=lock)
-        now = now_in_log(connection, self._log, self._clock)
-        question = Question(asked, recipient, tuple(sorted(set(fields))), material, now)
-        situations = read_situations(connection, batch, purpose=purpose)
-        return question, decide(self._catalogue, question, situations, batch)
+        counting_uses: bool,
+    ) -> Inquiry:
+        asked, moment = self._catalogue.get_purpose(purpose), read_moment(connection)
+        return self._inquirer.begin(
+            connection, asked, fields, recipient, moment, as_of=as_of, counting_uses=counting_uses
+        )
 
-    def _permit_event(self, asking: Asking, question: Question, verdicts: Mapping[SubjectId, Verdict]) -> Event:
-        return permit_event(asking, question, verdicts, PermitId(new_id("pmt")), self._catalogue)
+    def _read(
+        self, connection: Connection, subjects: Collection[SubjectId], purpose: str, as_of: datetime | None = None
+    ) -> dict[SubjectId, Situation]:
+        age = self._catalogue.digital_age
+        if as_of is None:
+            return read_situations(connection, subjects, purpose=purpose, digital_age=age)
+        return situations_at(connection, subjects, as_of, purpose=purpose, digital_age=age)
+
+    def _record(
+        self, connection: Connection, event: Event, at: datetime | None, aliases: Mapping[SubjectId, str]
+    ) -> EntryId:
+        if at is None:
+            return self._log.record(connection, event)
+        return self._log.record_known(connection, event, at=at, aliases=aliases)
 
     def _permit(
         self,
@@ -144,12 +220,14 @@ class Gate:
         asking: Asking,
         question: Question,
         verdicts: Mapping[SubjectId, Verdict],
-        event: Event,
+        ids: tuple[PermitId, EntryId],
     ) -> Permit:
-        fields = frozenset[str]().union(*{verdict.passed for verdict in verdicts.values()})
-        return Permit(
-            permit_id=PermitId(event.refs["permit"]),
-            entry_id=self._log.record(connection, event),
+        """Return the permit whose entry is written, after taking its uses and what else follows from it."""
+        judgements = {id(verdict.judgement): verdict.judgement for verdict in verdicts.values()}
+        fields = frozenset[str]().union(*(judgement.passed for judgement in judgements.values()))
+        permit = Permit(
+            permit_id=ids[0],
+            entry_id=ids[1],
             purpose=question.purpose.code,
             recipient=question.recipient,
             actor=asking.actor,
@@ -162,6 +240,12 @@ class Gate:
             issued_at=question.now,
             guard=MADE_BY_THE_GATE,
         )
+        spends = [(subject, row) for subject, verdict in verdicts.items() for row in verdict.spends]
+        spend(connection, spends, purpose=permit.purpose, permit_id=permit.permit_id, at=permit.issued_at)
+        if has_consequences(question):
+            permitted = Permitted(permit.permit_id, permit.subjects, permit.fields)
+            follow_up(connection, question, permitted, asking=asking, log=self._log, catalogue=self._catalogue)
+        return permit
 
 
 def _check_size(subjects: Collection[SubjectId], fields: Collection[str]) -> None:

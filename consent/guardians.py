@@ -1,20 +1,21 @@
-"""Guardians and agents: who else may decide for a subject, how that was verified, and until when."""
+"""Guardians, kin and agents: who else may decide for a subject, how that was verified, and until when."""
 
 import json
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, Row, Table, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from audit.events import Act
 from consent.ages import AgeClass
 from consent.asking import Asking
-from consent.decisions import ActorNotEntitled
+from consent.decisions import ActorNotEntitled, SubjectDeceased
 from consent.entries import EntryLog, event_of, now_in_log
-from consent.standing import Standing, bump_revisions, get_standing, lock_subjects
+from consent.representatives import Agent, Capacity, Guardian, read_agents, read_guardians
+from consent.standing import Standing, SubjectStanding, bump_revisions, get_standing, lock_subjects
 from consent.tables import agent as agent_table
 from consent.tables import guardian as guardian_table
 from kernel.clock import require_aware
@@ -22,48 +23,22 @@ from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock
 
+__all__ = [
+    "Agent",
+    "Capacity",
+    "Guardian",
+    "agents_of",
+    "end_agent",
+    "end_guardian",
+    "end_relations",
+    "guardians_of",
+    "kin_of",
+    "record_agent",
+    "record_guardian",
+    "record_kin",
+]
+
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{1,63}")
-_MINOR: Final = frozenset({AgeClass.UNDER_14, AgeClass.UNDER_18})
-
-
-@dataclass(frozen=True, slots=True)
-class Guardian:
-    """A verified guardian 监护人.
-
-    Attributes:
-        verification: the name of the method, such as ``household_register``.
-        ends_on: the ward's majority (UTC day, half open); None for an adult ward, whose verification is a court's.
-        ended_at: when it was ended early.
-    """
-
-    relation_id: str
-    subject: SubjectId
-    guardian: SubjectId
-    verification: str
-    recorded_at: datetime
-    ends_on: date | None
-    ended_at: datetime | None
-
-    def is_live(self, now: datetime) -> bool:
-        """Say whether the guardian may decide at an instant."""
-        return self.ended_at is None and (self.ends_on is None or now.date() < self.ends_on)
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """An authorised agent 受托人, for some purposes and until an instant (half open)."""
-
-    relation_id: str
-    subject: SubjectId
-    agent: SubjectId
-    purposes: frozenset[str]
-    recorded_at: datetime
-    expires_at: datetime
-    ended_at: datetime | None
-
-    def is_live(self, now: datetime) -> bool:
-        """Say whether the agent may decide at an instant."""
-        return self.ended_at is None and now < self.expires_at
 
 
 def record_guardian(
@@ -81,25 +56,47 @@ def record_guardian(
     Raises:
         BadInput: no name of a verification method.
         NotFound: one of the two is not registered.
-        ActorNotEntitled: the guardian is a minor, or the subject itself.
+        ActorNotEntitled: the guardian is not known to be of age, is deceased, or is the subject itself.
+        SubjectDeceased: nobody becomes the guardian of the dead.
         Conflict: one of the two is being erased.
     """
-    if not _CODE.fullmatch(verification):
-        raise BadInput("A guardian needs the name of the verification", hint="For example household_register.")
     now = now_in_log(connection, log, clock)
-    _check_pair(connection, subject, guardian, now)
-    for known in guardians_of(connection, subject):
-        if known.guardian == guardian and known.is_live(now):
-            return known
-    ends_on = get_standing(connection, subject).majority_on
-    ends_on = None if ends_on is None or ends_on <= now.date() else ends_on
+    of, _ = _pair(connection, subject, guardian, now)
+    if of.deceased:
+        raise SubjectDeceased(f"Subject {subject} is deceased and has no guardian", hint="Record kin instead.")
+    majority = of.majority_on
+    ends_on = None if majority is None or majority <= now.date() else majority
     found = Guardian(new_id("grd"), subject, guardian, verification, now, ends_on, None)
-    event = event_of(asking, Act.GUARDIAN_RECORDED)
-    refs = {"guardian": guardian, "relation": found.relation_id, "verification": verification}
-    entry_id = log.record(connection, replace(event, subject=subject, refs=refs))
-    connection.execute(insert(guardian_table), _guardian_row(found, entry_id))
-    bump_revisions(connection, [subject])
-    return found
+    return _record_verified(connection, found, asking=asking, log=log)
+
+
+def record_kin(
+    connection: Connection,
+    *,
+    subject: SubjectId,
+    kin: SubjectId,
+    verification: str,
+    asking: Asking,
+    log: EntryLog,
+    clock: Clock,
+) -> Guardian:
+    """Record verified near kin of a deceased, who may refuse and withdraw for them (PIPL 49).
+
+    Raises:
+        BadInput: no name of a verification method.
+        NotFound: one of the two is not registered.
+        ActorNotEntitled: the subject lives or has directed that no kin acts; the kin is not known to be of age, or is
+            deceased.
+        Conflict: one of the two is being erased.
+    """
+    now = now_in_log(connection, log, clock)
+    of, _ = _pair(connection, subject, kin, now)
+    if not of.deceased:
+        raise ActorNotEntitled(f"Subject {subject} lives and decides itself", hint="Record the death first.")
+    if of.no_kin:
+        raise ActorNotEntitled(f"Subject {subject} has directed that no kin acts", hint="The directive stands.")
+    found = Guardian(new_id("grd"), subject, kin, verification, now, None, None, Capacity.KIN)
+    return _record_verified(connection, found, asking=asking, log=log)
 
 
 def record_agent(
@@ -118,13 +115,16 @@ def record_agent(
     Raises:
         BadInput: no purpose, or an end that lies in the past.
         NotFound: one of the two is not registered.
-        ActorNotEntitled: the agent is a minor, or the subject itself.
+        ActorNotEntitled: the agent is not known to be of age, is deceased, or is the subject itself.
+        SubjectDeceased: the dead authorise nobody.
         Conflict: one of the two is being erased.
     """
     now = now_in_log(connection, log, clock)
     if not purposes or not all(map(_CODE.fullmatch, purposes)) or require_aware(expires_at) <= now:
         raise BadInput("An agent needs purposes by code and an end in the future", hint="Name both.")
-    _check_pair(connection, subject, agent, now)
+    of, _ = _pair(connection, subject, agent, now)
+    if of.deceased:
+        raise SubjectDeceased(f"Subject {subject} is deceased and has no agent", hint="Record kin instead.")
     found = Agent(new_id("agt"), subject, agent, frozenset(purposes), now, expires_at, None)
     event = event_of(asking, Act.AGENT_RECORDED)
     refs = {"agent": agent, "relation": found.relation_id, "purposes": ",".join(sorted(purposes))}
@@ -135,12 +135,13 @@ def record_agent(
 
 
 def end_guardian(connection: Connection, relation_id: str, *, asking: Asking, log: EntryLog, clock: Clock) -> None:
-    """End a guardianship early; what the guardian has decided stays.
+    """End a guardianship, or what kin may do, early; what the guardian has decided stays.
 
     Raises:
         NotFound: there is none under this id, or it has ended.
     """
-    _end(connection, guardian_table, relation_id, Act.GUARDIAN_RECORDED, asking=asking, log=log, clock=clock)
+    now = now_in_log(connection, log, clock)
+    _end(connection, guardian_table, relation_id, now=now, asking=asking, log=log)
 
 
 def end_agent(connection: Connection, relation_id: str, *, asking: Asking, log: EntryLog, clock: Clock) -> None:
@@ -149,66 +150,94 @@ def end_agent(connection: Connection, relation_id: str, *, asking: Asking, log: 
     Raises:
         NotFound: there is none under this id, or it has ended.
     """
-    _end(connection, agent_table, relation_id, Act.AGENT_RECORDED, asking=asking, log=log, clock=clock)
+    now = now_in_log(connection, log, clock)
+    _end(connection, agent_table, relation_id, now=now, asking=asking, log=log)
+
+
+def end_relations(
+    connection: Connection,
+    ended: Sequence[tuple[Table, str, SubjectId]],
+    *,
+    reason: str | None,
+    now: datetime,
+    asking: Asking,
+    log: EntryLog,
+) -> None:
+    """End live relations, given as table, id and subject; the subjects' rows are exclusively locked."""
+    for table, relation_id, _ in ended:
+        connection.execute(update(table).where(table.c.relation_id == relation_id).values(ended_at=now))
+    events = [
+        replace(event_of(asking, _ENDED[table.name]), subject=subject, reason=reason, refs={"relation": relation_id})
+        for table, relation_id, subject in ended
+    ]
+    log.record_many(connection, events)
+    bump_revisions(connection, sorted({subject for _, _, subject in ended}))
 
 
 def guardians_of(connection: Connection, subject: SubjectId) -> list[Guardian]:
     """Return every guardian that was recorded for a subject, ended ones included."""
-    rows = connection.execute(select(guardian_table).where(guardian_table.c.subject_id == subject))
-    return [_guardian(row) for row in rows]
+    return [known for known in read_guardians(connection, [subject]) if known.capacity is Capacity.GUARDIAN]
+
+
+def kin_of(connection: Connection, subject: SubjectId) -> list[Guardian]:
+    """Return the kin that was recorded for a deceased, ended relations included."""
+    return [known for known in read_guardians(connection, [subject]) if known.capacity is Capacity.KIN]
 
 
 def agents_of(connection: Connection, subject: SubjectId) -> list[Agent]:
     """Return every agent that was recorded for a subject, ended and expired ones included."""
-    rows = connection.execute(select(agent_table).where(agent_table.c.subject_id == subject))
-    return [_agent(row) for row in rows]
+    return read_agents(connection, [subject])
 
 
-def check_guardian(connection: Connection, subject: SubjectId, guardian: SubjectId, now: datetime) -> None:
-    """Raise ``ActorNotEntitled`` unless the guardian is verified and live."""
-    if not any(known.guardian == guardian and known.is_live(now) for known in guardians_of(connection, subject)):
-        raise ActorNotEntitled(
-            f"Subject {guardian} is no verified guardian of {subject}", hint="Verify and record the guardian first."
-        )
+def _pair(
+    connection: Connection, subject: SubjectId, other: SubjectId, now: datetime
+) -> tuple[SubjectStanding, SubjectStanding]:
+    """Return the standings of a subject and of whoever is to stand in for it, both rows locked.
 
-
-def check_agent(
-    connection: Connection, subject: SubjectId, agent: SubjectId, purposes: Collection[str], now: datetime
-) -> None:
-    """Raise ``ActorNotEntitled`` unless one live authority of the agent covers all the purposes."""
-    for known in agents_of(connection, subject):
-        if known.agent == agent and known.is_live(now) and known.purposes.issuperset(purposes):
-            return
-    raise ActorNotEntitled(
-        f"Subject {agent} is no agent of {subject} for {', '.join(sorted(purposes))}",
-        hint="Record the authority, with these purposes and an end.",
-    )
-
-
-def _check_pair(connection: Connection, subject: SubjectId, other: SubjectId, now: datetime) -> None:
-    lock_subjects(connection, [subject], exclusive=True)
+    Somebody of unknown age stands in for nobody: a child could be behind it.
+    """
+    lock_subjects(connection, sorted({subject, other}), exclusive=True)
     if subject == other:
         raise ActorNotEntitled(f"Subject {subject} cannot stand in for itself", hint="Let it decide as itself.")
-    for standing in (get_standing(connection, subject), get_standing(connection, other)):
+    of, who = get_standing(connection, subject), get_standing(connection, other)
+    for standing in (of, who):
         if standing.state in (Standing.ERASING, Standing.ERASED):
             raise Conflict(f"Subject {standing.subject} is {standing.state}")
-    if standing.age_class_on(now.date()) in _MINOR:
-        raise ActorNotEntitled(f"Subject {other} is a minor and cannot decide for others", hint="Name an adult.")
+    if who.age_class_on(now.date()) is not AgeClass.ADULT:
+        raise ActorNotEntitled(
+            f"Subject {other} is a minor or of unknown age and cannot decide for others",
+            hint="Name an adult, registered with the birth date.",
+        )
+    if who.deceased:
+        raise ActorNotEntitled(f"Subject {other} is deceased and cannot decide for others", hint="Name another adult.")
+    return of, who
+
+
+def _record_verified(connection: Connection, found: Guardian, *, asking: Asking, log: EntryLog) -> Guardian:
+    if not _CODE.fullmatch(found.verification):
+        raise BadInput("A guardian needs the name of the verification", hint="For example household_register.")
+    for known in read_guardians(connection, [found.subject]):
+        is_same = (known.guardian, known.capacity) == (found.guardian, found.capacity)
+        if is_same and known.is_live(found.recorded_at):
+            return known
+    refs = {"guardian": found.guardian, "relation": found.relation_id, "verification": found.verification}
+    event = replace(event_of(asking, Act.GUARDIAN_RECORDED), subject=found.subject)
+    entry_id = log.record(connection, replace(event, refs=refs | {"capacity": found.capacity.value}))
+    connection.execute(insert(guardian_table), _guardian_row(found, entry_id))
+    bump_revisions(connection, [found.subject])
+    return found
 
 
 def _end(
-    connection: Connection, table: Table, relation_id: str, act: Act, *, asking: Asking, log: EntryLog, clock: Clock
+    connection: Connection, table: Table, relation_id: str, *, now: datetime, asking: Asking, log: EntryLog
 ) -> None:
     subject = connection.scalar(select(table.c.subject_id).where(table.c.relation_id == relation_id))
     if subject is not None:
         lock_subjects(connection, [subject], exclusive=True)
-    live = table.c.relation_id == relation_id, table.c.ended_at.is_(None)
-    ended = connection.execute(update(table).where(*live).values(ended_at=now_in_log(connection, log, clock)))
-    if subject is None or ended.rowcount == 0:
+    live = select(table.c.relation_id).where(table.c.relation_id == relation_id, table.c.ended_at.is_(None))
+    if subject is None or connection.scalar(live) is None:
         raise NotFound(f"No relation {relation_id} stands", hint="See the subject's guardians and agents.")
-    event = event_of(asking, act)
-    log.record(connection, replace(event, subject=subject, reason="ENDED", refs={"relation": relation_id}))
-    bump_revisions(connection, [subject])
+    end_relations(connection, [(table, relation_id, subject)], reason=None, now=now, asking=asking, log=log)
 
 
 def _guardian_row(found: Guardian, entry_id: EntryId) -> dict[str, object]:
@@ -220,6 +249,7 @@ def _guardian_row(found: Guardian, entry_id: EntryId) -> dict[str, object]:
         "recorded_at": found.recorded_at,
         "ends_on": found.ends_on,
         "entry_id": entry_id,
+        "capacity": found.capacity.value,
     }
 
 
@@ -235,25 +265,4 @@ def _agent_row(found: Agent, entry_id: EntryId) -> dict[str, object]:
     }
 
 
-def _guardian(row: Row[*tuple[Any, ...]]) -> Guardian:
-    return Guardian(
-        row.relation_id,
-        SubjectId(row.subject_id),
-        SubjectId(row.guardian),
-        row.verification,
-        row.recorded_at,
-        row.ends_on,
-        row.ended_at,
-    )
-
-
-def _agent(row: Row[*tuple[Any, ...]]) -> Agent:
-    return Agent(
-        row.relation_id,
-        SubjectId(row.subject_id),
-        SubjectId(row.agent),
-        frozenset(json.loads(row.purposes)),
-        row.recorded_at,
-        row.expires_at,
-        row.ended_at,
-    )
+_ENDED: Final = {guardian_table.name: Act.GUARDIAN_ENDED, agent_table.name: Act.AGENT_ENDED}

@@ -1,19 +1,24 @@
 """The register's working state for one batch of acts: locked and read once, moved in memory, written in one round."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import Connection
 
 from consent.decisions import ActorKind, Decision
 from consent.notices import NoticeRef, PublishedNotice, get_notice, newest_edition
-from consent.rows import current_row, decision_row, read_all_current
-from consent.rules import Current, Track, is_permissive
+from consent.representatives import Representatives, read_representatives
+from consent.rows import ConsentAct, current_row, decision_row, read_all_current, read_consent_acts
+from consent.rules import Current, DecisionAct, Track, is_permissive
 from consent.setwise import insert_rows, upsert_rows
 from consent.standing import Standing, SubjectStanding, bump_revisions, find_standings, lock_subjects
 from consent.tables import consent_current, decision
 from kernel.errors import Conflict, NotFound
-from kernel.ids import EntryId, SubjectId
+from kernel.ids import DecisionId, EntryId, SubjectId
+
+_REPRESENTING = frozenset({ActorKind.GUARDIAN, ActorKind.KIN, ActorKind.AGENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Ledger:
     def __init__(self, connection: Connection, subjects: Collection[SubjectId]) -> None:
         lock_subjects(connection, subjects, exclusive=True)
         self._connection = connection
+        self._subjects = tuple(subjects)
         self._standings = find_standings(connection, subjects)
         self._current: dict[tuple[SubjectId, str, Track], dict[str, Current]] = {}
         for subject, purpose, row in read_all_current(connection, subjects):
@@ -43,11 +49,18 @@ class Ledger:
         self._notices: dict[NoticeRef, tuple[PublishedNotice, bool]] = {}
         self._moved: dict[tuple[SubjectId, str, Track, str], Current] = {}
         self._drafts: list[Draft] = []
+        self._past: dict[tuple[SubjectId, str, str], list[ConsentAct]] | None = None
+        self._closing: set[DecisionId] = set()
 
     @property
     def drafts(self) -> Sequence[Draft]:
         """What was moved and not yet written, in order."""
         return tuple(self._drafts)
+
+    @cached_property
+    def representatives(self) -> Representatives:
+        """Who may decide for the subjects of the batch: read when the first act needs it, and once."""
+        return read_representatives(self._connection, self._subjects)
 
     def check_standing(self, subject: SubjectId) -> SubjectStanding:
         """Return the standing of a subject for whom something can be decided.
@@ -59,13 +72,39 @@ class Ledger:
         standing = self._standings.get(subject)
         if standing is None:
             raise NotFound(f"Subject {subject} is not registered", hint="Register the subject first.")
-        if standing.state in (Standing.ERASING, Standing.ERASED):
+        if not self.is_present(subject):
             raise Conflict(f"Subject {subject} is {standing.state}; nothing more can be decided")
         return standing
+
+    def is_present(self, subject: SubjectId) -> bool:
+        """Say whether something can still be decided for a subject."""
+        standing = self._standings.get(subject)
+        return standing is not None and standing.state not in (Standing.ERASING, Standing.ERASED)
+
+    def keys(self, subject: SubjectId) -> set[tuple[str, Track]]:
+        """Return every purpose and track on which something stands for a subject."""
+        return {(purpose, track) for of, purpose, track in self._current if of == subject}
 
     def rows(self, subject: SubjectId, purpose: str, track: Track) -> dict[str, Current]:
         """Return what stands on one track of a purpose, by recipient (empty text for none)."""
         return self._current.get((subject, purpose, track), {})
+
+    def closed_by(self, subject: SubjectId, purpose: str, recipients: Iterable[str]) -> list[ConsentAct]:
+        """Return the acts that closed a consent since it was opened last, in order.
+
+        What stands tells of the last act only: a refusal is not undone by a withdrawal after it. Where nothing is
+        closed nothing is read.
+        """
+        standing = self.rows(subject, purpose, Track.CONSENT)
+        closed = [name for name in recipients if name in standing and not is_permissive(standing[name].act)]
+        if closed and self._past is None:
+            self._past = {}
+            for of, code, recipient, act in read_consent_acts(self._connection, self._subjects):
+                _follow(self._past.setdefault((of, code, recipient), []), act)
+            for draft in self._drafts:
+                self._remember(draft)
+        past = self._past or {}
+        return [act for name in closed for act in past.get((subject, purpose, name), ())]
 
     def notice(self, ref: NoticeRef) -> tuple[PublishedNotice, bool]:
         """Return a published notice, and whether it is of the newest edition.
@@ -81,27 +120,61 @@ class Ledger:
     def move(self, drafts: Sequence[Draft]) -> None:
         """Let decisions stand for the acts of the batch that follow; ``write`` makes them last."""
         for draft in drafts:
-            subject, purpose, row = draft.decision.subject, draft.decision.purpose, _as_current(draft)
-            place = self._current.setdefault((subject, purpose, row.track), {})
+            made, row = draft.decision, _as_current(draft)
+            place = self._current.setdefault((made.subject, made.purpose, row.track), {})
             before = place.get(row.recipient)
+            if _closes(row.act, before):
+                self._closing.add(made.decision_id)
             # What closes stands from the latest instant known, or a replay of the grant before it would open again.
             row = row._replace(decided_at=max(row.decided_at, before.decided_at)) if before else row
-            place[row.recipient] = self._moved[subject, purpose, row.track, row.recipient] = row
+            place[row.recipient] = self._moved[made.subject, made.purpose, row.track, row.recipient] = row
+            if self._past is not None:
+                self._remember(draft)
         self._drafts.extend(drafts)
 
-    def write(self, entries: Sequence[EntryId]) -> list[Decision]:
-        """Write what was moved, each decision with its entry; revisions and current state move with it."""
-        drafts = [
-            replace(draft, decision=replace(draft.decision, entry_id=entry))
-            for draft, entry in zip(self._drafts, entries, strict=True)
-        ]
-        insert_rows(self._connection, decision, [decision_row(draft.decision, draft.evidence) for draft in drafts])
-        rows = [current_row(subject, purpose, row) for (subject, purpose, _, _), row in self._moved.items()]
-        upsert_rows(self._connection, consent_current, rows)
-        bump_revisions(self._connection, sorted({draft.decision.subject for draft in drafts}))
+    def write(self, entries: Sequence[EntryId]) -> tuple[list[Decision], list[Decision]]:
+        """Write what was moved, each decision with its entry; revisions and current state move with it.
+
+        Returns:
+            All decisions, and those of them that closed something: their wake has to be planned.
+        """
+        made = [replace(draft.decision, entry_id=entry) for draft, entry in zip(self._drafts, entries, strict=True)]
+        rows = [decision_row(one, draft.evidence) for one, draft in zip(made, self._drafts, strict=True)]
+        insert_rows(self._connection, decision, rows)
+        current = [current_row(subject, purpose, row) for (subject, purpose, _, _), row in self._moved.items()]
+        upsert_rows(self._connection, consent_current, current)
+        bump_revisions(self._connection, sorted({one.subject for one in made}))
+        closing = [one for one in made if one.decision_id in self._closing]
         self._drafts.clear()
         self._moved.clear()
-        return [draft.decision for draft in drafts]
+        self._closing.clear()
+        return made, closing
+
+    def _remember(self, draft: Draft) -> None:
+        made = draft.decision
+        if self._past is None or made.track is not Track.CONSENT:
+            return
+        guardian = made.actor_subject if made.actor_kind is ActorKind.GUARDIAN else None
+        key = (made.subject, made.purpose, made.recipient or "")
+        at = max(made.decided_at, made.recorded_at)
+        _follow(self._past.setdefault(key, []), ConsentAct(made.act, at, guardian))
+
+
+def _follow(closed: list[ConsentAct], act: ConsentAct) -> None:
+    if is_permissive(act.act):
+        closed.clear()
+    else:
+        closed.append(act)
+
+
+def _closes(act: DecisionAct, before: Current | None) -> bool:
+    """Say whether an act has a wake; a refusal has one only where something was open, everything else that closes does.
+
+    A withdrawal of what was never granted may meet data that was stored before the register knew of it.
+    """
+    if is_permissive(act):
+        return False
+    return act is not DecisionAct.REFUSE or (before is not None and is_permissive(before.act))
 
 
 def _as_current(draft: Draft) -> Current:
@@ -111,16 +184,19 @@ def _as_current(draft: Draft) -> Current:
     comes late, does not undo it.
     """
     made = draft.decision
-    decided_at = made.decided_at if is_permissive(made.act) else max(made.decided_at, made.recorded_at)
+    decided_at: datetime = made.decided_at if is_permissive(made.act) else max(made.decided_at, made.recorded_at)
     return Current(
-        made.decision_id,
-        made.recipient or "",
-        made.track,
-        made.act,
-        made.actor_kind is ActorKind.GUARDIAN,
-        decided_at,
-        made.valid_until,
-        made.notice.code if made.notice else None,
-        draft.edition,
-        made.fields,
+        decision_id=made.decision_id,
+        recipient=made.recipient or "",
+        track=made.track,
+        act=made.act,
+        by_guardian=made.actor_kind is ActorKind.GUARDIAN,
+        decided_at=decided_at,
+        valid_until=made.valid_until,
+        notice_code=made.notice.code if made.notice else None,
+        notice_edition=draft.edition,
+        fields=made.fields,
+        valid_from=made.valid_from,
+        max_uses=made.max_uses,
+        decided_by=made.actor_subject if made.actor_kind in _REPRESENTING else None,
     )

@@ -5,44 +5,55 @@ law ties consent to has changed: purposes, method, categories of data, what is c
 paragraph 2, 网络数据安全管理条例 22(6)); grants under earlier editions then no longer cover.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from audit.events import Act
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of
-from consent.setwise import insert_missing
-from consent.tables import notice as notice_table
-from consent.tables import notice_head
-from consent.turnstile import NOTICES, queue
-from kernel.catalogue import Catalogue, NoticeText, Purpose
-from kernel.encoding import JsonValue, canonical_json
-from kernel.errors import BadInput, Conflict, NotFound
-from kernel.ids import EntryId
-
-SECTIONS: Final = (
-    "controller",
-    "contact",
-    "purpose",
-    "method",
-    "categories",
-    "retention",
-    "end_of_retention",
-    "rights",
+from consent.notice_changes import Change, compare, rows_of
+from consent.notice_content import SECTIONS, NoticeIncomplete, check_complete, content_of, is_same_text
+from consent.notice_texts import (
+    NoticeRef,
+    PublishedNotice,
+    content_at,
+    current_notice,
+    find_notice,
+    get_notice,
+    list_notices,
+    newest_edition,
 )
-"""PIPL 17 and 网络数据安全管理条例 21: without one of these a notice cannot be published."""
+from consent.register_facts import WHOLE_NOTICE, Aspect
+from consent.register_head import hold_head, move_head
+from consent.setwise import insert_missing, insert_rows
+from consent.tables import notice as notice_table
+from consent.tables import notice_change, notice_head
+from kernel.catalogue import Catalogue, NoticeText
+from kernel.errors import Conflict, NotFound
 
-MATERIAL_SECTIONS: Final = ("purpose", "method", "categories")
-
-
-class NoticeIncomplete(BadInput):
-    """Something that the law asks for is missing from a notice."""
+__all__ = [
+    "SECTIONS",
+    "Change",
+    "NoticeDifferences",
+    "NoticeIncomplete",
+    "NoticeNotCurrent",
+    "NoticeRef",
+    "PublishedNotice",
+    "check_complete",
+    "current_notice",
+    "differences",
+    "find_notice",
+    "get_notice",
+    "informs",
+    "list_notices",
+    "newest_edition",
+    "publish",
+]
 
 
 class NoticeNotCurrent(Conflict):
@@ -50,35 +61,28 @@ class NoticeNotCurrent(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeRef:
-    """Names one exact text."""
+class NoticeDifferences:
+    """What differs between two editions of a code in one locale."""
 
     code: str
-    version: str
     locale: str
+    from_edition: int
+    to_edition: int
+    changes: tuple[Change, ...]
 
-    def __str__(self) -> str:
-        return f"{self.code}/{self.version}/{self.locale}"
+    @property
+    def is_material(self) -> bool:
+        """Whether a grant under the older edition leaves anything of the newer one uncovered."""
+        return any(change.aspect not in (None, Aspect.INFORM) for change in self.changes)
 
+    @property
+    def inform(self) -> bool:
+        """Whether people have to be told of a change that ends no grant (PIPL 17, 22)."""
+        return any(change.aspect is Aspect.INFORM for change in self.changes)
 
-@dataclass(frozen=True, slots=True)
-class PublishedNotice:
-    """A notice as it is stored.
-
-    Attributes:
-        content: the canonical JSON bytes that were published; ``hash`` is their SHA-256 in hexadecimal.
-        edition: counts the versions of the code from 1.
-        material: whether this text changed what consent is tied to.
-    """
-
-    ref: NoticeRef
-    edition: int
-    material: bool
-    hash: str
-    content: bytes
-    purposes: frozenset[str]
-    published_at: datetime
-    entry_id: EntryId
+    def of_purpose(self, purpose: str) -> tuple[Change, ...]:
+        """Return what concerns one purpose, with what concerns the whole notice."""
+        return tuple(change for change in self.changes if change.purpose in (purpose, WHOLE_NOTICE))
 
 
 def publish(
@@ -86,128 +90,112 @@ def publish(
 ) -> PublishedNotice:
     """Publish one text; the same text again changes nothing and leaves no second entry.
 
-    The stored content holds the label, necessity and impact of each purpose beside the text itself, because they are
-    part of what the person is told (PIPL 30).
+    What it changes against the edition before is recorded for each purpose, field and recipient in ``notice_change``,
+    see ``consent.notice_changes``; the first edition changes nothing.
 
     Raises:
-        NoticeIncomplete: R01, R02 or R03 is not met; the message names all that is missing.
-        Conflict: this version is published with another text, or an older version is to be published after a newer.
+        NoticeIncomplete: R01, R02, R03 or R08 is not met; the message names all that is missing.
+        Conflict: this version is published with another text or with other facts behind it, or an older version is to
+            be published after a newer.
     """
     check_complete(notice, catalogue)
     ref = NoticeRef(notice.code, notice.version, notice.locale)
-    content = canonical_json(_content(notice, catalogue))
-    newest = _lock_head(connection, notice.code)
+    content = content_of(notice, catalogue)
+    newest = _hold(connection, notice.code)
     stored = find_notice(connection, ref)
     if stored is not None:
-        if stored.content != content:
-            raise Conflict(f"Notice {ref} is published with another text", hint="Publish the change as a new version.")
+        if not is_same_text(stored.content, content):
+            raise Conflict(
+                f"Notice {ref} is published with another text, or its purposes had other fields or recipients",
+                hint="Publish the change as a new version.",
+            )
         return stored
     edition = _edition(connection, ref, newest)
-    material = _is_material(connection, ref, edition, content)
+    changed = (
+        [] if edition == 1 else rows_of(compare(content_at(connection, ref.code, ref.locale, edition - 1), content))
+    )
+    material = edition == 1 or any(aspect is not Aspect.INFORM for _, aspect, _ in changed)
+    move_head(connection)
+    now = log.now(connection)  # before the entry's own time: whoever decides by the log's time sees the change
     event = event_of(asking, Act.NOTICE_PUBLISHED)
     refs = {"notice": str(ref), "hash": sha256(content).hexdigest(), "catalogue": catalogue.hash}
     entry_id = log.record(connection, replace(event, refs=refs, counts={"edition": edition, "material": int(material)}))
-    published = PublishedNotice(
-        ref, edition, material, refs["hash"], content, frozenset(notice.purposes), log.now(connection), entry_id
+    _store(
+        connection,
+        {
+            "code": ref.code,
+            "version": ref.version,
+            "locale": ref.locale,
+            "edition": edition,
+            "material": material,
+            "hash": refs["hash"],
+            "content": content,
+            "published_at": now,
+            "entry_id": entry_id,
+        },
     )
-    _store(connection, published)
-    return published
+    _store_changes(connection, ref.code, edition, changed, now)
+    return get_notice(connection, ref.code, ref.version, ref.locale)
 
 
-def check_complete(notice: NoticeText, catalogue: Catalogue) -> None:
-    """Raise ``NoticeIncomplete`` naming everything that keeps the text from being published."""
-    purposes = [catalogue.get_purpose(code) for code in notice.purposes]
-    missing = [f"section {name}" for name in SECTIONS if not notice.sections.get(name, "").strip()]
-    missing += [f"necessity and impact of {p.code}" for p in purposes if p.sensitive and not (p.necessity and p.impact)]
-    if not notice.title.strip():
-        missing.append("title")
-    if not purposes:
-        missing.append("purposes")
-    if not _is_table(notice.collected):
-        missing.append("table of what is collected")
-    shares = any(purpose.per_recipient or purpose.recipients for purpose in purposes)
-    if not _is_table(notice.third_parties) and (notice.third_parties or shares):
-        missing.append("table of third parties")
-    if missing:
-        raise NoticeIncomplete(
-            f"Notice {notice.code} {notice.version} {notice.locale} lacks {', '.join(missing)}",
-            hint="Complete it and publish again.",
-        )
-
-
-def get_notice(connection: Connection, code: str, version: str, locale: str) -> PublishedNotice:
-    """Return the exact text of one version.
+def differences(
+    connection: Connection, code: str, from_edition: int, to_edition: int, *, locale: str = "zh-CN"
+) -> NoticeDifferences:
+    """Return what changed between two editions, older first, for people who ask.
 
     Raises:
-        NotFound: it was never published.
+        NotFound: one of the two is not published in this locale.
     """
-    found = find_notice(connection, NoticeRef(code, version, locale))
-    if found is None:
-        raise NotFound(f"Notice {code}/{version}/{locale} is not published", hint="Publish it first.")
-    return found
+    contents = []
+    for edition in (from_edition, to_edition):
+        content = content_at(connection, code, locale, edition)
+        if content is None:
+            raise NotFound(f"Edition {edition} of notice {code} is not published in {locale}", hint="See its editions.")
+        contents.append(content)
+    return NoticeDifferences(code, locale, from_edition, to_edition, compare(*contents))
 
 
-def current_notice(connection: Connection, code: str, locale: str) -> PublishedNotice:
-    """Return the text to show now: the newest edition of the code in a locale.
+def informs(connection: Connection) -> Mapping[str, int]:
+    """Return for each notice code the newest edition that people who decided under an earlier one have to be told of.
 
-    Raises:
-        NotFound: the newest edition is not published in this locale.
+    A successor who takes the controller's place (PIPL 22) is such an edition: no grant ends by it.
     """
-    row = connection.execute(
-        _SELECT.join(notice_head, notice_head.c.code == notice_table.c.code).where(
-            notice_table.c.code == code,
-            notice_table.c.locale == locale,
-            notice_table.c.edition == notice_head.c.edition,
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotFound(f"Notice {code} has no current text in {locale}", hint="Publish its newest version there.")
-    return _published(row)
+    table = notice_change.c
+    statement = select(table.code, func.max(table.edition)).where(table.aspect == Aspect.INFORM).group_by(table.code)
+    return {code: edition for code, edition in connection.execute(statement).all()}  # noqa: C416 - rows, not pairs
 
 
-def find_notice(connection: Connection, ref: NoticeRef) -> PublishedNotice | None:
-    """Return the exact text of one version, or None."""
-    row = connection.execute(
-        _SELECT.where(
-            notice_table.c.code == ref.code,
-            notice_table.c.version == ref.version,
-            notice_table.c.locale == ref.locale,
-        )
-    ).one_or_none()
-    return None if row is None else _published(row)
-
-
-def newest_edition(connection: Connection, code: str) -> int:
-    """Return the number of the newest edition of a code; 0 when nothing is published."""
-    edition: int | None = connection.scalar(select(notice_head.c.edition).where(notice_head.c.code == code))
-    return edition or 0
-
-
-def _lock_head(connection: Connection, code: str) -> int:
-    """Hold the code's head row exclusively and return its newest edition; see ``situations.material_editions``."""
-    queue(connection, [NOTICES], exclusive=True)
+def _hold(connection: Connection, code: str) -> int:
+    """Hold the register's and the code's head exclusively and return the newest edition."""
+    hold_head(connection)
     insert_missing(connection, notice_head, {"code": code, "edition": 0, "material_edition": 0})
     statement = select(notice_head.c.edition).where(notice_head.c.code == code).with_for_update()
     edition: int = connection.execute(statement).scalar_one()
     return edition
 
 
-def _store(connection: Connection, published: PublishedNotice) -> None:
-    ref, edition = published.ref, published.edition
-    row = {
-        "code": ref.code,
-        "version": ref.version,
-        "locale": ref.locale,
-        "edition": edition,
-        "material": published.material,
-        "hash": published.hash,
-        "content": published.content,
-        "published_at": published.published_at,
-        "entry_id": published.entry_id,
-    }
+def _store(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(insert(notice_table), row)
-    moved = {"edition": edition} | ({"material_edition": edition} if published.material else {})
-    connection.execute(update(notice_head).where(notice_head.c.code == ref.code).values(moved))
+    moved = {"edition": row["edition"]} | ({"material_edition": row["edition"]} if row["material"] else {})
+    connection.execute(update(notice_head).where(notice_head.c.code == row["code"]).values(moved))
+
+
+def _store_changes(
+    connection: Connection, code: str, edition: int, changed: Sequence[tuple[str, Aspect, str]], now: datetime
+) -> None:
+    """Insert what another locale of the edition has not brought yet; the register's head is held."""
+    columns = notice_change.c
+    of_edition = select(columns.purpose, columns.aspect, columns.item).where(
+        columns.code == code, columns.edition == edition
+    )
+    known = {(row.purpose, row.aspect, row.item) for row in connection.execute(of_edition)}
+    shared = {"code": code, "edition": edition, "published_at": now}
+    rows = [
+        shared | {"purpose": purpose, "aspect": aspect, "item": item}
+        for purpose, aspect, item in changed
+        if (purpose, aspect, item) not in known
+    ]
+    insert_rows(connection, notice_change, rows)
 
 
 def _edition(connection: Connection, ref: NoticeRef, newest: int) -> int:
@@ -222,71 +210,3 @@ def _edition(connection: Connection, ref: NoticeRef, newest: int) -> int:
             f"Notice {ref} belongs to an edition that a newer one replaced", hint="Translate the newest one."
         )
     return edition
-
-
-def _is_material(connection: Connection, ref: NoticeRef, edition: int, content: bytes) -> bool:
-    """Compare with the text before in the same locale; where there is none to compare with, the stricter side."""
-    if edition == 1:
-        return True
-    before = connection.scalar(
-        select(notice_table.c.content).where(
-            notice_table.c.code == ref.code, notice_table.c.locale == ref.locale, notice_table.c.edition == edition - 1
-        )
-    )
-    return before is None or _material_part(before) != _material_part(content)
-
-
-def _material_part(content: bytes) -> JsonValue:
-    text = json.loads(content)
-    purposes = sorted(purpose["code"] for purpose in text["purposes"])
-    sections = [text["sections"][name] for name in MATERIAL_SECTIONS]
-    return [purposes, sections, text["collected"], text["third_parties"]]
-
-
-def _content(notice: NoticeText, catalogue: Catalogue) -> dict[str, JsonValue]:
-    language = "zh" if notice.locale.startswith("zh") else "en"
-    return {
-        "code": notice.code,
-        "version": notice.version,
-        "locale": notice.locale,
-        "title": notice.title,
-        "purposes": [_purpose_content(catalogue.purposes[code], language) for code in notice.purposes],
-        "sections": dict(notice.sections),
-        "collected": [dict(row) for row in notice.collected],
-        "third_parties": [dict(row) for row in notice.third_parties],
-    }
-
-
-def _purpose_content(purpose: Purpose, language: str) -> dict[str, JsonValue]:
-    texts = {"label": purpose.label, "necessity": purpose.necessity, "impact": purpose.impact}
-    chosen: dict[str, JsonValue] = {
-        name: label.zh if language == "zh" else label.en for name, label in texts.items() if label is not None
-    }
-    return {"code": purpose.code} | chosen
-
-
-def _is_table(rows: Sequence[Mapping[str, str]]) -> bool:
-    return bool(rows) and all(
-        row and row.keys() == rows[0].keys() and all(map(str.strip, row.values())) for row in rows
-    )
-
-
-def _published(row: Row[*tuple[Any, ...]]) -> PublishedNotice:
-    purposes = frozenset(purpose["code"] for purpose in json.loads(row.content)["purposes"])
-    ref = NoticeRef(row.code, row.version, row.locale)
-    return PublishedNotice(
-        ref, row.edition, row.material, row.hash, row.content, purposes, row.published_at, EntryId(row.entry_id)
-    )
-
-
-_SELECT: Final = select(
-    notice_table.c.code,
-    notice_table.c.version,
-    notice_table.c.locale,
-    notice_table.c.edition,
-    notice_table.c.material,
-    notice_table.c.hash,
-    notice_table.c.content,
-    notice_table.c.published_at,
-    notice_table.c.entry_id,
-)

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -25,8 +26,20 @@ CURRENT_COLUMNS: Final = (
     consent_current.c.notice_code,
     consent_current.c.notice_edition,
     consent_current.c.fields,
+    consent_current.c.valid_from,
+    consent_current.c.max_uses,
+    consent_current.c.uses,
+    consent_current.c.decided_by,
 )
 """The columns that make a ``Current``, in its order."""
+
+
+class ConsentAct(NamedTuple):
+    """One past act on a consent; ``at`` is when it counts from, ``guardian`` who of the guardians made it."""
+
+    act: DecisionAct
+    at: datetime
+    guardian: SubjectId | None
 
 
 def read_all_current(
@@ -41,13 +54,21 @@ def read_all_current(
 def find_decision(connection: Connection, decision_id: DecisionId) -> Decision | None:
     """Return one decision, or None."""
     row = connection.execute(select(decision).where(decision.c.decision_id == decision_id)).one_or_none()
-    return None if row is None else _decision(row)
+    return None if row is None else to_decision(row)
 
 
-def read_history(connection: Connection, subject: SubjectId) -> list[Decision]:
-    """Return every decision of a subject in the order of recording."""
+def read_history(connection: Connection, subject: SubjectId, *, as_of: datetime | None = None) -> list[Decision]:
+    """Return every decision of a subject in the order of recording; with ``as_of`` those recorded by then."""
     statement = select(decision).where(decision.c.subject_id == subject).order_by(decision.c.position)
-    return [_decision(row) for row in connection.execute(statement)]
+    if as_of is not None:
+        statement = statement.where(decision.c.recorded_at <= as_of)
+    return [to_decision(row) for row in connection.execute(statement)]
+
+
+def read_evidence_bytes(connection: Connection, decision_id: DecisionId) -> bytes | None:
+    """Return the sealed evidence of one decision, or None where there is no such decision."""
+    sealed: bytes | None = connection.scalar(select(decision.c.evidence).where(decision.c.decision_id == decision_id))
+    return sealed
 
 
 def read_standing_decisions(connection: Connection, subject: SubjectId) -> list[Decision]:
@@ -58,7 +79,7 @@ def read_standing_decisions(connection: Connection, subject: SubjectId) -> list[
         .where(consent_current.c.subject_id == subject)
         .order_by(decision.c.position)
     )
-    return [_decision(row) for row in connection.execute(statement)]
+    return [to_decision(row) for row in connection.execute(statement)]
 
 
 def decision_row(made: Decision, evidence: bytes) -> dict[str, object]:
@@ -83,6 +104,10 @@ def decision_row(made: Decision, evidence: bytes) -> dict[str, object]:
         "evidence": evidence,
         "request_id": made.request_id,
         "entry_id": made.entry_id,
+        "renews": made.renews,
+        "valid_from": made.valid_from,
+        "max_uses": made.max_uses,
+        "offset_minutes": made.offset_minutes,
     }
 
 
@@ -101,12 +126,17 @@ def current_row(subject: SubjectId, purpose: str, row: Current) -> dict[str, obj
         "notice_code": row.notice_code,
         "notice_edition": row.notice_edition,
         "fields": _packed(row.fields),
+        "valid_from": row.valid_from,
+        "max_uses": row.max_uses,
+        "uses": row.uses,
+        "decided_by": row.decided_by,
     }
 
 
 def to_current(values: Sequence[Any]) -> Current:
     """Return one row of ``consent_current`` from the values of ``CURRENT_COLUMNS``."""
-    decision_id, recipient, track, act, by_guardian, decided_at, valid_until, code, edition, fields = values
+    head, (fields, valid_from, max_uses, uses, decided_by) = values[:9], values[9:]
+    decision_id, recipient, track, act, by_guardian, decided_at, valid_until, code, edition = head
     return Current(
         decision_id,
         recipient,
@@ -118,18 +148,15 @@ def to_current(values: Sequence[Any]) -> Current:
         code,
         edition,
         None if fields is None else _unpacked(fields),
+        valid_from,
+        max_uses,
+        uses,
+        decided_by,
     )
 
 
-@cache
-def _all_current(dialect: str) -> Select[*tuple[Any, ...]]:
-    columns = consent_current.c
-    return select(columns.subject_id, columns.purpose, *CURRENT_COLUMNS).where(
-        among_subjects(columns.subject_id, dialect)
-    )
-
-
-def _decision(row: Row[*tuple[Any, ...]]) -> Decision:
+def to_decision(row: Row[*tuple[Any, ...]]) -> Decision:
+    """Return one row of ``decision`` as a value; raises ``KeyError`` or ``ValueError`` where it holds none."""
     has_notice = row.notice_code is not None
     return Decision(
         decision_id=DecisionId(row.decision_id),
@@ -148,7 +175,47 @@ def _decision(row: Row[*tuple[Any, ...]]) -> Decision:
         recorded_at=row.recorded_at,
         request_id=row.request_id,
         entry_id=EntryId(row.entry_id),
+        renews=None if row.renews is None else DecisionId(row.renews),
+        valid_from=row.valid_from,
+        max_uses=row.max_uses,
+        offset_minutes=row.offset_minutes,
     )
+
+
+def read_consent_acts(
+    connection: Connection, subjects: Collection[SubjectId]
+) -> Iterator[tuple[SubjectId, str, str, ConsentAct]]:
+    """Yield what the subjects' consents went through, in the order of recording: subject, purpose, recipient, act."""
+    statement = _consent_acts(connection.dialect.name)
+    for row in connection.execute(statement, bind_subjects(connection, subjects)).all():
+        by = SubjectId(row.actor_subject) if row.actor_kind == ActorKind.GUARDIAN else None
+        at = max(row.decided_at, row.recorded_at)
+        yield SubjectId(row.subject_id), row.purpose, row.recipient, ConsentAct(_ACTS[row.act], at, by)
+
+
+@cache
+def _all_current(dialect: str) -> Select[*tuple[Any, ...]]:
+    columns = consent_current.c
+    return select(columns.subject_id, columns.purpose, *CURRENT_COLUMNS).where(
+        among_subjects(columns.subject_id, dialect)
+    )
+
+
+@cache
+def _consent_acts(dialect: str) -> Select[*tuple[Any, ...]]:
+    columns = decision.c
+    chosen = select(
+        columns.subject_id,
+        columns.purpose,
+        columns.recipient,
+        columns.act,
+        columns.actor_kind,
+        columns.actor_subject,
+        columns.decided_at,
+        columns.recorded_at,
+    )
+    of_them = chosen.where(among_subjects(columns.subject_id, dialect), columns.track == Track.CONSENT.value)
+    return of_them.order_by(columns.position)
 
 
 def _packed(fields: frozenset[str] | None) -> str | None:

@@ -1,17 +1,17 @@
 """A subject's standing: the one row whose revision moves with every act that can end a permission, and its lock."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, assert_never
 
-from sqlalchemy import Connection, Row, Select, Update, select, update
+from sqlalchemy import Connection, Row, Select, Update, bindparam, select, update
 
 from consent.ages import AgeClass, childhood_until, class_of_birth, class_on, majority_on
 from consent.setwise import among_subjects, bind_subjects, insert_rows
-from consent.tables import subject_standing
+from consent.tables import standing_change, subject_standing
 from consent.turnstile import queue
 from kernel.errors import Conflict, NotFound
 from kernel.ids import SubjectId
@@ -29,22 +29,28 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SubjectStanding:
-    """One row of ``subject_standing``; ``age_class`` is as of registration, see ``age_class_on``."""
+    """One row of ``subject_standing``; ``age_class`` is as of registration, see ``age_class_on``.
+
+    Attributes:
+        deceased: nothing is opened any more, and only verified kin closes (PIPL 49).
+        no_kin: the deceased has directed that not even kin acts.
+    """
 
     subject: SubjectId
     revision: int
     state: Standing
     age_class: AgeClass
     age_class_until: date | None
+    deceased: bool = False
+    no_kin: bool = False
 
     def age_class_on(self, day: date) -> AgeClass:
         """Return the age class that counts on a day (UTC)."""
         return class_on(self.age_class, self.age_class_until, day)
 
-    @property
-    def childhood_until(self) -> date | None:
-        """The day from which the subject decides without a guardian; None when not known to be or have been a child."""
-        return childhood_until(self.age_class, self.age_class_until)
+    def childhood_until(self, digital_age: int) -> date | None:
+        """Return the day from which the subject consents by itself; None when not known to be or have been a child."""
+        return childhood_until(self.age_class, self.age_class_until, digital_age)
 
     @property
     def majority_on(self) -> date | None:
@@ -73,21 +79,18 @@ def register_subjects(
     now = clock.now()
     fresh = [subject for subject in birth_dates if subject not in known]
     rows = []
+    changes = []
     for subject in fresh:
         age_class, until = class_of_birth(birth_dates[subject], now.date())
-        rows.append(
-            {
-                "subject_id": subject,
-                "revision": 1,
-                "state": Standing.ACTIVE,
-                "age_class": age_class,
-                "age_class_until": until,
-                "registered_at": now,
-            }
-        )
+        age = {"age_class": age_class, "age_class_until": until}
+        state = {"subject_id": subject, "state": Standing.ACTIVE, "deceased": False}
+        rows.append({**state, **age, "revision": 1, "registered_at": now})
+        changes.append({**state, **age, "changed_at": now})
     insert_rows(connection, subject_standing, rows)
-    for subject, before in known.items():
-        _refine_age(connection, before, birth_dates[subject], now.date())
+    aged = [_refined(before, birth_dates[subject], now.date()) for subject, before in known.items()]
+    refined = [standing for standing in aged if standing is not None]
+    _set_ages(connection, refined)
+    insert_rows(connection, standing_change, [*changes, *(_change_row(standing, now) for standing in refined)])
     return fresh
 
 
@@ -110,8 +113,14 @@ def get_standing(connection: Connection, subject: SubjectId) -> SubjectStanding:
     return _standing(row)
 
 
-def set_standing(connection: Connection, subject: SubjectId, standing: Standing) -> SubjectStanding:
+def set_standing(connection: Connection, subject: SubjectId, standing: Standing, *, now: datetime) -> SubjectStanding:
     """Move a subject to another state, under the exclusive lock of its row; the same state again changes nothing.
+
+    Args:
+        connection: a write transaction of the data store.
+        subject: whose.
+        standing: the state to move to.
+        now: the instant that stands in the history of the states; see ``consent.entries.now_in_log``.
 
     Raises:
         NotFound: the subject is not registered.
@@ -123,12 +132,32 @@ def set_standing(connection: Connection, subject: SubjectId, standing: Standing)
         return before
     if standing not in _next_states(before.state):
         raise Conflict(f"Subject {subject} is {before.state} and cannot become {standing}")
-    connection.execute(
-        update(subject_standing)
-        .where(subject_standing.c.subject_id == subject)
-        .values(state=standing, revision=subject_standing.c.revision + 1)
-    )
-    return get_standing(connection, subject)
+    return _change(connection, replace(before, state=standing), now)
+
+
+def set_deceased(connection: Connection, subject: SubjectId, *, no_kin: bool, now: datetime) -> SubjectStanding:
+    """Mark a subject as deceased, under the exclusive lock of its row; the same again changes nothing.
+
+    Raises:
+        NotFound: the subject is not registered.
+        Conflict: the death is recorded with another directive.
+    """
+    lock_subjects(connection, [subject], exclusive=True)
+    before = get_standing(connection, subject)
+    if before.deceased:
+        if before.no_kin is not no_kin:
+            raise Conflict(f"The death of subject {subject} is recorded with another directive about kin")
+        return before
+    return _change(connection, replace(before, deceased=True, no_kin=no_kin), now)
+
+
+def keep_younger(
+    connection: Connection, kept: SubjectStanding, other: SubjectStanding, *, now: datetime
+) -> SubjectStanding:
+    """Give a locked subject the age class of another one for the same person where that keeps it a minor for longer."""
+    if _majority(other.age_class, other.age_class_until) <= _majority(kept.age_class, kept.age_class_until):
+        return kept
+    return _change(connection, replace(kept, age_class=other.age_class, age_class_until=other.age_class_until), now)
 
 
 def lock_subjects(connection: Connection, subjects: Collection[SubjectId], *, exclusive: bool) -> None:
@@ -183,19 +212,53 @@ def _next_states(state: Standing) -> Sequence[Standing]:
             assert_never(state)
 
 
-def _refine_age(connection: Connection, before: SubjectStanding, birth_date: date | None, today: date) -> None:
+def _refined(before: SubjectStanding, birth_date: date | None, today: date) -> SubjectStanding | None:
+    """Return the standing with the stricter age class that a birth date tells of, or None where it tells of none."""
     if birth_date is None or before.state is Standing.ERASED:
-        return
+        return None
     age_class, until = class_of_birth(birth_date, today)
     if before.age_class is not AgeClass.UNKNOWN and _majority(age_class, until) <= _majority(
         before.age_class, before.age_class_until
     ):
-        return
+        return None
+    return replace(before, age_class=age_class, age_class_until=until)
+
+
+def _set_ages(connection: Connection, refined: Sequence[SubjectStanding]) -> None:
+    if refined:
+        moved = [
+            {"moved": found.subject, "class_now": found.age_class, "until_now": found.age_class_until}
+            for found in refined
+        ]
+        connection.execute(_SET_AGE, moved)
+
+
+def _change(connection: Connection, after: SubjectStanding, now: datetime) -> SubjectStanding:
+    """Write the changed standing of a locked subject, and a row of its history beside it."""
+    changed = update(subject_standing).where(subject_standing.c.subject_id == after.subject)
     connection.execute(
-        update(subject_standing)
-        .where(subject_standing.c.subject_id == before.subject)
-        .values(age_class=age_class, age_class_until=until, revision=subject_standing.c.revision + 1)
+        changed.values(
+            state=after.state,
+            age_class=after.age_class,
+            age_class_until=after.age_class_until,
+            deceased=after.deceased,
+            no_kin=after.no_kin,
+            revision=subject_standing.c.revision + 1,
+        )
     )
+    insert_rows(connection, standing_change, [_change_row(after, now)])
+    return replace(after, revision=after.revision + 1)
+
+
+def _change_row(standing: SubjectStanding, now: datetime) -> dict[str, object]:
+    return {
+        "subject_id": standing.subject,
+        "state": standing.state,
+        "deceased": standing.deceased,
+        "age_class": standing.age_class,
+        "age_class_until": standing.age_class_until,
+        "changed_at": now,
+    }
 
 
 def _majority(age_class: AgeClass, until: date | None) -> date:
@@ -204,7 +267,13 @@ def _majority(age_class: AgeClass, until: date | None) -> date:
 
 def _standing(row: Row[*tuple[Any, ...]]) -> SubjectStanding:
     return SubjectStanding(
-        SubjectId(row.subject_id), row.revision, Standing(row.state), AgeClass(row.age_class), row.age_class_until
+        subject=SubjectId(row.subject_id),
+        revision=row.revision,
+        state=Standing(row.state),
+        age_class=AgeClass(row.age_class),
+        age_class_until=row.age_class_until,
+        deceased=row.deceased,
+        no_kin=row.no_kin,
     )
 
 
@@ -218,4 +287,16 @@ _COLUMNS: Final = (
     subject_standing.c.state,
     subject_standing.c.age_class,
     subject_standing.c.age_class_until,
+    subject_standing.c.deceased,
+    subject_standing.c.no_kin,
+)
+
+_SET_AGE: Final = (
+    update(subject_standing)
+    .where(subject_standing.c.subject_id == bindparam("moved"))
+    .values(
+        age_class=bindparam("class_now"),
+        age_class_until=bindparam("until_now"),
+        revision=subject_standing.c.revision + 1,
+    )
 )

@@ -61,6 +61,7 @@ subject_standing: Final = Table(
     Column("age_class_until", Date, nullable=True, comment="first of the month after the class ends"),
     Column("registered_at", Instant, nullable=False),
     Column("deceased", Boolean, nullable=False, server_default=false()),
+    Column("no_kin", Boolean, nullable=False, server_default=false(), comment="of a deceased who directed so: PIPL 49"),
     CheckConstraint("state IN ('active', 'restricted', 'erasing', 'erased')", name="state"),
     CheckConstraint("age_class IN ('under_14', 'under_18', 'adult', 'unknown')", name="age_class"),
 )
@@ -120,6 +121,8 @@ consent_current: Final = Table(
         sqlite_where=text("valid_until IS NOT NULL"),
         postgresql_where=text("valid_until IS NOT NULL"),
     ),
+    Index(None, "max_uses", sqlite_where=text("max_uses IS NOT NULL"), postgresql_where=text("max_uses IS NOT NULL")),
+    Index(None, "by_guardian", sqlite_where=text("by_guardian"), postgresql_where=text("by_guardian")),
 )
 
 decision_use: Final = Table(
@@ -308,6 +311,17 @@ cohort_shape: Final = Table(
     Column("shape", Integer, primary_key=True),
     Column("passed", Text, nullable=False, comment="JSON list of fields"),
     Column("refused", Text, nullable=False, comment="JSON object: field to reason"),
+)
+
+cohort_batch: Final = Table(
+    "cohort_batch",
+    metadata,
+    Column("cohort_id", String(40), primary_key=True),
+    Column("batch", Integer, primary_key=True, comment="from 1"),
+    Column("first_subject", String(40), nullable=False),
+    Column("last_subject", String(40), nullable=False),
+    Column("permit_entry", String(40), nullable=True),
+    Column("refusal_entry", String(40), nullable=True),
 )
 
 

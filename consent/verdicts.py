@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NewType
 
 from consent.reasons import Reason
-from consent.rules import Question, Situation, Strand, Track, judge, rests_on, strand
+from consent.rules import Current, Question, Situation, Strand, Track, judge, rests_on, strand
 from consent.standing import Standing
 from kernel.catalogue import Catalogue
 from kernel.ids import SubjectId
@@ -35,10 +35,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One subject's judgement and the decisions it rests on."""
+    """One subject's judgement and the decisions it rests on; a permit takes one use of each of ``spends``."""
 
     judgement: Judgement
     basis: Basis
+    spends: tuple[Current, ...] = ()
 
     @property
     def passed(self) -> frozenset[str]:
@@ -51,34 +52,57 @@ class Verdict:
         return self.judgement.refused
 
 
+_Fields = frozenset[str]
+Alike = tuple[Standing | None, Reason | None, _Fields | None, _Fields, Reason | None, _Fields | None, _Fields]
+"""All of a situation that a judgement depends on, beside the question."""
+
+
 def decide(
-    catalogue: Catalogue, question: Question, situations: Mapping[SubjectId, Situation], batch: Sequence[SubjectId]
+    catalogue: Catalogue,
+    question: Question,
+    situations: Mapping[SubjectId, Situation],
+    batch: Sequence[SubjectId],
+    known: dict[Alike, Judgement] | None = None,
 ) -> dict[SubjectId, Verdict]:
-    """Return the verdict for every subject of the batch; one without situation is not registered."""
-    known: dict[_Alike, Judgement] = {}
-    verdicts = {}
-    for subject in batch:
-        situation = situations.get(subject, _UNKNOWN)
+    """Return the verdict for every subject of the batch; one without situation is not registered.
+
+    Args:
+        catalogue: the pack.
+        question: what is asked.
+        situations: of those subjects that are registered.
+        batch: the subjects.
+        known: judgements of earlier batches with the same purpose, recipient, fields and terms; filled on the way.
+    """
+    known = {} if known is None else known
+    return {subject: verdict_of(catalogue, question, situations.get(subject), known) for subject in batch}
+
+
+def verdict_of(
+    catalogue: Catalogue, question: Question, situation: Situation | None, known: dict[Alike, Judgement]
+) -> Verdict:
+    """Return the verdict for one subject, by a known judgement where somebody was in the same situation before."""
+    if situation is None:
+        state, basis, consent = None, _NOTHING_KNOWN, _NOTHING_KNOWN
+    else:
+        state = situation.state
         basis = strand(question, situation.current, Track.BASIS, situation.childhood_until)
         consent = strand(question, situation.current, Track.CONSENT, situation.childhood_until)
-        state = situation.state if situation is not _UNKNOWN else None
-        alike = (state, basis.reason, basis.fields, consent.reason, consent.fields)
-        judgement = known.get(alike)
-        if judgement is None:
-            judgement = known[alike] = _judge(catalogue, question, state, basis, consent)
-        verdicts[subject] = Verdict(judgement, _basis(judgement, basis, consent))
-    return verdicts
+    alike = (
+        state, basis.reason, basis.fields, basis.uncovered, consent.reason, consent.fields, consent.uncovered
+    )  # fmt: skip
+    judgement = known.get(alike)
+    if judgement is None:
+        judgement = known[alike] = judge_alike(catalogue, question, state, basis, consent)
+    return Verdict(judgement, _basis(judgement, basis, consent), _spends(judgement, basis, consent))
 
 
-_UNKNOWN: Final = Situation(Standing.ACTIVE, None, [])
-"""Stands in for a subject without row; its state is never looked at."""
-
-_Alike = tuple[Standing | None, Reason | None, frozenset[str] | None, Reason | None, frozenset[str] | None]
+_NOTHING_KNOWN: Final = Strand(Reason.NO_DECISION)
 
 
-def _judge(
+def judge_alike(
     catalogue: Catalogue, question: Question, state: Standing | None, basis: Strand, consent: Strand
 ) -> Judgement:
+    """Return what holds for everybody with this standing and these strands."""
     reasons = judge(catalogue, question, state, basis, consent)
     passed = frozenset(code for code, reason in reasons.items() if reason is None)
     strands = {Track.BASIS: basis, Track.CONSENT: consent}
@@ -93,9 +117,16 @@ def _judge(
 
 
 def _basis(judgement: Judgement, basis: Strand, consent: Strand) -> Basis:
-    ids = [
-        found.decision_id
-        for track, found in ((Track.BASIS, basis), (Track.CONSENT, consent))
-        if track in judgement.tracks and found.decision_id is not None
-    ]
-    return Basis("/".join(ids)) if ids else NO_BASIS
+    tracks = judgement.tracks
+    by_basis = basis.decision_id if Track.BASIS in tracks else None
+    by_consent = consent.decision_id if Track.CONSENT in tracks else None
+    if by_basis is not None and by_consent is not None:
+        return Basis(f"{by_basis}/{by_consent}")
+    return Basis(by_basis or by_consent or NO_BASIS)
+
+
+def _spends(judgement: Judgement, basis: Strand, consent: Strand) -> tuple[Current, ...]:
+    if basis.limited is None and consent.limited is None:
+        return ()
+    limited = (basis.limited, consent.limited)
+    return tuple(row for row in limited if row is not None and row.track in judgement.tracks)

@@ -1,40 +1,272 @@
-"""What follows a closing act: an outbox in its transaction, and the handlers that empty it.
+"""What follows a closing act: an outbox in the act's transaction, and the handlers that empty it.
 
-Shapes only so far; the outbox stands in ``wake_item``.
+A withdrawal takes effect with its commit, because the gate reads what it wrote. What was made before is cleared away
+by handlers: each part registers its own. An item is planned in the transaction of the act, so that it can neither be
+lost nor be there without the act; it is done when the handler's outcome, the entry that tells of it and the mark stand
+in one commit. A handler may be called again after a crash and must not mind.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection
 
-from kernel.ids import EntryId, SubjectId
+from audit.events import Act, Event
+from audit.events import Outcome as Ended
+from consent.asking import Asking
+from consent.entries import EntryLog, event_of, now_in_log
+from consent.handling import Handler, Outcome, WakePlanner
+from consent.outbox import (
+    Closing,
+    WakeItem,
+    WakeState,
+    change_item,
+    count_items,
+    get_item,
+    holds_lease,
+    insert_items,
+    items_of,
+    lease_next,
+    oldest_unfinished,
+    packed,
+)
+from kernel.database import Database
+from kernel.errors import ConfigurationError, Conflict
+from kernel.ids import RequestId, SubjectId, new_id
+from kernel.ports import Clock
+
+__all__ = [
+    "LEASE",
+    "MAX_ATTEMPTS",
+    "Closing",
+    "Handler",
+    "Outcome",
+    "Tally",
+    "Wake",
+    "WakeItem",
+    "WakePlanner",
+    "WakeState",
+    "delay_after",
+    "no_point",
+    "system_asking",
+]
+
+MAX_ATTEMPTS: Final = 8
+"""After that an item is dead until an officer has it tried again; the attempts spread over more than a day."""
+
+LEASE: Final = timedelta(minutes=5)
+"""How long one process has for one item; when it is killed, another one begins anew after this."""
+
+_FIRST_DELAY: Final = timedelta(seconds=5)
+_FACTOR: Final = 6
+_LONGEST_DELAY: Final = timedelta(hours=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """An act that closed something.
+class Tally:
+    """What one round did: items done, to be tried again, dead."""
 
-    Attributes:
-        cause: withdraw, refuse, expire, end, restrict, erase or deceased.
-        purpose: empty for all purposes.
-        recipient: empty where none was named.
-    """
+    done: int = 0
+    again: int = 0
+    dead: int = 0
 
-    subject: SubjectId
-    cause: str
-    purpose: str
-    recipient: str
-    decision_id: str | None
-    entry_id: EntryId
-    at: datetime
+    @property
+    def total(self) -> int:
+        """How many items were begun."""
+        return self.done + self.again + self.dead
+
+    def plus(self, state: WakeState) -> "Tally":
+        """Count one item by the state that it ended in."""
+        match state:
+            case WakeState.DONE:
+                return replace(self, done=self.done + 1)
+            case WakeState.DEAD:
+                return replace(self, dead=self.dead + 1)
+            case WakeState.OPEN | WakeState.SENDING:
+                return replace(self, again=self.again + 1)
 
 
-class WakePlanner(Protocol):
-    """Plans what a closing act sets in motion, in the transaction of the act."""
+def system_asking() -> Asking:
+    """Return who asks when nobody does: the deployment itself, following up on an act."""
+    return Asking("system", "system", RequestId(new_id("req")))
+
+
+def delay_after(attempts: int) -> timedelta:
+    """Return how long a failed item waits: 5 s, 30 s, 3 min, 18 min, 1 h 48 min, then 10 h each time."""
+    factor: int = _FACTOR ** (attempts - 1)
+    return min(_FIRST_DELAY * factor, _LONGEST_DELAY)
+
+
+def no_point(_point: str) -> None:
+    """Stand where tests mark a point."""
+
+
+class Wake:
+    """The outbox and its handlers; any number of processes may run it."""
+
+    def __init__(
+        self,
+        handlers: Sequence[Handler],
+        log: EntryLog,
+        clock: Clock,
+        database: Database,
+        *,
+        at: Callable[[str], None] = no_point,
+    ) -> None:
+        """Take the handlers, in the order of planning.
+
+        Args:
+            at: called at each point where a crash leaves another state, with its name.
+        """
+        self._handlers = {handler.name: handler for handler in handlers}
+        self._log = log
+        self._clock = clock
+        self._database = database
+        self._at = at
 
     def plan(self, connection: Connection, closings: Sequence[Closing]) -> None:
-        """Insert what has to be done."""
-        ...
+        """Insert an item for each handler and target, in the caller's transaction.
+
+        A closing that another of the same call covers plans nothing of its own: withdrawing a purpose altogether is
+        one act, however many recipients it reaches.
+        """
+        reached = {closing.reach: closing for closing in reversed(closings)}
+        wanted = [closing for closing in reached.values() if reached.keys().isdisjoint(closing.wider)]
+        insert_items(
+            connection,
+            [
+                (closing, handler.name, target)
+                for closing in reversed(wanted)
+                for handler in self._handlers.values()
+                for target in handler.targets(connection, closing)
+            ],
+        )
+        self._at("planned")
+
+    def run_due(self, limit: int, *, subject: SubjectId | None = None) -> Tally:
+        """Work on what is due, oldest first, at most ``limit`` items; of one subject only, where one is given."""
+        tally = Tally()
+        while tally.total < limit:
+            ended = self.run_next(subject=subject)
+            if ended is None:
+                break
+            tally = tally.plus(ended.state)
+        return tally
+
+    def run_next(self, *, subject: SubjectId | None = None) -> WakeItem | None:
+        """Work on the item that is due for longest; returns it as it is afterwards, None when nothing is due.
+
+        Raises:
+            Unavailable: the data store or the log cannot be used; the item is taken up again when its lease is over.
+        """
+        item = self._lease(subject)
+        if item is None or item.state is WakeState.DEAD:
+            return item
+        self._at("leased")
+        try:
+            outcome = self._handler_of(item).run(item)
+        except Exception as err:  # noqa: BLE001 - whatever one handler does, it ends as its own item's dead letter
+            return self._failed(item, type(err).__name__)
+        self._at("handled")
+        return self._done(item, outcome)
+
+    def retry(self, item_id: str, asking: Asking) -> WakeItem:
+        """Let a dead item, or one that waits after a failure, be tried again now, with all its attempts.
+
+        Raises:
+            NotFound: there is no such item.
+            Conflict: it is done, or being done.
+        """
+        with self._database.write() as connection:
+            item = get_item(connection, item_id, lock=True)
+            if item.state not in (WakeState.DEAD, WakeState.OPEN):
+                raise Conflict(f"Item {item_id} is {item.state}", hint="Only what is dead or waits can be tried again.")
+            self._log.record(connection, self._event(item, Act.WAKE_RETRIED, asking=asking))
+            now = now_in_log(connection, self._log, self._clock)
+            return change_item(
+                connection, item_id, state=WakeState.OPEN, attempts=0, next_at=now,
+                finished_at=None, finished_entry=None,
+            )  # fmt: skip
+
+    def of_subject(self, connection: Connection, subject: SubjectId) -> list[WakeItem]:
+        """Return all that a subject's closing acts have set in motion, in the order of planning."""
+        return items_of(connection, subject)
+
+    def counts(self, connection: Connection) -> dict[WakeState, int]:
+        """Return how many items there are in each state."""
+        return count_items(connection)
+
+    def oldest_open(self, connection: Connection) -> timedelta | None:
+        """Return how long the oldest item waits that is neither done nor dead; None when there is none."""
+        since = oldest_unfinished(connection)
+        return None if since is None else now_in_log(connection, self._log, self._clock) - since
+
+    def _handler_of(self, item: WakeItem) -> Handler:
+        handler = self._handlers.get(item.handler)
+        if handler is None:
+            raise ConfigurationError(f"No handler {item.handler!r}", hint="It was planned by another version.")
+        return handler
+
+    def _lease(self, subject: SubjectId | None) -> WakeItem | None:
+        """Take one item; one whose process died at its last attempt is dead."""
+        with self._database.write() as connection:
+            now = now_in_log(connection, self._log, self._clock)
+            item = lease_next(connection, now=now, until=now + LEASE, subject=subject)
+            if item is not None and item.attempts > MAX_ATTEMPTS:
+                return self._bury(connection, item, "LeaseLapsed", now)
+            return item
+
+    def _done(self, item: WakeItem, outcome: Outcome) -> WakeItem:
+        with self._database.write() as connection:
+            if not holds_lease(connection, item):
+                return get_item(connection, item.item_id)
+            event = self._event(item, Act.WAKE_DONE)
+            event = replace(event, counts=outcome.counts, refs={**outcome.refs, **event.refs, "result": outcome.result})
+            entry = self._log.record(connection, event)
+            done = change_item(
+                connection, item.item_id, state=WakeState.DONE, leased_until=None, problem=None, finished_entry=entry,
+                finished_at=now_in_log(connection, self._log, self._clock), outcome=packed(outcome.as_json()),
+            )  # fmt: skip
+            self._at("marked")
+        self._at("finished")
+        return done
+
+    def _failed(self, item: WakeItem, problem: str) -> WakeItem:
+        with self._database.write() as connection:
+            if not holds_lease(connection, item):
+                return get_item(connection, item.item_id)
+            now = now_in_log(connection, self._log, self._clock)
+            if item.attempts >= MAX_ATTEMPTS:
+                return self._bury(connection, item, problem, now)
+            return change_item(
+                connection, item.item_id, state=WakeState.OPEN, leased_until=None, problem=problem[:_NAME_LENGTH],
+                next_at=now + delay_after(item.attempts),
+            )  # fmt: skip
+
+    def _bury(self, connection: Connection, item: WakeItem, problem: str, now: datetime) -> WakeItem:
+        event = replace(self._event(item, Act.WAKE_DEAD, Ended.FAILED), reason=problem[:_NAME_LENGTH])
+        return change_item(
+            connection, item.item_id, state=WakeState.DEAD, leased_until=None, problem=problem[:_NAME_LENGTH],
+            attempts=min(item.attempts, MAX_ATTEMPTS), finished_at=now,
+            finished_entry=self._log.record(connection, event),
+        )  # fmt: skip
+
+    def _event(self, item: WakeItem, act: Act, outcome: Ended = Ended.DONE, *, asking: Asking | None = None) -> Event:
+        closing = item.closing
+        refs = {"item": item.item_id, "closing": closing.entry_id, "handler": item.handler, "cause": closing.cause}
+        if item.target:
+            refs["target"] = item.target
+        return replace(
+            event_of(asking or system_asking(), act, outcome),
+            subject=closing.subject,
+            purpose=closing.purpose or None,
+            recipient=closing.recipient or None,
+            basis=closing.decision_id,
+            refs=refs,
+        )
+
+
+_NAME_LENGTH: Final = 80
+"""Of an error's name, as ``wake_item.problem`` holds it."""

@@ -1,6 +1,7 @@
 """Consent acts as they arrive: one line of a file, or one HTTP body."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final, Literal
@@ -24,13 +25,23 @@ _FIRST_BIRTH: Final = date(1880, 1, 1)
 _DAY: Final = timedelta(days=1)
 
 SexWord = Literal["female", "male", "other", "unknown"]
-ActKind = Literal["contract", "duty", "grant", "refuse", "withdraw", "guardian", "agent"]
+ActKind = Literal["contract", "duty", "end", "grant", "renew", "refuse", "withdraw", "guardian", "agent"]
+
+OWN_WISH: Final = "own"
+"""The occasion of an act that nobody prompted; absent counts as prompted."""
+
+_SHOWN_HASH: Final = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_EVIDENCE_CHARS: Final = {"channel": 64, "session": 200, "signature": 8 * 1024}
+
+
+def _within_calendar(instant: datetime) -> datetime:
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise ValueError(f"give an instant between {_FIRST_YEAR} and {_LAST_YEAR}")
+    return instant
 
 
 def _in_utc(instant: datetime) -> datetime:
-    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-        raise ValueError(f"give an instant between {_FIRST_YEAR} and {_LAST_YEAR}")
-    return instant.astimezone(UTC)
+    return _within_calendar(instant).astimezone(UTC)
 
 
 def _key(text: str) -> str:
@@ -62,6 +73,46 @@ def _small(evidence: Mapping[str, PlainValue]) -> Mapping[str, PlainValue]:
     return evidence
 
 
+def _known_keys(evidence: Mapping[str, PlainValue]) -> Mapping[str, PlainValue]:
+    """Check the keys that mean something to the register; others are the sender's own. The registry wants mechanism."""
+    faulty = [key for key, is_sound in _EVIDENCE.items() if key in evidence and not is_sound(evidence[key])]
+    if faulty:
+        raise ValueError(f"evidence is not as documented in {', '.join(faulty)}")
+    return evidence
+
+
+def _is_text(value: PlainValue, longest: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
+
+
+def _is_locale(value: PlainValue) -> bool:
+    return isinstance(value, str) and _LOCALE.fullmatch(value) is not None
+
+
+def _is_shown(value: PlainValue) -> bool:
+    return isinstance(value, str) and (value in ("full_text", "summary") or _SHOWN_HASH.fullmatch(value) is not None)
+
+
+def _is_instant(value: PlainValue) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+_LOCALE: Final = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
+_EVIDENCE: Final[Mapping[str, Callable[[PlainValue], bool]]] = {
+    "occasion": lambda value: value in ("prompt", OWN_WISH),
+    "shown": _is_shown,
+    "locale": _is_locale,
+    "client_time": _is_instant,
+    "channel": lambda value: _is_text(value, _EVIDENCE_CHARS["channel"]),
+    "session": lambda value: _is_text(value, _EVIDENCE_CHARS["session"]),
+    "signature": lambda value: _is_text(value, _EVIDENCE_CHARS["signature"]),
+}
+"""What each known key of the evidence must look like."""
+
+
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[Text, AfterValidator(_key), Field(min_length=1)]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
@@ -69,7 +120,17 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 """Codes and names go into the log and into messages as they are: a shape that no number of a person has."""
 
 SubjectIdText = Annotated[str, Field(pattern=r"^sub_[a-z2-7]{24}$")]
+Whom = Annotated[str, Field(pattern=r"^(me|sub_[a-z2-7]{24})$", examples=["me", "sub_aaaaaaaaaaaaaaaaaaaaaaaa"])]
+"""A subject, or the person whose own token it is."""
+
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+OffsetInstant = Annotated[AwareDatetime, AfterValidator(_within_calendar)]
+"""An instant as its source wrote it: the register keeps the offset beside UTC."""
+
+Evidence = Annotated[
+    dict[str, JsonValue], Field(max_length=20, repr=False), AfterValidator(_small), AfterValidator(_known_keys)
+]
 IdNumber = Annotated[SecretStr, _cleaned(parse_id_number)]
 Mobile = Annotated[SecretStr, _cleaned(parse_mobile)]
 
@@ -84,7 +145,7 @@ class SubjectReference(_Strict):
     The identifying values are used in memory to resolve the person and never stored from here.
     """
 
-    subject_id: SubjectIdText | None = None
+    subject_id: Whom | None = None
     source: Name | None = None
     id: Key | None = Field(default=None, repr=False)
     id_number: IdNumber | None = None
@@ -116,18 +177,18 @@ class NoticeReference(_Strict):
 
     code: Code
     version: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}(\.[0-9]{1,3})?$")]
-    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+    locale: Locale
 
 
 class Actor(_Strict):
-    """Who acted: the subject, a verified guardian, an authorised agent, or the operator (contract and duty only)."""
+    """Who acted: the subject, a verified guardian or kin, an authorised agent, or the operator (bases only)."""
 
-    kind: Literal["self", "guardian", "agent", "operator"] = "self"
+    kind: Literal["self", "guardian", "agent", "kin", "operator"] = "self"
     subject: SubjectReference | None = None
 
     @model_validator(mode="after")
     def _names_the_representative(self) -> "Actor":
-        if (self.kind in ("guardian", "agent")) != (self.subject is not None):
+        if (self.kind in ("guardian", "agent", "kin")) != (self.subject is not None):
             raise ValueError("a guardian or agent names its own subject, nobody else does")
         return self
 
@@ -135,8 +196,9 @@ class Actor(_Strict):
 class ConsentAct(_Strict):
     """One act of consent, or one that bears on consent.
 
-    ``contract`` and ``duty`` record a lawful basis; ``contract`` for the account purpose also registers a new person.
-    ``guardian`` and ``agent`` record a representative: ``actor.subject`` acts for ``subject``.
+    ``contract`` and ``duty`` record a lawful basis and ``end`` says that it is over; ``contract`` for the account
+    purpose also registers a new person. ``guardian`` and ``agent`` record a representative: ``actor.subject`` acts for
+    ``subject``.
     """
 
     act_id: Text = Field(description="Names the act for its sender; the same act again gets the same answer.")
@@ -146,29 +208,51 @@ class ConsentAct(_Strict):
     recipient: Name | None = None
     notice: NoticeReference | None = None
     actor: Actor = Actor()
-    evidence: Annotated[dict[str, JsonValue], Field(max_length=20), AfterValidator(_small)] = Field(
-        default={}, repr=False, description="How the act was made, with `mechanism`; sealed when it is stored."
+    evidence: Evidence = Field(
+        default={},
+        repr=False,
+        description="How the act was made, with `mechanism`; known keys are occasion, shown, channel, locale, "
+        "client_time, session and signature. Sealed when it is stored.",
     )
-    at: Instant
+    at: OffsetInstant
+    valid_from: Instant | None = None
     valid_until: Instant | None = None
+    max_uses: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     fields: Annotated[tuple[Code, ...], Field(max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> "ConsentAct":
         people = [self.subject, *([self.actor.subject] if self.actor.subject else [])]
-        if any(who.stated_birth_date and who.stated_birth_date > self.at.date() + _DAY for who in people):
+        day = self.at.astimezone(UTC).date()
+        if any(who.stated_birth_date and who.stated_birth_date > day + _DAY for who in people):
             raise ValueError("a birth date lies after the act")
         if self.act == "guardian":
             return self
         if not self.purposes:
             raise ValueError("name at least one purpose")
-        if self.act in ("grant", "refuse") and self.notice is None:
+        if self.act in ("grant", "renew", "refuse") and self.notice is None:
             raise ValueError("name the notice that was shown")
+        check_same_locale(self.notice, self.evidence)
         return self
 
 
+def check_same_locale(notice: NoticeReference | None, evidence: Mapping[str, object]) -> None:
+    """Raise ``ValueError`` where the evidence says that another translation was shown than the act names."""
+    if notice is not None and evidence.get("locale", notice.locale) != notice.locale:
+        raise ValueError("the locale of the evidence is not the notice's")
+
+
 def act_content(act: ConsentAct) -> bytes:
-    """Return all that an act says but its id, identifying values included; for keyed digests and nothing else."""
+    """Return all that an act says but its id, identifying values included; for keyed digests and nothing else.
+
+    The instant counts and not the offset in which it is written, so that a sender may write it anew.
+    """
+    act = act.model_copy(update={"at": act.at.astimezone(UTC)})
     people = [who for who in (act.subject, act.actor.subject) if who is not None]
     stated = [None if s is None else s.get_secret_value() for who in people for s in (who.id_number, who.mobile)]
-    return f"{act.model_dump_json(exclude={'act_id'})}\0{json.dumps(stated)}".encode()
+    absent = {name for name in _LATER_MEMBERS if getattr(act, name) is None}
+    return f"{act.model_dump_json(exclude={'act_id', *absent})}\0{json.dumps(stated)}".encode()
+
+
+_LATER_MEMBERS: Final = ("valid_from", "max_uses")
+"""Came with the second release: an act without them has the digest that it always had."""

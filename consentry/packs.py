@@ -1,17 +1,25 @@
 """Where the configured pack lies, and whether it is whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from sqlalchemy import Connection, func, select
+
+from audit.entries import decode_entry
+from audit.events import Act
+from audit.tables import inbox, leaf
 from consentry.settings import Settings
 from kernel.catalogue import Catalogue
-from kernel.errors import NotFound
+from kernel.errors import ConfigurationError, NotFound
 from kernel.located_yaml import PackError
 from kernel.pack import builtin_pack_path, load_pack
 
 _T = TypeVar("_T")
+
+_LOADED: Final = b'{"act":"pack.loaded",'
+"""How the canonical bytes of such an entry begin: its keys are sorted, and none stands before ``act``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,36 @@ def load_configured_pack(settings: Settings) -> Catalogue:
     return load_pack(pack_folder(settings.pack))
 
 
+def check_pack_loaded(connection: Connection, catalogue: Catalogue) -> None:
+    """Raise ``ConfigurationError`` unless this very pack was taken into use last.
+
+    A pack that was changed beside the deployment would decide by rules, notices and recipients that nobody has
+    recorded; until it is taken into use, nothing opens.
+    """
+    loaded = find_loaded_hash(connection)
+    if loaded != catalogue.hash:
+        raise ConfigurationError(
+            f"Pack {catalogue.pack} {catalogue.version} is not the one in use: its hash begins with "
+            f"{catalogue.hash[:8]}, that in the log with {(loaded or 'nothing')[:8]}",
+            hint="Run `consentry pack load` to take it into use, or restore the pack.",
+        )
+
+
+def find_loaded_hash(connection: Connection) -> str | None:
+    """Return the hash of the pack that was taken into use last, or None.
+
+    What waits in the inbox was recorded after everything that is in the log.
+    """
+    waiting = select(inbox.c.body).where(func.substr(inbox.c.body, 1, len(_LOADED)) == _LOADED)
+    logged = select(leaf.c.body).where(leaf.c.act == Act.PACK_LOADED)
+    for statement, newest in ((waiting, inbox.c.seq), (logged, leaf.c.leaf_index)):
+        body = connection.scalar(statement.order_by(newest.desc()).limit(1))
+        if body is not None:
+            refs = decode_entry(body).get("refs")
+            return str(refs["hash"]) if isinstance(refs, Mapping) and "hash" in refs else None
+    return None
+
+
 def lint_pack(name: str) -> Linted:
     """Check a pack whole: catalogue, views, exports and taxonomy."""
     from deid.exports import load_exports
@@ -65,7 +103,9 @@ def lint_pack(name: str) -> Linted:
         mistakes += map(str, lint(taxonomy, catalogue=catalogue, special=special))
     counts = (
         f"{len(catalogue.fields)} fields, {len(catalogue.purposes)} purposes, "
-        f"{len(catalogue.event_types)} event types, {len(catalogue.notices)} notices, {len(catalogue.roles)} roles, "
+        f"{len(catalogue.event_types)} event types, {len(catalogue.notices)} notices, "
+        f"{len(catalogue.assessments)} assessments, {len(catalogue.recipients)} recipients, "
+        f"{len(catalogue.roles)} roles, "
         f"{len(views)} views, {len(exports)} exports, {0 if taxonomy is None else len(taxonomy.tags)} tags"
     )
     verdict = f"{len(mistakes)} mistakes" if mistakes else "no mistakes"

@@ -1,6 +1,6 @@
 """The one place where the parts are wired together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,14 +15,17 @@ from audit.signing import NoteSigner, load_signing_key
 from consent.asking import Asking
 from consent.gate import Gate
 from consent.registry import Registry
+from consent.wake import Wake, no_point
 from consentry.layout import Layout
 from consentry.migrations import Store, check_current
-from consentry.packs import load_configured_pack
+from consentry.packs import check_pack_loaded, load_configured_pack
 from consentry.principals import Principal
 from consentry.products import Products
 from consentry.settings import Settings
 from consentry.throttle import Throttle
 from consentry.tokens import TokenIssuer
+from consentry.wake.handlers import handlers_of
+from consentry.wake.parts import WakeParts
 from kernel.catalogue import Catalogue
 from kernel.clock import SystemClock
 from kernel.database import Database, open_database
@@ -63,6 +66,7 @@ class Platform:
     eraser: Eraser
     layout: Layout
     products: Products
+    wake: Wake
     tokens: TokenIssuer
     throttle: Throttle
 
@@ -72,11 +76,25 @@ class Platform:
 
 
 @contextmanager
-def open_platform(settings: Settings, *, clock: Clock | None = None, check_schema: bool = True) -> Iterator[Platform]:
+def open_platform(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    check_schema: bool = True,
+    check_pack: bool = True,
+    at: Callable[[str], None] = no_point,
+) -> Iterator[Platform]:
     """Open both stores and wire every part; finishes what a crash left of erasures and discarded batches.
 
+    Args:
+        settings: of the deployment.
+        clock: the machine's when left out.
+        check_schema: refuse stores at another schema.
+        check_pack: refuse a pack that is not the one in use; see ``consentry.packs.check_pack_loaded``.
+        at: told of each point of the wake; see ``consent.wake.Wake``.
     Raises:
-        ConfigurationError: the stores are at another schema, or the deployment has no name.
+        ConfigurationError: the stores are at another schema, the pack is another than the one in use, or the
+            deployment has no name.
         Unavailable: a store, the root key or the signing key is missing, wrong or locked.
     """
     if not settings.deployment:
@@ -88,7 +106,10 @@ def open_platform(settings: Settings, *, clock: Clock | None = None, check_schem
         if check_schema:
             check_current(data, Store.DATA)
             check_current(keys, Store.KEYS)
-        platform = _wire(settings, data, keys, clock or SystemClock())
+        platform = _wire(settings, data, keys, clock or SystemClock(), at)
+        if check_pack:
+            with data.read() as connection:
+                check_pack_loaded(connection, platform.catalogue)
         platform.keystore.check()
         platform.eraser.resume()
         platform.batches.finish_discards()
@@ -130,7 +151,7 @@ def parse_store_url(url: str) -> URL:
         ) from None
 
 
-def _wire(settings: Settings, data: Database, keys: Database, clock: Clock) -> Platform:
+def _wire(settings: Settings, data: Database, keys: Database, clock: Clock, at: Callable[[str], None]) -> Platform:
     catalogue = load_configured_pack(settings)
     keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
     signer = load_signing_key(settings.signing_key_path)
@@ -141,6 +162,13 @@ def _wire(settings: Settings, data: Database, keys: Database, clock: Clock) -> P
     pseudonyms = Pseudonyms(keystore)
     layout = Layout.of(settings)
     products = Products(data, pseudonyms, layout, signer, log=log, clock=clock)
+    gate = Gate(catalogue, log, clock)
+    vault = Vault(data, keystore, catalogue, log=log, clock=clock, deployment=settings.deployment)
+    parts = WakeParts(
+        settings=settings, clock=clock, catalogue=catalogue, data=data, keystore=keystore, signer=signer,
+        sealer=sealer, log=log, gate=gate, vault=vault, products=products,
+    )  # fmt: skip
+    wake = Wake(handlers_of(parts), log, clock, data, at=at)
     return Platform(
         settings=settings,
         clock=clock,
@@ -151,16 +179,19 @@ def _wire(settings: Settings, data: Database, keys: Database, clock: Clock) -> P
         signer=signer,
         sealer=sealer,
         log=log,
-        registry=Registry(catalogue, log, sealer, clock),
-        gate=Gate(catalogue, log, clock),
-        vault=Vault(data, keystore, catalogue, log=log, clock=clock, deployment=settings.deployment),
+        registry=Registry(catalogue, log, sealer, clock, wake=wake),
+        gate=gate,
+        vault=vault,
         batches=Batches(data, keystore, log, clock),
         resolver=SubjectResolver(keystore),
         pseudonyms=pseudonyms,
         digests=Digests(keystore),
-        eraser=Eraser(data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget),
+        eraser=Eraser(
+            data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget, wake=wake
+        ),
         layout=layout,
         products=products,
+        wake=wake,
         throttle=Throttle(clock),
         tokens=TokenIssuer.load(
             settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock

@@ -1,4 +1,4 @@
-"""Who may call: persons with passwords and short tokens, and single-role keys for machines."""
+"""Who may call: staff with passwords and short tokens, machines with single-role keys, data subjects for themselves."""
 
 import hashlib
 import secrets
@@ -20,7 +20,10 @@ from kernel.ports import Clock
 KEY_ROLES: Final = frozenset({"capture", "ingest"})
 """A machine's key has one of these roles and no other, so that no key both records a grant and opens under it."""
 
-PERSON_ROLES_DENIED: Final = KEY_ROLES | {"subject"}
+SUBJECT_ROLE: Final = "subject"
+"""The role of a data subject who comes with a token of the operator's own login."""
+
+PERSON_ROLES_DENIED: Final = KEY_ROLES | {SUBJECT_ROLE}
 MAX_NAME_CHARS: Final = 80
 
 _SECRET_BYTES: Final = 24
@@ -33,10 +36,11 @@ _HASHING_PATIENCE_SECONDS: Final = 2
 
 
 class PrincipalKind(StrEnum):
-    """A person signs in and gets a token; a key is a machine's bearer secret."""
+    """A person signs in and gets a token; a key is a machine's bearer secret; a subject comes from the own login."""
 
     PERSON = "person"
     KEY = "key"
+    SUBJECT = "subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ class Principal:
     expires_at: datetime | None = None
     subjects_per_day: int | None = None
 
+    @property
+    def subject(self) -> SubjectId | None:
+        """The data subject that calls for itself; None for staff and machines."""
+        return SubjectId(self.principal_id) if self.kind is PrincipalKind.SUBJECT else None
+
 
 class NotAuthenticated(Denied):
     """The credentials are missing, wrong, expired or disabled; the answer never says which."""
@@ -65,6 +74,15 @@ class HashingBusy(Unavailable):
 
 class DailyCapReached(Denied):
     """A key has touched as many distinct subjects today as it may."""
+
+
+class SubjectUnknown(Denied):
+    """The operator's login vouches for somebody who is not registered here."""
+
+
+def subject_principal(subject: SubjectId) -> Principal:
+    """Return a data subject as a caller; its id stands in entries as an alias only."""
+    return Principal(PrincipalId(subject), "", PrincipalKind.SUBJECT, SUBJECT_ROLE)
 
 
 def create_person(connection: Connection, *, name: str, role: str, clock: Clock) -> tuple[Principal, str]:

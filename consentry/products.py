@@ -1,10 +1,8 @@
-"""What was made of a subject outside the vault: view rows, tags, exports; and how an erasure reaches all of it."""
+"""What was made of a subject outside the vault: view rows, tags, exports; and how each can be taken back."""
 
-import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -12,12 +10,23 @@ from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from consent.asking import Asking
 from consentry.layout import Layout
+from consentry.rewriting import Cleared, holds, rewrite_build, rewriting
 from consentry.stores.acts import forget_answers
-from consentry.stores.builds import list_releases, list_view_builds, recall_release, set_build_rows
-from consentry.stores.tag_values import forget_pseudonym, list_runs
+from consentry.stores.approvals import forget_approvals
+from consentry.stores.builds import (
+    Ground,
+    Release,
+    ViewBuild,
+    build_grounds,
+    list_releases,
+    list_view_builds,
+    recall_release,
+    release_grounds,
+    set_build_rows,
+)
+from consentry.stores.tag_values import TagRun, forget_in_runs, list_runs
 from consentry.workshop import rewrite_without, sweep
-from deid.files import file_sha256
-from deid.manifest import FILE_NAME, Manifest, parse_manifest, signed_manifest
+from deid.manifest import FILE_NAME
 from kernel.database import Database
 from kernel.ids import SubjectId
 from kernel.ports import Clock, Signer
@@ -36,6 +45,8 @@ class Products:
         self._signer = signer
         self._log = log
         self._clock = clock
+        self._builds: dict[str, Ground] = {}
+        self._releases: dict[str, Ground] = {}
 
     def sweep(self) -> int:
         """Delete files that a crash left without a row in the data store; returns how many folders."""
@@ -44,6 +55,28 @@ class Products:
             + sweep(self._layout.tags, "run", lambda: self._known(list_runs, "run_id"))
             + sweep(self._layout.exports, "exp", lambda: self._known(list_releases, "export_id"))
         )
+
+    def names_of(self, subject: SubjectId) -> Mapping[str, str]:
+        """Return the subject's pseudonym in every scope where it was given one."""
+        return self._pseudonyms.of_subject(subject)
+
+    def builds(self, connection: Connection) -> list[tuple[ViewBuild, Ground]]:
+        """Return every build of a view, superseded ones too, with what it was made for."""
+        found = list_view_builds(connection)
+        grounds = _known_grounds(connection, self._builds, build_grounds, [build.build_id for build in found])
+        return [(build, grounds[build.build_id]) for build in found]
+
+    def runs(self, connection: Connection) -> list[tuple[TagRun, Ground]]:
+        """Return every run of tags, with what the views behind it were made for; no purpose where they are unknown."""
+        grounds = {build.build_id: ground for build, ground in self.builds(connection)}
+        unknown = Ground("", "")
+        return [(run, grounds.get(run.subjects_build, unknown)) for run in list_runs(connection)]
+
+    def held_releases(self, connection: Connection) -> list[tuple[Release, Ground]]:
+        """Return every release that was not recalled, with what it was made for."""
+        found = list_releases(connection, held_only=True)
+        grounds = _known_grounds(connection, self._releases, release_grounds, [one.export_id for one in found])
+        return [(release, grounds[release.export_id]) for release in found]
 
     def forget(self, subject: SubjectId, asking: Asking) -> None:
         """Take a subject out of everything that was derived; safe to repeat until the way back is destroyed.
@@ -54,89 +87,109 @@ class Products:
         self.sweep()
         with self._data.write() as connection:
             forget_answers(connection, subject)
-        names = self._pseudonyms.of_subject(subject)
+            forget_approvals(connection, subject)
+        names = self.names_of(subject)
         if not names:
             return
-        self._forget_views(names)
-        self._forget_tags(names)
-        self._recall(names, asking)
+        with self._data.read() as connection:
+            builds = [build for build, _ in self.builds(connection)]
+            runs = [run for run, _ in self.runs(connection)]
+            releases = [release for release, _ in self.held_releases(connection)]
+        self.clear_views(names, builds)
+        self.clear_tags(names, runs)
+        self.recall(names, releases, asking)
+
+    def clear_views(self, names: Mapping[str, str], builds: Collection[ViewBuild]) -> Cleared:
+        """Rewrite builds without a subject's rows, each with a manifest that is signed anew.
+
+        Args:
+            names: the subject's pseudonyms by scope.
+            builds: of any view.
+        """
+        with self._data.read() as connection:
+            grounds = build_grounds(connection, [build.build_id for build in builds])
+        cleared = Cleared()
+        with rewriting(self._layout.views):
+            for build in builds:
+                if (name := names.get(grounds[build.build_id].scope)) is not None:
+                    folder = self._layout.view_folder(build.view, build.build_id)
+                    register = partial(self._register, build.build_id)
+                    cleared += rewrite_build(folder, [name], signer=self._signer, register=register)
+        return cleared
+
+    def clear_tags(self, names: Mapping[str, str], runs: Collection[TagRun]) -> Cleared:
+        """Delete a subject's tags of some runs from their files and from the data store; ``rows`` counts values."""
+        mine = [run for run in runs if run.scope in names]
+        files = 0
+        with rewriting(self._layout.views):
+            for run in mine:
+                file = self._layout.tags_file(run.run_id)
+                files += file.exists() and rewrite_without(file, [names[run.scope]])
+        values = 0
+        with self._data.write() as connection:
+            for scope in sorted({run.scope for run in mine}):
+                ids = [run.run_id for run in mine if run.scope == scope]
+                values += forget_in_runs(connection, ids, pseudonym=names[scope])
+        return Cleared(files, values)
+
+    def recall(
+        self,
+        names: Mapping[str, str],
+        releases: Collection[Release],
+        asking: Asking,
+        *,
+        refs: Mapping[str, str] | None = None,
+    ) -> list[Release]:
+        """Recall those releases that hold a subject: our copy is deleted, and an entry says whom to tell.
+
+        Args:
+            names: the subject's pseudonyms by scope.
+            releases: of any definition.
+            refs: for the entry.
+        Returns:
+            What this call recalled.
+        """
+        return [one for one in releases if self._is_held(names, one) and self._recall(one, asking, refs or {})]
 
     def _known(self, listing: Callable[[Connection], Sequence[object]], name: str) -> frozenset[str]:
         with self._data.read() as connection:
             return frozenset(getattr(row, name) for row in listing(connection))
 
-    def _forget_views(self, names: Mapping[str, str]) -> None:
-        with self._data.read() as connection:
-            builds = list_view_builds(connection)
-        for build in builds:
-            folder = self._layout.view_folder(build.view, build.build_id)
-            manifest = _read_manifest(folder / FILE_NAME)
-            pseudonym = None if manifest is None else names.get(manifest.scope)
-            if manifest is None or pseudonym is None:
-                continue
-            rows, people = _rewrite_all(folder, pseudonym)
-            if rows is None:
-                continue
-            renewed = replace(
-                manifest,
-                files={name: file_sha256(folder / name) for name in manifest.files},
-                counts={"persons_out": people, "rows": rows},
-            )
-            signed = signed_manifest(renewed, self._signer)
-            _replace(folder / FILE_NAME, signed)
-            with self._data.write() as connection:
-                set_build_rows(connection, build.build_id, signed.decode(), rows)
-
-    def _forget_tags(self, names: Mapping[str, str]) -> None:
+    def _register(self, build_id: str, manifest: str, rows: int) -> None:
         with self._data.write() as connection:
-            runs = list_runs(connection)
-            for scope, pseudonym in names.items():
-                forget_pseudonym(connection, scope=scope, pseudonym=pseudonym)
-        for run in runs:
-            file = self._layout.tags_file(run.run_id)
-            if run.scope in names and file.exists():
-                rewrite_without(file, [names[run.scope]])
+            set_build_rows(connection, build_id, manifest, rows)
 
-    def _recall(self, names: Mapping[str, str], asking: Asking) -> None:
-        with self._data.read() as connection:
-            held = [release for release in list_releases(connection, held_only=True) if release.scope in names]
-        for release in held:
-            folder = self._layout.export_folder(release.definition, release.export_id)
-            if folder.exists():
-                shutil.rmtree(folder)
-            with self._data.write() as connection:
-                recall_release(connection, release.export_id, at=self._log.now(connection))
-                self._log.record(
-                    connection,
-                    Event(
-                        Act.EXPORT_RECALLED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
-                        recipient=release.recipient, refs={"export": release.export_id},
-                    ),
-                )  # fmt: skip
+    def _is_held(self, names: Mapping[str, str], release: Release) -> bool:
+        """Say whether our copy has a row of the subject; one that is partly deleted already counts as if it had."""
+        if release.scope not in names:
+            return False
+        folder = self._layout.export_folder(release.definition, release.export_id)
+        files = sorted(folder.glob("*.parquet"))
+        return not files or not (folder / FILE_NAME).is_file() or any(holds(f, names[release.scope]) for f in files)
 
-
-def _rewrite_all(folder: Path, pseudonym: str) -> tuple[int | None, int]:
-    """Rewrite the Parquet files without one pseudonym; returns rows and people left, rows None when it was in none."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    files = sorted(folder.glob("*.parquet"))
-    changed = [file for file in files if rewrite_without(file, [pseudonym])]
-    if not changed:
-        return None, 0
-    left = pa.concat_tables([pq.read_table(file, columns=["pseudonym"]) for file in files])
-    return left.num_rows, pc.count_distinct(left["pseudonym"]).as_py()
+    def _recall(self, release: Release, asking: Asking, refs: Mapping[str, str]) -> bool:
+        folder = self._layout.export_folder(release.definition, release.export_id)
+        if folder.exists():
+            (folder / FILE_NAME).unlink(missing_ok=True)
+            shutil.rmtree(folder)
+        with self._data.write() as connection:
+            if not recall_release(connection, release.export_id, at=self._log.now(connection)):
+                return False
+            purpose = release_grounds(connection, [release.export_id])[release.export_id].purpose
+            event = Event(
+                Act.EXPORT_RECALLED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
+                purpose=purpose, recipient=release.recipient, refs={"export": release.export_id, **refs},
+            )  # fmt: skip
+            self._log.record(connection, event)
+        return True
 
 
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(content)
-    draft.replace(path)
-
-
-def _read_manifest(path: Path) -> Manifest | None:
-    """Return a build's own manifest; None when its folder is gone."""
-    if not path.is_file():
-        return None
-    return parse_manifest(json.loads(path.read_bytes())["manifest"])
+def _known_grounds(
+    connection: Connection,
+    known: dict[str, Ground],
+    read: Callable[[Connection, Collection[str]], Mapping[str, Ground]],
+    wanted: Sequence[str],
+) -> Mapping[str, Ground]:
+    """Return what products were made for, reading the manifests of new ones only; it never changes afterwards."""
+    known.update(read(connection, [name for name in wanted if name not in known]))
+    return known

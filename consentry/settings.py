@@ -1,12 +1,13 @@
 """Settings: from the environment (``CONSENTRY_*``), then ``consentry.toml``, then the embedded defaults."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kernel.errors import ConfigurationError
 
@@ -24,11 +25,15 @@ _PATHS: Final = (
     "root_key_file",
     "signing_key_file",
     "token_key_file",
+    "receipt_key_file",
     "views_folder",
     "exports_folder",
+    "subject_token_jwks_file",
 )
 _STORES: Final = ("data_store", "key_store")
 _SQLITE: Final = "sqlite:///"
+_ORIGIN: Final = re.compile(r"https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
+"""An origin as browsers send it (RFC 6454 section 6.2); without TLS only one on the machine itself."""
 
 
 class Settings(BaseSettings):
@@ -48,6 +53,12 @@ class Settings(BaseSettings):
     token_key_file: Path | None = Field(
         default=None, description="Key that signs person tokens; default home/token.key."
     )
+    receipt_key_file: Path | None = Field(
+        default=None, description="Key that signs consent receipts; default home/receipt.key."
+    )
+    storage_location: str = Field(
+        default="", description="Where the stores are, as consent records state it; empty: the pack's jurisdiction."
+    )
     views_folder: Path | None = Field(default=None, description="Folder for view files; default home/views.")
     exports_folder: Path | None = Field(default=None, description="Folder for export files; default home/exports.")
     host: str = Field(default="127.0.0.1", description="Address that `consentry serve` listens on.")
@@ -55,6 +66,31 @@ class Settings(BaseSettings):
     token_minutes: int = Field(default=15, ge=1, le=720, description="Life of a person's token.")
     busy_timeout_ms: int = Field(default=10_000, ge=0, description="How long a writer waits for a locked SQLite store.")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body.")
+    subject_token_issuer: str = Field(default="", description="`iss` of subject tokens; empty: there are none.")
+    subject_token_audience: str = Field(default="", description="`aud` that a subject token must name.")
+    subject_token_jwks_file: Path | None = Field(
+        default=None, description="Public keys of the login that issues subject tokens; a JWKS file."
+    )
+    subject_token_source: str = Field(default="", description="Source whose ids `sub` of subject tokens holds.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins of pages that may call the capture routes; exact ones."
+    )
+    requests_per_minute: int = Field(
+        default=600, ge=1, le=1_000_000, description="Requests of one subject token's person or capture key."
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        """Read origins from a list, or from a text with commas, as an environment variable holds them."""
+        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in given):
+            raise ValueError("give exact origins such as https://app.example, without path or wildcard")
+        return given
 
     @classmethod
     def settings_customise_sources(
@@ -98,6 +134,11 @@ class Settings(BaseSettings):
     def token_key_path(self) -> Path:
         """The key file for person tokens."""
         return self.token_key_file or self.home / "token.key"
+
+    @property
+    def receipt_key_path(self) -> Path:
+        """The key file for consent receipts."""
+        return self.receipt_key_file or self.home / "receipt.key"
 
     @property
     def signer_state_path(self) -> Path:

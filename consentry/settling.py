@@ -1,31 +1,32 @@
-"""Brings committed log entries under a signed checkpoint while a server runs, whether or not anybody reads."""
+"""What a server does beside answering: at short intervals, whether or not anybody asks."""
 
 import threading
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import structlog
 
-from audit.log import AuditLog
 from kernel.errors import ConsentryError
 
 INTERVAL_SECONDS: Final = 0.5
 """How long an entry may wait in the inbox of an idle server."""
 
 
-class Settler:
-    """A thread that settles the log at short intervals.
+class Background:
+    """A thread that does one thing at short intervals.
 
-    A failure does not end it: reads fail closed by themselves, and the next round tries again. The failure is logged,
-    and ``problem`` holds its message until a round succeeds.
+    A failure does not end it: the next round tries again. The failure is logged, and ``problem`` holds its message
+    until a round succeeds.
     """
 
-    def __init__(self, log: AuditLog, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+    name: str = "background"
+    complaint: str = "background.failed"
+
+    def __init__(self, *, interval_seconds: float) -> None:
         self.problem: str | None = None
-        self._log = log
         self._interval = interval_seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -37,17 +38,53 @@ class Settler:
         self._stop.set()
         self._thread.join()
 
-    def settle_once(self) -> None:
-        """Settle, and keep the message of a failure."""
+    @property
+    def is_ending(self) -> bool:
+        """Whether the round under way is the last, and should be short."""
+        return self._stop.is_set()
+
+    def work(self) -> None:
+        """Do it once."""
+        raise NotImplementedError
+
+    def work_once(self) -> None:
+        """Do it once, and keep the message of a failure."""
         try:
-            self._log.settle()
+            self.work()
         except ConsentryError as err:
             if self.problem is None:
-                structlog.get_logger().error("log.not_settled", problem=err.message)
+                structlog.get_logger().error(self.complaint, problem=err.message)
             self.problem = err.message
         else:
             self.problem = None
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
-            self.settle_once()
+            self.work_once()
+
+
+class Settles(Protocol):
+    """The part of the audit log that the settler uses."""
+
+    def settle(self) -> object:
+        """Bring every committed entry under a signed checkpoint."""
+        ...
+
+
+class Settler(Background):
+    """Brings committed log entries under a signed checkpoint; reads fail closed by themselves while it cannot."""
+
+    name = "settler"
+    complaint = "log.not_settled"
+
+    def __init__(self, log: Settles, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        super().__init__(interval_seconds=interval_seconds)
+        self._log = log
+
+    def work(self) -> None:
+        """Settle."""
+        self._log.settle()
+
+    def settle_once(self) -> None:
+        """Settle, and keep the message of a failure."""
+        self.work_once()

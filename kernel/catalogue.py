@@ -5,10 +5,11 @@ What is not in the catalogue is refused. Loading from YAML is ``kernel.pack``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from kernel.errors import BadInput
 
@@ -197,7 +198,8 @@ class Purpose:
         withdrawable: False for contract and duty.
         sensitive: whether necessity, impact and separate acts are required.
         necessity, impact: the texts of PIPL 30; empty when not required.
-        assessment: id of the approved impact assessment, or None; a purpose that needs one is inactive without it.
+        assessment: id of the impact assessment, or None; whether it stands approved is the register's to say, and
+            until it does a purpose that needs one is inactive (R35).
         needs_assessment: PIPL 55.
     """
 
@@ -213,11 +215,6 @@ class Purpose:
     needs_assessment: bool
     assessment: str | None
     recipients: tuple[str, ...] = ()
-
-    @property
-    def is_active(self) -> bool:
-        """Whether processing may rest on it (R35)."""
-        return not self.needs_assessment or self.assessment is not None
 
     @property
     def is_optional(self) -> bool:
@@ -386,6 +383,14 @@ class Catalogue:
             return self.roles[code]
         except KeyError:
             raise BadInput(f"Role {code!r} is not in the pack", hint="See roles.yaml of the pack.") from None
+
+    def begin_of(self, day: date) -> datetime:
+        """Return the instant in UTC at which a day begins in the pack's time zone."""
+        return datetime.combine(day, time.min, ZoneInfo(self.time_zone)).astimezone(UTC)
+
+    def year_of(self, instant: datetime) -> int:
+        """Return the calendar year of an instant in the pack's time zone."""
+        return instant.astimezone(ZoneInfo(self.time_zone)).year
 
     @cached_property
     def fields_by_purpose(self) -> Mapping[str, frozenset[str]]:

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kernel.clock import from_micros, to_micros
 from kernel.errors import BadInput, Unavailable
@@ -28,6 +29,7 @@ NAMING: Final = {
 
 BUSY_TIMEOUT_MS: Final = 10_000
 _LOCKED: Final = "Another process is writing; nothing was changed, try again."
+_BUSY: Final = "Too much is asked at once; nothing was changed, try again."
 _WAL_FIXED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 """First release and back-ports without the WAL-reset race: sqlite.org/wal.html#walresetbug."""
 
@@ -135,6 +137,8 @@ class Database:
             yield
         except OperationalError as err:
             raise Unavailable(f"The {self.label} cannot be used: {_cause(err)}", hint=_hint(err)) from err
+        except PoolTimeout as err:
+            raise Unavailable(f"Every connection to the {self.label} is in use", hint=_BUSY) from err
         except DBAPIError as err:
             cause = str(err.orig)
             if isinstance(err, DatabaseError) and ("malformed" in cause or "not a database" in cause):

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
-from datetime import timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -14,11 +14,13 @@ from kernel.catalogue import Catalogue
 from kernel.encoding import JsonValue, digest
 from kernel.errors import NotFound
 from kernel.located_yaml import Located, PackError, PackMistake, load
+from kernel.pack_assessments import read_assessments
 from kernel.pack_entries import Declared, Entry, Mistakes
 from kernel.pack_events import read_event_types, read_relations
 from kernel.pack_fields import read_fields
 from kernel.pack_notices import read_notices
 from kernel.pack_purposes import read_purposes, read_roles
+from kernel.pack_recipients import read_recipients
 from kernel.pack_rules import Declarations, check_declarations
 
 if TYPE_CHECKING:
@@ -27,8 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["PackError", "PackMistake", "builtin_pack_path", "load_pack"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,31}")
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _VERSION: Final = re.compile(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}")
 _FILES: Final = ("pack", "fields", "purposes", "events", "relations", "roles")
+_RECIPIENTS: Final = "recipients"
+"""The one file that a pack without recipients can leave out."""
+
+_AGES: Final = (13, 16)
+"""Between which years of age a country may draw the line: GDPR 8; PIPL 31 draws it at 14 (R23)."""
+
+_MAX_COOL_DOWN_HOURS: Final = 24 * 90
 
 
 class _Coded(Protocol):
@@ -39,11 +49,27 @@ class _Coded(Protocol):
 _C = TypeVar("_C", bound=_Coded)
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What pack.yaml says; see ``Catalogue``."""
+
+    name: str = ""
+    version: str = ""
+    time_zone: str = ""
+    jurisdiction: str = "CN"
+    digital_age: int = 14
+    cool_down: timedelta = timedelta(hours=48)
+
+
+_NO_HEAD: Final = _Head()
+
+
 def load_pack(folder: Path) -> Catalogue:
     """Load and check a pack.
 
     Args:
-        folder: holds pack.yaml, fields.yaml, purposes.yaml, events.yaml, relations.yaml, roles.yaml and notices/.
+        folder: holds pack.yaml, fields.yaml, purposes.yaml, events.yaml, relations.yaml, roles.yaml and notices/, and
+            where it has them recipients.yaml and assessments/.
     Returns:
         The catalogue; its hash covers what the files mean, not their comments or layout.
     Raises:
@@ -52,11 +78,11 @@ def load_pack(folder: Path) -> Catalogue:
     mistakes = Mistakes()
     roots = _load_files(folder, mistakes)
     declarations = _read_declarations(roots, folder, mistakes)
-    name, version, time_zone = _read_head(roots["pack"], mistakes) if "pack" in roots else ("", "", "")
-    if len(roots) == len(_FILES):
+    head = _read_head(roots["pack"], mistakes) if "pack" in roots else _NO_HEAD
+    if roots.keys() >= set(_FILES):
         check_declarations(declarations, mistakes)
     mistakes.check()
-    return _assemble(declarations, name, version, time_zone)
+    return _assemble(declarations, head)
 
 
 def builtin_pack_path(name: str) -> Path:
@@ -73,7 +99,8 @@ def builtin_pack_path(name: str) -> Path:
 
 def _load_files(folder: Path, mistakes: Mistakes) -> dict[str, Located]:
     roots = {}
-    for name in _FILES:
+    optional = (_RECIPIENTS,) if (folder / f"{_RECIPIENTS}.yaml").exists() else ()
+    for name in (*_FILES, *optional):
         try:
             roots[name] = load(folder / f"{name}.yaml")
         except PackError as err:
@@ -81,15 +108,33 @@ def _load_files(folder: Path, mistakes: Mistakes) -> dict[str, Located]:
     return roots
 
 
-def _read_head(root: Located, mistakes: Mistakes) -> tuple[str, str, str]:
-    entry = Entry(root, mistakes, required={"name", "time_zone", "version"})
-    name = entry.read(
-        "name", lambda node: _matching(node, _NAME, "lower-case letters, digits and underscores"), otherwise=""
+def _read_head(root: Located, mistakes: Mistakes) -> _Head:
+    optional = {"cool_down_hours", "digital_age", "jurisdiction"}
+    entry = Entry(root, mistakes, required={"name", "time_zone", "version"}, optional=optional)
+    youngest, oldest = _AGES
+    hours = entry.read(
+        "cool_down_hours",
+        lambda node: node.integer(minimum=0, maximum=_MAX_COOL_DOWN_HOURS),
+        otherwise=_NO_HEAD.cool_down // timedelta(hours=1),
     )
-    version = entry.read(
-        "version", lambda node: _matching(node, _VERSION, "year.month.number such as 2026.11.1"), otherwise=""
+    return _Head(
+        name=entry.read(
+            "name", lambda node: _matching(node, _NAME, "lower-case letters, digits and underscores"), otherwise=""
+        ),
+        version=entry.read(
+            "version", lambda node: _matching(node, _VERSION, "year.month.number such as 2026.11.1"), otherwise=""
+        ),
+        time_zone=entry.read("time_zone", _read_time_zone, otherwise=""),
+        jurisdiction=entry.read(
+            "jurisdiction",
+            lambda node: _matching(node, _COUNTRY, "two capital letters such as CN (ISO 3166-1)"),
+            otherwise=_NO_HEAD.jurisdiction,
+        ),
+        digital_age=entry.read(
+            "digital_age", lambda node: node.integer(minimum=youngest, maximum=oldest), otherwise=_NO_HEAD.digital_age
+        ),
+        cool_down=timedelta(hours=hours),
     )
-    return name, version, entry.read("time_zone", _read_time_zone, otherwise="")
 
 
 def _matching(node: Located, shape: re.Pattern[str], expected: str) -> str:
@@ -108,15 +153,23 @@ def _read_time_zone(node: Located) -> str:
 def _read_declarations(roots: Mapping[str, Located], folder: Path, mistakes: Mistakes) -> Declarations:
     """Read every part; of a file that could not be loaded there is nothing."""
     nothing = Located(str(folder), 1, "mapping", "", {}, ())
-    at = {name: roots.get(name, nothing) for name in _FILES}
+    at = {name: roots.get(name, nothing) for name in (*_FILES, _RECIPIENTS)}
     notices = tuple(read_notices(folder / "notices", mistakes))
+    found_before = len(mistakes)
+    assessments = tuple(read_assessments(folder / "assessments", mistakes))
+    recipients = tuple(read_recipients(at[_RECIPIENTS], mistakes))
+    purposes = tuple(read_purposes(at["purposes"], mistakes))
+    is_register_whole = len(mistakes) == found_before
     return Declarations(
         fields=tuple(read_fields(at["fields"], mistakes)),
-        purposes=tuple(read_purposes(at["purposes"], mistakes)),
+        purposes=purposes,
         event_types=tuple(read_event_types(at["events"], mistakes)),
         relations=tuple(read_relations(at["relations"], mistakes)),
         roles=tuple(read_roles(at["roles"], mistakes)),
         notices=notices,
+        assessments=assessments,
+        recipients=recipients,
+        is_register_whole=is_register_whole,
         are_notices_whole=len(notices) == len(list((folder / "notices").glob("*.yaml"))),
         field_codes=_codes(at["fields"]),
         purpose_codes=_codes(at["purposes"]),
@@ -127,11 +180,11 @@ def _codes(root: Located) -> frozenset[str]:
     return frozenset(code for code, _ in root.items()) if root.kind == "mapping" else frozenset()
 
 
-def _assemble(declarations: Declarations, name: str, version: str, time_zone: str) -> Catalogue:
+def _assemble(declarations: Declarations, head: _Head) -> Catalogue:
     notices = sorted((d.value for d in declarations.notices), key=lambda n: (n.code, n.version, n.locale))
     catalogue = Catalogue(
-        pack=name,
-        version=version,
+        pack=head.name,
+        version=head.version,
         hash="",
         fields=_by_code(declarations.fields),
         purposes=_by_code(declarations.purposes),
@@ -139,7 +192,12 @@ def _assemble(declarations: Declarations, name: str, version: str, time_zone: st
         relations=_by_code(declarations.relations),
         notices=tuple(notices),
         roles=_by_code(declarations.roles),
-        time_zone=time_zone,
+        time_zone=head.time_zone,
+        assessments=tuple(sorted((d.value for d in declarations.assessments), key=lambda text: text.assessment_id)),
+        recipients=tuple(sorted((d.value for d in declarations.recipients), key=lambda text: text.code)),
+        jurisdiction=head.jurisdiction,
+        digital_age=head.digital_age,
+        cool_down=head.cool_down,
     )
     return replace(catalogue, hash=digest(_plain(catalogue)))
 
@@ -149,16 +207,22 @@ def _by_code(declared: Iterable[Declared[_C]]) -> Mapping[str, _C]:
 
 
 def _plain(value: object) -> JsonValue:
-    """Return the canonical content of catalogue values: sets sorted, periods in seconds, enums by value."""
+    """Return the canonical content of catalogue values: sets sorted, periods in seconds, days in ISO 8601."""
+    plain: JsonValue
     match value:
         case timedelta():
-            return value // timedelta(seconds=1)
+            plain = value // timedelta(seconds=1)
+        case date():
+            plain = value.isoformat()
         case frozenset():
-            return sorted(str(item) for item in value)
+            plain = sorted(str(item) for item in value)
         case tuple():
-            return [_plain(item) for item in value]
+            plain = [_plain(item) for item in value]
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            plain = {str(key): _plain(item) for key, item in value.items()}
         case None | bool() | int() | str():
-            return value
-    return _plain({part.name: getattr(value, part.name) for part in fields(cast("DataclassInstance", value))})
+            plain = value
+        case _:
+            parts = fields(cast("DataclassInstance", value))
+            plain = {part.name: _plain(getattr(value, part.name)) for part in parts}
+    return plain

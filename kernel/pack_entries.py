@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
@@ -146,6 +146,14 @@ def read_label(node: Located) -> Label:
     """Return ``{zh: …, en: …}``."""
     node.mapping(required={"zh", "en"})
     return Label(node["zh"].text(), node["en"].text())
+
+
+def read_date(node: Located) -> date:
+    """Return a day written as ``2026-10-01``."""
+    try:
+        return date.fromisoformat(node.text())
+    except ValueError:
+        raise node.fail(f"{node.raw!r} is no day", expected="year, month and day such as 2026-10-01") from None
 
 
 def read_retention(node: Located) -> Retention:

@@ -29,6 +29,9 @@ COLLECTED_COLUMNS: Final = frozenset({"item", "purpose", "method", "retention"})
 THIRD_PARTY_COLUMNS: Final = frozenset({"recipient", "contact", "purpose", "method", "categories"})
 """Columns of the two tables of R03; the second are what PIPL 23 wants told of each recipient."""
 
+AUDIENCES: Final = frozenset({"child", "general"})
+"""For whom a notice is written; for children under the digital age one of their own (R21)."""
+
 LOCALES: Final = frozenset({"zh-CN", "en"})
 _VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}(\.[0-9]{1,3})?")
 
@@ -53,6 +56,7 @@ def read_notice(node: Located, mistakes: Mistakes) -> NoticeText | None:
         node,
         mistakes,
         required={"code", "version", "locale", "title", "purposes", "sections", "collected", "third_parties"},
+        optional={"audience"},
     )
     notice = NoticeText(
         code=entry.read("code", _read_code, otherwise=""),
@@ -63,6 +67,7 @@ def read_notice(node: Located, mistakes: Mistakes) -> NoticeText | None:
         sections=entry.read("sections", _read_sections, otherwise={}),
         collected=entry.read("collected", lambda item: _read_table(item, COLLECTED_COLUMNS), otherwise=()),
         third_parties=entry.read("third_parties", lambda item: _read_table(item, THIRD_PARTY_COLUMNS), otherwise=()),
+        audience=entry.read("audience", lambda item: item.one_of(AUDIENCES), otherwise="general"),
     )
     return notice if entry.is_whole else None
 

@@ -15,11 +15,16 @@ ACTS: Final = frozenset(
         "audit.read",
         "consent.capture",
         "consent.read",
+        "consent.represent",
+        "consent.tend",
         "export.run",
+        "interchange.export",
         "keys.rotate",
         "pack.lint",
         "principal.manage",
+        "read.approve",
         "records.ingest",
+        "register.manage",
         "subject.erase",
         "subject.restrict",
         "tags.cohort",
@@ -29,6 +34,8 @@ ACTS: Final = frozenset(
         "vault.reveal",
         "view.build",
         "view.read",
+        "wake.manage",
+        "webhook.manage",
     }
 )
 """Every act that a role can be given; what is not given is denied."""

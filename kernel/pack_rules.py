@@ -5,11 +5,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kernel.catalogue import EventType, Field, LawfulBasis, NoticeText, Purpose, Relation, Role
+from kernel.catalogue import (
+    AssessmentText,
+    EventType,
+    Field,
+    LawfulBasis,
+    NoticeText,
+    Purpose,
+    RecipientText,
+    Relation,
+    Role,
+)
 from kernel.located_yaml import Located
 from kernel.pack_entries import Declared, Mistakes
 from kernel.pack_field_rules import find_contradictions, find_misuses
 from kernel.pack_notices import LOCALES, SENSITIVE_SECTIONS
+from kernel.pack_register_rules import check_assessments, check_named, check_recipients
 
 _OPENING_ACTS: Final = frozenset({"vault.reveal", "view.build"})
 _SEPARATED_ACTS: Final = frozenset({"consent.capture", "vault.reveal"})
@@ -22,6 +33,7 @@ class Declarations:
 
     Attributes:
         are_notices_whole: whether every file of a notice was read without mistakes.
+        is_register_whole: whether every assessment, recipient and purpose was.
         field_codes, purpose_codes: also those of entries that had mistakes, so that one mistake is reported once.
     """
 
@@ -31,7 +43,10 @@ class Declarations:
     relations: tuple[Declared[Relation], ...]
     roles: tuple[Declared[Role], ...]
     notices: tuple[Declared[NoticeText], ...]
+    assessments: tuple[Declared[AssessmentText], ...]
+    recipients: tuple[Declared[RecipientText], ...]
     are_notices_whole: bool
+    is_register_whole: bool
     field_codes: frozenset[str]
     purpose_codes: frozenset[str]
 
@@ -57,6 +72,10 @@ def check_declarations(pack: Declarations, mistakes: Mistakes) -> None:
     if pack.are_notices_whole:
         _check_editions(pack.notices, mistakes)
         _check_coverage(pack, mistakes)
+    if pack.is_register_whole:
+        check_assessments(pack.assessments, pack.purposes, mistakes)
+        check_recipients(pack.recipients, pack.purposes, pack.field_codes, mistakes)
+        check_named(pack.notices, [declared.value for declared in pack.recipients], mistakes)
 
 
 def _check_known(codes: Iterable[str], known: frozenset[str], at: Located, key: str, mistakes: Mistakes) -> None:
@@ -161,5 +180,6 @@ def _check_coverage(pack: Declarations, mistakes: Mistakes) -> None:
     informed = {code for declared in pack.notices for code in declared.value.purposes}
     for declared in pack.purposes:
         purpose = declared.value
-        if purpose.withdrawable and purpose.is_active and purpose.code not in informed:
+        can_be_active = purpose.assessment is not None or not purpose.needs_assessment
+        if purpose.withdrawable and can_be_active and purpose.code not in informed:
             mistakes.add(declared.at, f"{purpose.code} has no notice", expected="one under notices/ (PIPL 17)")

@@ -202,8 +202,8 @@ def _compared(rule: Expression) -> Iterator[tuple[Expression, list[str]]]:
 
 def _catalogue(tag: Tag, catalogue: Catalogue) -> Iterator[_Said]:
     purpose = catalogue.purposes.get(tag.purpose)
-    if purpose is None or not purpose.is_active:
-        yield LintRule.CATALOGUE, f"purpose {tag.purpose!r} is unknown or inactive"
+    if purpose is None or (purpose.needs_assessment and purpose.assessment is None):
+        yield LintRule.CATALOGUE, f"purpose {tag.purpose!r} is unknown or names no assessment"
     if tag.owner not in catalogue.roles:
         yield LintRule.CATALOGUE, f"the owner {tag.owner!r} is no role of the pack"
     for node in walk(tag.rule):

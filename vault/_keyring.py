@@ -163,16 +163,16 @@ class Keyring:
             )
         insert_absent(connection, data_key, rows)
 
-    def make_successors(self, connection: Connection, shared: Mapping[Pair, bytes]) -> None:
-        """Make a newer key for each pair whose newest one is the given key; a successor that is there is kept."""
+    def make_successors(self, connection: Connection, leaving: Mapping[Pair, Collection[bytes]]) -> None:
+        """Make a newer key for each pair whose newest one is among the given; a successor that is there is kept."""
         newest: dict[Pair, tuple[bytes, int]] = {}
-        for subject, compartment in shared:
+        for subject, compartment in leaving:
             query = select(data_key.c.key_id, data_key.c.generation).where(
                 data_key.c.subject_id == subject, data_key.c.compartment == compartment
             )
             for key_id, generation in connection.execute(query.order_by(data_key.c.generation)):
                 newest[subject, compartment] = (key_id, generation)
-        wanted = {pair: generation + 1 for pair, (key_id, generation) in newest.items() if key_id == shared[pair]}
+        wanted = {pair: generation + 1 for pair, (key_id, generation) in newest.items() if key_id in leaving[pair]}
         if wanted:
             self.make_data_keys(connection, wanted, batch=None)
 

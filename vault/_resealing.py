@@ -1,57 +1,74 @@
-"""Moves held values to keys of their own before the old ones are destroyed. For the modules of this package alone."""
+"""Moves values that stay to newer keys before the old ones are destroyed. For the modules of this package alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, update
 
 from kernel.catalogue import Compartment
-from kernel.clock import to_micros
 from kernel.ids import SubjectId
+from vault._erasable import is_held, rows_of
 from vault._keys import KeyUnavailable, Pair, UnlockedKeys
-from vault._rows import COLUMNS, SealedRow, binding_of, header_of
+from vault._rows import SealedRow, binding_of, header_of
 from vault.envelope import of_row, open_many, seal_many
 from vault.payload import pack, unpack
 from vault.tables import sealed_record
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """A key under which both held and free values of a subject are sealed, with the rows that must leave it."""
+class Move:
+    """A row that leaves its key.
 
-    pair: Pair
-    key_id: bytes
-    held: Sequence[SealedRow]
+    Attributes:
+        without: the codes of the values that it loses on the way.
+    """
 
+    row: SealedRow
+    without: frozenset[str] = frozenset()
 
-def shared_keys(connection: Connection, subject: SubjectId, *, held_after: datetime) -> list[Shared]:
-    """Return the subject's keys that seal both rows held beyond this instant and others."""
-    rows = connection.execute(select(*COLUMNS).where(sealed_record.c.subject_id == subject)).all()
-    after = to_micros(held_after)
-    by_key: dict[tuple[str, bytes], list[SealedRow]] = {}
-    for row in rows:
-        by_key.setdefault((row.compartment, row.key_id), []).append(row)
-    shared = []
-    for (compartment, key_id), own in by_key.items():
-        held = [row for row in own if row.held_until is not None and row.held_until > after]
-        if 0 < len(held) < len(own):
-            shared.append(Shared((subject, Compartment(compartment)), key_id, held))
-    return shared
+    @property
+    def pair(self) -> Pair:
+        """Whose keys seal it."""
+        return SubjectId(self.row.subject_id), Compartment(self.row.compartment)
 
 
-def reseal_shared(connection: Connection, shared: Sequence[Shared], keys: UnlockedKeys, *, deployment: str) -> None:
-    """Seal the held rows under the newest keys of their compartments, in the caller's transaction.
+def shared_moves(connection: Connection, subject: SubjectId, *, held_after: datetime) -> list[Move]:
+    """Return the held rows of those of the subject's keys that also seal rows which no law holds."""
+    by_key: dict[bytes, list[SealedRow]] = {}
+    for row in rows_of(connection, subject):
+        by_key.setdefault(row.key_id, []).append(row)
+    moves = []
+    for own in by_key.values():
+        held = [Move(row) for row in own if is_held(row, held_after)]
+        if len(held) < len(own):
+            moves += held
+    return moves
+
+
+def keys_left(moves: Sequence[Move]) -> dict[Pair, set[bytes]]:
+    """Return the ids of the keys that these rows leave."""
+    left: dict[Pair, set[bytes]] = {}
+    for move in moves:
+        left.setdefault(move.pair, set()).add(move.row.key_id)
+    return left
+
+
+def reseal(connection: Connection, moves: Sequence[Move], keys: UnlockedKeys, *, deployment: str) -> None:
+    """Seal what stays of the rows under the newest keys of their compartments, in the caller's transaction.
 
     Raises:
         KeyUnavailable: an old key is missing, or a new one was not made.
         IntegrityFailed: a stored byte or a column of a row's header was changed; nothing was resealed.
     """
-    changes = [
-        {"moved": row.row_no, "under": keys.sealing(key.pair).key_id, "sealed": _resealed(row, key, keys, deployment)}
-        for key in shared
-        for row in key.held
-    ]
+    left = keys_left(moves)
+    changes = []
+    for move in moves:
+        new = keys.sealing(move.pair)
+        if new.key_id in left[move.pair]:
+            raise KeyUnavailable(f"Record {move.row.record_id} has no new key to move to", hint="Resume the erasure.")
+        sealed = _resealed(move, keys, deployment)
+        changes.append({"moved": move.row.row_no, "under": new.key_id, "sealed": sealed})
     if changes:
         connection.execute(
             update(sealed_record)
@@ -61,13 +78,26 @@ def reseal_shared(connection: Connection, shared: Sequence[Shared], keys: Unlock
         )
 
 
-def _resealed(row: SealedRow, key: Shared, keys: UnlockedKeys, deployment: str) -> bytes:
-    old, new = keys.opening(key.key_id), keys.sealing(key.pair)
-    if new is old:
-        raise KeyUnavailable(f"Record {row.record_id} has no new key to move to", hint="Resume the erasure.")
+def open_values(row: SealedRow, keys: UnlockedKeys, deployment: str) -> Mapping[str, bytes]:
+    """Return every value of a row in clear, by field code.
+
+    Raises:
+        KeyUnavailable: its key is missing.
+        IntegrityFailed: a stored byte or a column of the row's header was changed.
+    """
     sealed = dict(unpack(row.payload))
+    key, holder = keys.opening(row.key_id), of_row(deployment, header_of(row))
+    opened = open_many([(key, binding_of(row, holder, code), value) for code, value in sealed.items()])
+    return dict(zip(sealed, opened, strict=True))
+
+
+def _resealed(move: Move, keys: UnlockedKeys, deployment: str) -> bytes:
+    row, new = move.row, keys.sealing(move.pair)
+    staying = _staying(open_values(row, keys, deployment), move.without)
     holder = of_row(deployment, header_of(row))
-    bindings = [binding_of(row, holder, code) for code in sealed]
-    plaintexts = open_many([(old, binding, value) for binding, value in zip(bindings, sealed.values(), strict=True)])
-    moved = seal_many([(new, binding, plaintext) for binding, plaintext in zip(bindings, plaintexts, strict=True)])
-    return pack(dict(zip(sealed, moved, strict=True)))
+    moved = seal_many([(new, binding_of(row, holder, code), plaintext) for code, plaintext in staying.items()])
+    return pack(dict(zip(staying, moved, strict=True)))
+
+
+def _staying(values: Mapping[str, bytes], without: Collection[str]) -> dict[str, bytes]:
+    return {code: plaintext for code, plaintext in values.items() if code not in without}

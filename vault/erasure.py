@@ -18,27 +18,28 @@ from audit.events import Act, Event
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of, now_in_log
 from consent.standing import Standing, get_standing, lock_subjects, set_standing
+from consent.wake import Closing, WakePlanner
 from kernel.database import Database
 from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId, new_id
 from kernel.ports import Clock, Signer
 from vault._erasable import held_keys, verified_rows
 from vault._keyring import keyring_of
-from vault._resealing import Shared, reseal_shared, shared_keys
+from vault._resealing import keys_left, reseal, shared_moves
 from vault._rows import SealedRow
 from vault.blind_index import MOBILE
 from vault.certificates import Certificate, Destruction, certify
+from vault.field_erasure import STARTED, FieldEraser
 from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys
 from vault.leftovers import ERASED, sweep_erased
 from vault.pseudonyms import forget_pseudonyms
 from vault.scrubbing import flush_log, scrub
-from vault.setwise import insert_absent
 from vault.subjects import forget_subject
-from vault.tables import erasure, sealed_record, tombstone
+from vault.tables import erasure, sealed_record
+from vault.tombstones import bury, naming_keys
 
 __all__ = ["Certificate", "Eraser", "ErasureOutcome"]
 
-_STARTED: Final = "started"
 _LOGGER: Final = logging.getLogger("consentry.vault")
 
 
@@ -70,7 +71,11 @@ class _Work:
 
 
 class Eraser:
-    """Erases subjects of one deployment."""
+    """Erases subjects of one deployment.
+
+    Attributes:
+        fields: erases chosen fields of a subject that stays.
+    """
 
     def __init__(
         self,
@@ -82,6 +87,7 @@ class Eraser:
         *,
         deployment: str,
         forget: Callable[[SubjectId, Asking], None] = lambda _subject, _asking: None,
+        wake: WakePlanner | None = None,
     ) -> None:
         self._data = data
         self._keystore = keystore
@@ -91,6 +97,8 @@ class Eraser:
         self._clock = clock
         self._deployment = deployment
         self._forget = forget
+        self._wake = wake
+        self.fields = FieldEraser(data, keystore, log, clock, deployment=deployment)
         self._steps: Sequence[Callable[[_Work], None]] = (
             self._verify,
             self._forget_derived,
@@ -124,10 +132,12 @@ class Eraser:
     def resume(self) -> list[ErasureOutcome]:
         """Finish the erasures that a crash interrupted, and remove what came after one, at start-up.
 
-        An erasure whose rows do not verify stays open, with a warning: one changed row must not stop everybody's work.
+        Erasures of chosen fields are finished as well; what comes back are those of whole subjects. One whose rows do
+        not verify stays open, with a warning: one changed row must not stop everybody's work.
         """
+        self.fields.resume()
         with self._data.read() as connection:
-            query = select(erasure.c.erasure_id).where(erasure.c.state == _STARTED)
+            query = select(erasure.c.erasure_id).where(erasure.c.state == STARTED, erasure.c.fields.is_(None))
             begun = connection.execute(query.order_by(erasure.c.started_at)).scalars().all()
         outcomes = []
         for erasure_id in begun:
@@ -147,33 +157,36 @@ class Eraser:
             scrub(database)
 
     def _latest(self, connection: Connection, subject: SubjectId) -> str | None:
-        query = select(erasure.c.erasure_id).where(erasure.c.subject_id == subject)
+        query = select(erasure.c.erasure_id).where(erasure.c.subject_id == subject, erasure.c.fields.is_(None))
         return connection.scalar(query.order_by(erasure.c.started_at.desc()).limit(1))
 
     def _begin(self, connection: Connection, subject: SubjectId, asking: Asking) -> str:
         """Mark the subject, so that the gate and the vault take nothing more of it."""
         erasure_id = new_id("era")
-        set_standing(connection, subject, Standing.ERASING)
+        now = now_in_log(connection, self._log, self._clock)
+        set_standing(connection, subject, Standing.ERASING, now=now)
         event = replace(event_of(asking, Act.ERASURE_STARTED), subject=subject, refs={"erasure": erasure_id})
         entry_id = self._log.record(connection, event)
         connection.execute(
             insert(erasure).values(
                 erasure_id=erasure_id,
                 subject_id=subject,
-                state=_STARTED,
+                state=STARTED,
                 actor=asking.actor,
                 role=asking.role,
                 request_id=asking.request_id,
-                started_at=now_in_log(connection, self._log, self._clock),
+                started_at=now,
                 started_entry=entry_id,
                 counts={},
             )
         )
+        if self._wake is not None:
+            self._wake.plan(connection, [Closing(subject, "erase", "", "", None, entry_id, now)])
         return erasure_id
 
     def _finish(self, erasure_id: str) -> ErasureOutcome:
         row = self._row(erasure_id)
-        if row.state == _STARTED:
+        if row.state == STARTED:
             work = self._work(row)
             for step in self._steps:
                 step(work)
@@ -203,21 +216,20 @@ class Eraser:
 
     def _make_keys(self, work: _Work) -> None:
         """Make new keys durable for held values that share a key with others."""
-        shared = self._shared(work)
-        if shared:
+        with self._data.read() as connection:
+            moves = shared_moves(connection, work.subject, held_after=work.started_at)
+        if moves:
             with self._keystore.database.write() as connection:
-                self._keyring.make_successors(connection, {key.pair: key.key_id for key in shared})
+                self._keyring.make_successors(connection, keys_left(moves))
 
     def _reseal(self, work: _Work) -> None:
         """Seal held values under the new keys."""
-        shared = self._shared(work)
-        if not shared:
-            return
-        compartments = {key.pair[1] for key in shared}
-        with self._keyring.unlocked([work.subject], compartments) as keys, self._data.write() as connection:
+        with self._data.write() as connection:
             lock_subjects(connection, [work.subject], exclusive=True)
-            still = shared_keys(connection, work.subject, held_after=work.started_at)
-            reseal_shared(connection, still, keys, deployment=self._deployment)
+            moves = shared_moves(connection, work.subject, held_after=work.started_at)
+            compartments = {compartment for _, compartment in keys_left(moves)}
+            with self._keyring.unlocked([work.subject], compartments) as keys:
+                reseal(connection, moves, keys, deployment=self._deployment)
 
     def _destroy(self, work: _Work) -> None:
         """Destroy every key that no held value needs, with what finds the subject; tombstones stay."""
@@ -233,13 +245,13 @@ class Eraser:
             key_ids = destroyed_keys(connection, work.erasure_id)
         with self._data.write() as connection:
             lock_subjects(connection, [work.subject], exclusive=True)
-            if connection.execute(_state_of(work)).scalar_one() != _STARTED:
+            if connection.execute(_state_of(work)).scalar_one() != STARTED:
                 return  # another process was faster
             deleted = connection.execute(delete(sealed_record).where(*_free(work))).rowcount
             until, held = connection.execute(
                 select(func.max(sealed_record.c.held_until), func.count()).where(*_held(work))
             ).one()
-            insert_absent(connection, tombstone, _tombstones(work, key_ids, self._clock.now()))
+            bury(connection, key_ids, erasure_id=work.erasure_id, at=self._clock.now())
             counts = {"keys": len(key_ids), "rows": deleted, "held_rows": held}
             if held:
                 values = self._conclude_restricted(connection, work, key_ids, counts, until)
@@ -251,9 +263,9 @@ class Eraser:
     def _conclude_restricted(
         self, connection: Connection, work: _Work, key_ids: Sequence[bytes], counts: Mapping[str, int], until: datetime
     ) -> dict[str, Any]:
-        set_standing(connection, work.subject, Standing.RESTRICTED)
+        set_standing(connection, work.subject, Standing.RESTRICTED, now=now_in_log(connection, self._log, self._clock))
         if key_ids:
-            self._log.record(connection, _keys_event(work, key_ids))
+            self._log.record(connection, naming_keys(_event(work, Act.KEYS_DESTROYED), key_ids))
         event = _event(work, Act.SUBJECT_RESTRICTED)
         self._log.record(connection, replace(event, reason="LEGAL_HOLD", counts=counts))
         return {"state": "restricted", "restricted_until": until}
@@ -261,8 +273,8 @@ class Eraser:
     def _conclude_erased(
         self, connection: Connection, work: _Work, key_ids: Sequence[bytes], counts: Mapping[str, int]
     ) -> dict[str, Any]:
-        set_standing(connection, work.subject, Standing.ERASED)
-        destroyed = self._log.record(connection, _keys_event(work, key_ids))
+        set_standing(connection, work.subject, Standing.ERASED, now=now_in_log(connection, self._log, self._clock))
+        destroyed = self._log.record(connection, naming_keys(_event(work, Act.KEYS_DESTROYED), key_ids))
         completed = self._log.record(connection, replace(_event(work, Act.ERASURE_COMPLETED), counts=counts))
         destruction = Destruction(
             erasure_id=work.erasure_id,
@@ -279,10 +291,6 @@ class Eraser:
     def _verified(self, work: _Work) -> list[SealedRow]:
         return verified_rows(self._data, self._keyring, work.subject, deployment=self._deployment)
 
-    def _shared(self, work: _Work) -> list[Shared]:
-        with self._data.read() as connection:
-            return shared_keys(connection, work.subject, held_after=work.started_at)
-
 
 def _held(work: _Work) -> tuple[ColumnElement[bool], ...]:
     return sealed_record.c.subject_id == work.subject, sealed_record.c.held_until > work.started_at
@@ -297,16 +305,5 @@ def _state_of(work: _Work) -> Select[str]:
     return select(erasure.c.state).where(erasure.c.erasure_id == work.erasure_id)
 
 
-def _tombstones(work: _Work, key_ids: Sequence[bytes], now: datetime) -> list[dict[str, object]]:
-    return [{"key_id": key_id, "erasure_id": work.erasure_id, "destroyed_at": now} for key_id in key_ids]
-
-
 def _event(work: _Work, act: Act) -> Event:
     return replace(event_of(work.asking, act), subject=work.subject, refs={"erasure": work.erasure_id})
-
-
-def _keys_event(work: _Work, key_ids: Sequence[bytes]) -> Event:
-    """Name the destroyed keys, so that the log alone can replay their tombstones."""
-    event = _event(work, Act.KEYS_DESTROYED)
-    named = {f"key_{number}": key_id.hex() for number, key_id in enumerate(key_ids, start=1)}
-    return replace(event, refs={**event.refs, **named}, counts={"keys": len(key_ids)})

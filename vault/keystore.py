@@ -114,8 +114,12 @@ def destroy_subject_keys(
         clock: for the tombstones' time.
     """
     own = connection.execute(select(data_key.c.key_id).where(data_key.c.subject_id == subject)).scalars().all()
+    destroy_keys(connection, [key_id for key_id in own if key_id not in needed], erasure=erasure, clock=clock)
+
+
+def destroy_keys(connection: Connection, key_ids: Collection[bytes], *, erasure: str, clock: Clock) -> None:
+    """Destroy these data keys and leave their tombstones, in the caller's transaction on the key store; repeatable."""
     now = clock.now()
-    key_ids = [key_id for key_id in own if key_id not in needed]
     insert_absent(
         connection,
         key_tombstone,

@@ -21,7 +21,7 @@ def sweep_erased(data: Database, keystore: KeyStore) -> int:
     key after it. Nothing is ever stored or opened by them; the start-up and the end of an epoch remove them.
     """
     with data.read() as connection:
-        query = select(erasure.c.subject_id).where(erasure.c.state == ERASED)
+        query = select(erasure.c.subject_id).where(erasure.c.state == ERASED, erasure.c.fields.is_(None))
         subjects = connection.execute(query).scalars().all()
     columns = [table.c.subject_id for table in (blind_index, identity_fact, pseudonym, data_key)]
     with keystore.database.read() as connection:

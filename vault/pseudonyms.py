@@ -46,6 +46,10 @@ class Pseudonyms:
                 insert_absent(connection, pseudonym, rows)
         return given
 
+    def unrecorded(self, subject: SubjectId, *, scope: str) -> str:
+        """Return a subject's pseudonym without keeping the way back; for one that is being forgotten."""
+        return _text(self._key(scope), "subject", subject)
+
     def token(self, value: str, *, scope: str) -> str:
         """Return the keyed token of any other identifying value; there is no way back but the key."""
         return _text(self._key(scope), "token", value)

@@ -21,6 +21,7 @@ from kernel.ports import Clock
 from vault._keyring import KeyKind, keyring_of
 from vault._keys import Pair
 from vault._opening import OpenedRecord, open_rows, readable_rows, visible_rows
+from vault._rows import SealedRow
 from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode, insert_rows, split
 from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
@@ -247,19 +248,28 @@ class Vault:
         now: datetime,
     ) -> dict[SubjectId, list[OpenedRecord]]:
         compartments: set[Compartment] = {self._catalogue.get_field(code).compartment for code in fields}
-        with self._data.read() as connection:
-            rows = visible_rows(connection, subjects, compartments=compartments, kinds=kinds, now=now)
-        with self._keyring.unlocked(subjects, compartments) as keys:
-            readable = readable_rows(rows, keys, self._keyring)
-            return {
-                subject: open_rows(
-                    readable.get(subject, []),
-                    fields=fields & permit.fields_for(subject),
-                    keys=keys,
-                    deployment=self._deployment,
-                )
-                for subject in subjects
-            }
+        lost: set[int] | None = None
+        while True:
+            with self._data.read() as connection:
+                rows = visible_rows(connection, subjects, compartments=compartments, kinds=kinds, now=now)
+            with self._keyring.unlocked(subjects, compartments) as keys:
+                readable = readable_rows(rows, keys, self._keyring)
+                before, lost = lost, _numbers(rows) - _numbers(readable)
+                if lost and lost != before:
+                    continue  # other fields were erased since the rows were read, and what stays has new keys by now
+                return {
+                    subject: open_rows(
+                        readable.get(subject, []),
+                        fields=fields & permit.fields_for(subject),
+                        keys=keys,
+                        deployment=self._deployment,
+                    )
+                    for subject in subjects
+                }
+
+
+def _numbers(rows: Mapping[SubjectId, Sequence[SealedRow]]) -> set[int]:
+    return {row.row_no for own in rows.values() for row in own}
 
 
 def _without_stored(connection: Connection, records: Sequence[Encoded], batch: BatchId) -> list[Encoded]:

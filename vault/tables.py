@@ -220,6 +220,8 @@ erasure: Final = Table(
     Column("counts", JSON, nullable=False),
     Column("certificate", LargeBinary, nullable=True, comment="canonical JSON"),
     Column("signature", LargeBinary(64), nullable=True),
+    Column("fields", Text, nullable=True, comment="JSON list; null for the whole subject"),
+    Column("key_ids", Text, nullable=True, comment="JSON list in hexadecimal; of the keys that go with chosen fields"),
     CheckConstraint("state IN ('started', 'restricted', 'erased')", name="state"),
     Index(None, "subject_id"),
     Index(

@@ -8,9 +8,24 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from consentry import __version__
-from consentry.api import audit, consents, decisions, health, problems, records, subjects, tokens
+from consentry.api import (
+    approvals,
+    audit,
+    choices,
+    consents,
+    decisions,
+    health,
+    notices,
+    problems,
+    records,
+    subjects,
+    tokens,
+)
 from consentry.api.guard import Guard
+from consentry.api.origins import Origins, page_routes
 from consentry.platform import Platform
+from consentry.subject_tokens import SubjectTokens
+from consentry.throttle import Pace
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
@@ -28,10 +43,31 @@ _NO_TELEMETRY: Final["TelemetryConfig"] = {
 """The framework would hand bodies and messages to whatever exporter the environment names."""
 
 
+ROUTERS: Final = tuple(
+    module.router
+    for module in (
+        health,
+        tokens,
+        notices,
+        consents,
+        choices,
+        decisions,
+        records,
+        subjects,
+        approvals,
+        audit,
+    )
+)
+"""One a resource."""
+
+
 def create_app(platform: Platform) -> FastAPI:
     """Return the HTTP API of one deployment.
 
     The documentation pages of the framework would load scripts from other hosts; they are off, `/openapi.json` is on.
+
+    Raises:
+        ConfigurationError: subject tokens are half configured, or their file holds no sound public keys.
     """
     app = _Application(
         title="Consentry",
@@ -43,11 +79,15 @@ def create_app(platform: Platform) -> FastAPI:
         lifespan=_lifespan,
         telemetry=_NO_TELEMETRY,
     )
+    settings = platform.settings
     app.state.platform = platform
-    app.add_middleware(Guard, max_body_bytes=platform.settings.max_body_bytes)
+    app.state.subject_tokens = SubjectTokens.load(settings, platform.clock)
+    app.state.pace = Pace(settings.requests_per_minute)
     problems.install(app)
-    for module in (health, tokens, consents, decisions, records, subjects, audit):
-        app.include_router(module.router, prefix="/v1")
+    for router in ROUTERS:
+        app.include_router(router, prefix="/v1")
+    app.add_middleware(Guard, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Origins, allowed=settings.cors_origins, routes=page_routes(ROUTERS, prefix="/v1"))
     return app
 
 

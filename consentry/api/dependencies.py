@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials
 
+from consentry.acts import Whom
 from consentry.api.routes import BEARER
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -33,5 +34,15 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         description="Names this request for its sender; the same one again gets the same answer.",
+    ),
+]
+WhomPath = Annotated[Whom, Path(description="A subject's id, or `me` for the person of a subject token.")]
+DecisionPath = Annotated[str, Path(pattern=r"^dec_[a-z2-7]{24}$", examples=["dec_aaaaaaaaaaaaaaaaaaaaaaaa"])]
+PrivacySignal = Annotated[
+    str | None,
+    Header(
+        alias="Sec-GPC",
+        max_length=20,
+        description="Global Privacy Control, as browsers send it; `1` says that the person does not want to be asked.",
     ),
 ]

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from consentry.api.failures import log_failure
 from consentry.principals import DailyCapReached, NotAuthenticated
-from consentry.throttle import WINDOW, TooManyAttempts
+from consentry.throttle import WINDOW, TooManyAttempts, TooManyRequests
 from kernel.errors import (
     BadInput,
     ConfigurationError,
@@ -31,6 +31,7 @@ STATUS: Final[tuple[tuple[type[ConsentryError], int, str], ...]] = (
     (NotAuthenticated, 401, "The caller is not known"),
     (DailyCapReached, 429, "The key has reached its daily cap"),
     (TooManyAttempts, 429, "Too many attempts have failed"),
+    (TooManyRequests, 429, "The caller calls too often"),
     (Denied, 403, "A role, a rule or the gate refuses"),
     (NotFound, 404, "There is no such thing"),
     (Conflict, 409, "The request contradicts what is stored"),
@@ -123,6 +124,8 @@ def _headers(request: Request, error: ConsentryError) -> dict[str, str]:
         now = request.app.state.platform.clock.now().astimezone(UTC)
         tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         return {"Retry-After": str(int((tomorrow - now).total_seconds()))}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.wait_seconds)}
     if isinstance(error, TooManyAttempts):
         return {"Retry-After": str(int(WINDOW.total_seconds()))}
     return {}

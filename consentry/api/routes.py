@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
@@ -10,9 +10,21 @@ from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from consentry.platform import Platform
-from consentry.principals import NotAuthenticated, Principal, authenticate_key, get_person
+from consentry.principals import (
+    NotAuthenticated,
+    Principal,
+    PrincipalKind,
+    SubjectUnknown,
+    authenticate_key,
+    get_person,
+    subject_principal,
+)
+from consentry.subject_tokens import SubjectTokens, is_subject_token
+from consentry.throttle import Pace
 
-BEARER = HTTPBearer(auto_error=False, description="A machine's key `key_….secret`, or a person's token.")
+BEARER = HTTPBearer(
+    auto_error=False, description="A machine's key `key_….secret`, a token of staff, or a subject token."
+)
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -39,7 +51,13 @@ class JsonRequest(Request):
 
 
 class OpenRoute(APIRoute):
-    """A route for everybody; its body must still be JSON."""
+    """A route for everybody; its body must still be JSON.
+
+    Attributes:
+        for_pages: whether pages of other origins may call it, where the settings name their origin.
+    """
+
+    for_pages: ClassVar[bool] = False
 
     def get_route_handler(self) -> _Handler:
         """Return the framework's handler behind our checks."""
@@ -64,20 +82,58 @@ class GuardedRoute(OpenRoute):
         credentials = await BEARER(request)
         if credentials is None:
             raise NotAuthenticated("This call needs a bearer key or token", hint="Send `Authorization: Bearer …`.")
-        platform: Platform = request.app.state.platform
-        request.state.caller = await run_in_threadpool(authenticate, platform, credentials.credentials)
+        state = request.app.state
+        caller = await run_in_threadpool(authenticate, state.platform, state.subject_tokens, credentials.credentials)
+        check_pace(state.pace, caller)
+        request.state.caller = caller
 
 
-def new_router(tag: str, *, is_open: bool = False) -> APIRouter:
-    """Return a router of one resource, guarded unless it is said to be open."""
-    return APIRouter(tags=[tag], route_class=OpenRoute if is_open else GuardedRoute)
+class OpenPageRoute(OpenRoute):
+    """A route for everybody, pages of other origins included."""
+
+    for_pages = True
 
 
-def authenticate(platform: Platform, bearer: str) -> Principal:
-    """Return who stands behind a key or a token; raises ``NotAuthenticated``."""
+class GuardedPageRoute(GuardedRoute):
+    """A route for callers who say who they are, from pages of other origins as well."""
+
+    for_pages = True
+
+
+def new_router(tag: str, *, is_open: bool = False, for_pages: bool = False) -> APIRouter:
+    """Return a router of one resource, guarded unless it is said to be open, and for our own origin only."""
+    kinds = {
+        (False, False): GuardedRoute,
+        (False, True): GuardedPageRoute,
+        (True, False): OpenRoute,
+        (True, True): OpenPageRoute,
+    }
+    return APIRouter(tags=[tag], route_class=kinds[is_open, for_pages])
+
+
+def check_pace(pace: Pace, caller: Principal) -> None:
+    """Raise ``TooManyRequests`` where a data subject or a capture key calls too often; staff and ingestion may."""
+    if caller.kind is PrincipalKind.SUBJECT or (caller.kind is PrincipalKind.KEY and caller.role == "capture"):
+        pace.take(caller.principal_id)
+
+
+def authenticate(platform: Platform, subject_tokens: SubjectTokens | None, bearer: str) -> Principal:
+    """Return who stands behind a key or a token.
+
+    Raises:
+        NotAuthenticated: nobody does.
+        SubjectUnknown: the operator's login vouches for somebody who is not registered.
+    """
     if bearer.startswith("key_"):
         with platform.data.read() as connection:
             return authenticate_key(connection, bearer=bearer, clock=platform.clock)
+    if subject_tokens is not None and is_subject_token(bearer):
+        subject = platform.resolver.find(subject_tokens.source, subject_tokens.verify(bearer))
+        if subject is None:
+            raise SubjectUnknown(
+                "The token's person is not registered", hint="Record a contract for the account with a capture key."
+            )
+        return subject_principal(subject)
     principal_id = platform.tokens.verify(bearer)
     with platform.data.read() as connection:
         return get_person(connection, principal_id)

@@ -32,6 +32,9 @@ class RevealRequest(BaseModel):
     purpose: Code
     fields: Annotated[list[Code], Field(min_length=1, max_length=100)]
     reason: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
+    approval: Annotated[str, Field(pattern=r"^apr_[a-z2-7]{24}$")] | None = Field(
+        default=None, description="Of `POST /v1/approvals`; a minor's record needs one by somebody else."
+    )
 
 
 class RevealedRecord(BaseModel):
@@ -66,7 +69,15 @@ def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: Platf
     """Open fields of one subject; needs a person's token, a purpose that the role has, and the gate's permit."""
     subject = SubjectId(subject_id)
     check_allowed(platform, caller, "vault.reveal", persons_only=True, subject=subject)
-    found = reveal(platform, caller, subject=subject, purpose=body.purpose, fields=body.fields, reason=body.reason)
+    found = reveal(
+        platform,
+        caller,
+        subject=subject,
+        purpose=body.purpose,
+        fields=body.fields,
+        reason=body.reason,
+        approval=body.approval,
+    )
     records = [
         RevealedRecord(
             record_id=r.record_id,

@@ -7,13 +7,17 @@ from consentry.cli import (
     auditing,
     consents,
     ingesting,
+    interchange,
     keys,
     operating,
+    overseeing,
     packs,
     revealing,
     subjects,
     tags,
     views,
+    waking,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -29,10 +33,14 @@ revealing.register(app)
 app.add_typer(packs.app, name="pack")
 app.add_typer(accounts.app, name="account")
 app.add_typer(ingesting.app, name="ingest")
+waking.register(consents.app)
+overseeing.register(consents.app)
+interchange.register(consents.app)
 app.add_typer(consents.app, name="consent")
 app.add_typer(subjects.app, name="subject")
 app.add_typer(views.views, name="view")
 app.add_typer(views.exports, name="export")
 app.add_typer(tags.app, name="tags")
 app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(auditing.app, name="audit")

@@ -1,17 +1,19 @@
 """Commands on the audit log."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from consentry.cli.options import Home, Json, SubjectFilter
-from consentry.cli.output import say, say_json, say_pairs, say_table
-from kernel.errors import IntegrityFailed
+from consentry.cli.output import cell, say, say_json, say_pairs, say_table
+from kernel.errors import BadInput, IntegrityFailed
 
 if TYPE_CHECKING:
     from audit.export import ExportSummary
+    from consentry.workflows.reconcile import Reconciled
 
 app = typer.Typer(no_args_is_help=True, help="Read the audit log and hand it over for verification.")
 
@@ -63,10 +65,41 @@ def query(  # noqa: PLR0917 - filters of one command
         for entry in entries:
             say_json(entry)
         return
-    header = ("index", "at", "act", "outcome", "actor", "role", "purpose", "fields")
-    say_table(header, [tuple(_cell(entry.get(name)) for name in header) for entry in entries])
+    header = ("index", "at", "act", "outcome", "actor", "role", "purpose", "recipient", "subject", "reason", "fields")
+    rows = [(*(entry.get(name) for name in header), _refs(entry)) for entry in entries]
+    say_table((*header, "refers to"), rows)
     if next_after is not None:
         say("there are more entries; narrow the query or raise --limit")
+
+
+@app.command("reconcile")
+def reconcile(
+    release: Annotated[str | None, typer.Option("--release", help="Let the gate answer again; say why.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", help="Token of a person who accepts what differs; twice.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Compare what the gate reads with the log; exit 1 and a suspended gate where they differ."""
+    from consentry.cli.session import local_operator, person_from, platform_for
+    from consentry.workflows.reconcile import reconcile as compare
+    from consentry.workflows.reconcile import release_gate
+
+    if accept and release is None:
+        raise BadInput("Nothing is accepted without a release", hint="Give --release with the reason.")
+    with platform_for(home) as platform:
+        if release is None:
+            done = compare(platform, local_operator())
+        else:
+            people = [person_from(platform, token) for token in accept or ()]
+            done = release_gate(platform, local_operator(), reason=release, accepted_by=people)
+        _say_reconciled(done, as_json=as_json)
+        if done.is_suspended:
+            raise IntegrityFailed(
+                f"{done.total} mismatches between register and log; the gate is suspended",
+                hint="Find out who changed the store, restore it, then `consentry audit reconcile --release REASON`.",
+            )
 
 
 def _say_export(summary: "ExportSummary", key: str, *, as_json: bool) -> None:
@@ -79,7 +112,25 @@ def _say_export(summary: "ExportSummary", key: str, *, as_json: bool) -> None:
     say(f"verify: consentry-verify {summary.folder} --key '{key}'")
 
 
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+def _refs(entry: Mapping[str, object]) -> str:
+    """Return what an entry refers to, without what other columns tell: decision, notice, relation, task."""
+    refs = entry.get("refs")
+    named = refs if isinstance(refs, Mapping) else {}
+    return "; ".join(f"{name} {cell(value)}" for name, value in named.items() if name not in _TOLD)
+
+
+_TOLD: Final = frozenset({"act", "notice_hash"})
+
+
+def _say_reconciled(done: "Reconciled", *, as_json: bool) -> None:
+    if as_json:
+        say_json(done.as_json())
+        return
+    say_pairs({"entries": done.size, **done.counts, "mismatches": done.total})
+    for one in done.mismatches[:_SHOWN]:
+        say(str(one))
+    if done.total > _SHOWN:
+        say(f"and {done.total - _SHOWN} more; --json names the first thousand")
+
+
+_SHOWN: Final = 20

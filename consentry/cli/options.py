@@ -19,3 +19,6 @@ Token = Annotated[str | None, typer.Option("--token", envvar="CONSENTRY_TOKEN", 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Subject = Annotated[str, typer.Argument(help="Subject id, sub_….", callback=_check_subject)]
 SubjectFilter = Annotated[str | None, typer.Option("--subject", help="Subject id.", callback=_check_subject)]
+OptionalSubject = Annotated[
+    str | None, typer.Argument(help="Subject id, sub_…; everybody when left out.", callback=_check_subject)
+]

@@ -11,6 +11,7 @@ from consentry.cli.output import say, say_json, say_pairs, say_table
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
     app.command("reveal")(reveal)
+    app.command("approve-read")(approve_read)
     app.command("erase")(erase)
 
 
@@ -19,6 +20,7 @@ def reveal(  # noqa: PLR0917 - options of one command
     purpose: Annotated[str, typer.Option(help="Purpose under which the record is opened, for example P02.")],
     fields: Annotated[str, typer.Option(help="Field codes, separated by commas.")],
     reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
+    approval: Annotated[str | None, typer.Option(help="Id of the approval that a minor's record needs.")] = None,
     token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -37,6 +39,7 @@ def reveal(  # noqa: PLR0917 - options of one command
             purpose=purpose,
             fields=wanted,
             reason=reason,
+            approval=approval,
         )
     if as_json:
         for r in opened.records:
@@ -58,6 +61,39 @@ def reveal(  # noqa: PLR0917 - options of one command
     say(f"log entry {opened.entry_id} at index {opened.log_index}")
 
 
+def approve_read(  # noqa: PLR0917 - options of one command
+    subject: Subject,
+    purpose: Annotated[str, typer.Option(help="Purpose under which the record may be read, for example P02.")],
+    role: Annotated[str, typer.Option(help="Role of those who may read, for example clinician.")],
+    reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
+    hours: Annotated[int, typer.Option(help="How long the approval lasts.", min=1)] = 24,
+    token: Token = None,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Approve that a minor's record is read; needs the token of somebody else than the reader."""
+    from consentry.cli.session import person_from, platform_for
+    from consentry.workflows import approvals
+    from kernel.clock import format_instant
+    from kernel.ids import SubjectId
+
+    with platform_for(home) as platform:
+        made = approvals.approve_read(
+            platform,
+            person_from(platform, token),
+            subject=SubjectId(subject),
+            purpose=purpose,
+            role=role,
+            reason=reason,
+            hours=hours,
+        )
+    answer = {"approval": made.approval_id, "expires_at": format_instant(made.expires_at)}
+    if as_json:
+        say_json(answer)
+    else:
+        say_pairs(answer)
+
+
 def erase(
     subject: Subject,
     reason: Annotated[str, typer.Option(help="Why, for example the request's number.")],
@@ -66,11 +102,13 @@ def erase(
 ) -> None:
     """Erase a subject; what a legal floor still holds is restricted instead, and the answer says until when."""
     from consentry.cli.session import local_operator, platform_for
+    from consentry.wake.runner import run_wake_of
     from consentry.workflows.erase import erase_subject
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
         done = erase_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
+        run_wake_of(platform, SubjectId(subject))
     if as_json:
         say_json(done.as_json())
     else:

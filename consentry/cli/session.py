@@ -25,11 +25,16 @@ def settings_for(home: Path | None) -> "Settings":
 
 
 @contextmanager
-def platform_for(home: Path | None) -> "Iterator[Platform]":
-    """Open the platform for one command; what it logged is under a signed checkpoint when it ends."""
+def platform_for(home: Path | None, *, check_pack: bool = True) -> "Iterator[Platform]":
+    """Open the platform for one command; what it logged is under a signed checkpoint when it ends.
+
+    Args:
+        home: the data folder.
+        check_pack: refuse a pack that was not taken into use; False for the command that does so.
+    """
     from consentry.platform import open_platform
 
-    with open_platform(settings_for(home)) as platform:
+    with open_platform(settings_for(home), check_pack=check_pack) as platform:
         yield platform
         platform.log.settle()
 

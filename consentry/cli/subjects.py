@@ -7,12 +7,12 @@ import typer
 from consentry.cli.options import Home, Subject
 from consentry.cli.output import say
 
-app = typer.Typer(no_args_is_help=True, help="Find and restrict subjects.")
+app = typer.Typer(no_args_is_help=True, help="Find subjects, and record what becomes of them.")
 
 
 @app.callback()
 def group() -> None:
-    """Find and restrict subjects."""
+    """Find subjects, and record what becomes of them."""
 
 
 @app.command("find")
@@ -37,9 +37,45 @@ def restrict(
 ) -> None:
     """Restrict a subject: from now on only storage and security access pass the gate."""
     from consentry.cli.session import local_operator, platform_for
+    from consentry.wake.runner import run_wake_of
     from consentry.workflows.erase import restrict_subject
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
         restrict_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
+        run_wake_of(platform, SubjectId(subject))
     say(f"{subject} is restricted")
+
+
+@app.command("release")
+def release(
+    subject: Subject,
+    reason: Annotated[str, typer.Option(help="Why, for example the request's number.")],
+    home: Home = None,
+) -> None:
+    """Lift a restriction: the decisions that stand count again."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.represent import release_subject
+    from kernel.ids import SubjectId
+
+    with platform_for(home) as platform:
+        release_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
+    say(f"{subject} is no longer restricted")
+
+
+@app.command("deceased")
+def deceased(
+    subject: Subject,
+    no_kin: Annotated[bool, typer.Option("--no-kin", help="They directed that not even kin acts for them.")] = False,  # noqa: FBT002 - a flag
+    home: Home = None,
+) -> None:
+    """Record a death: only storage and security pass the gate, and whoever acted for or through them does no longer."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.wake.runner import run_wake_of
+    from consentry.workflows.represent import record_deceased
+    from kernel.ids import SubjectId
+
+    with platform_for(home) as platform:
+        is_news = record_deceased(platform, local_operator(), subject=SubjectId(subject), no_kin=no_kin)
+        run_wake_of(platform, SubjectId(subject))
+    say(f"{subject} is recorded as deceased" if is_news else f"{subject} was recorded as deceased before")

@@ -1,9 +1,12 @@
 """Which view builds and export releases there are."""
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Column, Connection, insert, select, update
 
 from consentry.stores.tables import export_release, view_build
 from kernel.errors import NotFound
@@ -95,6 +98,42 @@ def list_releases(connection: Connection, *, held_only: bool = False) -> list[Re
     ]  # fmt: skip
 
 
-def recall_release(connection: Connection, export_id: str, *, at: datetime) -> None:
-    """Mark a release as recalled."""
-    connection.execute(update(export_release).where(export_release.c.export_id == export_id).values(recalled_at=at))
+def recall_release(connection: Connection, export_id: str, *, at: datetime) -> bool:
+    """Mark a release as recalled; says whether it was not yet."""
+    held = export_release.c.export_id == export_id, export_release.c.recalled_at.is_(None)
+    return connection.execute(update(export_release).where(*held).values(recalled_at=at)).rowcount == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a stored manifest says a build or release was made for."""
+
+    purpose: str
+    scope: str
+
+
+def build_grounds(connection: Connection, build_ids: Collection[str]) -> dict[str, Ground]:
+    """Return the ground of each build that is known."""
+    return _grounds(connection, view_build.c.build_id, view_build.c.manifest, build_ids)
+
+
+def release_grounds(connection: Connection, export_ids: Collection[str]) -> dict[str, Ground]:
+    """Return the ground of each release that is known; its scope is that of the definition."""
+    return _grounds(connection, export_release.c.export_id, export_release.c.manifest, export_ids)
+
+
+_CHUNK: Final = 500
+"""Bounds the variables of one statement."""
+
+
+def _grounds(
+    connection: Connection, key: Column[str], manifest: Column[str], wanted: Collection[str]
+) -> dict[str, Ground]:
+    names = sorted(wanted)
+    found: dict[str, Ground] = {}
+    for start in range(0, len(names), _CHUNK):
+        query = select(key, manifest).where(key.in_(names[start : start + _CHUNK]))
+        for name, text in connection.execute(query):
+            content = json.loads(text)["manifest"]
+            found[name] = Ground(content["purpose"], content["scope"])
+    return found

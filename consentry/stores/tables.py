@@ -95,3 +95,30 @@ tag_value = Table(
     Column("version", String(64), nullable=False),
     Index(None, "pseudonym"),
 )
+
+read_approval = Table(
+    "read_approval",
+    metadata,
+    Column("approval_id", String(ID_LENGTH), primary_key=True),
+    Column("subject_id", String(ID_LENGTH), nullable=False, index=True),
+    Column("purpose", String(32), nullable=False),
+    Column("role", String(32), nullable=False, comment="of those who may read"),
+    Column("approved_by", String(ID_LENGTH), nullable=False, comment="a principal, who may not read"),
+    Column("approved_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("entry_id", String(ID_LENGTH), nullable=False),
+)
+
+webhook_target = Table(
+    "webhook_target",
+    metadata,
+    Column("target_id", String(ID_LENGTH), primary_key=True),
+    Column("recipient", String(128), nullable=False, comment="its code, or *joint"),
+    Column("url", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False, comment="sealed, bound to target_id"),
+    Column("former", LargeBinary, nullable=True, comment="the secret before it, sealed"),
+    Column("former_until", Instant, nullable=True, comment="until then both sign"),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_at", Instant, nullable=True),
+    Column("disabled_why", String(16), nullable=True, comment="operator or gone"),
+)

@@ -1,7 +1,7 @@
 """Tag runs and their values under scope and pseudonym; a run adds rows, nothing is overwritten (bitemporal)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,6 +12,8 @@ from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import NotFound
 
 _CHUNK = 5_000
+_IDS = 500
+"""Bounds the variables of one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,10 @@ def newest_values(connection: Connection, *, scope: str, pseudonym: str) -> tupl
     return rows[0].as_of, {row.tag: None if row.value is None else json.loads(row.value) for row in rows}
 
 
-def forget_pseudonym(connection: Connection, *, scope: str, pseudonym: str) -> None:
-    """Delete every value of a pseudonym."""
-    runs = select(tag_run.c.run_id).where(tag_run.c.scope == scope)
-    connection.execute(delete(tag_value).where(tag_value.c.pseudonym == pseudonym, tag_value.c.run_id.in_(runs)))
+def forget_in_runs(connection: Connection, run_ids: Sequence[str], *, pseudonym: str) -> int:
+    """Delete a pseudonym's values in some runs; returns how many."""
+    gone = 0
+    for start in range(0, len(run_ids), _IDS):
+        some = tag_value.c.run_id.in_(run_ids[start : start + _IDS])
+        gone += connection.execute(delete(tag_value).where(tag_value.c.pseudonym == pseudonym, some)).rowcount
+    return gone

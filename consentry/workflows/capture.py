@@ -13,16 +13,18 @@ from consent.asking import Asking
 from consent.guardians import record_agent, record_guardian
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NoticeRef, Track
 from consent.standing import register_subjects
-from consentry.acts import ConsentAct, act_content
+from consentry.acts import OWN_WISH, ConsentAct, SubjectReference, act_content
 from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
 from consentry.stores.acts import find_answers, remember_answers
 from consentry.workflows.people import ACCOUNT_PURPOSE, People, check_says_age, is_registration, resolve_people
+from consentry.workflows.representation import Acting, find_own_decision
 from kernel.encoding import JsonValue
-from kernel.errors import BadInput, Conflict, ConsentryError, Denied
-from kernel.ids import DecisionId, SubjectId
+from kernel.errors import BadInput, Conflict, ConsentryError, Denied, NotFound
+from kernel.ids import SubjectId
 
 _ATTEMPTS: Final = 4
+_CLOSING: Final = frozenset({"refuse", "withdraw", "end"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,17 @@ def capture_acts(platform: Platform, caller: Principal, acts: Sequence[ConsentAc
 
 
 def withdraw_decision(platform: Platform, caller: Principal, decision_id: str, *, at: datetime | None) -> Decision:
-    """Withdraw what one recorded decision granted; raises ``NotFound`` for an unknown decision."""
+    """Withdraw what one recorded decision granted.
+
+    Raises:
+        NotFound: an unknown decision.
+        NotRepresented: a subject token's person may not speak for the subject.
+    """
+    granted, acting = find_own_decision(platform, caller, decision_id)
     with platform.data.write() as connection:
-        granted = platform.registry.get(connection, DecisionId(decision_id))
         check_daily_cap(connection, caller, [granted.subject], clock=platform.clock, is_closing=True)
         return _withdraw(
-            platform, connection, platform.asking(caller), granted.subject, granted.purpose,
+            platform, connection, platform.asking(caller), acting, granted.purpose,
             recipient=granted.recipient, at=at, mechanism="withdraw_call",
         )  # fmt: skip
 
@@ -84,7 +91,7 @@ def withdraw_purpose(
     """Withdraw a purpose as a subject told an officer to."""
     with platform.data.write() as connection:
         return _withdraw(
-            platform, connection, platform.asking(caller), subject, purpose,
+            platform, connection, platform.asking(caller), Acting(subject), purpose,
             recipient=recipient, at=None, mechanism="told_to_officer",
         )  # fmt: skip
 
@@ -100,7 +107,7 @@ def _withdraw(
     platform: Platform,
     connection: Connection,
     asking: Asking,
-    subject: SubjectId,
+    acting: Acting,
     purpose: str,
     *,
     recipient: str | None,
@@ -108,14 +115,14 @@ def _withdraw(
     mechanism: str,
 ) -> Decision:
     request = DecisionRequest(
-        subject=subject,
+        subject=acting.subject,
         purposes=(purpose,),
         act=DecisionAct.WITHDRAW,
         recipient=recipient,
         notice=None,
-        actor_kind=ActorKind.SELF,
-        actor_subject=None,
-        evidence={"mechanism": mechanism},
+        actor_kind=acting.kind,
+        actor_subject=acting.actor,
+        evidence={"mechanism": mechanism, "occasion": OWN_WISH},
         decided_at=at or platform.clock.now(),
     )
     return platform.registry.record(connection, request, asking=asking)[0]
@@ -160,6 +167,7 @@ class _Run:
         answered = dict(find_answers(connection, [key for key, _ in keys]))
         outcomes: dict[int, ActOutcome] = {}
         waiting: dict[int, ConsentAct] = {}
+        touched: set[SubjectId] = set()
         first: dict[bytes, int] = {}
         for place, (act, (key, content)) in enumerate(zip(acts, keys, strict=True)):
             if key in answered:
@@ -169,12 +177,15 @@ class _Run:
                 outcomes[place] = Conflict("An act id stands twice", hint="Give every act an id of its own.")
                 continue
             first[key] = place
-            if act.act in ("guardian", "agent"):
-                outcomes |= self._record_run(connection, waiting, people)
-                waiting = {}
-                outcomes[place] = self._record_relation(connection, act, people)
-            else:
+            about = people.whom(act)
+            if act.act not in ("guardian", "agent"):
                 waiting[place] = act
+                touched |= about
+                continue
+            if touched & about:  # acts about other people may wait: a relation changes nothing for them
+                outcomes |= self._record_run(connection, waiting, people)
+                waiting, touched = {}, set()
+            outcomes[place] = self._record_relation(connection, act, people)
         outcomes |= self._record_run(connection, waiting, people)
         made = [
             (*keys[place], said.as_json()) for place in first.values() if isinstance(said := outcomes[place], ActAnswer)
@@ -184,13 +195,39 @@ class _Run:
 
     def _record_relation(self, connection: Connection, act: ConsentAct, people: People) -> ActOutcome:
         try:
+            subject, _ = self._found(connection, act, people)
             with connection.begin_nested():
-                subject = people.subject_of(act)
-                check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock)
                 record = self._guardian if act.act == "guardian" else self._agent
                 return ActAnswer(act.act_id, subject, record(connection, act, subject, people))
         except (BadInput, Denied) as err:
             return err
+
+    def _found(self, connection: Connection, act: ConsentAct, people: People) -> tuple[SubjectId, SubjectId | None]:
+        """Return whom an act is about and who acts for them, both counted among the people that the key touches.
+
+        Who is not found counts as well, so that a key cannot try out whose numbers are registered.
+        """
+        is_closing, clock = act.act in _CLOSING, self.platform.clock
+        try:
+            subject = people.subject_of(act)
+            actor = None if act.actor.subject is None else people.actor_of(act)
+        except (NotFound, Conflict):
+            missing = [self._stand_in(reference) for reference in people.unresolved(act)]
+            tried = [*sorted(people.whom(act)), *missing]
+            check_daily_cap(connection, self.caller, tried, clock=clock, is_closing=is_closing)
+            raise
+        touched = [subject] if actor is None else [subject, actor]
+        check_daily_cap(connection, self.caller, touched, clock=clock, is_closing=is_closing)
+        return subject, actor
+
+    def _stand_in(self, reference: SubjectReference) -> SubjectId:
+        """Return what is counted for somebody who was not found: a keyed digest, which tells nothing by itself."""
+        number, mobile = (
+            "" if secret is None else secret.get_secret_value() for secret in (reference.id_number, reference.mobile)
+        )
+        stated = "\0".join((reference.source or "", reference.id or "", number, mobile))
+        digest = self.platform.digests.digest_many("unknown_reference", [stated.encode()])[0]
+        return SubjectId(f"unk_{digest.hex()[:32]}")
 
     def _record_run(
         self, connection: Connection, acts: Mapping[int, ConsentAct], people: People
@@ -200,11 +237,9 @@ class _Run:
         requests: dict[int, DecisionRequest] = {}
         for place, act in acts.items():
             try:
-                subject = people.subject_of(act)
+                subject, actor = self._found(connection, act, people)
                 check_says_age(act)
-                closing = act.act in ("refuse", "withdraw")
-                check_daily_cap(connection, self.caller, [subject], clock=self.platform.clock, is_closing=closing)
-                requests[place] = _request(act, subject, people)
+                requests[place] = _request(act, subject, actor)
             except (BadInput, Denied) as err:
                 outcomes[place] = err
         while requests:
@@ -289,19 +324,20 @@ class _Run:
         return list(zip(ids, contents, strict=True))
 
 
-def _request(act: ConsentAct, subject: SubjectId, people: People) -> DecisionRequest:
-    kind = ActorKind(act.actor.kind)
+def _request(act: ConsentAct, subject: SubjectId, actor: SubjectId | None) -> DecisionRequest:
     return DecisionRequest(
         subject=subject,
         purposes=act.purposes,
         act=DecisionAct(act.act),
         recipient=act.recipient,
         notice=None if act.notice is None else NoticeRef(act.notice.code, act.notice.version, act.notice.locale),
-        actor_kind=kind,
-        actor_subject=people.actor_of(act) if kind in (ActorKind.GUARDIAN, ActorKind.AGENT) else None,
+        actor_kind=ActorKind(act.actor.kind),
+        actor_subject=actor,
         evidence=act.evidence,
         decided_at=act.at,
+        valid_from=act.valid_from,
         valid_until=act.valid_until,
+        max_uses=act.max_uses,
         fields=None if act.fields is None else frozenset(act.fields),
     )
 

@@ -1,5 +1,7 @@
 """Calls that a role does not have: refused, with an entry that says who tried what."""
 
+from collections.abc import Mapping
+
 from audit.events import Act, Event, Outcome
 from consentry.access import check_may_act
 from consentry.platform import Platform
@@ -9,32 +11,55 @@ from kernel.ids import SubjectId
 
 
 def check_allowed(
-    platform: Platform, caller: Principal, act: str, *, persons_only: bool = False, subject: SubjectId | None = None
+    platform: Platform,
+    caller: Principal,
+    act: str,
+    *,
+    persons_only: bool = False,
+    for_subjects: bool = False,
+    subject: SubjectId | None = None,
 ) -> None:
     """Raise ``Denied`` unless the caller's role lists the act; a refusal leaves its entry.
 
     Args:
+        platform: every part.
+        caller: who calls.
         act: as the pack's roles name it.
         persons_only: refuse a machine's key even where its role lists the act.
+        for_subjects: the call also bears a data subject that speaks for itself; every other call refuses one, whatever
+            the pack's role lists.
         subject: whom the call is about.
     """
     try:
         check_may_act(platform.catalogue, caller, act)
-        if persons_only:
-            _check_is_person(caller)
+        _check_kind(caller, persons_only=persons_only, for_subjects=for_subjects)
     except Denied:
-        asking = platform.asking(caller)
-        with platform.data.write() as connection:
-            platform.log.record(
-                connection,
-                Event(
-                    Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
-                    subject=subject, reason="ROLE", refs={"act": act},
-                ),
-            )  # fmt: skip
+        record_denial(platform, caller, reason="ROLE", subject=subject, refs={"act": act})
         raise
 
 
-def _check_is_person(caller: Principal) -> None:
-    if caller.kind is not PrincipalKind.PERSON:
+def record_denial(
+    platform: Platform,
+    caller: Principal,
+    *,
+    reason: str,
+    subject: SubjectId | None = None,
+    refs: Mapping[str, str] | None = None,
+) -> None:
+    """Leave the entry of a refused call, in a transaction of its own."""
+    asking = platform.asking(caller)
+    with platform.data.write() as connection:
+        platform.log.record(
+            connection,
+            Event(
+                Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
+                subject=subject, reason=reason, refs=refs or {},
+            ),
+        )  # fmt: skip
+
+
+def _check_kind(caller: Principal, *, persons_only: bool, for_subjects: bool) -> None:
+    if caller.kind is PrincipalKind.SUBJECT and not for_subjects:
+        raise Denied("A subject token cannot do this", hint="See which routes take one in docs/reference/http-api.md.")
+    if caller.kind is PrincipalKind.KEY and persons_only:
         raise Denied("A key cannot do this", hint="Sign in as a person and send the token.")

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 
 from audit.events import Act, Event, Outcome
-from consent.standing import Standing, set_standing
+from consent.entries import now_in_log
+from consent.standing import Standing, get_standing, lock_subjects, set_standing
+from consent.wake import Closing
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -52,19 +54,27 @@ def erase_subject(platform: Platform, caller: Principal, *, subject: SubjectId, 
 
 
 def restrict_subject(platform: Platform, caller: Principal, *, subject: SubjectId, reason: str) -> None:
-    """Restrict a subject: from this commit on only storage and security access pass the gate."""
+    """Restrict a subject: from this commit on only storage and security access pass the gate.
+
+    What was derived of it for other purposes is cleared away afterwards, as after a withdrawal of each.
+    """
     check_may_act(platform.catalogue, caller, "subject.restrict")
     _check_reason(reason)
     asking = replace(platform.asking(caller), reason=reason)
     with platform.data.write() as connection:
-        set_standing(connection, subject, Standing.RESTRICTED)
-        platform.log.record(
+        lock_subjects(connection, [subject], exclusive=True)
+        before = get_standing(connection, subject)
+        now = now_in_log(connection, platform.log, platform.clock)
+        after = set_standing(connection, subject, Standing.RESTRICTED, now=now)
+        entry = platform.log.record(
             connection,
             Event(
                 Act.SUBJECT_RESTRICTED, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject,
                 reason="REQUEST", details={"reason": reason},
             ),
         )  # fmt: skip
+        if after.state is not before.state:
+            platform.wake.plan(connection, [Closing(subject, "restrict", "", "", None, entry, now)])
     platform.log.settle()
 
 

@@ -9,15 +9,16 @@ from sqlalchemy import Inspector, inspect
 from audit.events import Act, Event, Outcome
 from audit.signing import create_signing_key
 from consent.asking import Asking
-from consent.notices import publish
 from consentry.migrations import Store, downgrade, upgrade
 from consentry.packs import load_configured_pack, pack_folder
 from consentry.places import OWNER_FILE, FreshPlaces, check_free, sync_folder
 from consentry.platform import Platform, open_platform, open_stores, parse_store_url
 from consentry.principals import create_person
+from consentry.receipt_keys import create_receipt_key
 from consentry.settings import Settings, config_text
 from consentry.tokens import create_token_key
 from consentry.workflows.accounts import record_principal
+from consentry.workflows.load_pack import take_into_use
 from kernel.catalogue import Catalogue
 from kernel.clock import SystemClock
 from kernel.database import Database
@@ -81,7 +82,7 @@ def initialise(
 
 def _make(settings: Settings, wanted: list[tuple[str, str]], fresh: FreshPlaces, clock: Clock) -> Initialised:
     stores = _store_files(settings)
-    keys = (settings.root_key_path, settings.signing_key_path, settings.token_key_path)
+    keys = _key_files(settings)
     state = settings.signer_state_path
     check_free(settings.config_path, *stores, *keys, state)
     fresh.folder(settings.home)
@@ -91,7 +92,7 @@ def _make(settings: Settings, wanted: list[tuple[str, str]], fresh: FreshPlaces,
     for path in stores:
         fresh.store(path)
     _make_stores(settings, fresh, clock)
-    with open_platform(settings, clock=clock) as platform:
+    with open_platform(settings, clock=clock, check_pack=False) as platform:
         accounts = _first_entries(platform, wanted)
         platform.log.settle()
         verifier_key = platform.signer.verifier_key
@@ -132,8 +133,13 @@ def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
     fresh.file(settings.root_key_path, KeyfileCustodian.create)
     fresh.file(settings.signing_key_path, lambda draft: create_signing_key(draft, log_name))
     fresh.file(settings.token_key_path, create_token_key)
-    for path in (settings.root_key_path, settings.signing_key_path, settings.token_key_path):
+    fresh.file(settings.receipt_key_path, create_receipt_key)
+    for path in _key_files(settings):
         sync_folder(path.parent)
+
+
+def _key_files(settings: Settings) -> tuple[Path, ...]:
+    return settings.root_key_path, settings.signing_key_path, settings.token_key_path, settings.receipt_key_path
 
 
 def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
@@ -169,10 +175,7 @@ def _first_entries(platform: Platform, wanted: list[tuple[str, str]]) -> tuple[A
     asking = Asking(SYSTEM, "administrator", RequestId(new_id("req")))
     with platform.data.write() as connection:
         platform.log.record(connection, _event(asking, Act.SYSTEM_INIT, {"deployment": platform.settings.deployment}))
-        pack = {"pack": platform.catalogue.pack, "version": platform.catalogue.version, "hash": platform.catalogue.hash}
-        platform.log.record(connection, _event(asking, Act.PACK_LOADED, pack))
-        for text in platform.catalogue.notices:
-            publish(connection, text, platform.catalogue, asking=asking, log=platform.log)
+        take_into_use(platform, connection, asking)
         accounts = []
         for name, role in wanted:
             made, password = create_person(connection, name=name, role=role, clock=platform.clock)

@@ -8,7 +8,7 @@ from consentry.acts import ConsentAct, SubjectReference
 from consentry.platform import Platform
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import BatchId, SubjectId, new_id
-from vault.subjects import IdentityKeys, Resolution
+from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 
 ACCOUNT_PURPOSE: Final = "P01"
 """A contract for this purpose opens an account, and with it registers a person."""
@@ -25,6 +25,7 @@ class People:
     batch: BatchId
     by_reference: dict[SubjectReference, Resolution] = field(default_factory=dict)
     linked: list[tuple[SubjectId, IdentityKeys]] = field(default_factory=list)
+    registering: set[SubjectId] = field(default_factory=set)
 
     def subject_of(self, act: ConsentAct) -> SubjectId:
         """Return whom an act is about; that the subject is registered is for the registry to check.
@@ -41,6 +42,15 @@ class People:
             raise BadInput("This act needs its guardian or agent", hint="Give actor.subject.")
         return self._get(act.actor.subject)
 
+    def whom(self, act: ConsentAct) -> set[SubjectId]:
+        """Return those whom an act is about or by, as far as they were found."""
+        found = (self._find(reference) for reference in _references(act))
+        return {subject for subject in found if subject is not None}
+
+    def unresolved(self, act: ConsentAct) -> list[SubjectReference]:
+        """Return the references of an act that lead to nobody, or to several people."""
+        return [reference for reference in _references(act) if self._find(reference) is None]
+
     def keep_only(self, registered: Collection[SubjectId]) -> None:
         """Remove the index entries of people whose registration was refused."""
         kept = [(subject, keys) for subject, keys in self.linked if subject in registered]
@@ -48,20 +58,25 @@ class People:
             self.platform.resolver.link(kept, batch=None)
             self.platform.resolver.unlink_batch(self.batch)
 
-    def _get(self, reference: SubjectReference) -> SubjectId:
+    def _find(self, reference: SubjectReference) -> SubjectId | None:
         if reference.subject_id is not None:
             return SubjectId(reference.subject_id)
         found = self.by_reference[reference]
-        if found.candidates:
+        if found.candidates or (found.kind is ResolutionKind.NEW and found.subject not in self.registering):
+            return None
+        return found.subject
+
+    def _get(self, reference: SubjectReference) -> SubjectId:
+        found = self._find(reference)
+        if found is not None:
+            return found
+        if self.by_reference[reference].candidates:
             raise Conflict(
                 "The person cannot be told from another", hint="A person must decide; the act was not recorded."
             )
-        if found.subject is None:
-            raise NotFound(
-                "The person is not registered",
-                hint=f"Record a contract for {ACCOUNT_PURPOSE} that identifies them first.",
-            )
-        return found.subject
+        raise NotFound(
+            "The person is not registered", hint=f"Record a contract for {ACCOUNT_PURPOSE} that identifies them first."
+        )
 
 
 def is_registration(act: ConsentAct) -> bool:
@@ -81,7 +96,7 @@ def check_says_age(act: ConsentAct) -> None:
 def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
     """Resolve every reference of some acts, in their order, and link the people whom they register."""
     people = People(platform, BatchId(new_id("bat")))
-    references = [r for act in acts for r in (act.subject, act.actor.subject) if r is not None and r.subject_id is None]
+    references = [r for act in acts for r in _references(act) if r.subject_id is None]
     unique = list(dict.fromkeys(references))
     found = platform.resolver.resolve_many([_keys(reference) for reference in unique])
     people.by_reference.update(zip(unique, found, strict=True))
@@ -89,9 +104,14 @@ def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
         subject = people.by_reference[reference].subject
         if subject is not None:
             people.linked.append((subject, _keys(reference)))
+            people.registering.add(subject)
     if people.linked:
         platform.resolver.link(people.linked, batch=people.batch)
     return people
+
+
+def _references(act: ConsentAct) -> list[SubjectReference]:
+    return [reference for reference in (act.subject, act.actor.subject) if reference is not None]
 
 
 def _keys(reference: SubjectReference) -> IdentityKeys:

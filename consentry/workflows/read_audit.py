@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from audit.events import Act, Event, Outcome
 from audit.queries import find_entries
+from consent.cohorts import entries_of
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -47,10 +48,12 @@ def read_audit(
     outcome = _member(Outcome, query.outcome, "outcome")
     _record_reading(platform, caller, query)
     platform.log.settle()
+    subject = None if query.subject is None else SubjectId(query.subject)
     with platform.data.read() as connection:
         found = find_entries(
             connection,
-            subject=None if query.subject is None else SubjectId(query.subject),
+            subject=subject,
+            also=() if subject is None else entries_of(connection, subject),
             actor=query.actor,
             act=act,
             purpose=query.purpose,

@@ -1,6 +1,7 @@
 """Open fields of one subject for a person: role, gate, durable entry, receipt, then and only then the vault."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from audit.events import Act, Event, Outcome
@@ -9,6 +10,7 @@ from consent.permits import Permit, Refusal
 from consentry.access import check_may_open
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.workflows.approvals import ApprovalNeeded, check_approved
 from kernel.errors import BadInput, Denied
 from kernel.ids import SubjectId
 from vault.records import OpenedRecord
@@ -36,18 +38,30 @@ def reveal(
     purpose: str,
     fields: Collection[str],
     reason: str,
+    approval: str | None = None,
 ) -> Opened:
     """Open fields of one subject.
 
+    Args:
+        platform: every part.
+        caller: a person of staff.
+        subject: whose record. purpose: of the caller's role. fields: codes.
+        reason: the caller's own words, sealed beside the entries.
+        approval: id of the approval that a minor's record needs (R22).
+
     Raises:
-        Denied: the role may not open these fields, or the gate refuses; both stay in the log.
+        ApprovalNeeded: the subject is under 18, and no approval by somebody else fits.
+        Denied: the role may not open these fields, or the gate refuses; all of this stays in the log.
         Unavailable: the log cannot be written or signed; nothing was opened.
     """
     if not reason.strip():
         raise BadInput("Opening a record needs a reason", hint="Say why in --reason.")
     asking = platform.asking(caller, reason=reason)
-    _check_role(platform, caller, asking, subject=subject, purpose=purpose, fields=fields)
-    permit = _permit(platform, asking, subject=subject, purpose=purpose, fields=fields)
+    with _denials_recorded(platform, asking, subject=subject, purpose=purpose, fields=fields):
+        check_may_open(platform.catalogue, caller, purpose=purpose, fields=fields)
+        with platform.data.read() as connection:
+            approved = check_approved(platform, connection, caller, subject=subject, purpose=purpose, approval=approval)
+    permit = _permit(platform, asking, subject=subject, purpose=purpose, fields=fields, approval=approved)
     receipt = platform.log.receipt(
         permit.entry_id, actor=asking.actor, purpose=purpose, subjects=permit.subjects, fields=permit.fields
     )
@@ -55,32 +69,38 @@ def reveal(
     return Opened(records, permit.entry_id, receipt.index, receipt.tree_size)
 
 
-def _check_role(
-    platform: Platform,
-    caller: Principal,
-    asking: Asking,
-    *,
-    subject: SubjectId,
-    purpose: str,
-    fields: Collection[str],
-) -> None:
+@contextmanager
+def _denials_recorded(
+    platform: Platform, asking: Asking, *, subject: SubjectId, purpose: str, fields: Collection[str]
+) -> Iterator[None]:
+    """Leave the entry of what the role or a missing approval denies."""
     try:
-        check_may_open(platform.catalogue, caller, purpose=purpose, fields=fields)
-    except Denied:
+        yield
+    except Denied as err:
         known = tuple(sorted(f for f in fields if f in platform.catalogue.fields))
+        rule = "APPROVAL" if isinstance(err, ApprovalNeeded) else "ROLE"
         with platform.data.write() as connection:
             platform.log.record(
                 connection,
                 Event(
                     Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
                     purpose=purpose if purpose in platform.catalogue.purposes else None,
-                    subject=subject, fields=known, reason="ROLE", details={"reason": asking.reason},
+                    subject=subject, fields=known, reason=rule, details={"reason": asking.reason},
                 ),
             )  # fmt: skip
         raise
 
 
-def _permit(platform: Platform, asking: Asking, *, subject: SubjectId, purpose: str, fields: Collection[str]) -> Permit:
+def _permit(
+    platform: Platform,
+    asking: Asking,
+    *,
+    subject: SubjectId,
+    purpose: str,
+    fields: Collection[str],
+    approval: str | None,
+) -> Permit:
+    refs = {} if approval is None else {"approval": approval}
     with platform.data.write() as connection:
         said = platform.gate.check(connection, asking=asking, purpose=purpose, subject=subject, fields=fields)
         if isinstance(said, Permit):
@@ -88,7 +108,7 @@ def _permit(platform: Platform, asking: Asking, *, subject: SubjectId, purpose: 
                 connection,
                 Event(
                     Act.REVEAL, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, purpose=purpose,
-                    subject=subject, fields=tuple(sorted(said.fields)), refs={"permit": said.permit_id},
+                    subject=subject, fields=tuple(sorted(said.fields)), refs={"permit": said.permit_id, **refs},
                     details={"reason": asking.reason},
                 ),
             )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from consentry.migrations import Store, check_made, upgrade
 from consentry.platform import open_stores
+from consentry.receipt_keys import create_receipt_key
 from consentry.settings import Settings
 
 
 def upgrade_stores(settings: Settings) -> None:
-    """Upgrade the key store, then the data store; each in one transaction.
+    """Upgrade the key store, then the data store; each in one transaction. Makes key files that came later.
 
     Raises:
         ConfigurationError: a store is empty, or at a revision that this version does not know; nothing was changed.
@@ -19,6 +20,8 @@ def upgrade_stores(settings: Settings) -> None:
             check_made(database, store)
         for database, store in stores:
             upgrade(database, store)
+        if not settings.receipt_key_path.exists():
+            create_receipt_key(settings.receipt_key_path)
     finally:
         data.dispose()
         keys.dispose()

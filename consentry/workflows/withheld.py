@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from consent.asking import Asking
-from consent.standing import lock_subjects
+from consent.locks import lock_for_permits
 from consentry.platform import Platform
 from kernel.ids import SubjectId
 
@@ -72,16 +72,22 @@ def ended_meanwhile(
     """Return those for whom a field that was used does not pass any more, under the lock of their rows.
 
     Called in the transaction that registers what was made of them: a withdrawal, restriction or erasure is either
-    seen here, or comes later and finds the product registered.
+    seen here, or comes later and finds the product registered. A use that the permit has taken counts as left.
     """
     people = sorted(used)
     fields = frozenset[str]().union(*used.values())
     ended: set[SubjectId] = set()
-    lock_subjects(connection, people, exclusive=False)
+    lock_for_permits(connection, people)
     for start in range(0, len(people), _BATCH):
         batch = people[start : start + _BATCH]
         said = platform.gate.preview_many(
-            connection, asking=asking, purpose=purpose, subjects=batch, fields=fields, recipient=recipient
+            connection,
+            asking=asking,
+            purpose=purpose,
+            subjects=batch,
+            fields=fields,
+            recipient=recipient,
+            counting_uses=False,
         )
         ended.update(s for s in batch if any(said[s][code] is not None for code in used[s]))
     return ended

@@ -1,5 +1,6 @@
 """A small catalogue, a store on either engine, and the parts of this package wired to a real journal."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,11 +15,14 @@ from audit.entries import decode_entry
 from audit.journal import Journal
 from audit.tables import inbox
 from consent.asking import Asking
+from consent.assessments import PARTS, record_assessment
 from consent.gate import Gate
 from consent.notices import NoticeRef, PublishedNotice, current_notice, publish
+from consent.recipients import Recipient, record_recipient
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, Registry
 from consent.standing import register_subject
 from kernel.catalogue import (
+    AssessmentText,
     Catalogue,
     Compartment,
     ConsentKind,
@@ -30,15 +34,20 @@ from kernel.catalogue import (
     LawfulBasis,
     NoticeText,
     Purpose,
+    RecipientText,
     Retention,
 )
 from kernel.clock import FixedClock
 from kernel.database import Database, open_database
 from kernel.encoding import JsonValue, canonical_json
+from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId, new_id
 
 ASKING = Asking("prn_test", "capture", RequestId("req_test"))
 CARE = NoticeRef("care", "1", "en")
+CHILD_CARE = NoticeRef("child_care", "1", "en")
+GROWN_UP = date(1985, 3, 1)
+RECIPIENTS = ("insurer", "insurer_a", "insurer_b", "lab")
 SECTIONS = {
     name: f"The {name} of the processing."
     for name in ("controller", "contact", "purpose", "method", "categories", "retention", "end_of_retention", "rights")
@@ -52,7 +61,10 @@ class PlainSealer:
         return canonical_json({"context": context, "details": details})
 
     def open_details(self, sealed: bytes, *, context: str) -> Mapping[str, JsonValue]:
-        raise NotImplementedError
+        stored = json.loads(sealed)
+        if stored["context"] != context:
+            raise IntegrityFailed(f"The details do not belong to {context}")
+        return stored["details"]
 
 
 def purpose(code: str, *bases: LawfulBasis, **changes: object) -> Purpose:
@@ -139,6 +151,42 @@ def small_catalogue() -> Catalogue:
     )
 
 
+def third_party(name: str, **changes: str) -> Mapping[str, str]:
+    """One row of the table of third parties."""
+    facts = {"contact": f"{name}@example.org", "purpose": "studies", "method": "sent", "categories": "diagnosis"}
+    return {"recipient": name} | facts | changes
+
+
+def assessment_text(**changes: object) -> AssessmentText:
+    """The assessment that the small catalogue names for P07."""
+    facts: dict[str, object] = {
+        "assessment_id": "PIA-1",
+        "purposes": ("P07",),
+        "parts": {name: f"The {name}." for name in PARTS},
+        "approved_by": "data protection office",
+        "approved_on": date(2026, 10, 1),
+        "expires_on": date(2029, 10, 1),
+    }
+    return AssessmentText(**(facts | changes))
+
+
+def recipient_text(code: str, **changes: object) -> RecipientText:
+    """A recipient at home with a contract without end, for sharing and studies."""
+    facts: dict[str, object] = {
+        "code": code,
+        "kind": "controller",
+        "name": Label(code, code),
+        "contact": f"{code}@example.org",
+        "country": "CN",
+        "purposes": ("P11", "P12"),
+        "method": "sent",
+        "contract": "C-1",
+        "term_from": date(2026, 1, 1),
+        "term_until": None,
+    }
+    return RecipientText(**(facts | changes))
+
+
 def care_notice(version: str = "1", locale: str = "en", **changes: object) -> NoticeText:
     """A complete notice on every purpose of the small catalogue."""
     facts: dict[str, object] = {
@@ -149,7 +197,7 @@ def care_notice(version: str = "1", locale: str = "en", **changes: object) -> No
         "purposes": ("P01", "P02", "P05", "P06", "P07", "P08", "P09", "P10", "P11", "P12", "P13", "P15"),
         "sections": SECTIONS,
         "collected": ({"field": "diagnosis", "why": "care"},),
-        "third_parties": ({"name": "lab", "contact": "lab@example.org"},),
+        "third_parties": (third_party("lab"),),
     }
     return NoticeText(**(facts | changes))
 
@@ -166,9 +214,29 @@ class Office:
     gate: Gate
     asking: Asking = ASKING
 
+    @property
+    def sections(self) -> Mapping[str, str]:
+        """The sections of every notice here, unless it is published with others."""
+        return SECTIONS
+
+    def notice(self, version: str, **changes: object) -> NoticeText:
+        """A complete notice that is not published yet."""
+        return care_notice(version, **changes)
+
     def publish(self, **changes: object) -> NoticeRef:
         with self.database.write() as connection:
             return self.publish_in(connection, **changes).ref
+
+    def fill_register(self) -> None:
+        """Record the assessment and the recipients that the tests count on."""
+        with self.database.write() as connection:
+            record_assessment(connection, assessment_text(), self.catalogue, asking=ASKING, log=self.journal)
+            for code in RECIPIENTS:
+                self.recipient_in(connection, code)
+
+    def recipient_in(self, connection: Connection, code: str, **changes: object) -> Recipient:
+        text = recipient_text(code, **changes)
+        return record_recipient(connection, text, self.catalogue, asking=ASKING, log=self.journal)
 
     def publish_in(self, connection: Connection, **changes: object) -> PublishedNotice:
         return publish(connection, care_notice(**changes), self.catalogue, asking=ASKING, log=self.journal)
@@ -178,7 +246,7 @@ class Office:
         with self.database.read() as connection:
             return current_notice(connection, code, locale).ref
 
-    def subject(self, birth_date: date | None = None) -> SubjectId:
+    def subject(self, birth_date: date | None = GROWN_UP) -> SubjectId:
         subject = SubjectId(new_id("sub"))
         with self.database.write() as connection:
             register_subject(connection, subject, birth_date=birth_date, clock=self.clock)
@@ -187,9 +255,10 @@ class Office:
     def request(self, subject: SubjectId, act: DecisionAct, *purposes: str, **changes: object) -> DecisionRequest:
         """An act made one second later than the one before."""
         self.clock.advance(timedelta(seconds=1))
+        notice = CHILD_CARE if changes.get("actor_kind") is ActorKind.GUARDIAN else CARE
         facts: dict[str, object] = {
             "recipient": None,
-            "notice": CARE if act is DecisionAct.GRANT else None,
+            "notice": notice if act in (DecisionAct.GRANT, DecisionAct.RENEW) else None,
             "actor_kind": ActorKind.SELF,
             "actor_subject": None,
             "evidence": {"mechanism": "checkbox"},
@@ -251,10 +320,18 @@ def offices() -> Callable[[str], Office]:
         store = open_database(url, label="data store", must_exist=False)
         create_tables(store)
         office = open_office(store, FixedClock(datetime(2026, 11, 21, 2, 0, tzinfo=UTC)))
+        office.fill_register()
         office.publish()
+        office.publish(code="child_care", audience="child")
         return office
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def reopened() -> Callable[[Database], Office]:
+    """Wires the parts over a store that is there already, with a clock that stands a day after the first one's."""
+    return lambda store: open_office(store, FixedClock(datetime(2026, 11, 22, 2, 0, tzinfo=UTC)))
 
 
 @pytest.fixture
@@ -285,7 +362,9 @@ def either(request: pytest.FixtureRequest) -> Database:
 def office(database: Database, clock: FixedClock) -> Office:
     """The parts over SQLite, with the care notice published."""
     opened = open_office(database, clock)
+    opened.fill_register()
     opened.publish()
+    opened.publish(code="child_care", audience="child")
     return opened
 
 
@@ -293,5 +372,7 @@ def office(database: Database, clock: FixedClock) -> Office:
 def either_office(either: Database, clock: FixedClock) -> Office:
     """The parts over each engine in turn, with the care notice published."""
     opened = open_office(either, clock)
+    opened.fill_register()
     opened.publish()
+    opened.publish(code="child_care", audience="child")
     return opened

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent.ages import AgeClass, childhood_until, class_of_birth, class_on, majority_on
+from consent.ages import DIGITAL_AGE, AgeClass, childhood_until, class_of_birth, class_on, grown_up_by, majority_on
 from kernel.clock import age_in_years
 
 births = st.dates(date(1950, 1, 1), date(2026, 11, 1))
@@ -69,3 +69,30 @@ def test_childhood_and_majority_agree_whenever_the_subject_was_registered(birth,
         assert majority_on(*late) == majority_on(*early)
     else:
         assert (childhood_until(*late), majority_on(*late)) == (None, None)
+
+
+@given(birth=births, on=days, digital_age=st.integers(13, 18))
+def test_digital_age_is_counted_on_the_stricter_side(birth, on, digital_age):
+    """Whoever consents alone has reached the pack's age, and does so by the end of the month after it (R23)."""
+    registered, until = class_of_birth(birth, date(2026, 11, 21))
+    day = childhood_until(registered, until, digital_age)
+    if day is None:
+        assert registered is AgeClass.ADULT
+        return
+    assert age_in_years(birth, day) >= digital_age
+    assert age_in_years(birth, day - timedelta(days=62)) < digital_age
+    assert (on >= day) == (until <= grown_up_by(on, digital_age)[registered])
+
+
+def test_leap_day_is_no_obstacle_to_looking_back():
+    """On 29 February the same day of another year is the 28th."""
+    assert grown_up_by(date(2028, 2, 29), 14) == {
+        AgeClass.UNDER_14: date(2028, 2, 28),
+        AgeClass.UNDER_18: date(2032, 2, 28),
+    }
+
+
+def test_proposed_ages_lie_between_the_law_s_bounds():
+    """GDPR article 8 leaves 13 to 16 to the countries (R23)."""
+    assert all(13 <= age <= 16 for age in DIGITAL_AGE.values())
+    assert DIGITAL_AGE["CN"] == 14

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from consent.gate import Reason
 from consent.guardians import record_guardian
 from consent.registry import ActorKind, DecisionAct
-from consent.standing import Standing, set_standing
+from consent.standing import Standing, set_deceased, set_standing
 from kernel.catalogue import ConsentKind
 from kernel.errors import BadInput, Denied
 from kernel.ids import SubjectId, new_id
 
 PURPOSES = ["P01", "P02", "P02", "P05", "P06", "P07", "P08", "P11", "P11", "P12", "P12", "P13", "P15"]
 RECIPIENTS = [None, "lab", "insurer"]
+SHARED = ("P11", "P12")
 CLOSING = {DecisionAct.REFUSE: Reason.REFUSED, DecisionAct.WITHDRAW: Reason.WITHDRAWN}
 BASIS = {DecisionAct.CONTRACT, DecisionAct.DUTY}
 
@@ -35,6 +36,7 @@ def histories(draw):
         st.tuples(st.just("wait"), st.integers(1, 40)),
         st.tuples(st.just("publish"), st.booleans()),
         st.tuples(st.just("state"), st.integers(0, 2), st.sampled_from(STATES)),
+        st.tuples(st.just("death"), st.integers(0, 2), st.sampled_from([True, False, False, False])),
     )
     act = st.one_of([acts_on(purpose) for purpose in purposes])
     return purposes, draw(st.lists(st.one_of(act, act, act, act, others), min_size=12, max_size=30))
@@ -42,7 +44,12 @@ def histories(draw):
 
 def acts_on(purpose):
     """Acts on one purpose; what opens is weighted, or most histories would only close."""
-    facts = st.tuples(st.sampled_from(RECIPIENTS), st.booleans(), st.sampled_from([None, None, 2, 30]))
+    facts = st.tuples(
+        st.sampled_from(RECIPIENTS),
+        st.booleans(),
+        st.sampled_from([None, None, 2, 30]),
+        st.sampled_from([None, None, None, 20]),
+    )
     acts = [DecisionAct.GRANT] * 3 + RESTS_ON.get(purpose, []) * 2 + list(CLOSING)
     return st.tuples(st.just("act"), st.integers(0, 2), st.sampled_from(acts), st.just(purpose), facts)
 
@@ -57,6 +64,7 @@ class Naive:
     edition: int = 1
     material: int = 1
     child: SubjectId | None = None
+    dead: set[SubjectId] = field(default_factory=set)
 
     def standing_decision(self, asked, track):
         """The act that speaks for a recipient on one track, and whether another recipient was granted."""
@@ -83,6 +91,8 @@ class Naive:
             return Reason.RECIPIENT if elsewhere else Reason.NO_DECISION
         if act["act"] in CLOSING:
             return CLOSING[act["act"]]
+        if act["from"] is not None and asked.now < act["from"]:
+            return Reason.SCOPE
         if act["until"] is not None and act["until"] <= asked.now:
             return Reason.EXPIRED
         if track == "consent" and act["edition"] < self.material:
@@ -91,17 +101,20 @@ class Naive:
             return Reason.GUARDIAN
         return Reason.SCOPE if act["fields"] is not None and asked.code not in act["fields"] else None
 
-    def answer(self, asked):  # noqa: PLR0911 - one return a rule
+    def answer(self, asked):  # noqa: C901, PLR0911 - one return a rule
         state = self.states.get(asked.subject)
         if state in (Standing.ERASING, Standing.ERASED):
             return Reason.ERASED
-        if state is Standing.RESTRICTED and asked.purpose not in ("P05", "P13"):
+        is_held = state is Standing.RESTRICTED or asked.subject in self.dead
+        if is_held and asked.purpose not in ("P05", "P13"):
             return Reason.RESTRICTED
         declared = self.catalogue.fields.get(asked.code)
         if declared is None:
             return Reason.UNKNOWN_FIELD
         if asked.purpose not in declared.purposes:
             return Reason.PURPOSE_FIELD
+        if asked.recipient is not None and asked.purpose not in SHARED:
+            return Reason.RECIPIENT  # the recipients of the tests are registered for sharing alone
         if state is None:
             return Reason.NO_DECISION
         if declared.consent is ConsentKind.NONE:
@@ -156,24 +169,30 @@ def play(story, step):
         case ("state", index, state):
             try:
                 with office.database.write() as connection:
-                    set_standing(connection, people[index], state)
+                    set_standing(connection, people[index], state, now=office.clock.now())
             except BadInput:
                 return
             model.states[people[index]] = state
+        case ("death", index, True):
+            with office.database.write() as connection:
+                set_deceased(connection, people[index], no_kin=False, now=office.clock.now())
+            model.dead.add(people[index])
         case ("act", index, *facts):
             play_act(story, people[index], *facts)
 
 
 def play_act(story, subject, act, purpose, facts):
     office, model = story.office, story.model
-    recipient, narrow, days = facts
+    recipient, narrow, days, later = facts
     opens = act not in CLOSING
     # A child's acts alternate between the child and its guardian.
     by_guardian = subject == model.child and len(model.history) % 2 == 0
     changes = {
         "recipient": recipient,
+        "evidence": {"mechanism": "checkbox", "occasion": "own"},
         "fields": frozenset(sorted(model.catalogue.fields_by_purpose[purpose])[:1]) if opens and narrow else None,
         "valid_until": office.clock.now() + timedelta(days=days) if opens and days else None,
+        "valid_from": office.clock.now() + timedelta(hours=later) if opens and later else None,
         "notice": office.latest(story.notice) if act is DecisionAct.GRANT else None,
     }
     if by_guardian:
@@ -188,6 +207,7 @@ def play_act(story, subject, act, purpose, facts):
             "recipient": recipient,
             "act": act,
             "until": changes["valid_until"],
+            "from": changes["valid_from"],
             "fields": changes["fields"],
             "edition": model.edition,
             "by_guardian": by_guardian,

@@ -4,9 +4,19 @@ from datetime import date, timedelta
 
 import pytest
 
+from consent.deaths import record_death
 from consent.gate import Reason
-from consent.guardians import agents_of, end_agent, end_guardian, guardians_of, record_agent, record_guardian
-from consent.registry import ActorKind, ActorNotEntitled, DecisionAct
+from consent.guardians import (
+    agents_of,
+    end_agent,
+    end_guardian,
+    guardians_of,
+    kin_of,
+    record_agent,
+    record_guardian,
+    record_kin,
+)
+from consent.registry import ActorKind, ActorNotEntitled, DecisionAct, GuardianNeeded, SubjectDeceased
 from consent.standing import Standing, get_standing, set_standing
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import SubjectId, new_id
@@ -37,6 +47,14 @@ class Desk:
             return record_agent(
                 connection, subject=subject, agent=agent, purposes=purposes, expires_at=expires_at, **self.who
             )
+
+    def kin(self, subject, kin):
+        with self.office.database.write() as connection:
+            return record_kin(connection, subject=subject, kin=kin, verification="death_register", **self.who)
+
+    def death(self, subject, *, no_kin=False):
+        with self.office.database.write() as connection:
+            return record_death(connection, subject, no_kin=no_kin, **self.who)
 
     def end(self, ending, relation_id):
         with self.office.database.write() as connection:
@@ -106,7 +124,7 @@ def test_both_must_be_registered_and_present(desk):
     with pytest.raises(NotFound):
         desk.guardian(child, SubjectId(new_id("sub")))
     with office.database.write() as connection:
-        set_standing(connection, gone, Standing.ERASING)
+        set_standing(connection, gone, Standing.ERASING, now=office.clock.now())
     with pytest.raises(Conflict, match=gone):
         desk.guardian(child, gone)
 
@@ -119,7 +137,7 @@ def test_ended_guardian_decides_no_more(desk):
     as_guardian = {"actor_kind": ActorKind.GUARDIAN, "actor_subject": parent}
     office.grant(child, "P06", **as_guardian)
     desk.end(end_guardian, found.relation_id)
-    assert office.entries()[-1]["reason"] == "ENDED"
+    assert office.entries()[-1]["act"] == "guardian.ended"
     with pytest.raises(ActorNotEntitled, match=parent):
         office.grant(child, "P07", **as_guardian)
     assert office.reason(child, "P06", "reading") is None
@@ -155,12 +173,15 @@ def test_agent_decides_within_purposes_and_time(desk):
 
 
 def test_agents_grant_is_not_a_guardians(desk):
-    """For a child an agent's grant does not count."""
+    """For a child an agent grants nothing, and may still withdraw (R21)."""
     office = desk.office
     child, aunt = office.subject(CHILD), office.subject()
     desk.agent(child, aunt)
-    office.grant(child, "P06", actor_kind=ActorKind.AGENT, actor_subject=aunt)
-    assert office.reason(child, "P06", "reading") is Reason.GUARDIAN
+    as_agent = {"actor_kind": ActorKind.AGENT, "actor_subject": aunt}
+    with pytest.raises(GuardianNeeded, match=child):
+        office.grant(child, "P06", **as_agent)
+    office.withdraw(child, "P06", **as_agent)
+    assert office.reason(child, "P06", "reading") is Reason.WITHDRAWN
 
 
 def test_ended_agent_decides_no_more(desk):
@@ -171,6 +192,7 @@ def test_ended_agent_decides_no_more(desk):
     desk.end(end_agent, found.relation_id)
     with pytest.raises(ActorNotEntitled):
         office.grant(elder, "P06", actor_kind=ActorKind.AGENT, actor_subject=daughter)
+    assert office.entries()[-1]["act"] == "agent.ended"
     with pytest.raises(NotFound):
         desk.end(end_agent, "agt_unknown")
 
@@ -180,3 +202,59 @@ def test_agent_needs_purposes_and_an_end(desk, purposes, days):
     """An authority for nothing, for words or for no time is refused."""
     with pytest.raises(BadInput):
         desk.agent(desk.office.subject(), desk.office.subject(), purposes, days)
+
+
+def test_guardian_of_unknown_age_is_refused(desk):
+    """Somebody whose age nobody knows could be a child (R21)."""
+    with pytest.raises(ActorNotEntitled, match="unknown age"):
+        desk.guardian(desk.office.subject(CHILD), desk.office.subject(None))
+
+
+def test_kin_is_recorded_for_the_dead_alone(desk):
+    """Kin acts after a death that is recorded, and never against the directive of the deceased (R29)."""
+    office = desk.office
+    mother, private, daughter = office.subject(), office.subject(), office.subject()
+    with pytest.raises(ActorNotEntitled, match="lives"):
+        desk.kin(mother, daughter)
+    desk.death(mother)
+    found = desk.kin(mother, daughter)
+    assert desk.kin(mother, daughter) == found
+    with office.database.read() as connection:
+        assert kin_of(connection, mother) == [found]
+        assert guardians_of(connection, mother) == []
+    desk.death(private, no_kin=True)
+    with pytest.raises(ActorNotEntitled, match="directed"):
+        desk.kin(private, daughter)
+
+
+def test_death_ends_every_relation(desk):
+    """Who has died decides for nobody, and nobody but kin for them; each end has its entry (R29)."""
+    office = desk.office
+    child, parent, elder = office.subject(CHILD), office.subject(), office.subject()
+    desk.guardian(child, parent)
+    desk.agent(elder, parent)
+    before = desk.revision(child)
+    told = desk.death(parent)
+    acts = [(entry["act"], entry.get("reason")) for entry in office.entries()[-3:]]
+    assert acts == [("subject.deceased", None), ("guardian.ended", "DECEASED"), ("agent.ended", "DECEASED")]
+    assert office.entries()[-3]["id"] == told
+    assert office.entries()[-3]["refs"]["no_kin"] == "false"
+    assert desk.revision(child) == before + 1
+    with pytest.raises(ActorNotEntitled):
+        office.grant(child, "P06", actor_kind=ActorKind.GUARDIAN, actor_subject=parent)
+    for relate in (desk.guardian, desk.agent):
+        with pytest.raises(SubjectDeceased):
+            relate(parent, elder)
+        with pytest.raises(ActorNotEntitled, match="is deceased"):
+            relate(elder, parent)
+
+
+def test_death_is_recorded_once(desk):
+    """The same again changes nothing; another directive needs a person to look."""
+    subject = desk.office.subject()
+    assert desk.death(subject) is not None
+    count = len(desk.office.entries())
+    assert desk.death(subject) is None
+    assert len(desk.office.entries()) == count
+    with pytest.raises(Conflict, match="directive"):
+        desk.death(subject, no_kin=True)

@@ -3,11 +3,31 @@
 import dataclasses
 import hashlib
 import json
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 
-from consent.notices import NoticeIncomplete, NoticeRef, current_notice, get_notice, newest_edition
+from consent.notice_changes import ChangeKind
+from consent.notice_content import content_of
+from consent.notices import (
+    NoticeIncomplete,
+    NoticeRef,
+    current_notice,
+    differences,
+    get_notice,
+    informs,
+    list_notices,
+    newest_edition,
+)
+from consent.register_facts import Aspect
+from consent.tables import notice as notice_table
+from consent.tables import notice_head
+from consent.terms import read_terms
+from kernel.catalogue import Label, Retention
+from kernel.encoding import canonical_json
 from kernel.errors import BadInput, Conflict, NotFound
+from tests.consent.conftest import care_notice, recipient_text, third_party
 
 SECTION_NAMES = (
     "controller",
@@ -48,6 +68,8 @@ def test_published_text_is_kept_to_the_byte(either_office):
     assert hashlib.sha256(found.content).hexdigest() == found.hash
     content = json.loads(found.content)
     assert content["sections"]["rights"] == "The rights of the processing."
+    assert content["facts"]["P02"]["fields"]["name"] == {"keep_days": None}
+    assert content["facts"]["P12"]["recipients"] == {"lab": "lab"}
     assert {"code": "P02", "label": "P02", "necessity": "Needed.", "impact": "Small."} in content["purposes"]
     assert found.published_at == either_office.clock.now()
     assert current(either_office) == found
@@ -98,10 +120,12 @@ def test_notice_without_a_section_is_refused(office, name):
         ({"collected": ({"field": "name", "why": ""},)}, "table of what is collected"),
         ({"third_parties": ()}, "table of third parties"),
         ({"purposes": ("P08",), "third_parties": ({},)}, "table of third parties"),
+        ({"third_parties": ({"recipient": "lab", "contact": "x"},)}, "table of third parties with recipient, contact"),
+        ({"audience": "everybody"}, "an audience of general, child"),
     ],
 )
 def test_notice_without_its_tables_is_refused(office, changes, missing):
-    """What is collected and who receives it stand in tables (R03)."""
+    """What is collected stands in a table, and who receives it, from whom, how and what, in another (R03, R08)."""
     with pytest.raises(NoticeIncomplete, match=missing):
         office.publish(version="2", **changes)
 
@@ -126,21 +150,27 @@ def test_unknown_purpose_is_refused(office):
 
 
 @pytest.mark.parametrize(
-    ("changes", "material"),
+    ("changes", "material", "inform"),
     [
-        ({"title": "Care, nicely said"}, False),
-        ({"sections": sections(contact="Another desk.")}, False),
-        ({"sections": sections(purpose="And more.")}, True),
-        ({"sections": sections(method="Another method.")}, True),
-        ({"sections": sections(categories="More categories.")}, True),
-        ({"purposes": ("P02", "P12")}, True),
-        ({"collected": ({"field": "genome", "why": "risk"},)}, True),
-        ({"third_parties": ({"name": "insurer", "contact": "i@example.org"},)}, True),
+        ({"title": "Care, nicely said"}, False, False),
+        ({"sections": sections(contact="Another desk.")}, False, True),
+        ({"sections": sections(controller="The successor.")}, False, True),
+        ({"sections": sections(rights="Another way.")}, False, True),
+        ({"sections": sections(purpose="And more.")}, True, False),
+        ({"sections": sections(method="Another method.")}, True, False),
+        ({"sections": sections(categories="More categories.")}, True, False),
+        ({"purposes": ("P02", "P12")}, False, False),
+        ({"collected": ({"field": "genome", "why": "risk"},)}, True, False),
+        ({"third_parties": (third_party("lab", contact="new@example.org"),)}, False, True),
+        ({"third_parties": (third_party("lab", method="by post"),)}, True, False),
+        ({"third_parties": (third_party("lab"), third_party("press"))}, True, False),
+        ({"audience": "child"}, True, False),
     ],
 )
-def test_change_of_purpose_method_or_category_is_material(publish, changes, material):
-    """What the law ties consent to decides, not the author's word (R06)."""
-    assert publish(version="2", **changes).material is material
+def test_change_of_purpose_method_or_category_is_material(publish, changes, material, inform):
+    """What the law ties consent to decides, not the author's word; the rest is told (R06, R40)."""
+    published = publish(version="2", **changes)
+    assert (published.material, published.inform) == (material, inform)
 
 
 def test_new_edition_in_another_locale_is_material(publish, either_office):
@@ -175,3 +205,234 @@ def test_unpublished_notice_is_not_found(office):
             current_notice(connection, "nowhere", "en")
         assert newest_edition(connection, "nowhere") == 0
     assert str(NoticeRef("care", "1", "en")) == "care/1/en"
+
+
+@pytest.fixture
+def revise(either_office, publish):
+    """Publishes the second edition of the care notice after a change of the catalogue, and returns its terms."""
+
+    def revised(*, fields=None, declared=None, recipients=None, purpose="P07", recipient=None, **changes):
+        known = either_office.catalogue
+        either_office.catalogue = dataclasses.replace(
+            known,
+            fields=known.fields | (fields or {}),
+            purposes=known.purposes | (declared or {}),
+            recipients=known.recipients if recipients is None else recipients,
+        )
+        publish(version="2", **changes)
+        return terms_of(either_office, purpose, recipient)
+
+    return revised
+
+
+def terms_of(office, purpose, recipient=None, at=None):
+    with office.database.read() as connection:
+        terms = read_terms(connection, None)
+    return terms.for_purpose(office.catalogue.purposes[purpose], recipient, at or office.clock.now())
+
+
+def changed_field(office, code, **changes):
+    return {code: dataclasses.replace(office.catalogue.fields[code], **changes)}
+
+
+def test_first_edition_covers_everything(either_office):
+    """Where nothing was before, nothing has changed."""
+    told = terms_of(either_office, "P07", "lab")
+    assert (told.material, told.since, told.recipient_since) == ({}, {}, {})
+
+
+def test_new_field_of_a_purpose_is_not_covered_by_older_grants(either_office, revise):
+    """Only the field asks anew, and only for that purpose (R06)."""
+    fields = changed_field(either_office, "mobile", purposes=frozenset({"P01", "P06", "P07", "P09"}))
+    told = revise(fields=fields)
+    assert (told.material, told.since) == ({}, {"care": {"mobile": 2}})
+    assert terms_of(either_office, "P06").since == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "since"),
+    [(None, 30, {}), (30, None, {"reading": 2}), (30, 31, {"reading": 2}), (31, 30, {}), (30, 30, {})],
+)
+def test_longer_keeping_is_not_covered_by_older_grants(either_office, revise, before, after, since):
+    """A field kept longer asks anew, one kept shorter does not (R06)."""
+    periods = [Retention(None if days is None else timedelta(days=days)) for days in (before, after)]
+    either_office.catalogue = dataclasses.replace(
+        either_office.catalogue,
+        fields=either_office.catalogue.fields | changed_field(either_office, "reading", retention=periods[0]),
+    )
+    either_office.publish(code="tags", version="1", purposes=("P07",))
+    fields = changed_field(either_office, "reading", retention=periods[1])
+    told = revise(fields=fields, code="tags", purposes=("P07",))
+    assert told.since.get("tags", {}) == since
+    assert "tags" not in told.material
+
+
+def test_new_recipient_is_not_covered_by_older_grants(either_office, revise):
+    """Who is added asks anew for itself, although its row is new in the table; the purpose stands (R06, R08)."""
+    press = recipient_text("press", name=Label("印刷", "Press Ltd."), purposes=("P12",))
+    with either_office.database.write() as connection:
+        either_office.recipient_in(connection, "press", purposes=("P12",))
+    told = revise(
+        recipients=(press,),
+        third_parties=(third_party("lab"), third_party("Press Ltd.")),
+        purpose="P12",
+        recipient="press",
+    )
+    assert (told.material, told.recipient_since) == ({}, {"care": 2})
+    assert terms_of(either_office, "P12", "lab").recipient_since == {}
+
+
+def test_removal_ends_nothing(either_office, revise):
+    """What is taken away needs no new consent (R06)."""
+    fields = changed_field(either_office, "topic", purposes=frozenset({"P08"}))
+    purposes = {"P12": dataclasses.replace(either_office.catalogue.purposes["P12"], recipients=())}
+    told = revise(fields=fields, declared=purposes, collected=({"field": "diagnosis", "why": "care"},))
+    assert (told.material, told.since) == ({}, {})
+    assert terms_of(either_office, "P12", "lab").recipient_since == {}
+
+
+def test_new_purpose_of_a_notice_asks_for_itself_alone(either_office, publish):
+    """A purpose that comes after a merger needs consent; those that were there keep theirs (R40)."""
+    publish(code="tags", version="1", purposes=("P07",))
+    publish(code="tags", version="2", purposes=("P07", "P08"))
+    assert terms_of(either_office, "P08").material == {"tags": 2}
+    assert terms_of(either_office, "P07").material == {}
+
+
+def test_successor_is_told_and_ends_no_grant(either_office, revise):
+    """Another controller stands in a new edition; people are told of it (R40)."""
+    told = revise(sections=sections(controller="The company that took over."))
+    assert told.material == {}
+    with either_office.database.read() as connection:
+        assert informs(connection) == {"care": 2}
+        assert read_terms(connection, None).informs_at(either_office.clock.now()) == {"care": 2}
+        found = differences(connection, "care", 1, 2, locale="en")
+    assert (found.inform, found.is_material) == (True, False)
+    (change,) = found.changes
+    assert (change.item, change.after) == ("controller", "The company that took over.")
+
+
+def test_changed_basis_and_necessity_are_told(either_office, revise):
+    """They tie no grant, and people have to know (PIPL 30)."""
+    known = either_office.catalogue.purposes["P06"]
+    purposes = {"P06": dataclasses.replace(known, impact=Label("大", "Large."), bases=(*known.bases, "contract"))}
+    assert revise(declared=purposes, purpose="P06").material == {}
+    with either_office.database.read() as connection:
+        found = differences(connection, "care", 1, 2, locale="en")
+    assert [(change.kind, change.before, change.after) for change in found.of_purpose("P06")] == [
+        (ChangeKind.IMPACT, "Small.", "Large."),
+        (ChangeKind.BASES, "consent", "consent, contract"),
+    ]
+    assert found.of_purpose("P08") == ()
+
+
+def test_differences_are_listed_for_people(either_office, publish):
+    """What changed stands there with both sides, for one purpose or for all."""
+    publish(
+        version="2",
+        purposes=("P02", "P12"),
+        sections=sections(method="Another method."),
+        collected=({"field": "name", "why": "care"},),
+        third_parties=(third_party("press"),),
+    )
+    with either_office.database.read() as connection:
+        found = differences(connection, "care", 1, 2, locale="en")
+        with pytest.raises(NotFound, match="Edition 3 of notice care is not published in en"):
+            differences(connection, "care", 2, 3, locale="en")
+    assert (found.is_material, found.inform) == (True, False)
+    assert {change.kind for change in found.changes} == {
+        ChangeKind.PURPOSE_REMOVED,
+        ChangeKind.SECTION,
+        ChangeKind.COLLECTED_ADDED,
+        ChangeKind.COLLECTED_REMOVED,
+        ChangeKind.THIRD_PARTY_ADDED,
+        ChangeKind.THIRD_PARTY_REMOVED,
+    }
+    method = next(change for change in found.of_purpose("P02") if change.kind is ChangeKind.SECTION)
+    assert (method.before, method.after) == ("The method of the processing.", "Another method.")
+
+
+def test_facts_are_part_of_a_version(either_office, publish):
+    """The same words over more fields are another notice (R06)."""
+    fields = changed_field(either_office, "mobile", purposes=frozenset({"P01", "P07"}))
+    known = either_office.catalogue
+    either_office.catalogue = dataclasses.replace(known, fields=known.fields | fields)
+    with pytest.raises(Conflict, match="other fields or recipients"):
+        publish()
+
+
+@pytest.fixture
+def old_notice(either_office):
+    """A notice as the first release stored it: without facts and audience."""
+    text = dataclasses.replace(care_notice(code="old"), audience="general")
+    content = json.loads(content_of(text, either_office.catalogue))
+    for key in ("audience", "facts"):
+        del content[key]
+    row = {
+        "code": "old",
+        "version": "1",
+        "locale": "en",
+        "edition": 1,
+        "material": True,
+        "hash": "00",
+        "content": canonical_json(content),
+        "published_at": either_office.clock.now(),
+        "entry_id": "ent_old",
+    }
+    with either_office.database.write() as connection:
+        connection.execute(insert(notice_table), row)
+        connection.execute(insert(notice_head), {"code": "old", "edition": 1, "material_edition": 1})
+    return text
+
+
+def test_text_of_the_first_release_is_recognised(old_notice, publish):
+    """It needs no new version by itself, and counts as written for everybody."""
+    assert publish(code="old").audience == "general"
+    with pytest.raises(Conflict):
+        publish(code="old", audience="child")
+
+
+def test_edition_after_one_without_facts_is_material(old_notice, publish, either_office):
+    """What cannot be compared counts as changed, for every purpose (R06)."""
+    assert publish(code="old", version="2").material is True
+    assert terms_of(either_office, "P08").material == {"old": 2}
+
+
+def test_terms_of_the_past_know_what_was_published_then(either_office, publish):
+    """An instant before the change sees the notice as it was."""
+    before = either_office.clock.now()
+    either_office.clock.advance(timedelta(days=1))
+    publish(version="2", sections=sections(purpose="And more."))
+    assert terms_of(either_office, "P08").material == {"care": 2}
+    assert terms_of(either_office, "P08", at=before).material == {}
+
+
+def test_translation_of_an_edition_adds_what_it_changes_itself(either_office, publish):
+    """Two locales of one edition bring their changes together."""
+    publish(locale="zh-CN")
+    publish(version="2", title="Care again")
+    assert terms_of(either_office, "P08").material == {}
+    publish(version="2", locale="zh-CN", sections=sections(purpose="另一个目的"))
+    assert terms_of(either_office, "P08").material == {"care": 2}
+
+
+def test_notices_are_listed_as_of_an_instant(either_office, publish):
+    """By code, edition and locale; later ones do not show in the past."""
+    before = either_office.clock.now()
+    either_office.clock.advance(timedelta(days=1))
+    publish(version="2", title="Care again")
+    publish(code="tags", purposes=("P07",))
+    with either_office.database.read() as connection:
+        everything = [str(one) for one in list_notices(connection)]
+        assert everything == sorted(everything)
+        assert {"care/1/en", "care/2/en", "tags/1/en"} <= set(everything)
+        assert [str(one) for one in list_notices(connection, code="care")] == ["care/1/en", "care/2/en"]
+        assert not {"care/2/en", "tags/1/en"} & {str(one) for one in list_notices(connection, as_of=before)}
+
+
+def test_change_rows_name_aspects(either_office, publish):
+    """Only known aspects follow from a change."""
+    publish(version="2", sections=sections(contact="Another desk."))
+    with either_office.database.read() as connection:
+        found = differences(connection, "care", 1, 2, locale="en")
+    assert {change.row for change in found.changes} == {("*", Aspect.INFORM, "")}

@@ -46,7 +46,7 @@ def withdraw(office, connection, subject, _round):
 
 
 def restrict(office, connection, subject, _round):
-    set_standing(connection, subject, Standing.RESTRICTED)
+    set_standing(connection, subject, Standing.RESTRICTED, now=office.clock.now())
     event = Event(
         Act.SUBJECT_RESTRICTED, Outcome.DONE, "prn_test", "capture", office.asking.request_id, subject=subject
     )

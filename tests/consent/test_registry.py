@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from consent.gate import Reason
 from consent.registry import (
@@ -16,6 +16,7 @@ from consent.registry import (
     DecidedEarlier,
     DecisionAct,
     InvalidEvidence,
+    NothingToClose,
     NoticeNotCurrent,
     NoticeRef,
     NotWithdrawable,
@@ -23,7 +24,7 @@ from consent.registry import (
     Track,
 )
 from consent.standing import Standing, get_standing, set_standing
-from consent.tables import decision
+from consent.tables import consent_current, decision
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import DecisionId, SubjectId, new_id
 
@@ -239,7 +240,7 @@ def test_times_that_cannot_be_are_refused(office):
 def test_closing_takes_neither_end_nor_fields(office, act):
     """To narrow or to end, the person grants what remains."""
     subject = office.subject()
-    with pytest.raises(BadInput, match="no end"):
+    with pytest.raises(BadInput, match="no period"):
         office.record(subject, act, "P07", valid_until=office.clock.now() + timedelta(days=1))
     with pytest.raises(BadInput, match="whole purpose"):
         office.record(subject, act, "P07", fields=frozenset({"sex"}))
@@ -306,7 +307,7 @@ def test_restricted_decides_and_erased_does_not(office):
     office.grant(subject, "P07")
     for state in (Standing.RESTRICTED, Standing.ERASING):
         with office.database.write() as connection:
-            set_standing(connection, subject, state)
+            set_standing(connection, subject, state, now=office.clock.now())
         if state is Standing.RESTRICTED:
             office.withdraw(subject, "P07")
     with pytest.raises(Conflict, match="erasing"):
@@ -384,3 +385,168 @@ def test_callers_words_are_sealed_beside_the_entry(office):
     with office.database.write() as connection:
         office.registry.record(connection, request, asking=asking)
     assert "phone" not in str(office.entries())
+
+
+def test_period_uses_and_offset_are_stored_and_logged(either_office):
+    """A decision holds its period, its uses and how its source wrote the time; the entry holds them too (R04)."""
+    office = either_office
+    subject = office.subject()
+    begins = office.clock.now() + timedelta(days=1)
+    local = (office.clock.now()).astimezone(timezone(timedelta(hours=8)))
+    made = office.grant(
+        subject, "P08", decided_at=local, valid_from=begins, valid_until=begins + timedelta(days=1), max_uses=3
+    )
+    assert (made.decided_at, made.decided_at.utcoffset(), made.offset_minutes) == (local, timedelta(0), 480)
+    assert (made.valid_from, made.max_uses) == (begins, 3)
+    with office.database.read() as connection:
+        assert office.registry.get(connection, made.decision_id) == made
+        row = connection.execute(select(consent_current)).one()
+    assert (row.valid_from, row.max_uses, row.uses, row.decided_by) == (begins, 3, 0, None)
+    refs = office.entries()[-1]["refs"]
+    assert (refs["valid_from"], refs["max_uses"], refs["offset"]) == ("2026-11-22T02:00:00.000000Z", "3", "480")
+
+
+def test_new_opening_counts_its_uses_anew(office):
+    """A renewal begins with no use taken."""
+    subject = office.subject()
+    office.grant(subject, "P08", max_uses=2)
+    with office.database.write() as connection:
+        connection.execute(update(consent_current).values(uses=2))
+    office.record(subject, DecisionAct.RENEW, "P08", max_uses=1)
+    with office.database.read() as connection:
+        row = connection.execute(select(consent_current)).one()
+    assert (row.uses, row.max_uses) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_uses": 0}, "1 to"),
+        ({"max_uses": True}, "1 to"),
+        ({"max_uses": 2**31}, "1 to"),
+        ({"valid_from": datetime(2026, 11, 1, tzinfo=UTC)}, "before it was made"),
+        (
+            {
+                "valid_from": datetime(2026, 12, 2, tzinfo=UTC),
+                "valid_until": datetime(2026, 12, 2, tzinfo=UTC),
+            },
+            "before it begins",
+        ),
+    ],
+)
+def test_period_and_uses_that_cannot_be_are_refused(office, changes, message):
+    """A decision counts from its making at the earliest, for a while and at least once."""
+    with pytest.raises(BadInput, match=message):
+        office.grant(office.subject(), "P08", **changes)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"occasion": "whenever"},
+        {"shown": "some of it"},
+        {"shown": 7},
+        {"locale": "zh-CN"},
+    ],
+)
+def test_evidence_that_contradicts_is_invalid(office, evidence):
+    """Known keys mean one thing; the language of the act is the language of the notice (R04)."""
+    with pytest.raises(InvalidEvidence):
+        office.grant(office.subject(), "P08", evidence={"mechanism": "checkbox"} | evidence)
+
+
+def test_evidence_is_kept_and_read_back(office):
+    """What was shown, the act, channel, locale, times and session are sealed and can be opened again (R04)."""
+    evidence = {"mechanism": "checkbox", "shown": "ab" * 32, "locale": "en", "channel": "app", "anything": [1, "x"]}
+    made = office.grant(office.subject(), "P08", evidence=evidence)
+    with office.database.read() as connection:
+        assert office.registry.read_evidence(connection, made.decision_id) == evidence
+        with pytest.raises(NotFound, match="dec_none"):
+            office.registry.read_evidence(connection, DecisionId("dec_none"))
+
+
+def test_renewal_follows_what_stands(either_office):
+    """A renewal names what it follows, takes over its fields and needs the current notice (R06)."""
+    office = either_office
+    subject = office.subject()
+    granted = office.grant(subject, "P07", fields=frozenset({"sex"}))
+    changed = office.publish(version="2", collected=({"field": "other", "why": "more"},))
+    with pytest.raises(NoticeNotCurrent):
+        office.record(subject, DecisionAct.RENEW, "P07")
+    (renewed,) = office.record(subject, DecisionAct.RENEW, "P07", notice=changed)
+    assert (renewed.renews, renewed.fields, renewed.notice) == (granted.decision_id, granted.fields, changed)
+    (wider,) = office.record(subject, DecisionAct.RENEW, "P07", notice=changed, fields=frozenset({"sex", "reading"}))
+    assert wider.renews == renewed.decision_id
+    entry = office.entries()[-1]
+    assert (entry["act"], entry["refs"]["renews"]) == ("consent.renewed", renewed.decision_id)
+    with office.database.read() as connection:
+        assert office.registry.history(connection, subject) == [granted, renewed, wider]
+
+
+@pytest.mark.parametrize("act", [None, *CLOSING])
+def test_nothing_is_renewed_after_a_no(office, act):
+    """Who never said yes, or said no since, is asked anew."""
+    subject = office.subject()
+    if act is not None:
+        office.grant(subject, "P08")
+        office.record(subject, act, "P08")
+    with pytest.raises(BadInput, match="nothing to renew"):
+        office.record(subject, DecisionAct.RENEW, "P08", evidence={"mechanism": "m", "occasion": "own"})
+
+
+def test_expired_grant_is_renewed_without_a_new_one(office):
+    """Time ends a grant without the person's no, so that a renewal is enough; its fields are remembered."""
+    subject = office.subject()
+    until = office.clock.now() + timedelta(hours=1)
+    office.grant(subject, "P07", valid_until=until, fields=frozenset({"sex"}))
+    by_operator = {"actor_kind": ActorKind.OPERATOR}
+    with pytest.raises(NothingToClose):
+        office.record(subject, DecisionAct.EXPIRE, "P07", **by_operator)
+    office.clock.advance(timedelta(hours=1))
+    (expired,) = office.record(subject, DecisionAct.EXPIRE, "P07", **by_operator)
+    assert office.entries()[-1]["act"] == "consent.expired"
+    assert office.reason(subject, "P07", "sex") is Reason.EXPIRED
+    with pytest.raises(DecidedEarlier):
+        office.grant(subject, "P07", decided_at=until)
+    (renewed,) = office.record(subject, DecisionAct.RENEW, "P07")
+    assert (renewed.renews, renewed.fields) == (expired.decision_id, frozenset({"sex"}))
+
+
+def test_contract_ends_and_begins_anew(either_office):
+    """The operator ends a contract; what is not there cannot end, and a new one may follow."""
+    office = either_office
+    subject = office.subject()
+    by_operator = {"actor_kind": ActorKind.OPERATOR}
+    with pytest.raises(NothingToClose):
+        office.record(subject, DecisionAct.END, "P02", **by_operator)
+    office.record(subject, DecisionAct.CONTRACT, "P02")
+    with pytest.raises(NothingToClose):
+        office.record(subject, DecisionAct.END, "P02", recipient="lab", **by_operator)
+    (ended,) = office.record(subject, DecisionAct.END, "P02", **by_operator)
+    assert (ended.track, office.entries()[-1]["act"]) == (Track.BASIS, "basis.ended")
+    assert office.reason(subject, "P02", "name") is Reason.EXPIRED
+    office.record(subject, DecisionAct.CONTRACT, "P02")
+    assert office.reason(subject, "P02", "name") is None
+
+
+@pytest.mark.parametrize("act", [DecisionAct.EXPIRE, DecisionAct.END])
+def test_ending_by_time_is_the_operators(office, act):
+    """A person refuses or withdraws; that time is over is the operator's to record."""
+    with pytest.raises(ActorNotEntitled, match="operator"):
+        office.record(office.subject(), act, "P02")
+
+
+def test_what_stood_then_can_be_shown(either_office):
+    """For any instant the register tells what it knew by then; nothing of the past is rewritten (R15)."""
+    office = either_office
+    subject = office.subject()
+    granted = office.grant(subject, "P08")
+    then = office.clock.now()
+    (withdrawn,) = office.withdraw(subject, "P08")
+    with office.database.read() as connection:
+        before = then - timedelta(seconds=1)
+        assert office.registry.current(connection, subject, as_of=before) == []
+        assert office.registry.current(connection, subject, as_of=then) == [granted]
+        assert office.registry.history(connection, subject, as_of=then) == [granted]
+        assert office.registry.current(connection, subject, as_of=office.clock.now()) == [withdrawn]
+        assert office.registry.current(connection, subject) == [withdrawn]

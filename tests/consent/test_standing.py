@@ -3,17 +3,21 @@
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from consent.ages import AgeClass
 from consent.standing import (
     Standing,
     find_standings,
     get_standing,
+    keep_younger,
     lock_subjects,
     register_subject,
     register_subjects,
+    set_deceased,
     set_standing,
 )
+from consent.tables import standing_change
 from kernel.errors import Conflict, NotFound
 from kernel.ids import SubjectId, new_id
 
@@ -25,7 +29,7 @@ def read(office, subject):
 
 def move(office, subject, standing):
     with office.database.write() as connection:
-        return set_standing(connection, subject, standing)
+        return set_standing(connection, subject, standing, now=office.clock.now())
 
 
 def register(office, subject, birth_date):
@@ -77,7 +81,7 @@ def test_contradicting_birth_dates_keep_the_stricter(office, second, expected):
 
 def test_erased_subject_stays_erased(office):
     """Registering an erased subject revives nothing."""
-    subject = office.subject()
+    subject = office.subject(None)
     move(office, subject, Standing.ERASING)
     move(office, subject, Standing.ERASED)
     register(office, subject, date(2014, 5, 20))
@@ -143,3 +147,40 @@ def test_locks_take_any_number_of_subjects(either_office):
     office.clock.advance(timedelta(days=1))
     with office.database.read() as connection:
         assert len(find_standings(connection, subjects)) == 3_000
+
+
+def test_every_change_of_standing_leaves_a_row(either_office):
+    """Registration, state, age class and death each stand in the history, with their instant (R16)."""
+    office = either_office
+    subject = office.subject(None)
+    office.clock.advance(timedelta(hours=1))
+    register(office, subject, date(2014, 5, 20))
+    move(office, subject, Standing.RESTRICTED)
+    move(office, subject, Standing.RESTRICTED)
+    with office.database.write() as connection:
+        set_deceased(connection, subject, no_kin=True, now=office.clock.now())
+        set_deceased(connection, subject, no_kin=True, now=office.clock.now())
+    with office.database.read() as connection:
+        rows = connection.execute(select(standing_change).order_by(standing_change.c.position)).all()
+    found = [(row.state, row.age_class, row.deceased) for row in rows]
+    assert found == [
+        ("active", "unknown", False),
+        ("active", "under_14", False),
+        ("restricted", "under_14", False),
+        ("restricted", "under_14", True),
+    ]
+    hour = timedelta(hours=1)
+    assert [row.changed_at - rows[0].changed_at for row in rows] == [timedelta(0), hour, hour, hour]
+    after = read(office, subject)
+    assert (after.deceased, after.no_kin, after.revision) == (True, True, 4)
+
+
+def test_younger_class_is_kept(office):
+    """Of two ages for one person the one that keeps it a minor for longer counts (R21)."""
+    child, grown, unknown = office.subject(date(2014, 5, 20)), office.subject(), office.subject(None)
+    with office.database.write() as connection:
+        found = find_standings(connection, [child, grown, unknown])
+        keep_younger(connection, found[grown], found[child], now=office.clock.now())
+        keep_younger(connection, found[child], found[unknown], now=office.clock.now())
+    assert read(office, grown).age_class is AgeClass.UNDER_14
+    assert (read(office, child).age_class, read(office, child).revision) == (AgeClass.UNDER_14, 1)

@@ -156,3 +156,33 @@ def test_written_settings_are_read_back(tmp_path):
     assert read.key_store_url == f"sqlite:///{tmp_path}/keys.db"
     assert tomllib.loads(text)["root_key_file"] == "keys/root.key"
     assert str(home) not in text
+
+
+@pytest.mark.parametrize(
+    "given", ["https://app.example, http://localhost:3000", ["https://app.example", "http://localhost:3000"]]
+)
+def test_origins_of_pages_are_exact(tmp_path, monkeypatch, given):
+    """A list in a file, a text with commas in the environment."""
+    if isinstance(given, str):
+        monkeypatch.setenv("CONSENTRY_CORS_ORIGINS", given)
+    else:
+        write(tmp_path / "consentry.toml", f"cors_origins = {given}")
+    assert load_settings().cors_origins == ("https://app.example", "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "https://*.example", "https://app.example/", "http://app.example", "app.example", "null"]
+)
+def test_origin_that_is_none_is_refused(origin):
+    """No wildcard, no path, no page without TLS but on the machine itself."""
+    with pytest.raises(ConfigurationError, match="'cors_origins' is wrong"):
+        load_settings(cors_origins=origin)
+
+
+def test_login_keys_lie_beside_the_settings_file(tmp_path, monkeypatch):
+    """The file of public keys is found from the folder of the file that names it."""
+    write(tmp_path / "consentry.toml", 'subject_token_jwks_file = "login-keys.json"')
+    assert load_settings().subject_token_jwks_file == Path("login-keys.json")
+    elsewhere = write(tmp_path / "etc" / "consentry.toml", 'subject_token_jwks_file = "login-keys.json"')
+    monkeypatch.setenv("CONSENTRY_CONFIG", str(elsewhere))
+    assert load_settings().subject_token_jwks_file == elsewhere.parent / "login-keys.json"

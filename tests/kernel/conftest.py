@@ -26,7 +26,12 @@ sections:
   impact: a leak could harm
 collected:
   - {{item: name, purpose: record, method: entered, retention: 15 years}}
-third_parties: []
+third_parties:
+  - recipient: {pharmacy}
+    contact: shop@pharmacy.example
+    purpose: delivery
+    method: encrypted
+    categories: diagnosis
 """
 
 SMALL_PACK = {
@@ -131,8 +136,53 @@ clinician:
   max_level: 4
   fields: [diagnosis]
 """,
-    "notices/service.zh-CN.yaml": _NOTICE.format(locale="zh-CN"),
-    "notices/service.en.yaml": _NOTICE.format(locale="en"),
+    "recipients.yaml": """\
+pharmacy:
+  kind: controller
+  name: {zh: 药房, en: Pharmacy}
+  contact: shop@pharmacy.example
+  country: CN
+  purposes: [P02]
+  fields: [diagnosis]
+  method: encrypted
+  contract: C-1
+  term_from: 2026-01-01
+  term_until: 2029-01-01
+  approved_by: board
+press:
+  kind: processor
+  name: {zh: 印刷, en: Press}
+  contact: shop@press.example
+  country: SG
+  purposes: [P02]
+  method: on paper
+  contract: C-2
+  term_from: 2026-01-01
+  mechanism: {kind: standard_contract, document: SC-1, until: 2028-01-01}
+binder:
+  kind: processor
+  name: {zh: 装订, en: Binder}
+  contact: shop@binder.example
+  country: CN
+  purposes: [P02]
+  method: on paper
+  contract: C-3
+  term_from: 2026-01-01
+  engaged_by: press
+""",
+    "assessments/PIA-1.yaml": """\
+id: PIA-1
+purposes: [P02]
+approved_by: office
+approved_on: 2026-10-01
+expires_on: 2029-10-01
+parts:
+  legality_and_necessity: needed
+  impact_and_risk: small
+  protective_measures: encrypted
+""",
+    "notices/service.zh-CN.yaml": _NOTICE.format(locale="zh-CN", pharmacy="药房"),
+    "notices/service.en.yaml": _NOTICE.format(locale="en", pharmacy="Pharmacy"),
 }
 
 
@@ -141,6 +191,7 @@ def small_pack(tmp_path: Path) -> Path:
     """The folder of a small pack without mistakes."""
     folder = tmp_path / "small"
     (folder / "notices").mkdir(parents=True)
+    (folder / "assessments").mkdir()
     for name, content in SMALL_PACK.items():
         (folder / name).write_text(content, encoding="utf-8")
     return folder

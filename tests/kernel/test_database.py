@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, String, Table, insert, select, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, String, Table, create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, InternalError
+from sqlalchemy.pool import QueuePool
 
 from kernel import database as database_module
 from kernel.database import Database, Instant, new_metadata, open_database, ping, sqlite_journal_mode
@@ -288,3 +289,14 @@ def test_another_kind_of_store_is_refused(url):
     """Two engines are tested, so two are accepted."""
     with pytest.raises(BadInput, match="cannot live in"):
         open_database(url, label="data store")
+
+
+def test_store_whose_connections_are_all_in_use_is_unavailable(path: Path) -> None:
+    """Whoever waits for a connection in vain is told so, and not shown a mistake of the code."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    crowded = Database(engine, label="data store")
+    with crowded.read(), pytest.raises(Unavailable, match="in use"), crowded.read():
+        pass
+    with crowded.read() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    crowded.dispose()

@@ -1,11 +1,20 @@
 """Loading a pack: what comes out, and every mistake with its file, its line and what was expected."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from kernel.catalogue import Compartment, ConsentKind, FieldClass, FieldType, IndexKind, LawfulBasis, Retention
+from kernel.catalogue import (
+    Compartment,
+    ConsentKind,
+    FieldClass,
+    FieldType,
+    IndexKind,
+    LawfulBasis,
+    Retention,
+    TransferMechanism,
+)
 from kernel.errors import NotFound
 from kernel.pack import PackError, builtin_pack_path, load_pack
 
@@ -83,7 +92,13 @@ def test_the_hash_covers_meaning_and_not_layout(small_pack: Path):
     ("file", "old", "new"),
     [
         ("pack.yaml", "2026.11.1", "2026.11.2"),
-        ("purposes.yaml", "assessment: PIA-1", "assessment: PIA-2"),
+        ("pack.yaml", "Asia/Shanghai", "Asia/Shanghai\njurisdiction: SG"),
+        ("pack.yaml", "Asia/Shanghai", "Asia/Shanghai\ndigital_age: 16"),
+        ("pack.yaml", "Asia/Shanghai", "Asia/Shanghai\ncool_down_hours: 24"),
+        ("purposes.yaml", "  assessment: PIA-1\n", ""),
+        ("assessments/PIA-1.yaml", "2029-10-01", "2029-09-30"),
+        ("recipients.yaml", "fields: [diagnosis]", "fields: [season]"),
+        ("recipients.yaml", "until: 2028-01-01", "until: 2028-01-02"),
         ("events.yaml", "retention: 6m", "retention: 7m"),
         ("relations.yaml", "verification: document", "verification: declared"),
         ("roles.yaml", "max_level: 4", "max_level: 3"),
@@ -215,7 +230,7 @@ def test_a_purpose_without_its_assessment_loads_and_is_inactive(small_pack: Path
     """An assessment that is missing is a state, not a mistake."""
     path = small_pack / "purposes.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("  assessment: PIA-1\n", ""), encoding="utf-8")
-    assert not load_pack(small_pack).purposes["P02"].is_active
+    assert load_pack(small_pack).purposes["P02"].assessment is None
 
 
 @pytest.mark.parametrize(
@@ -247,7 +262,36 @@ def test_a_purpose_without_its_assessment_loads_and_is_inactive(small_pack: Path
         ("notices/service.en.yaml", "  rights: withdraw at any time\n", "", "6: 'rights' is missing"),
         ("notices/service.en.yaml", "rights:", "right:", "14: unknown key 'right'"),
         ("notices/service.en.yaml", "method: entered, ", "", "18: 'method' is missing"),
-        ("notices/service.en.yaml", "third_parties: []", "third_parties: none", "19: this is the text 'none'"),
+        ("notices/service.en.yaml", "method: encrypted\n    ", "", "20: 'method' is missing"),
+        ("notices/service.en.yaml", "locale: en", "locale: en\naudience: all", "4: unknown value 'all'; expected"),
+        ("notices/service.en.yaml", "recipient: Pharmacy", "recipient: Shop",
+         "19: notice service is silent about pharmacy; expected 'Pharmacy'"),
+        ("pack.yaml", "Asia/Shanghai", "Asia/Shanghai\njurisdiction: China", "4: 'China' does not fit; expected two"),
+        ("pack.yaml", "Asia/Shanghai", "Asia/Shanghai\ndigital_age: 12", "4: 12 is out of range; expected 13 to 16"),
+        ("pack.yaml", "Asia/Shanghai", "Asia/Shanghai\ncool_down_hours: -1", "4: -1 is out of range"),
+        ("purposes.yaml", "assessment: PIA-1", "assessment: PIA-2", "20: P02 names PIA-2, which the pack"),
+        ("purposes.yaml", "[pharmacy]", "[pharmacist]", "16: 'pharmacist' is no recipient for P02; expected an entry"),
+        ("assessments/PIA-1.yaml", "id: PIA-1", "id: PIA/1", "1: 'PIA/1' is no id; expected letters"),
+        ("assessments/PIA-1.yaml", "id: PIA-1", "id: [", "3: not valid YAML"),
+        ("assessments/PIA-1.yaml", "[P02]", "[P02, P77]", "2: unknown purpose 'P77'"),
+        ("assessments/PIA-1.yaml", "[P02]", "[]", "2: an assessment of nothing; expected at least one"),
+        ("assessments/PIA-1.yaml", "2026-10-01", "October", "4: 'October' is no day; expected year, month"),
+        ("assessments/PIA-1.yaml", "2029-10-01", "2029-10-02", "5: a period that cannot be; expected at most 3"),
+        ("assessments/PIA-1.yaml", "2029-10-01", "2026-10-01", "5: a period that cannot be"),
+        ("assessments/PIA-1.yaml", "  impact_and_risk: small\n", "", "6: 'impact_and_risk' is missing"),
+        ("recipients.yaml", "pharmacy:", "Pharmacy:", "1: 'Pharmacy' is no code; expected lower-case"),
+        ("recipients.yaml", "kind: controller", "kind: friend", "2: unknown value 'friend'; expected one of authority"),
+        ("recipients.yaml", "country: CN", "country: China", "5: 'China' is no country; expected two capital"),
+        ("recipients.yaml", "[P02]", "[P02, P77]", "6: unknown purpose 'P77'"),
+        ("recipients.yaml", "[P02]", "[]", "6: pharmacy receives for nothing"),
+        ("recipients.yaml", "[diagnosis]", "[diagnoses]", "7: unknown field 'diagnoses'"),
+        ("recipients.yaml", "[diagnosis]", "[]", "7: pharmacy receives nothing"),
+        ("recipients.yaml", "2029-01-01", "2026-01-01", "11: the contract ends before it begins"),
+        ("recipients.yaml", "kind: standard_contract", "kind: trust", "22: unknown value 'trust'; expected one of"),
+        ("recipients.yaml", "document: SC-1, ", "", "22: 'document' is missing"),
+        ("recipients.yaml", "engaged_by: press", "engaged_by: pharmacy", "32: binder is engaged by no processor"),
+        ("recipients.yaml", "engaged_by: press", "engaged_by: binder", "32: binder is engaged by no processor"),
+        ("recipients.yaml", "approved_by: board", "engaged_by: press", "12: pharmacy is engaged and no processor"),
         ("notices/service.en.yaml", "title: Notice", "title: [", "6: not valid YAML"),
         ("notices/service.en.yaml", "[P01, P02]", "[P01, P02, P66]", "5: unknown purpose 'P66'"),
         ("notices/service.en.yaml", "[P01, P02]", "[]", "1: notice service informs about no purpose"),
@@ -306,6 +350,52 @@ def test_a_folder_that_is_no_pack_names_every_missing_file(tmp_path: Path):
         "relations.yaml",
         "roles.yaml",
     ]
+
+
+def test_the_same_assessment_twice_is_refused(small_pack: Path):
+    """One file for an id; the message names the other."""
+    first = small_pack / "assessments" / "PIA-1.yaml"
+    (small_pack / "assessments" / "again.yaml").write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(PackError, match=r"assessment PIA-1 again; expected one file; the other is .*PIA-1"):
+        load_pack(small_pack)
+
+
+def test_what_the_register_is_given_arrives(small_pack: Path):
+    """Assessments and recipients are read whole, with who engages whom and what a transfer rests on."""
+    catalogue = load_pack(small_pack)
+    assert [text.assessment_id for text in catalogue.assessments] == ["PIA-1"]
+    assert catalogue.assessments[0].expires_on == date(2029, 10, 1)
+    binder, pharmacy, press = catalogue.recipients
+    assert (binder.engaged_by, pharmacy.fields, pharmacy.approved_by) == ("press", {"diagnosis"}, "board")
+    assert press.mechanism == TransferMechanism("standard_contract", "SC-1", date(2028, 1, 1))
+    assert (press.term_until, press.fields) == (None, None)
+
+
+def test_what_pack_yaml_leaves_out_has_the_law_s_values(small_pack: Path):
+    """China, fourteen years and forty-eight hours, until the pack says otherwise (R18, R23)."""
+    catalogue = load_pack(small_pack)
+    assert (catalogue.jurisdiction, catalogue.digital_age, catalogue.cool_down) == ("CN", 14, timedelta(hours=48))
+    path = small_pack / "pack.yaml"
+    more = "jurisdiction: FR\ndigital_age: 15\ncool_down_hours: 12\n"
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    other = load_pack(small_pack)
+    assert (other.jurisdiction, other.digital_age, other.cool_down) == ("FR", 15, timedelta(hours=12))
+
+
+def test_a_pack_without_recipients_needs_no_file(small_pack: Path):
+    """Whoever shares with nobody declares nobody."""
+    (small_pack / "recipients.yaml").unlink()
+    purposes = small_pack / "purposes.yaml"
+    text = purposes.read_text(encoding="utf-8").replace("  recipients: [pharmacy]\n", "")
+    purposes.write_text(text, encoding="utf-8")
+    assert load_pack(small_pack).recipients == ()
+
+
+def test_days_begin_in_the_time_zone_of_the_pack(small_pack: Path):
+    """A contract's day is a day where the controller is."""
+    catalogue = load_pack(small_pack)
+    assert catalogue.begin_of(date(2027, 1, 1)) == datetime(2026, 12, 31, 16, tzinfo=UTC)
+    assert catalogue.year_of(datetime(2026, 12, 31, 16, tzinfo=UTC)) == 2027
 
 
 @pytest.mark.parametrize("name", ["veterinary", "../medical", "", "codes/..", "__pycache__"])

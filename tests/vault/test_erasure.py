@@ -202,7 +202,7 @@ def test_a_released_subject_that_was_resealed_can_be_erased_in_part_again(house)
     subject = fill(house, held=True)
     house.erase(subject)
     with house.data.write() as connection:
-        set_standing(connection, subject, Standing.ACTIVE)
+        set_standing(connection, subject, Standing.ACTIVE, now=house.clock.now())
     house.store(house.record(subject, number=9, consult_chat="again"))
     assert house.erase(subject).counts == {"keys": 1, "rows": 1, "held_rows": 1}
     (opened,) = house.open(subject, "P05", "diagnosis", "consult_chat")

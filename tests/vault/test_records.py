@@ -171,7 +171,7 @@ def test_a_blocked_subject_takes_no_more_data_even_with_an_older_permit(house, s
     batch = house.open_batch()
     with house.data.write() as connection:
         permits = house.permits(connection, [record])
-        set_standing(connection, subject, state)
+        set_standing(connection, subject, state, now=house.clock.now())
         with pytest.raises(Denied, match="takes no more data"):
             house.vault.store(connection, [record], permits=permits, batch=batch)
 
@@ -180,7 +180,7 @@ def test_a_restricted_subject_still_takes_security_records(house):
     """Storage and security purposes stay open under a restriction."""
     subject = house.subject()
     with house.data.write() as connection:
-        set_standing(connection, subject, Standing.RESTRICTED)
+        set_standing(connection, subject, Standing.RESTRICTED, now=house.clock.now())
     assert house.store(house.record(subject, "login", device_id="d-1")).stored_fields == 1
 
 
@@ -402,7 +402,7 @@ def test_subjects_with_visible_records_are_listed_page_by_page(house):
     house.subject()
     house.store_chunk(house.open_batch(), house.record(house.subject(), diagnosis="icd10:I10"))
     with house.data.write() as connection:
-        set_standing(connection, listed[2], Standing.RESTRICTED)
+        set_standing(connection, listed[2], Standing.RESTRICTED, now=house.clock.now())
     with house.data.read() as connection:
         first = house.vault.subjects(connection, limit=3)
         rest = house.vault.subjects(connection, after=first[-1])

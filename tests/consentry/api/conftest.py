@@ -1,17 +1,28 @@
-"""The API behind a real server on the loopback interface."""
+"""The API behind a real server on the loopback interface, and an operator's login that issues subject tokens."""
 
+import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
+from joserfc import jwt
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import OKPKey
 
 from consentry.api.app import create_app
-from consentry.platform import Platform
+from consentry.platform import Platform, open_platform
+from consentry.settings import load_settings
+from kernel.clock import FixedClock
+
+PAGE = "https://app.example"
+"""The origin of the operator's page."""
 
 
 @contextmanager
@@ -40,12 +51,60 @@ class Client:
         self.http = http
         self.headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
 
-    def get(self, path: str, **params: str) -> httpx.Response:
-        return self.http.get(f"/v1{path}", params=params, headers=self.headers)
+    def get(self, path: str, *, more: Mapping[str, str] | None = None, **params: str) -> httpx.Response:
+        return self.http.get(f"/v1{path}", params=params or None, headers={**self.headers, **(more or {})})
 
     def post(self, path: str, body: object = None, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post(f"/v1{path}", json=body, headers={**self.headers, **named})
+
+
+class Login:
+    """The operator's login: knows its users by the ids that the app's records have, and signs tokens for them."""
+
+    def __init__(self, folder: Path, clock: FixedClock) -> None:
+        self.clock = clock
+        self.key = OKPKey.generate_key("Ed25519", {"kid": "login-1"})
+        self.jwks = folder / "jwks.json"
+        self.publish(self.key.as_dict(private=False))
+        self.settings = {
+            "subject_token_issuer": "https://login.example",
+            "subject_token_audience": "consentry",
+            "subject_token_source": "app",
+            "subject_token_jwks_file": self.jwks,
+        }
+
+    def publish(self, *keys: Mapping[str, object]) -> None:
+        """Write the public keys."""
+        self.jwks.write_text(json.dumps({"keys": keys}))
+
+    def claims(self, sub: str = "u-1", **more: object) -> dict[str, object]:
+        """The claims of a sound token, issued now for five minutes; a claim that is None is left out."""
+        now = int(self.clock.now().timestamp())
+        made = {"iss": "https://login.example", "aud": "consentry", "sub": sub, "iat": now, "exp": now + 300} | more
+        return {name: value for name, value in made.items() if value is not None}
+
+    def token(self, sub: str = "u-1", *, alg: str = "EdDSA", key: object = None, **more: object) -> str:
+        """A signed token."""
+        signer = self.key if key is None else key
+        header = {"alg": alg} | ({"kid": signer.kid} if signer.kid else {})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SecurityWarning)  # the library warns of the name EdDSA
+            return jwt.encode(header, self.claims(sub, **more), signer, algorithms=[alg])
+
+
+@pytest.fixture
+def login(tmp_path: Path, clock: FixedClock) -> Login:
+    """The operator's own login."""
+    return Login(tmp_path, clock)
+
+
+@pytest.fixture
+def platform(deployment, login: Login, clock: FixedClock) -> Iterator[Platform]:
+    """Every part of the deployment, which takes the login's tokens and calls from the operator's page."""
+    more = {**login.settings, "cors_origins": [PAGE]}
+    with open_platform(load_settings(**{**deployment.settings.model_dump(), **more}), clock=clock) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -64,8 +64,8 @@ def test_flood_of_wrong_passwords_is_stopped(call, clock, refused, deployment):
     assert call().post("/tokens", right).status_code == 201
 
 
-def test_every_route_but_two_asks_who_calls(call, http):
-    """Health and signing in are open; every other route of the schema answers 401 before it looks at anything."""
+def test_every_route_but_four_asks_who_calls(call, http):
+    """Health, signing in and texts of notices are open; every other route answers 401 before it looks at anything."""
     documented = http.get("/openapi.json").json()["paths"]
     answers = {}
     for path, operations in documented.items():
@@ -75,8 +75,13 @@ def test_every_route_but_two_asks_who_calls(call, http):
             assert ("security" in operation) is (said.status_code == 401)
             if said.status_code == 401:
                 assert said.headers["www-authenticate"] == 'Bearer realm="consentry"'
-    assert {path for path, status in answers.items() if status != 401} == {"/v1/health", "/v1/tokens"}
-    assert len(answers) == 9
+    assert {path for path, status in answers.items() if status != 401} == {
+        "/v1/health",
+        "/v1/tokens",
+        "/v1/notices/{code}/current",
+        "/v1/notices/{code}/{version}/{locale}",
+    }
+    assert len(answers) == 18
 
 
 def test_token_ends_with_its_time(call, captured, clock, refused):

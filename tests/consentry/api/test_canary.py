@@ -17,6 +17,7 @@ CHAT = "最近总是失眠心慌"
 AMOUNT = "7342.55"
 EMAIL = "ouyang@example.org"
 PLANTED = (NAME, MOBILE, ID_NUMBER, DIAGNOSIS, CHAT, AMOUNT, EMAIL)
+EVIDENCE = {"mechanism": "tapped_button", "occasion": "own", "shown": "full_text", "session": "s-1"}
 STORED = {"diagnosis": DIAGNOSIS, "chief_complaint": CHAT}
 NOT_THE_SERVER = ("httpx", "httpcore", "asyncio", "uvicorn.access")
 """The test's own client; and the access log, which `consentry serve` turns off and pytest turns on."""
@@ -55,7 +56,7 @@ def changed(body, path, value):
 
 
 @pytest.fixture
-def world(call, captured, caplog):
+def world(call, captured, caplog, login):
     """A patient whose record holds planted values, and a caller of every kind; logs are read at every level."""
     caplog.set_level(logging.DEBUG)
     who = {"source": "app", "id": "u-1", "id_number": ID_NUMBER, "mobile": MOBILE, "sex": "female"}
@@ -68,6 +69,7 @@ def world(call, captured, caplog):
         "doctor": captured.token("clinician"),
         "officer": captured.token("compliance_officer"),
         "analyst": captured.token("analyst"),
+        "me": login.token("u-1"),
     }
     return subject, granted, {name: call(bearer) for name, bearer in callers.items()}
 
@@ -86,6 +88,9 @@ def bodies(captured, subject, granted):
         ("doctor", "/decisions", {"subject_id": subject, "purpose": "P02", "fields": ["sex"], "recipient": "lab"}),
         ("doctor", f"/subjects/{subject}/reveal", {"purpose": "P09", "fields": ["diagnosis"], "reason": "visit"}),
         ("doctor", "/tokens", {"name": "dr.lin", "password": "wrong"}),
+        ("app", f"/consents/{granted}/renew", {"notice": captured.notice("P02"), "evidence": EVIDENCE, "max_uses": 3}),
+        ("officer", "/approvals", {"subject_id": subject, "purpose": "P02", "role": "clinician", "reason": "visit"}),
+        ("me", "/consents", captured.act("refuse", {"subject_id": "me"}, "P07", evidence=EVIDENCE)),
     ]
 
 
@@ -127,6 +132,14 @@ def test_no_part_of_an_address_comes_back(world, caplog, capfd, value):
         *(officer.get("/audit/entries", **{name: value}) for name in ("act", "outcome", "since", "limit", value)),
         officer.get("/audit/entries", actor=value, purpose=value, request_id=value),
         app.post("/consents", {}, Idempotency_Key=MOBILE * 20),
+        app.post("/consents", {}, Sec_GPC=MOBILE * 3),
+        officer.get(f"/subjects/{subject}/consents/history", as_of=value, locale=value),
+        app.get(f"/subjects/{subject}/due", channel=value, locale=value),
+        app.get(f"/subjects/{value}/due", channel="app"),
+        officer.get(f"/consents/{value}/receipt"),
+        officer.get(f"/notices/{value}/{value}/{value}"),
+        officer.get(f"/notices/{value}/current"),
+        callers["me"].post(f"/subjects/{value}/signals/gpc"),
         officer.http.get("/v1/audit/entries", headers={"Authorization": f"Bearer {MOBILE}"}),
         officer.http.get("/v1/audit/entries", headers={"Authorization": f"Basic {MOBILE}"}),
         officer.http.request(MOBILE, "/v1/health"),

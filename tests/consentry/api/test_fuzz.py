@@ -12,6 +12,13 @@ from consentry.api.consents import EXAMPLES
 from consentry.platform import open_platform
 from kernel.clock import FixedClock
 
+RENEWAL = {
+    "notice": {"code": "profiling", "version": "2026-11", "locale": "zh-CN"},
+    "evidence": {"mechanism": "tapped_button", "occasion": "own", "client_time": "2026-11-21T01:00:00Z"},
+    "at": "2026-11-21T01:00:00Z",
+    "max_uses": 3,
+}
+APPROVAL = {"purpose": "P02", "role": "clinician", "reason": "consultation", "hours": 4}
 QUIET = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 TEXTS = st.text(max_size=12) | st.sampled_from(
@@ -58,6 +65,8 @@ def world(copied, serve, capturing, tmp_path_factory):
             ("clinician", "/decisions", {"subject_id": subject, "purpose": "P02", "fields": ["sex"]}),
             ("clinician", f"/subjects/{subject}/reveal", {"purpose": "P02", "fields": ["sex"], "reason": "visit"}),
             ("clinician", "/tokens", {"name": "", "password": "x"}),
+            ("capture", f"/consents/{granted}/renew", RENEWAL),
+            ("compliance_officer", "/approvals", {"subject_id": subject, **APPROVAL}),
         ]
         with httpx.Client(base_url=f"{address}/v1", trust_env=False, timeout=30) as http:
             yield sound, bearers, http
@@ -95,7 +104,7 @@ def test_sound_bodies_with_one_strange_part_make_no_500(world, data):
 
 
 @QUIET
-@given(place=st.integers(0, 7), content=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
+@given(place=st.integers(0, 9), content=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 @example(place=0, content=b"\xff")
 @example(place=4, content=b"1e999")
 def test_bodies_of_any_bytes_make_no_500(world, place, content):
@@ -111,14 +120,27 @@ def test_bodies_of_any_bytes_make_no_500(world, place, content):
 @QUIET
 @given(
     name=st.sampled_from(["subject_id", "actor", "act", "purpose", "outcome", "since", "until", "after", "limit"])
+    | st.sampled_from(["channel", "locale", "as_of"])
     | TEXTS,
     value=TEXTS | st.integers().map(str) | st.datetimes().map(str),
-    path=st.sampled_from(["/audit/entries", "/subjects/{}/tags", "/{}"]),
+    path=st.sampled_from(
+        [
+            "/audit/entries",
+            "/subjects/{}/tags",
+            "/{}",
+            "/subjects/{}/due",
+            "/subjects/{}/consents",
+            "/subjects/{}/consents/history",
+            "/consents/{}/receipt",
+            "/notices/{}/current",
+            "/notices/{}/2026-11/zh-CN",
+        ]
+    ),
 )
 def test_addresses_of_any_text_make_no_500(world, name, value, path):
     """Paths and parameters bear every text that an address can hold."""
     _, bearers, http = world
-    role = "analyst" if path.startswith("/subjects") else "compliance_officer"
+    role = "analyst" if path.endswith("tags") else "capture" if path.endswith("due") else "compliance_officer"
     quoted = httpx.QueryParams({name.encode("utf-8", "replace").decode(): value.encode("utf-8", "replace").decode()})
     segment = str(quoted).partition("=")[2] or "x"
     check(http.get(path.format(segment), params=quoted, headers={"Authorization": f"Bearer {bearers[role]}"}))
@@ -131,7 +153,7 @@ def test_headers_of_any_text_make_no_500(world, value):
     sound, bearers, http = world
     caller, path, body = sound[0]
     good = {"Authorization": f"Bearer {bearers[caller]}", "Content-Type": "application/json"}
-    for name in ("Authorization", "Content-Type", "Idempotency-Key"):
+    for name in ("Authorization", "Content-Type", "Idempotency-Key", "Sec-GPC", "Origin"):
         text = f"Bearer {value}" if name == "Authorization" else value
         headers = {k.encode(): v.encode("latin-1") for k, v in {**good, name: text.strip()}.items()}
         check(http.post(path, content=json.dumps(body), headers=headers))

@@ -94,7 +94,8 @@ def test_decisions_are_shown_and_one_is_withdrawn(at, subject):
     assert at("consent", "withdraw", subject, "P02").out.startswith("P02 is withdrawn: decision dec_")
     after = [json.loads(line) for line in at("consent", "show", subject, "--json").out.splitlines()]
     assert [row["act"] for row in after if row["purpose"] == "P02" and row["track"] == "consent"] == ["withdraw"]
-    assert "withdraw" in at("consent", "show", subject).out
+    assert "撤回" in at("consent", "show", subject).out
+    assert "withdrawn" in at("consent", "show", subject, "--locale", "en").out
 
 
 def test_unknown_people_and_purposes_are_said(at, subject):

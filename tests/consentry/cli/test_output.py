@@ -1,10 +1,12 @@
 """What commands print: values as they are, whole where no terminal limits the line."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+from audit.events import Act
 from consentry.cli.ingesting import show
-from consentry.cli.output import say_json, say_pairs, say_table
+from consentry.cli.output import cell, say_json, say_pairs, say_table
 from consentry.sources.records import BadRow, RowFault
 from consentry.workflows.ingest import IngestReport
 
@@ -63,3 +65,14 @@ def test_report_of_an_ingestion_shows_every_kind_of_row(capsys):
     for part in ("diagnosis", "NO_DECISION", "future_date", "Device", "currency:usd", "snomed:1"):
         assert part in out
     assert "bad rows are listed, without values, in o.csv.quarantine.csv" in out
+
+
+def test_cells_show_values_and_not_how_python_writes_them():
+    """Enums by their value, lists with commas, nothing for None, times to the second."""
+    assert cell(None) == ""
+    assert cell(Act.CONSENT_GRANTED) == "consent.granted"
+    assert cell(datetime(2026, 11, 21, 2, 0, 0, 5, tzinfo=UTC)) == "2026-11-21 02:00:00+00:00"
+    assert cell({"a": [1, None], "b": Act.REVEAL}) == "a: 1, , b: vault.reveal"
+    assert cell(frozenset({"b", "a"})) == "a, b"
+    assert cell(("x", 2)) == "x, 2"
+    assert cell(3) == "3"

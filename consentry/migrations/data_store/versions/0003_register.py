@@ -158,6 +158,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("assessment_id", "version", name=op.f("pk_assessment")),
     )
     op.create_table(
+        "cohort_batch",
+        sa.Column("cohort_id", sa.String(length=40), nullable=False),
+        sa.Column("batch", sa.Integer(), nullable=False, comment="from 1"),
+        sa.Column("first_subject", sa.String(length=40), nullable=False),
+        sa.Column("last_subject", sa.String(length=40), nullable=False),
+        sa.Column("permit_entry", sa.String(length=40), nullable=True),
+        sa.Column("refusal_entry", sa.String(length=40), nullable=True),
+        sa.PrimaryKeyConstraint("cohort_id", "batch", name=op.f("pk_cohort_batch")),
+    )
+    op.create_table(
         "cohort_check",
         sa.Column("cohort_id", sa.String(length=40), nullable=False),
         sa.Column("purpose", sa.String(length=32), nullable=False),
@@ -313,6 +323,32 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_wake_item_state_next_at"), "wake_item", ["state", "next_at"], unique=False)
     op.create_index(op.f("ix_wake_item_subject_id_position"), "wake_item", ["subject_id", "position"], unique=False)
+    op.create_table(
+        "read_approval",
+        sa.Column("approval_id", sa.String(length=40), nullable=False),
+        sa.Column("subject_id", sa.String(length=40), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False, comment="of those who may read"),
+        sa.Column("approved_by", sa.String(length=40), nullable=False, comment="a principal, who may not read"),
+        sa.Column("approved_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("entry_id", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("approval_id", name=op.f("pk_read_approval")),
+    )
+    op.create_index(op.f("ix_read_approval_subject_id"), "read_approval", ["subject_id"], unique=False)
+    op.create_table(
+        "webhook_target",
+        sa.Column("target_id", sa.String(length=40), nullable=False),
+        sa.Column("recipient", sa.String(length=128), nullable=False, comment="its code, or *joint"),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False, comment="sealed, bound to target_id"),
+        sa.Column("former", sa.LargeBinary(), nullable=True, comment="the secret before it, sealed"),
+        sa.Column("former_until", sa.BigInteger(), nullable=True, comment="until then both sign"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.Column("disabled_why", sa.String(length=16), nullable=True, comment="operator or gone"),
+        sa.PrimaryKeyConstraint("target_id", name=op.f("pk_webhook_target")),
+    )
     op.add_column("consent_current", sa.Column("valid_from", sa.BigInteger(), nullable=True))
     op.add_column("consent_current", sa.Column("max_uses", sa.Integer(), nullable=True))
     op.add_column(
@@ -322,6 +358,22 @@ def upgrade() -> None:
     op.add_column(
         "consent_current",
         sa.Column("decided_by", sa.String(length=40), nullable=True, comment="the guardian, kin or agent who decided"),
+    )
+    op.create_index(
+        op.f("ix_consent_current_by_guardian"),
+        "consent_current",
+        ["by_guardian"],
+        unique=False,
+        sqlite_where=sa.text("by_guardian"),
+        postgresql_where=sa.text("by_guardian"),
+    )
+    op.create_index(
+        op.f("ix_consent_current_max_uses"),
+        "consent_current",
+        ["max_uses"],
+        unique=False,
+        sqlite_where=sa.text("max_uses IS NOT NULL"),
+        postgresql_where=sa.text("max_uses IS NOT NULL"),
     )
     op.create_index(
         op.f("ix_consent_current_valid_until"),
@@ -347,6 +399,18 @@ def upgrade() -> None:
         ),
     )
     op.add_column(
+        "erasure", sa.Column("fields", sa.Text(), nullable=True, comment="JSON list; null for the whole subject")
+    )
+    op.add_column(
+        "erasure",
+        sa.Column(
+            "key_ids",
+            sa.Text(),
+            nullable=True,
+            comment="JSON list in hexadecimal; of the keys that go with chosen fields",
+        ),
+    )
+    op.add_column(
         "guardian",
         sa.Column(
             "capacity",
@@ -357,6 +421,16 @@ def upgrade() -> None:
         ),
     )
     op.add_column("subject_standing", sa.Column("deceased", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column(
+        "subject_standing",
+        sa.Column(
+            "no_kin",
+            sa.Boolean(),
+            server_default=sa.false(),
+            nullable=False,
+            comment="of a deceased who directed so: PIPL 49",
+        ),
+    )
 
     for statement in (*FILLED, *TRIGGERS[op.get_bind().dialect.name]):
         op.execute(statement)
@@ -367,8 +441,11 @@ def downgrade() -> None:
     for statement in DROPS[op.get_bind().dialect.name]:
         op.execute(statement)
 
+    op.drop_column("subject_standing", "no_kin")
     op.drop_column("subject_standing", "deceased")
     op.drop_column("guardian", "capacity")
+    op.drop_column("erasure", "key_ids")
+    op.drop_column("erasure", "fields")
     op.drop_column("decision", "offset_minutes")
     op.drop_column("decision", "max_uses")
     op.drop_column("decision", "valid_from")
@@ -379,10 +456,25 @@ def downgrade() -> None:
         sqlite_where=sa.text("valid_until IS NOT NULL"),
         postgresql_where=sa.text("valid_until IS NOT NULL"),
     )
+    op.drop_index(
+        op.f("ix_consent_current_max_uses"),
+        table_name="consent_current",
+        sqlite_where=sa.text("max_uses IS NOT NULL"),
+        postgresql_where=sa.text("max_uses IS NOT NULL"),
+    )
+    op.drop_index(
+        op.f("ix_consent_current_by_guardian"),
+        table_name="consent_current",
+        sqlite_where=sa.text("by_guardian"),
+        postgresql_where=sa.text("by_guardian"),
+    )
     op.drop_column("consent_current", "decided_by")
     op.drop_column("consent_current", "uses")
     op.drop_column("consent_current", "max_uses")
     op.drop_column("consent_current", "valid_from")
+    op.drop_table("webhook_target")
+    op.drop_index(op.f("ix_read_approval_subject_id"), table_name="read_approval")
+    op.drop_table("read_approval")
     op.drop_index(op.f("ix_wake_item_subject_id_position"), table_name="wake_item")
     op.drop_index(op.f("ix_wake_item_state_next_at"), table_name="wake_item")
     op.drop_table("wake_item")
@@ -398,4 +490,5 @@ def downgrade() -> None:
     op.drop_table("cohort_verdict")
     op.drop_table("cohort_shape")
     op.drop_table("cohort_check")
+    op.drop_table("cohort_batch")
     op.drop_table("assessment")

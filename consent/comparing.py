@@ -1,0 +1,210 @@
+"""Stored rows against their entries in the log, as pure functions: the names of what differs, never a value."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row
+
+from audit.events import Act
+from audit.scanning import ScannedEntry
+from consent.decisions import Decision
+from consent.rules import DecisionAct
+from kernel.catalogue import Catalogue
+from kernel.clock import format_instant
+from kernel.encoding import JsonValue
+from kernel.ids import SubjectId
+
+DECISION_ACTS: Final[Mapping[DecisionAct, Act]] = {
+    DecisionAct.GRANT: Act.CONSENT_GRANTED,
+    DecisionAct.REFUSE: Act.CONSENT_REFUSED,
+    DecisionAct.WITHDRAW: Act.CONSENT_WITHDRAWN,
+    DecisionAct.RENEW: Act.CONSENT_RENEWED,
+    DecisionAct.EXPIRE: Act.CONSENT_EXPIRED,
+    DecisionAct.CONTRACT: Act.BASIS_RECORDED,
+    DecisionAct.DUTY: Act.BASIS_RECORDED,
+    DecisionAct.END: Act.BASIS_ENDED,
+}
+
+NO_ENTRY: Final = "entry"
+"""Stands for an entry that is not in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The subjects behind the aliases that some entries hold.
+
+    Attributes:
+        subjects: by alias; an alias whose mapping was destroyed is missing.
+    """
+
+    subjects: Mapping[str, SubjectId]
+
+    def stands_for(self, said: JsonValue, wanted: str | None) -> bool:
+        """Say whether a member stands for a subject, or for nobody where nobody is wanted."""
+        if wanted is None or not isinstance(said, str):
+            return said is None and wanted is None
+        return self.subjects.get(said) == wanted
+
+
+def differing_decision(made: Decision, entry: ScannedEntry | None, names: Names) -> list[str]:
+    """Return what a decision's entry says otherwise, of all that the gate reads."""
+    if entry is None:
+        return [NO_ENTRY]
+    members, refs = entry.members, entry.refs
+    wanted: dict[str, JsonValue] = {
+        "decision": made.decision_id,
+        "act": made.act.value,
+        "actor_kind": made.actor_kind.value,
+        "decided_at": format_instant(made.decided_at),
+        "notice": None if made.notice is None else str(made.notice),
+        "notice_hash": made.notice_hash,
+        "valid_from": None if made.valid_from is None else format_instant(made.valid_from),
+        "valid_until": None if made.valid_until is None else format_instant(made.valid_until),
+        "renews": made.renews,
+        "max_uses": None if made.max_uses is None else str(made.max_uses),
+    }
+    differs = {name: refs.get(name) != value for name, value in wanted.items()}
+    differs |= {
+        "kind": members.get("act") != DECISION_ACTS[made.act].value,
+        "subject": not names.stands_for(members.get("subject"), made.subject),
+        "purpose": members.get("purpose") != made.purpose,
+        "recipient": members.get("recipient") != made.recipient,
+        "fields": list(_listed(members.get("fields"))) != sorted(made.fields or ()),
+        "actor_subject": not names.stands_for(refs.get("actor_subject"), made.actor_subject),
+        "offset": refs.get("offset", "0") != str(made.offset_minutes or 0),
+    }
+    return _named(differs)
+
+
+def differing_notice(row: Row[*tuple[Any, ...]], entry: ScannedEntry | None) -> list[str]:
+    """Return what is not as it was published: the text against its hash, hash and name against the entry."""
+    if entry is None:
+        return [NO_ENTRY]
+    name = f"{row.code}/{row.version}/{row.locale}"
+    return _named(
+        {
+            "text": hash_of_stored(row.content) != row.hash,
+            "kind": entry.members.get("act") != Act.NOTICE_PUBLISHED.value,
+            "notice": entry.refs.get("notice") != name,
+            "hash": entry.refs.get("hash") != row.hash,
+            "edition": _count(entry.members, "edition") != row.edition,
+        }
+    )
+
+
+def differing_assessment(row: Row[*tuple[Any, ...]], entry: ScannedEntry | None, catalogue: Catalogue) -> list[str]:
+    """Return what of an assessment is not as it was recorded."""
+    if entry is None:
+        return [NO_ENTRY]
+    content = _parsed(row.content)
+    return _named(
+        {
+            "text": hash_of_stored(row.content) != row.hash,
+            "kind": entry.members.get("act") != Act.ASSESSMENT_RECORDED.value,
+            "assessment": entry.refs.get("assessment") != f"{row.assessment_id}/{row.version}",
+            "hash": entry.refs.get("hash") != row.hash,
+            "outcome": entry.refs.get("outcome") != row.outcome,
+            "purposes": content.get("purposes") != _parsed_list(row.purposes),
+            "approved_at": _day(content, "approved_on") != _local_day(row.approved_at, catalogue),
+            "expires_at": _day(content, "expires_on") != _local_day(row.expires_at, catalogue),
+        }
+    )
+
+
+def differing_recipient(row: Row[*tuple[Any, ...]], entry: ScannedEntry | None) -> list[str]:
+    """Return what of a recipient is not as it was recorded."""
+    if entry is None:
+        return [NO_ENTRY]
+    content = _parsed(row.content)
+    return _named(
+        {
+            "text": hash_of_stored(row.content) != row.hash,
+            "kind": entry.members.get("act") != Act.RECIPIENT_RECORDED.value or content.get("kind") != row.kind,
+            "recipient": entry.refs.get("recipient") != f"{row.code}/{row.version}",
+            "hash": entry.refs.get("hash") != row.hash,
+            "ended": _count(entry.members, "ended") != int(row.ended),
+        }
+    )
+
+
+def differing_representative(
+    row: Row[*tuple[Any, ...]], entry: ScannedEntry | None, names: Names, *, representative: str
+) -> list[str]:
+    """Return what of a guardian, kin or agent is not as it was recorded.
+
+    Args:
+        row: of ``guardian`` or ``agent``.
+        entry: that of the recording.
+        names: behind the aliases of the entry.
+        representative: the name of the row's column, ``guardian`` or ``agent``.
+    """
+    if entry is None:
+        return [NO_ENTRY]
+    refs = entry.refs
+    act = Act.GUARDIAN_RECORDED if representative == "guardian" else Act.AGENT_RECORDED
+    differs = {
+        "kind": entry.members.get("act") != act.value,
+        "relation": refs.get("relation") != row.relation_id,
+        "subject": not names.stands_for(entry.members.get("subject"), row.subject_id),
+        representative: not names.stands_for(refs.get(representative), getattr(row, representative)),
+    }
+    if representative == "agent":
+        differs["purposes"] = refs.get("purposes") != ",".join(_parsed_list(row.purposes))
+        differs["expires_at"] = refs.get("expires_at", format_instant(row.expires_at)) != format_instant(row.expires_at)
+    else:
+        differs["verification"] = refs.get("verification") != row.verification
+        differs["capacity"] = refs.get("capacity", row.capacity) != row.capacity
+    return _named(differs)
+
+
+def hash_of_stored(content: object) -> str:
+    """Return the SHA-256 of stored bytes; also where somebody put text into a SQLite column, so that it can be told."""
+    stored = content if isinstance(content, bytes) else str(content).encode()
+    return hashlib.sha256(stored).hexdigest()
+
+
+def aliases_in(entry: ScannedEntry) -> set[str]:
+    """Return the texts of an entry that may be aliases."""
+    texts = [entry.members.get("subject"), *entry.refs.values()]
+    return {text for text in texts if isinstance(text, str) and text.startswith("als_")}
+
+
+def _named(differs: Mapping[str, bool]) -> list[str]:
+    return [name for name, does in differs.items() if does]
+
+
+def _listed(value: JsonValue) -> list[JsonValue]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _count(members: Mapping[str, JsonValue], name: str) -> JsonValue:
+    counts = members.get("counts")
+    return counts.get(name) if isinstance(counts, Mapping) else None
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _parsed_list(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _day(content: Mapping[str, Any], name: str) -> str:
+    return str(content.get(name))
+
+
+def _local_day(instant: Any, catalogue: Catalogue) -> str:  # noqa: ANN401 - a column
+    return str(instant.astimezone(ZoneInfo(catalogue.time_zone)).date())

@@ -1,0 +1,197 @@
+"""The outbox of closing acts: one row for each handler and target, leased to one process at a time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
+
+from consent.setwise import insert_rows
+from consent.tables import wake_item
+from kernel.encoding import JsonValue, canonical_json
+from kernel.errors import NotFound
+from kernel.ids import EntryId, SubjectId, new_id
+
+
+class WakeState(StrEnum):
+    """How far an item is."""
+
+    OPEN = "open"
+    SENDING = "sending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An act that closed something.
+
+    Attributes:
+        cause: withdraw, refuse, expire, end, restrict, erase or deceased.
+        purpose: empty for all purposes.
+        recipient: empty where none was named; it then speaks for every recipient.
+        entry_id: the act's own entry in the log.
+    """
+
+    subject: SubjectId
+    cause: str
+    purpose: str
+    recipient: str
+    decision_id: str | None
+    entry_id: EntryId
+    at: datetime
+
+    @property
+    def reach(self) -> tuple[SubjectId, str, str]:
+        """Whom and what it is about."""
+        return self.subject, self.purpose, self.recipient
+
+    @property
+    def wider(self) -> set[tuple[SubjectId, str, str]]:
+        """The reaches that include its own and more."""
+        purposes, recipients = {"", self.purpose}, {"", self.recipient}
+        return {(self.subject, p, r) for p in purposes for r in recipients} - {self.reach}
+
+
+@dataclass(frozen=True, slots=True)
+class WakeItem:
+    """One thing that has to be done after a closing act.
+
+    Attributes:
+        target: what the handler is to do it to or tell it to; empty where the handler has one only.
+        attempts: how often it was begun; while it is being done, also the mark of who does it.
+        problem: the name of the last error.
+        outcome: ``Outcome.as_json()`` of an item that is done.
+        finished_entry: the entry that says so.
+    """
+
+    item_id: str
+    closing: Closing
+    handler: str
+    target: str
+    state: WakeState
+    attempts: int
+    next_at: datetime
+    leased_until: datetime | None
+    problem: str | None
+    finished_at: datetime | None
+    outcome: Mapping[str, JsonValue] | None
+    finished_entry: EntryId | None
+
+
+def insert_items(connection: Connection, planned: Sequence[tuple[Closing, str, str]]) -> None:
+    """Insert an open item for each (closing, handler, target), due at once."""
+    rows = [
+        {
+            "item_id": new_id("wk"),
+            "subject_id": closing.subject,
+            "cause": closing.cause,
+            "decision_id": closing.decision_id,
+            "closing_entry": closing.entry_id,
+            "purpose": closing.purpose,
+            "recipient": closing.recipient,
+            "handler": handler,
+            "target": target,
+            "state": WakeState.OPEN,
+            "attempts": 0,
+            "created_at": closing.at,
+            "next_at": closing.at,
+        }
+        for closing, handler, target in planned
+    ]
+    insert_rows(connection, wake_item, rows)
+
+
+def lease_next(
+    connection: Connection, *, now: datetime, until: datetime, subject: SubjectId | None = None
+) -> WakeItem | None:
+    """Take the item that is due for longest, or whose lease has run out, and count the attempt; None without any.
+
+    Two processes never get the same one: PostgreSQL skips rows that another one is taking, SQLite has one writer.
+    """
+    due = or_(
+        and_(wake_item.c.state == WakeState.OPEN, wake_item.c.next_at <= now),
+        and_(wake_item.c.state == WakeState.SENDING, wake_item.c.leased_until <= now),
+    )
+    query = select(wake_item).where(due).order_by(wake_item.c.next_at, wake_item.c.position).limit(1)
+    if subject is not None:
+        query = query.where(wake_item.c.subject_id == subject)
+    found = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+    if found is None:
+        return None
+    taken = {"state": WakeState.SENDING, "attempts": found.attempts + 1, "leased_until": until}
+    connection.execute(update(wake_item).where(wake_item.c.item_id == found.item_id).values(**taken))
+    return get_item(connection, found.item_id)
+
+
+def holds_lease(connection: Connection, item: WakeItem) -> bool:
+    """Lock an item's row and say whether it is still as it was leased, and nobody has taken it over."""
+    stored = get_item(connection, item.item_id, lock=True)
+    return (stored.state, stored.attempts, stored.leased_until) == (item.state, item.attempts, item.leased_until)
+
+
+def change_item(connection: Connection, item_id: str, **values: object) -> WakeItem:
+    """Set columns of an item whose row is locked; returns it as it is now."""
+    connection.execute(update(wake_item).where(wake_item.c.item_id == item_id).values(**values))
+    return get_item(connection, item_id)
+
+
+def get_item(connection: Connection, item_id: str, *, lock: bool = False) -> WakeItem:
+    """Return one item; raises ``NotFound``."""
+    query = select(wake_item).where(wake_item.c.item_id == item_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound("No such item", hint="`consentry consent wake SUBJECT` lists a subject's items.")
+    return _item(row)
+
+
+def items_of(connection: Connection, subject: SubjectId) -> list[WakeItem]:
+    """Return a subject's items in the order of planning."""
+    query = select(wake_item).where(wake_item.c.subject_id == subject).order_by(wake_item.c.position)
+    return [_item(row) for row in connection.execute(query)]
+
+
+def count_items(connection: Connection) -> dict[WakeState, int]:
+    """Return how many items there are in each state, none left out."""
+    query = select(wake_item.c.state, func.count()).group_by(wake_item.c.state)
+    found = {WakeState(state): int(number) for state, number in connection.execute(query)}
+    return {state: found.get(state, 0) for state in WakeState}
+
+
+def oldest_unfinished(connection: Connection) -> datetime | None:
+    """Return since when the oldest item waits that is neither done nor dead; None when there is none."""
+    query = select(func.min(wake_item.c.created_at)).where(wake_item.c.state.in_(_UNFINISHED))
+    since: datetime | None = connection.scalar(query)
+    return since
+
+
+_UNFINISHED: Final = (WakeState.OPEN, WakeState.SENDING)
+
+
+def packed(outcome: Mapping[str, JsonValue]) -> str:
+    """Return an outcome as it is stored."""
+    return canonical_json(outcome).decode()
+
+
+def _item(row: Row[Any]) -> WakeItem:
+    closing = Closing(
+        SubjectId(row.subject_id), row.cause, row.purpose, row.recipient, row.decision_id,
+        EntryId(row.closing_entry), row.created_at,
+    )  # fmt: skip
+    return WakeItem(
+        item_id=row.item_id,
+        closing=closing,
+        handler=row.handler,
+        target=row.target,
+        state=WakeState(row.state),
+        attempts=row.attempts,
+        next_at=row.next_at,
+        leased_until=row.leased_until,
+        problem=row.problem,
+        finished_at=row.finished_at,
+        outcome=None if row.outcome is None else json.loads(row.outcome),
+        finished_entry=None if row.finished_entry is None else EntryId(row.finished_entry),
+    )

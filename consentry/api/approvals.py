@@ -1,0 +1,63 @@
+"""Approvals to read a minor's record."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from consentry.acts import Code, SubjectIdText
+from consentry.api.dependencies import Caller, PlatformHere
+from consentry.api.problems import responses
+from consentry.api.routes import new_router
+from consentry.workflows.approvals import DEFAULT_HOURS, MAX_HOURS, approve_read
+from kernel.clock import format_instant
+from kernel.ids import SubjectId
+
+router = new_router("approvals")
+
+
+class ApprovalRequest(BaseModel):
+    """Whose record people of a role may read, for which purpose, and why."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "subject_id": "sub_aaaaaaaaaaaaaaaaaaaaaaaa",
+                    "purpose": "P02",
+                    "role": "clinician",
+                    "reason": "consultation 4711",
+                    "hours": 4,
+                }
+            ]
+        },
+    )
+
+    subject_id: SubjectIdText
+    purpose: Code
+    role: Code
+    reason: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
+    hours: Annotated[int, Field(ge=1, le=MAX_HOURS)] = DEFAULT_HOURS
+
+
+class ApprovalGiven(BaseModel):
+    """The id to read under, by somebody else."""
+
+    approval_id: str
+    expires_at: str
+
+
+@router.post("/approvals", status_code=201, responses=responses(401, 403, 404, 411, 415))
+def approve(body: ApprovalRequest, platform: PlatformHere, caller: Caller) -> ApprovalGiven:
+    """Approve that staff read an under-18's record; whoever approves does not read under it."""
+    made = approve_read(
+        platform,
+        caller,
+        subject=SubjectId(body.subject_id),
+        purpose=body.purpose,
+        role=body.role,
+        reason=body.reason,
+        hours=body.hours,
+    )
+    return ApprovalGiven(approval_id=made.approval_id, expires_at=format_instant(made.expires_at))

@@ -1,0 +1,1 @@
+"""Consent to and from other systems' forms."""

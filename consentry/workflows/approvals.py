@@ -1,0 +1,117 @@
+"""Approvals for staff to read an under-18's record (未成年人网络保护条例 36; R22): one gives, another reads."""
+
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from audit.events import Act, Event, Outcome
+from consent.ages import AgeClass
+from consent.entries import now_in_log
+from consent.standing import find_standings, get_standing
+from consentry.platform import Platform
+from consentry.principals import Principal
+from consentry.stores.approvals import ReadApproval, add_approval, find_approval
+from consentry.workflows.denials import check_allowed
+from kernel.catalogue import LawfulBasis
+from kernel.errors import BadInput, Denied
+from kernel.ids import SubjectId, new_id
+
+MAX_HOURS: Final = 7 * 24
+DEFAULT_HOURS: Final = 24
+
+_MINOR_OR_UNKNOWN: Final = frozenset({AgeClass.UNDER_14, AgeClass.UNDER_18, AgeClass.UNKNOWN})
+"""Whose record needs an approval; somebody whose age is not known may be a minor."""
+
+
+class ApprovalNeeded(Denied):
+    """An under-18's record is opened for staff only under an approval that fits."""
+
+
+def approve_read(
+    platform: Platform,
+    caller: Principal,
+    *,
+    subject: SubjectId,
+    purpose: str,
+    role: str,
+    reason: str,
+    hours: int = DEFAULT_HOURS,
+) -> ReadApproval:
+    """Approve that people of a role read one subject's record for a purpose, for some hours.
+
+    Raises:
+        Denied: the caller's role may not approve, or the caller is no person.
+        BadInput: an unknown purpose or role, a role that opens nothing for the purpose, no reason, or hours outside 1
+            to ``MAX_HOURS``.
+        NotFound: nobody is registered under this id.
+    """
+    check_allowed(platform, caller, "read.approve", persons_only=True, subject=subject)
+    _check_sound(platform, purpose=purpose, role=role, reason=reason, hours=hours)
+    asking = platform.asking(caller, reason=reason)
+    with platform.data.write() as connection:
+        get_standing(connection, subject)
+        now = now_in_log(connection, platform.log, platform.clock)
+        made = ReadApproval(
+            new_id("apr"), subject, purpose, role, caller.principal_id, now, now + timedelta(hours=hours)
+        )
+        entry_id = platform.log.record(
+            connection,
+            Event(
+                Act.READ_APPROVED, Outcome.DONE, asking.actor, asking.role, asking.request_id, purpose=purpose,
+                subject=subject, refs={"approval": made.approval_id, "for_role": role}, counts={"hours": hours},
+                details={"reason": reason},
+            ),
+        )  # fmt: skip
+        add_approval(connection, made, entry_id)
+    return made
+
+
+def check_approved(
+    platform: Platform,
+    connection: Connection,
+    caller: Principal,
+    *,
+    subject: SubjectId,
+    purpose: str,
+    approval: str | None,
+) -> str | None:
+    """Return the id of the approval that lets a person of staff read a subject; None where none is needed.
+
+    None is needed for an adult, and in an emergency, which leaves the task to tell the person later (R20).
+
+    Raises:
+        ApprovalNeeded: the subject is under 18 or of unknown age, and the approval is missing, over, somebody else's,
+            for another purpose or role, or the caller's own.
+    """
+    standing = find_standings(connection, [subject]).get(subject)
+    declared = platform.catalogue.purposes.get(purpose)
+    if standing is None or (declared is not None and LawfulBasis.EMERGENCY in declared.bases):
+        return None
+    now = now_in_log(connection, platform.log, platform.clock)
+    if standing.age_class_on(now.date()) not in _MINOR_OR_UNKNOWN:
+        return None
+    found = None if approval is None else find_approval(connection, approval)
+    fits = (
+        found is not None
+        and (found.subject, found.purpose, found.role) == (subject, purpose, caller.role)
+        and found.approved_by != caller.principal_id
+        and now < found.expires_at
+    )
+    if found is None or not fits:
+        raise ApprovalNeeded(
+            "The record of a minor opens only under an approval by somebody else",
+            hint="Have one given for this subject, purpose and role, and name it.",
+        )
+    return found.approval_id
+
+
+def _check_sound(platform: Platform, *, purpose: str, role: str, reason: str, hours: int) -> None:
+    platform.catalogue.get_purpose(purpose)
+    reader = platform.catalogue.get_role(role)
+    if "vault.reveal" not in reader.acts or purpose not in reader.purposes:
+        raise BadInput(f"Role {role!r} opens nothing for {purpose}", hint="Name the role and purpose of the reader.")
+    if not reason.strip():
+        raise BadInput("An approval needs a reason", hint="Say why the record has to be read.")
+    if not 1 <= hours <= MAX_HOURS:
+        raise BadInput(f"An approval lasts 1 to {MAX_HOURS} hours", hint="Give hours within that range.")

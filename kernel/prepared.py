@@ -1,0 +1,60 @@
+"""Prepared statements: text made once for each engine, run at the driver's level.
+
+For the few statements that run for every single check: SQLAlchemy's result machinery costs several times what an
+indexed look-up in SQLite does. Values go in and come out as the driver knows them: an ``Instant`` as microseconds, and
+on SQLite a boolean as 0 or 1 and a date as text.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.sql.elements import CompilerElement
+
+Rows = Sequence[Sequence[Any]]
+_Text = tuple[str, tuple[str, ...], Mapping[str, object]]
+"""SQL, the order of its parameters where they have no names, and those whose value the statement itself holds."""
+
+
+class Prepared:
+    """One statement with named parameters; ``columns`` are those that an insert gives values for."""
+
+    def __init__(self, statement: CompilerElement, *, columns: Sequence[str] | None = None) -> None:
+        self._statement = statement
+        self._columns = columns
+        self._texts: dict[str, _Text] = {}
+
+    def rows(self, connection: Connection, **values: object) -> Rows:
+        """Run it and return the driver's rows, none for a statement that returns none.
+
+        Args:
+            connection: one whose transaction has begun.
+            values: one for each parameter, as the driver takes it.
+        """
+        sql, order, constants = self._text(connection)
+        named: dict[str, Any] = {**constants, **values}
+        if connection.dialect.name != "sqlite":
+            result = connection.exec_driver_sql(sql, named)
+            return result.all() if result.returns_rows else ()
+        given = tuple([named[name] for name in order])
+        if connection.in_transaction():
+            try:
+                found: Rows = connection.connection.driver_connection.execute(sql, given).fetchall()  # type: ignore[union-attr]  # pooled and open
+            except sqlite3.Error:
+                pass  # the same again through SQLAlchemy, whose errors the house knows; a failed statement left nothing
+            else:
+                return found
+        result = connection.exec_driver_sql(sql, given)
+        return result.all() if result.returns_rows else ()
+
+    def _text(self, connection: Connection) -> _Text:
+        dialect = connection.dialect
+        found = self._texts.get(dialect.name)
+        if found is None:
+            compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
+            order = getattr(compiled, "positiontup", None) or ()
+            binds = getattr(compiled, "binds", {})
+            constants = {name: bind.value for name, bind in binds.items() if bind.value is not None}
+            found = self._texts[dialect.name] = str(compiled), tuple(order), constants
+        return found

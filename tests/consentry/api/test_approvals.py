@@ -1,0 +1,128 @@
+"""An under-18's record over HTTP: staff opens it under an approval by somebody else, and not without (R22)."""
+
+from datetime import timedelta
+
+import pytest
+
+REVEAL = {"purpose": "P02", "fields": ["sex"], "reason": "consultation 4711"}
+
+
+@pytest.fixture
+def minor(captured):
+    """A person of sixteen, with a stored profile."""
+    subject = captured.person("teen", "P02", birth_date="2010-05-05")
+    captured.store([captured.posted("teen", "profile", sex="female")])
+    return subject
+
+
+@pytest.fixture
+def doctor(call, captured):
+    """A clinician with a token."""
+    return call(captured.token("clinician"))
+
+
+@pytest.fixture
+def approve(call, captured):
+    """Approves, as a compliance officer, and returns the approval's id."""
+    officer = call(captured.token("compliance_officer"))
+
+    def ask(subject, **change):
+        body = {"subject_id": subject, "purpose": "P02", "role": "clinician", "reason": "consultation 4711"} | change
+        said = officer.post("/approvals", body)
+        assert said.status_code == 201, said.text
+        return said.json()["approval_id"]
+
+    return ask
+
+
+def entries(call, captured, subject, act):
+    said = call(captured.token("compliance_officer")).get("/audit/entries", act=act, subject_id=subject)
+    return said.json()["entries"]
+
+
+def test_minors_record_stays_closed_without_an_approval(doctor, minor, call, captured, refused):
+    """R22: refused and logged, with role and grant in place."""
+    refused(doctor.post(f"/subjects/{minor}/reveal", REVEAL), 403, "ApprovalNeeded")
+    denied = entries(call, captured, minor, "access.denied")
+    assert [(e["outcome"], e["reason"], e["purpose"]) for e in denied] == [("denied", "APPROVAL", "P02")]
+    assert entries(call, captured, minor, "vault.reveal") == []
+
+
+def test_approval_by_somebody_else_opens(doctor, minor, approve, call, captured):
+    """R22: with it the record opens, and the entry names it."""
+    approval = approve(minor)
+    said = doctor.post(f"/subjects/{minor}/reveal", REVEAL | {"approval": approval})
+    assert said.status_code == 200, said.text
+    assert said.json()["records"][0]["values"] == {"sex": "female"}
+    assert [e["refs"]["approval"] for e in entries(call, captured, minor, "vault.reveal")] == [approval]
+    given = entries(call, captured, minor, "read.approved")
+    assert [(e["refs"]["approval"], e["refs"]["for_role"], e["counts"]["hours"]) for e in given] == [
+        (approval, "clinician", 24)
+    ]
+    assert "4711" not in str(given)
+
+
+@pytest.mark.parametrize(
+    "change", [{"purpose": "P15"}, {"role": "health_manager", "purpose": "P06"}, {"subject": "other"}]
+)
+def test_approval_is_for_its_subject_purpose_and_role(doctor, minor, approve, captured, *, refused, change):
+    """Nothing else opens under it; nor does one that was made up."""
+    other = captured.person("other-teen", birth_date="2010-05-05")
+    subject = other if change.pop("subject", None) else minor
+    approval = approve(subject, **change)
+    for given in (approval, "apr_" + "a" * 24):
+        refused(doctor.post(f"/subjects/{minor}/reveal", REVEAL | {"approval": given}), 403, "ApprovalNeeded")
+
+
+def test_approval_ends_with_its_hours(minor, approve, captured, call, clock, *, refused):
+    """Half open: the last second counts, the next does not."""
+    approval = approve(minor, hours=2)
+    clock.advance(timedelta(hours=2) - timedelta(seconds=1))
+    body = REVEAL | {"approval": approval}
+    assert call(captured.token("clinician")).post(f"/subjects/{minor}/reveal", body).status_code == 200
+    clock.advance(timedelta(seconds=1))
+    refused(call(captured.token("clinician")).post(f"/subjects/{minor}/reveal", body), 403, "ApprovalNeeded")
+
+
+def test_adults_record_needs_none(doctor, captured):
+    """Eighteen and older: role and gate decide."""
+    subject = captured.person("u-1", "P02")
+    captured.store([captured.posted("u-1", "profile", sex="female")])
+    assert doctor.post(f"/subjects/{subject}/reveal", REVEAL).status_code == 200
+
+
+def test_emergency_opens_without_and_leaves_the_task(doctor, minor, captured, platform):
+    """An emergency does not wait for an approval; the person is told afterwards (R20)."""
+    from consent.tasks import open_tasks
+
+    captured.record(captured.act("duty", captured.known("teen"), "P15"))
+    said = doctor.post(f"/subjects/{minor}/reveal", REVEAL | {"purpose": "P15"})
+    assert said.status_code == 200, said.text
+    with platform.data.read() as connection:
+        assert [t.kind for t in open_tasks(connection, subject=minor)] == ["notify_emergency"]
+
+
+@pytest.mark.parametrize("role", ["clinician", "administrator", "capture"])
+def test_only_who_may_approve_does(call, captured, minor, refused, role):
+    """Not the reader's own role, and no machine."""
+    caller = call(captured.machine_key(role) if role == "capture" else captured.token(role))
+    body = {"subject_id": minor, "purpose": "P02", "role": "clinician", "reason": "consultation 4711"}
+    refused(caller.post("/approvals", body), 403, "Denied")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "error"),
+    [
+        ({"purpose": "P99"}, 422, "BadInput"),
+        ({"purpose": "P09"}, 422, "BadInput"),
+        ({"role": "capture"}, 422, "BadInput"),
+        ({"role": "nobody"}, 422, "BadInput"),
+        ({"reason": "   "}, 422, "BadInput"),
+        ({"hours": 169}, 422, "InvalidRequest"),
+        ({"subject_id": "sub_" + "a" * 24}, 404, "NotFound"),
+    ],
+)
+def test_unsound_approval_is_refused(call, captured, minor, *, refused, change, status, error):
+    """A purpose that the role does not have, no reason, too many hours, nobody."""
+    body = {"subject_id": minor, "purpose": "P02", "role": "clinician", "reason": "consultation 4711"} | change
+    refused(call(captured.token("compliance_officer")).post("/approvals", body), status, error)

@@ -1,0 +1,147 @@
+"""A difference between register and log closes the gate, and people open it again, on both engines."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from audit.events import Act
+from audit.queries import find_entries
+from consentry.platform import Platform, open_platform
+from consentry.principals import Principal, PrincipalKind
+from consentry.settings import load_settings
+from consentry.workflows.decide import decide
+from consentry.workflows.initialise import initialise
+from consentry.workflows.reconcile import reconcile, release_gate
+from kernel.clock import FixedClock
+from kernel.errors import BadInput, Denied, IntegrityFailed, Unavailable
+from kernel.ids import PrincipalId, SubjectId
+
+ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
+OFFICER = Principal(PrincipalId("prn_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
+CLINICIAN = Principal(PrincipalId("prn_doc"), "doc", PrincipalKind.PERSON, "clinician")
+
+
+@dataclass
+class Watched:
+    """A deployment with one person who withdrew profiling."""
+
+    platform: Platform
+    subject: SubjectId
+
+    def may_profile(self) -> bool:
+        return not decide(self.platform, ADMIN, subject=self.subject, purpose="P07", fields=["diagnosis"]).refused
+
+    def forge(self) -> None:
+        """Let the withdrawn purpose stand as granted, as the owner of the store can."""
+        with self.platform.data.write() as connection:
+            connection.execute(text("UPDATE consent_current SET act = 'grant' WHERE purpose = 'P07'"))
+
+    def repair(self) -> None:
+        with self.platform.data.write() as connection:
+            connection.execute(text("UPDATE consent_current SET act = 'withdraw' WHERE purpose = 'P07'"))
+
+    def acts(self) -> list[tuple[object, object]]:
+        self.platform.log.settle()
+        with self.platform.data.read() as connection:
+            found = [entry.members for entry in find_entries(connection, limit=1000)]
+        wanted = ("log.reconciled", "register.suspended", "register.released")
+        return [(one["act"], one["outcome"]) for one in found if one["act"] in wanted]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def watched(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock, capturing: Callable[[Platform], object]
+) -> Iterator[Watched]:
+    """The deployment on each engine in turn."""
+    stores = {}
+    if request.param == "postgresql":
+        make = request.getfixturevalue("pg_database")
+        stores = {"data_store": make(), "key_store": make()}
+    settings = load_settings(home=tmp_path / "watched", **stores)
+    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
+    ready = load_settings(**{**settings.model_dump(), "deployment": made.deployment})
+    with open_platform(ready, clock=clock) as platform:
+        captured = capturing(platform)
+        subject = captured.person("u-1", "P07")
+        captured.record(captured.act("withdraw", captured.known("u-1"), "P07"))
+        yield Watched(platform, subject)
+
+
+def test_clean_run_leaves_its_entry_and_the_gate_alone(watched):
+    """A nightly run of an untouched store."""
+    done = reconcile(watched.platform, ADMIN)
+    assert done.is_clean
+    assert not done.is_suspended
+    assert done.counts["decisions"] == 5
+    assert watched.acts() == [("log.reconciled", "done")]
+    assert not watched.may_profile()
+
+
+def test_forged_grant_suspends_the_gate_until_it_is_repaired_and_released(watched):
+    """What was forged opens nothing more; the release asks for a clean comparison and leaves its entry."""
+    watched.forge()
+    assert watched.may_profile()
+    done = reconcile(watched.platform, ADMIN)
+    assert [(one.part, one.differs) for one in done.mismatches] == [("current", ("act",))]
+    assert watched.subject in done.mismatches[0].name
+    with pytest.raises(Unavailable, match="suspended"):
+        watched.may_profile()
+    with pytest.raises(IntegrityFailed, match="stays suspended"):
+        release_gate(watched.platform, ADMIN, reason="looked at it")
+    watched.repair()
+    with pytest.raises(Unavailable, match="suspended"):
+        watched.may_profile()
+    assert release_gate(watched.platform, ADMIN, reason="restored from backup").is_clean
+    assert not watched.may_profile()
+    assert watched.acts() == [
+        ("register.suspended", "done"),
+        ("log.reconciled", "failed"),
+        ("log.reconciled", "failed"),
+        ("log.reconciled", "done"),
+        ("register.released", "done"),
+    ]
+
+
+def test_two_people_may_accept_what_differs(watched):
+    """One person cannot, nor one twice, nor one whose role does not reach; the entry names both."""
+    watched.forge()
+    reconcile(watched.platform, ADMIN)
+    for people in ([OFFICER], [OFFICER, OFFICER]):
+        with pytest.raises(BadInput, match="Two different persons"):
+            release_gate(watched.platform, ADMIN, reason="known", accepted_by=people)
+    with pytest.raises(Denied, match="prn_doc may not accept"):
+        release_gate(watched.platform, ADMIN, reason="known", accepted_by=[OFFICER, CLINICIAN])
+    done = release_gate(watched.platform, ADMIN, reason="known", accepted_by=[OFFICER, ADMIN])
+    assert (done.is_clean, done.is_suspended) == (False, False)
+    assert watched.may_profile()
+    with watched.platform.data.read() as connection:
+        refs = [entry.members.get("refs") for entry in find_entries(connection, act=Act.RECONCILED)]
+    assert refs == [None, {"accepted_by_1": "prn_officer", "accepted_by_2": "local:test"}]
+    assert reconcile(watched.platform, ADMIN).is_suspended
+
+
+def test_release_needs_a_reason_and_a_role(watched):
+    """Nobody opens the gate without saying why, or from a ward."""
+    with pytest.raises(BadInput, match="reason"):
+        release_gate(watched.platform, ADMIN, reason=" ")
+    for call in (reconcile, lambda platform, who: release_gate(platform, who, reason="x")):
+        with pytest.raises(Denied):
+            call(watched.platform, CLINICIAN)
+
+
+def test_log_that_cannot_be_signed_suspends_the_gate_too(watched):
+    """Entries that were removed are a difference of the largest kind."""
+    watched.platform.log.settle()
+    with watched.platform.data.write() as connection:
+        if watched.platform.data.is_sqlite:
+            connection.execute(text("DROP TRIGGER audit_leaf_no_delete"))
+        else:
+            connection.execute(text("ALTER TABLE audit_leaf DISABLE TRIGGER USER"))
+        connection.execute(text("DELETE FROM audit_leaf WHERE leaf_index = (SELECT max(leaf_index) FROM audit_leaf)"))
+    done = reconcile(watched.platform, ADMIN)
+    assert [one.part for one in done.mismatches] == ["log"]
+    with pytest.raises(Unavailable, match="suspended"):
+        watched.may_profile()

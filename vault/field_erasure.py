@@ -1,0 +1,281 @@
+"""Erasure of chosen fields of a subject that stays: what is kept moves to new keys, then the old keys are destroyed.
+
+The order is the promise. New keys are durable before anything changes. Then one transaction of the data store, under
+the subject's lock, decides what goes, seals what stays under the new keys, deletes the rest and remembers which keys
+must go. From its commit on nothing but old copies is sealed under them; ``FieldEraser.resume`` destroys them where a
+crash came between. Ingestion seals under the subject's lock as well, so that no value can slip under an old key.
+"""
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
+
+from audit.events import Act
+from consent.asking import Asking
+from consent.entries import EntryLog, event_of, now_in_log
+from consent.standing import Standing, get_standing, lock_subjects
+from kernel.catalogue import Compartment
+from kernel.database import Database
+from kernel.encoding import canonical_json
+from kernel.errors import Conflict, Unavailable
+from kernel.ids import RequestId, SubjectId, new_id
+from kernel.ports import Clock
+from vault._erasable import rows_of, verify_rows
+from vault._field_plan import FieldPlan, plan_fields, stored_fields
+from vault._keyring import keyring_of
+from vault._keys import UnlockedKeys
+from vault._resealing import open_values, reseal
+from vault._rows import SealedRow
+from vault.blind_index import ID_NUMBER, MOBILE
+from vault.keystore import KeyStore, destroy_keys
+from vault.leftovers import ERASED
+from vault.scrubbing import flush_log
+from vault.setwise import chunks
+from vault.subjects import forget_subject
+from vault.tables import erasure, sealed_record
+from vault.tombstones import bury, naming_keys
+
+__all__ = ["Choose", "FieldEraser", "FieldErasure"]
+
+STARTED: Final = "started"
+_RESTRICTED: Final = "restricted"
+_ATTEMPTS: Final = 4
+_CONTENT_KEY_BYTES: Final = 16
+
+Choose = Callable[[Connection, frozenset[str]], Collection[str]]
+"""Says which of the stored fields go; asked twice, the second time under the subject's lock, which then counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldErasure:
+    """What became of chosen fields.
+
+    Attributes:
+        erasure_id: None when there was nothing to erase.
+        fields: of which something was erased.
+        counts: values erased, rows deleted, keys destroyed, held_values.
+        held_until: when the last legal hold on the chosen fields ends; None where no law holds any of them.
+    """
+
+    erasure_id: str | None = None
+    fields: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    held_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One erasure whose keys must still be destroyed."""
+
+    erasure_id: str
+    subject: SubjectId
+    asking: Asking
+    fields: tuple[str, ...]
+    key_ids: tuple[bytes, ...]
+
+
+class FieldEraser:
+    """Erases chosen fields of subjects of one deployment."""
+
+    def __init__(self, data: Database, keystore: KeyStore, log: EntryLog, clock: Clock, *, deployment: str) -> None:
+        self._data = data
+        self._keystore = keystore
+        self._keyring = keyring_of(keystore)
+        self._log = log
+        self._clock = clock
+        self._deployment = deployment
+        self._steps: Sequence[Callable[[_Work], None]] = (self._destroy, self._conclude)
+
+    def erase(self, subject: SubjectId, choose: Choose, *, asking: Asking, reason: str) -> FieldErasure:
+        """Erase what ``choose`` says of all of a subject's records, but for what a legal floor holds.
+
+        What a crash interrupted is finished first, and is the outcome where nothing else is to be erased.
+
+        Args:
+            subject: whose data.
+            choose: which of the stored fields; may read, must not write.
+            asking: who asks.
+            reason: in words; sealed beside the entries.
+
+        Raises:
+            NotFound: the subject is not registered.
+            Conflict: the subject is restricted, which keeps its data as it is (PIPL 47 paragraph 2), or is erased.
+            IntegrityFailed: a row does not verify; nothing was erased.
+            Unavailable: the subject's data changed again and again meanwhile; nothing was erased.
+        """
+        interrupted = [self._finish(erasure_id) for erasure_id in self._begun(subject)]
+        for _ in range(_ATTEMPTS):
+            self._make_keys(subject, choose)
+            begun = self._begin(subject, choose, replace(asking, reason=reason))
+            if isinstance(begun, str):
+                return self._finish(begun)
+            if begun is not None:
+                return interrupted[-1] if interrupted else begun
+        raise Unavailable(f"The data of subject {subject} is being changed", hint="Try again.")
+
+    def resume(self) -> int:
+        """Destroy the keys that a crash left, at start-up; returns of how many erasures."""
+        begun = self._begun()
+        for erasure_id in begun:
+            self._finish(erasure_id)
+        return len(begun)
+
+    def _begun(self, subject: SubjectId | None = None) -> Sequence[str]:
+        query = select(erasure.c.erasure_id).where(erasure.c.state == STARTED, erasure.c.fields.is_not(None))
+        if subject is not None:
+            query = query.where(erasure.c.subject_id == subject)
+        with self._data.read() as connection:
+            return connection.execute(query.order_by(erasure.c.started_at)).scalars().all()
+
+    def _make_keys(self, subject: SubjectId, choose: Choose) -> None:
+        """Make new keys durable for all that will have to move; each compartment keeps a key for what comes next."""
+        with self._data.read() as connection:
+            rows = rows_of(connection, subject)
+            now = now_in_log(connection, self._log, self._clock)
+            plan = plan_fields(rows, choose(connection, stored_fields(rows)), held_after=now)
+        if plan.losing:
+            with self._keystore.database.write() as connection:
+                self._keyring.make_successors(connection, plan.keys)
+
+    def _begin(self, subject: SubjectId, choose: Choose, asking: Asking) -> str | FieldErasure | None:
+        """Decide, seal anew and delete, in one transaction; returns the erasure's id.
+
+        Returns:
+            Instead of the id the outcome when there is nothing to erase, and None when a new key is missing.
+        """
+        with self._data.write() as connection:
+            lock_subjects(connection, [subject], exclusive=True)
+            now = now_in_log(connection, self._log, self._clock)
+            rows = rows_of(connection, subject)
+            chosen = choose(connection, stored_fields(rows))
+            with self._keyring.unlocked([subject], list(Compartment)) as keys:
+                readable = self._verified(rows, keys, subject) if chosen else []
+                plan = plan_fields(readable, chosen, held_after=now)
+                if not plan.losing:
+                    return FieldErasure(counts=_counts(plan), held_until=plan.held_until)
+                _check_active(connection, subject)
+                if any(keys.sealing(pair).key_id in leaving for pair, leaving in plan.keys.items()):
+                    return None
+                self._rewrite(connection, plan, keys)
+            return self._mark(connection, subject, plan, asking, now)
+
+    def _verified(self, rows: Sequence[SealedRow], keys: UnlockedKeys, subject: SubjectId) -> list[SealedRow]:
+        return verify_rows(rows, keys, self._keyring, subject=subject, deployment=self._deployment)
+
+    def _rewrite(self, connection: Connection, plan: FieldPlan, keys: UnlockedKeys) -> None:
+        """Seal what stays under the new keys and delete what loses every value.
+
+        The digests of the trimmed records' contents, which the erased values went into, give way to random bytes.
+        """
+        for move in plan.emptied:
+            open_values(move.row, keys, self._deployment)  # a value that was renamed must not be taken for another
+        reseal(connection, plan.moves, keys, deployment=self._deployment)
+        for some in chunks([move.row.row_no for move in plan.emptied]):
+            connection.execute(delete(sealed_record).where(sealed_record.c.row_no.in_(some)))
+        renewed = {record: os.urandom(_CONTENT_KEY_BYTES) for record in {row.record_id for row in plan.trimmed}}
+        if plan.trimmed:
+            connection.execute(
+                update(sealed_record)
+                .where(sealed_record.c.row_no == bindparam("trimmed"))
+                .values(content_key=bindparam("renewed")),
+                [{"trimmed": row.row_no, "renewed": renewed[row.record_id]} for row in plan.trimmed],
+            )
+
+    def _mark(self, connection: Connection, subject: SubjectId, plan: FieldPlan, asking: Asking, now: datetime) -> str:
+        erasure_id, fields = new_id("era"), sorted(plan.fields)
+        event = replace(event_of(asking, Act.ERASURE_STARTED), subject=subject, fields=tuple(fields))
+        entry_id = self._log.record(connection, replace(event, refs={"erasure": erasure_id}))
+        key_ids = sorted(key_id for leaving in plan.keys.values() for key_id in leaving)
+        connection.execute(
+            insert(erasure).values(
+                erasure_id=erasure_id,
+                subject_id=subject,
+                state=STARTED,
+                actor=asking.actor,
+                role=asking.role,
+                request_id=asking.request_id,
+                started_at=now,
+                started_entry=entry_id,
+                restricted_until=plan.held_until,
+                counts=_counts(plan) | {"keys": len(key_ids)},
+                fields=canonical_json(fields).decode(),
+                key_ids=canonical_json([key_id.hex() for key_id in key_ids]).decode(),
+            )
+        )
+        return erasure_id
+
+    def _finish(self, erasure_id: str) -> FieldErasure:
+        row = self._row(erasure_id)
+        work = _work(row)
+        if row.state == STARTED:
+            for step in self._steps:
+                step(work)
+        for database in (self._data, self._keystore.database):
+            with suppress(Unavailable):  # somebody reads; old pages hold no key, and the end of the epoch removes them
+                flush_log(database)
+        return FieldErasure(erasure_id, frozenset(work.fields), row.counts, row.restricted_until)
+
+    def _row(self, erasure_id: str) -> Row[Any]:
+        with self._data.read() as connection:
+            return connection.execute(select(erasure).where(erasure.c.erasure_id == erasure_id)).one()
+
+    # the steps, each of which may be repeated
+
+    def _destroy(self, work: _Work) -> None:
+        """Destroy the old keys, and the index of an erased identifier that finds the subject no longer."""
+        indexes = self._indexes(work)
+        with self._keystore.database.write() as connection:
+            destroy_keys(connection, work.key_ids, erasure=work.erasure_id, clock=self._clock)
+            forget_subject(connection, work.subject, fields=indexes)
+
+    def _indexes(self, work: _Work) -> list[str]:
+        """Return the indexes that go: a mobile never joins; an ID number does, for as long as there is other data."""
+        with self._data.read() as connection:
+            is_left = connection.scalar(select(exists().where(sealed_record.c.subject_id == work.subject)))
+        return [name for name in (MOBILE, ID_NUMBER) if name in work.fields and (name == MOBILE or not is_left)]
+
+    def _conclude(self, work: _Work) -> None:
+        """Leave tombstones and write the last entry, in one transaction."""
+        with self._data.write() as connection:
+            lock_subjects(connection, [work.subject], exclusive=True)
+            state, counts, until = connection.execute(
+                select(erasure.c.state, erasure.c.counts, erasure.c.restricted_until).where(
+                    erasure.c.erasure_id == work.erasure_id
+                )
+            ).one()
+            if state != STARTED:
+                return  # another process was faster
+            now = self._clock.now()
+            bury(connection, work.key_ids, erasure_id=work.erasure_id, at=now)
+            event = replace(event_of(work.asking, Act.FIELDS_ERASED), subject=work.subject, fields=work.fields)
+            event = replace(event, counts=counts, refs={"erasure": work.erasure_id})
+            event = replace(event, reason=None if until is None else "LEGAL_HOLD")
+            self._log.record(connection, naming_keys(event, work.key_ids))
+            ended = {"state": ERASED if until is None else _RESTRICTED, "finished_at": now}
+            connection.execute(update(erasure).where(erasure.c.erasure_id == work.erasure_id).values(**ended))
+
+
+def _check_active(connection: Connection, subject: SubjectId) -> None:
+    state = get_standing(connection, subject).state
+    if state is not Standing.ACTIVE:
+        raise Conflict(f"Subject {subject} is {state}: single fields of it are not erased")
+
+
+def _work(row: Row[Any]) -> _Work:
+    return _Work(
+        erasure_id=row.erasure_id,
+        subject=SubjectId(row.subject_id),
+        asking=Asking(row.actor, row.role, RequestId(row.request_id)),
+        fields=tuple(json.loads(row.fields)),
+        key_ids=tuple(bytes.fromhex(key_id) for key_id in json.loads(row.key_ids)),
+    )
+
+
+def _counts(plan: FieldPlan) -> dict[str, int]:
+    return {"values": plan.values, "rows": len(plan.emptied), "keys": 0, "held_values": plan.held_values}
