@@ -51,6 +51,7 @@ class Act(StrEnum):
     RECONCILED = "log.reconciled"
     REGISTER_SUSPENDED = "register.suspended"
     REGISTER_RELEASED = "register.released"
+    FIELDS_ERASING = "fields.erasing"
     FIELDS_ERASED = "fields.erased"
     PERMIT = "gate.permit"
     REFUSAL = "gate.refusal"
@@ -117,6 +118,7 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.RECONCILED: "consentry",
     Act.REGISTER_SUSPENDED: "consent",
     Act.REGISTER_RELEASED: "consent",
+    Act.FIELDS_ERASING: "vault",
     Act.FIELDS_ERASED: "vault",
     Act.PERMIT: "consent",
     Act.REFUSAL: "consent",

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from consent.ages import AgeClass, class_of_birth
 from kernel.catalogue import Catalogue
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
@@ -16,11 +17,10 @@ Reference: TypeAlias = Mapping[str, JsonValue]
 
 CONTRACTS: Final = ("P01", "P02", "P04")
 DUTIES: Final = ("P05", "P13")
-CHILD_NOTICE: Final = "child"
-LOCALE: Final = "zh-CN"
+FOR_CHILDREN: Final = "child"
+"""The audience of the notice under which a guardian decides; what it does not name is not asked of a child."""
 
-_CHILDHOOD: Final = timedelta(days=15 * 366)
-"""Under 14, or so close to it that the registry may still count the month."""
+LOCALE: Final = "zh-CN"
 
 _AHEAD: Final = timedelta(days=1)
 
@@ -40,12 +40,16 @@ class Desk:
         self._add("duty", _bare(person), DUTIES, actor={"kind": "operator"})
 
     def grant(self, person: Reference, purposes: Sequence[str], *, guardian: Reference | None = None) -> None:
-        """Write one separate grant for each purpose, to the first recipient that the pack names where it needs one."""
+        """Write one separate grant for each purpose, to the first recipient that the pack names where it needs one.
+
+        What the notice for children does not name is not asked for a child.
+        """
         for purpose in purposes:
             declared = self._catalogue.get_purpose(purpose)
-            recipient = {"recipient": declared.recipients[0]} if declared.per_recipient else {}
             notice = self._notice(purpose, of_child=guardian is not None)
-            self._add("grant", _bare(person), (purpose,), actor=_actor(guardian), notice=notice, **recipient)
+            if notice is not None:
+                to = {"recipient": declared.recipients[0]} if declared.per_recipient else {}
+                self._add("grant", _bare(person), (purpose,), actor=_actor(guardian), notice=notice, **to)
 
     def give_guardian(self, child: Reference, guardian: Reference) -> None:
         """Record a verified guardian, who concludes the contracts again in the child's name."""
@@ -58,9 +62,11 @@ class Desk:
         path.write_text("".join(json.dumps(act, ensure_ascii=False) + "\n" for act in self.acts), encoding="utf-8")
         return path
 
-    def _notice(self, purpose: str, *, of_child: bool) -> dict[str, JsonValue]:
+    def _notice(self, purpose: str, *, of_child: bool) -> dict[str, JsonValue] | None:
         texts = [n for n in self._catalogue.notices if purpose in n.purposes and n.locale == LOCALE]
-        chosen = next(n for n in texts if (n.code == CHILD_NOTICE) == of_child)
+        chosen = next((n for n in texts if (n.audience == FOR_CHILDREN) == of_child), None)
+        if chosen is None:
+            return None
         return {"code": chosen.code, "version": chosen.version, "locale": chosen.locale}
 
     def _add(
@@ -86,7 +92,12 @@ class Desk:
 
 def is_child(birth_date: date, today: date) -> bool:
     """Say whether a guardian has to decide."""
-    return today - birth_date < _CHILDHOOD
+    return class_of_birth(birth_date, today)[0] is AgeClass.UNDER_14
+
+
+def is_adult(birth_date: date, today: date) -> bool:
+    """Say whether the person can be a guardian."""
+    return class_of_birth(birth_date, today)[0] is AgeClass.ADULT
 
 
 def _actor(guardian: Reference | None) -> Act:

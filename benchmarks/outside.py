@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.acts import Desk, Reference, is_child
+from benchmarks.acts import Desk, Reference, is_adult, is_child
 from kernel.catalogue import Catalogue
 
 FHIR_FOLDER: Final = "fhir_r4"
@@ -52,7 +52,7 @@ def patient_acts(
         folder: of the bundles.
         source: the name that they will be ingested under.
         now: the acts are of the day before.
-        with_guardians: the first grown-up patient becomes every child's guardian and decides; otherwise the children
+        with_guardians: the first adult patient becomes every child's guardian and decides; otherwise the children
             tap the button themselves, which counts for nothing.
     """
     desk = Desk(catalogue, now=now)
@@ -67,10 +67,11 @@ def patient_acts(
     grown_up = [person for person in people if person not in children]
     for person in grown_up:
         desk.grant(person, PATIENT_GRANTS)
+    guardian = next(person for person in grown_up if is_adult(births[str(person["id"])], now.date()))
     for child in children:
         if with_guardians:
-            desk.give_guardian(child, grown_up[0])
-        desk.grant(child, CHILD_GRANTS, guardian=grown_up[0] if with_guardians else None)
+            desk.give_guardian(child, guardian)
+        desk.grant(child, CHILD_GRANTS, guardian=guardian if with_guardians else None)
     return desk
 
 

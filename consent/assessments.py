@@ -182,6 +182,14 @@ def find_assessment(connection: Connection, assessment_id: str, version: int | N
     return None if row is None else _assessment(row)
 
 
+def last_revoked_at(connection: Connection, assessment_id: str) -> datetime | None:
+    """Return when an approval was last taken back; None where none ever was."""
+    table = assessment_table.c
+    revoked = (table.assessment_id == assessment_id) & (table.outcome == AssessmentOutcome.REVOKED.value)
+    statement = select(table.recorded_at).where(revoked).order_by(table.version.desc()).limit(1)
+    return connection.scalar(statement)
+
+
 def list_assessments(connection: Connection, *, as_of: datetime | None = None) -> list[Assessment]:
     """Return the newest version of every id, as recorded by an instant where one is given; in the order of the ids."""
     statement = _SELECT.order_by(assessment_table.c.assessment_id, assessment_table.c.version)

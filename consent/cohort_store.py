@@ -1,10 +1,11 @@
-"""The statements of a cohort check: verdicts in, unknown keys out, the tally and digest of a batch, its uses."""
+"""The statements of a cohort check: verdicts in, unknown keys out, what a batch left with its digest, its uses."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -14,31 +15,37 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Insert,
     Integer,
-    Select,
     String,
+    and_,
     bindparam,
     case,
     cast,
+    delete,
     exists,
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     update,
 )
+from sqlalchemy.types import TypeEngine
 
-from consent.cohort_people import Batch
-from consent.cohort_sql import KeyPlan, keyed
+from consent.cohort_people import Batch, Population, source_of
+from consent.cohort_sql import Key, KeyPlan, key_columns, keyed
 from consent.rules import Track
 from consent.tables import cohort_shape, cohort_verdict, consent_current, decision_use
+from consent.uses import hold_uses
 from consent.verdicts import Judgement
 from kernel.database import Instant
 from kernel.errors import Conflict
 from kernel.ids import PermitId, SubjectId
 from kernel.prepared import Prepared
+
+UNKNOWN_SHAPE: Final = 0
+"""Stands in a verdict for a moment, while its key has not been judged yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,59 +58,80 @@ class Shape:
     by_consent: bool
 
 
-class CohortStore:
-    """Runs them in one plan; parameters are those of the batch and ``purpose``, ``recipient``, ``now``, ``cohort``."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a batch left in ``cohort_verdict``: how many have each shape, and the SHA-256 over its rows."""
 
-    def __init__(self, plan: KeyPlan, people: FromClause, of_batch: ColumnElement[bool]) -> None:
-        self._plan = plan
+    counts: Mapping[int, int]
+    digest: str
+
+
+class CohortStatements:
+    """Those that depend on what is asked about; parameters are those of the batch and of ``cohort_sql.Keyed``."""
+
+    def __init__(self, plan: KeyPlan, population: Population | None) -> None:
+        people, self._of_batch = source_of(population, plan.dialect)
         self._found = keyed(plan, people)
-        self._of_batch = of_batch
+        self._columns = {**key_columns(plan), **_ANSWER}
+        self._known = _from_json(self._columns) if plan.dialect == "sqlite" else _from_arrays(self._columns)
+        self._is_sqlite = plan.dialect == "sqlite"
 
-    def store(self, connection: Connection, given: Mapping[str, object], shapes: Mapping[str, Shape]) -> None:
-        """Insert the verdicts of those of a batch whose key is among the shapes."""
-        if shapes:
-            connection.execute(self._insert, {**given, **self._known(shapes)})
-
-    def keys(self, connection: Connection, given: Mapping[str, object]) -> list[str]:
-        """Return the distinct keys of a batch."""
-        return list(connection.execute(self._distinct, given).scalars())
-
-    @cached_property
-    def _distinct(self) -> Select[*tuple[Any, ...]]:
-        return select(self._found.situation).select_from(self._found.source).where(self._of_batch).distinct()
+    def known(self, shapes: Mapping[Key, Shape]) -> dict[str, object]:
+        """Return the parameters of ``insert`` that say what is known."""
+        rows = [[*key, shape.number, shape.by_basis, shape.by_consent] for key, shape in shapes.items()]
+        if self._is_sqlite:
+            return {"known": json.dumps(rows)}
+        return {f"known_{name}": [row[place] for row in rows] for place, name in enumerate(self._columns)}
 
     @cached_property
-    def _insert(self) -> Insert:
-        """Look every key up among the known ones.
+    def keys(self) -> Prepared:
+        """Give the distinct keys of a batch."""
+        found = self._found
+        parts = [part.label(name) for part, name in zip(found.key, self._columns, strict=False)]
+        return Prepared(select(*parts).select_from(found.source).where(self._of_batch).distinct())
 
-        An outer join with a condition that hides it from the planner: as an inner one SQLite would go through the
-        people once for each known key.
+    @cached_property
+    def insert(self) -> Prepared:
+        """Insert the verdicts of a batch, with ``UNKNOWN_SHAPE`` where the key is not among the known ones.
+
+        An outer join: as an inner one SQLite would go through the people once for each known key.
         """
-        found, known = self._found, _known(self._plan.dialect)
+        found, known = self._found, self._known
+        same = and_(*(known.c[name] == part for name, part in zip(self._columns, found.key, strict=False)))
         rows = (
             select(
                 bindparam("cohort", type_=String),
                 found.subject,
-                known.c.shape,
+                func.coalesce(known.c.shape, literal_column(str(UNKNOWN_SHAPE))),
                 case((known.c.by_basis, found.decisions[Track.BASIS])),
                 case((known.c.by_consent, found.decisions[Track.CONSENT])),
             )
-            .select_from(found.source.outerjoin(known, known.c.situation == found.situation))
-            .where(self._of_batch, func.coalesce(known.c.shape, 0) > 0)
+            .select_from(found.source.outerjoin(known, same))
+            .where(self._of_batch)
         )
-        return insert(cohort_verdict).inline().from_select(_VERDICT, rows)
+        return Prepared(insert(cohort_verdict).inline().from_select(_VERDICT, rows))
 
-    def _known(self, shapes: Mapping[str, Shape]) -> dict[str, object]:
-        if self._plan.dialect == "sqlite":
-            rows = [[key, shape.number, shape.by_basis, shape.by_consent] for key, shape in shapes.items()]
-            return {"known": json.dumps(rows)}
-        found = list(shapes.values())
-        return {
-            "keys": list(shapes),
-            "numbers": [shape.number for shape in found],
-            "bases": [shape.by_basis for shape in found],
-            "consents": [shape.by_consent for shape in found],
-        }
+
+statements_of = lru_cache(maxsize=64)(CohortStatements)
+"""Their text is made once for all checks that ask alike."""
+
+
+def clear_batch(connection: Connection, cohort_id: str, batch: Batch) -> None:
+    """Take the verdicts of a batch out again, within its transaction."""
+    _CLEAR.rows(connection, cohort=cohort_id, first=batch.first, last=batch.last)
+
+
+def left_by(connection: Connection, cohort_id: str, batch: Batch) -> Left:
+    """Read once what a batch left.
+
+    The digest is over four lines, each with its values in the order of the subjects, separated by spaces: the subjects,
+    their shapes, the decisions of basis, those of consent, ``-`` for none.
+    """
+    given = {"cohort": cohort_id, "first": batch.first, "last": batch.last}
+    (lines,) = _left(connection.dialect.name).rows(connection, **given)
+    shapes = Counter((lines[1] or "").split())
+    digest = sha256("\n".join(line or "" for line in lines).encode()).hexdigest()
+    return Left({int(shape): size for shape, size in shapes.items()}, digest)
 
 
 def store_shapes(connection: Connection, cohort_id: str, shapes: Iterable[Shape]) -> None:
@@ -121,21 +149,6 @@ def store_shapes(connection: Connection, cohort_id: str, shapes: Iterable[Shape]
         connection.execute(insert(cohort_shape), list(rows.values()))
 
 
-def tally(connection: Connection, cohort_id: str, batch: Batch) -> dict[int, int]:
-    """Return how many of a batch have each shape."""
-    rows = _TALLY.rows(connection, cohort=cohort_id, first=batch.first, last=batch.last)
-    return {shape: size for shape, size in rows}  # noqa: C416 - rows are no pairs to the type checker
-
-
-def digest_of(connection: Connection, cohort_id: str, batch: Batch) -> str:
-    """Return the SHA-256 over the verdict rows of a batch: a line each, sorted by subject.
-
-    A line is subject, shape, basis decision and consent decision, separated by spaces.
-    """
-    lines = _lines(connection.dialect.name).rows(connection, cohort=cohort_id, first=batch.first, last=batch.last)
-    return sha256((lines[0][0] or "").encode()).hexdigest()
-
-
 def permitted_subjects(
     connection: Connection, cohort_id: str, batch: Batch, shapes: Collection[int]
 ) -> list[SubjectId]:
@@ -145,10 +158,12 @@ def permitted_subjects(
     return [SubjectId(subject) for subject in connection.execute(among).scalars()]
 
 
-def counted_in(connection: Connection, purpose: str, batch: Batch) -> list[SubjectId]:
-    """Return those between the ends of a batch with a decision whose uses are counted."""
+def hold_counted(connection: Connection, purpose: str, batch: Batch) -> None:
+    """Hold the decisions between the ends of a batch whose uses are counted; on SQLite the transaction does."""
+    if connection.dialect.name == "sqlite":
+        return
     rows = _COUNTED.rows(connection, purpose=purpose, first=batch.first, last=batch.last)
-    return [SubjectId(subject) for (subject,) in rows]
+    hold_uses(connection, [SubjectId(subject) for (subject,) in rows], purpose=purpose)
 
 
 def spend_batch(
@@ -181,38 +196,45 @@ def _of_batch(cohort_id: str, batch: Batch) -> tuple[ColumnElement[bool], ...]:
 
 
 @cache
-def _lines(dialect: str) -> Prepared:
-    verdict = cohort_verdict.c
-    line = verdict.subject_id + " " + cast(verdict.shape, String) + " " + func.coalesce(verdict.basis_decision, "")
-    line = line + " " + func.coalesce(verdict.consent_decision, "")
-    ordered = select(line.label("line")).where(*_IN_BATCH).order_by(verdict.subject_id)
-    found = ordered.subquery()  # both engines aggregate the rows of an ordered subquery in their order
-    joined = func.group_concat if dialect == "sqlite" else func.string_agg
-    return Prepared(select(joined(found.c.line, "\n")))
+def _left(dialect: str) -> Prepared:
+    """Return the four lines of a batch.
 
-
-def _known(dialect: str) -> FromClause:
+    SQLite keeps a table without row ids in the order of its key, and this one has no other index to be read by;
+    sorting once more would cost half as much again. PostgreSQL aggregates the rows of an ordered subquery in its order.
+    """
+    rows: FromClause = cohort_verdict
+    joined = func.group_concat
     if dialect != "sqlite":
-        types = {"keys": String, "numbers": Integer, "bases": Boolean, "consents": Boolean}
-        arrays: list[ColumnElement[Any]] = [bindparam(name, type_=ARRAY(of)) for name, of in types.items()]
-        return func.unnest(*arrays).table_valued("situation", "shape", "by_basis", "by_consent").render_derived("known")
+        rows = select(cohort_verdict).where(*_IN_BATCH).order_by(cohort_verdict.c.subject_id).subquery()
+        joined = func.string_agg
+    none = literal_column("'-'")
+    values = (rows.c.subject_id, cast(rows.c.shape, String), func.coalesce(rows.c.basis_decision, none),
+              func.coalesce(rows.c.consent_decision, none))  # fmt: skip
+    lines = select(*(joined(value, literal_column("' '")) for value in values))
+    return Prepared(lines.where(*_IN_BATCH) if dialect == "sqlite" else lines)
+
+
+def _from_arrays(columns: Mapping[str, TypeEngine[Any]]) -> FromClause:
+    arrays: list[ColumnElement[Any]] = [bindparam(f"known_{name}", type_=ARRAY(of)) for name, of in columns.items()]
+    return func.unnest(*arrays).table_valued(*columns).render_derived("known")
+
+
+def _from_json(columns: Mapping[str, TypeEngine[Any]]) -> FromClause:
     rows = func.json_each(bindparam("known", type_=String)).table_valued("value")
-    members = {"situation": String, "shape": Integer, "by_basis": Boolean, "by_consent": Boolean}
-    columns: list[ColumnElement[Any]] = [
-        func.json_extract(rows.c.value, f"$[{place}]", type_=of).label(name)
-        for place, (name, of) in enumerate(members.items())
+    parts: list[ColumnElement[Any]] = [
+        func.json_extract(rows.c.value, literal_column(f"'$[{place}]'"), type_=of).label(name)
+        for place, (name, of) in enumerate(columns.items())
     ]
-    return select(*columns).cte("known").prefix_with("MATERIALIZED")
+    return select(*parts).cte("known").prefix_with("MATERIALIZED")
 
 
+_ANSWER: Final[Mapping[str, TypeEngine[Any]]] = {"shape": Integer(), "by_basis": Boolean(), "by_consent": Boolean()}
 _VERDICT: Final = [column.name for column in cohort_verdict.columns]
 _IN_BATCH: Final = (
     cohort_verdict.c.cohort_id == bindparam("cohort"),
     cohort_verdict.c.subject_id.between(bindparam("first"), bindparam("last")),
 )
-_TALLY: Final = Prepared(
-    select(cohort_verdict.c.shape, func.count()).where(*_IN_BATCH).group_by(cohort_verdict.c.shape)
-)
+_CLEAR: Final = Prepared(delete(cohort_verdict).where(*_IN_BATCH))
 _COUNTED: Final = Prepared(
     select(consent_current.c.subject_id)
     .where(

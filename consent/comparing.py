@@ -12,22 +12,12 @@ from sqlalchemy import Row
 from audit.events import Act
 from audit.scanning import ScannedEntry
 from consent.decisions import Decision
-from consent.rules import DecisionAct
+from consent.recording import DECISION_ACTS
+from consent.representatives import NO_END
 from kernel.catalogue import Catalogue
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
-
-DECISION_ACTS: Final[Mapping[DecisionAct, Act]] = {
-    DecisionAct.GRANT: Act.CONSENT_GRANTED,
-    DecisionAct.REFUSE: Act.CONSENT_REFUSED,
-    DecisionAct.WITHDRAW: Act.CONSENT_WITHDRAWN,
-    DecisionAct.RENEW: Act.CONSENT_RENEWED,
-    DecisionAct.EXPIRE: Act.CONSENT_EXPIRED,
-    DecisionAct.CONTRACT: Act.BASIS_RECORDED,
-    DecisionAct.DUTY: Act.BASIS_RECORDED,
-    DecisionAct.END: Act.BASIS_ENDED,
-}
 
 NO_ENTRY: Final = "entry"
 """Stands for an entry that is not in the log."""
@@ -158,6 +148,8 @@ def differing_representative(
     else:
         differs["verification"] = refs.get("verification") != row.verification
         differs["capacity"] = refs.get("capacity", row.capacity) != row.capacity
+        ends_on = NO_END if row.ends_on is None else row.ends_on.isoformat()
+        differs["ends_on"] = refs.get("ends_on", ends_on) != ends_on
     return _named(differs)
 
 

@@ -86,7 +86,7 @@ def check_reopening(
             other = act.guardian
             if other is None or other == request.actor_subject:
                 continue
-            if ledger.representatives.has_guardian(request.subject, other, now, capacity=Capacity.GUARDIAN):
+            if ledger.has_guardian(request.subject, other, now):
                 raise GuardiansDisagree(
                     f"Guardian {other} of {request.subject} has closed {purpose}",
                     hint="The guardians must agree; let the one who closed it open it.",

@@ -14,11 +14,18 @@ from consent.ages import AgeClass
 from consent.asking import Asking
 from consent.decisions import ActorNotEntitled, SubjectDeceased
 from consent.entries import EntryLog, event_of, now_in_log
-from consent.representatives import Agent, Capacity, Guardian, read_agents, read_guardians
-from consent.standing import Standing, SubjectStanding, bump_revisions, get_standing, lock_subjects
+from consent.representatives import NO_END, Agent, Capacity, Guardian, read_agents, read_guardians
+from consent.standing import (
+    Standing,
+    SubjectStanding,
+    bump_revisions,
+    check_not_merged,
+    get_standing,
+    lock_subjects,
+)
 from consent.tables import agent as agent_table
 from consent.tables import guardian as guardian_table
-from kernel.clock import require_aware
+from kernel.clock import format_instant, require_aware
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock
@@ -127,7 +134,12 @@ def record_agent(
         raise SubjectDeceased(f"Subject {subject} is deceased and has no agent", hint="Record kin instead.")
     found = Agent(new_id("agt"), subject, agent, frozenset(purposes), now, expires_at, None)
     event = event_of(asking, Act.AGENT_RECORDED)
-    refs = {"agent": agent, "relation": found.relation_id, "purposes": ",".join(sorted(purposes))}
+    refs = {
+        "agent": agent,
+        "relation": found.relation_id,
+        "purposes": ",".join(sorted(purposes)),
+        "expires_at": format_instant(expires_at),
+    }
     entry_id = log.record(connection, replace(event, subject=subject, refs=refs))
     connection.execute(insert(agent_table), _agent_row(found, entry_id))
     bump_revisions(connection, [subject])
@@ -203,6 +215,7 @@ def _pair(
     for standing in (of, who):
         if standing.state in (Standing.ERASING, Standing.ERASED):
             raise Conflict(f"Subject {standing.subject} is {standing.state}")
+        check_not_merged(standing)
     if who.age_class_on(now.date()) is not AgeClass.ADULT:
         raise ActorNotEntitled(
             f"Subject {other} is a minor or of unknown age and cannot decide for others",
@@ -220,9 +233,15 @@ def _record_verified(connection: Connection, found: Guardian, *, asking: Asking,
         is_same = (known.guardian, known.capacity) == (found.guardian, found.capacity)
         if is_same and known.is_live(found.recorded_at):
             return known
-    refs = {"guardian": found.guardian, "relation": found.relation_id, "verification": found.verification}
+    refs = {
+        "guardian": found.guardian,
+        "relation": found.relation_id,
+        "verification": found.verification,
+        "capacity": found.capacity.value,
+        "ends_on": NO_END if found.ends_on is None else found.ends_on.isoformat(),
+    }
     event = replace(event_of(asking, Act.GUARDIAN_RECORDED), subject=found.subject)
-    entry_id = log.record(connection, replace(event, refs=refs | {"capacity": found.capacity.value}))
+    entry_id = log.record(connection, replace(event, refs=refs))
     connection.execute(insert(guardian_table), _guardian_row(found, entry_id))
     bump_revisions(connection, [found.subject])
     return found

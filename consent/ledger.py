@@ -9,11 +9,20 @@ from sqlalchemy import Connection
 
 from consent.decisions import ActorKind, Decision
 from consent.notices import NoticeRef, PublishedNotice, get_notice, newest_edition
-from consent.representatives import Representatives, read_representatives
+from consent.outbox import NARROW
+from consent.representatives import Capacity, Representatives, read_representatives
 from consent.rows import ConsentAct, current_row, decision_row, read_all_current, read_consent_acts
 from consent.rules import Current, DecisionAct, Track, is_permissive
 from consent.setwise import insert_rows, upsert_rows
-from consent.standing import Standing, SubjectStanding, bump_revisions, find_standings, lock_subjects
+from consent.standing import (
+    Standing,
+    SubjectStanding,
+    bump_revisions,
+    check_not_merged,
+    find_standings,
+    lock_subjects,
+    read_dropped,
+)
 from consent.tables import consent_current, decision
 from kernel.errors import Conflict, NotFound
 from kernel.ids import DecisionId, EntryId, SubjectId
@@ -50,7 +59,7 @@ class Ledger:
         self._moved: dict[tuple[SubjectId, str, Track, str], Current] = {}
         self._drafts: list[Draft] = []
         self._past: dict[tuple[SubjectId, str, str], list[ConsentAct]] | None = None
-        self._closing: set[DecisionId] = set()
+        self._causes: dict[DecisionId, str] = {}
 
     @property
     def drafts(self) -> Sequence[Draft]:
@@ -62,18 +71,28 @@ class Ledger:
         """Who may decide for the subjects of the batch: read when the first act needs it, and once."""
         return read_representatives(self._connection, self._subjects)
 
+    def has_guardian(self, subject: SubjectId, guardian: SubjectId, now: datetime) -> bool:
+        """Say whether somebody is a live guardian of a subject, or of one that was merged into it."""
+        known = self.representatives
+        if known.has_guardian(subject, guardian, now, capacity=Capacity.GUARDIAN):
+            return True
+        merged = (dropped for dropped, kept in self._dropped.items() if kept == subject)
+        earlier = self._guardians_of_dropped
+        return any(earlier.has_guardian(one, guardian, now, capacity=Capacity.GUARDIAN) for one in merged)
+
     def check_standing(self, subject: SubjectId) -> SubjectStanding:
         """Return the standing of a subject for whom something can be decided.
 
         Raises:
             NotFound: it is not registered.
-            Conflict: it is erased, or about to be.
+            Conflict: it is erased, or about to be, or another subject goes on for it.
         """
         standing = self._standings.get(subject)
         if standing is None:
             raise NotFound(f"Subject {subject} is not registered", hint="Register the subject first.")
         if not self.is_present(subject):
             raise Conflict(f"Subject {subject} is {standing.state}; nothing more can be decided")
+        check_not_merged(standing)
         return standing
 
     def is_present(self, subject: SubjectId) -> bool:
@@ -123,8 +142,8 @@ class Ledger:
             made, row = draft.decision, _as_current(draft)
             place = self._current.setdefault((made.subject, made.purpose, row.track), {})
             before = place.get(row.recipient)
-            if _closes(row.act, before):
-                self._closing.add(made.decision_id)
+            if cause := _cause(row, before, place.get("")):
+                self._causes[made.decision_id] = cause
             # What closes stands from the latest instant known, or a replay of the grant before it would open again.
             row = row._replace(decided_at=max(row.decided_at, before.decided_at)) if before else row
             place[row.recipient] = self._moved[made.subject, made.purpose, row.track, row.recipient] = row
@@ -132,11 +151,12 @@ class Ledger:
                 self._remember(draft)
         self._drafts.extend(drafts)
 
-    def write(self, entries: Sequence[EntryId]) -> tuple[list[Decision], list[Decision]]:
+    def write(self, entries: Sequence[EntryId]) -> tuple[list[Decision], list[tuple[Decision, str]]]:
         """Write what was moved, each decision with its entry; revisions and current state move with it.
 
         Returns:
-            All decisions, and those of them that closed something: their wake has to be planned.
+            All decisions, and those of them that closed something, in whole or in part, each with the cause of the
+            wake that has to be planned.
         """
         made = [replace(draft.decision, entry_id=entry) for draft, entry in zip(self._drafts, entries, strict=True)]
         rows = [decision_row(one, draft.evidence) for one, draft in zip(made, self._drafts, strict=True)]
@@ -144,11 +164,19 @@ class Ledger:
         current = [current_row(subject, purpose, row) for (subject, purpose, _, _), row in self._moved.items()]
         upsert_rows(self._connection, consent_current, current)
         bump_revisions(self._connection, sorted({one.subject for one in made}))
-        closing = [one for one in made if one.decision_id in self._closing]
+        closing = [(one, self._causes[one.decision_id]) for one in made if one.decision_id in self._causes]
         self._drafts.clear()
         self._moved.clear()
-        self._closing.clear()
+        self._causes.clear()
         return made, closing
+
+    @cached_property
+    def _dropped(self) -> dict[SubjectId, SubjectId]:
+        return read_dropped(self._connection, self._subjects)
+
+    @cached_property
+    def _guardians_of_dropped(self) -> Representatives:
+        return read_representatives(self._connection, tuple(self._dropped))
 
     def _remember(self, draft: Draft) -> None:
         made = draft.decision
@@ -167,14 +195,25 @@ def _follow(closed: list[ConsentAct], act: ConsentAct) -> None:
         closed.append(act)
 
 
-def _closes(act: DecisionAct, before: Current | None) -> bool:
-    """Say whether an act has a wake; a refusal has one only where something was open, everything else that closes does.
+def _cause(row: Current, before: Current | None, general: Current | None) -> str | None:
+    """Return the cause of the wake that a decision has; None for one without.
 
-    A withdrawal of what was never granted may meet data that was stored before the register knew of it.
+    A refusal has one only where something was open, everything else that closes does: a withdrawal of what was never
+    granted may meet data that was stored before the register knew of it. What opens less than what was open before it,
+    for this recipient or for everybody, closes the rest.
     """
-    if is_permissive(act):
+    open_before = [one for one in (before, general) if one is not None and is_permissive(one.act)]
+    if is_permissive(row.act):
+        return NARROW if any(_leaves_out(row, one) for one in open_before) else None
+    was_open = before is not None and is_permissive(before.act)
+    return row.act.value if was_open or row.act is not DecisionAct.REFUSE else None
+
+
+def _leaves_out(row: Current, before: Current) -> bool:
+    """Say whether an opening leaves out fields that the one before it held; None stands for all of the purpose."""
+    if row.fields is None:
         return False
-    return act is not DecisionAct.REFUSE or (before is not None and is_permissive(before.act))
+    return before.fields is None or not before.fields <= row.fields
 
 
 def _as_current(draft: Draft) -> Current:

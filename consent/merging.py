@@ -3,28 +3,33 @@
 Nothing is moved and nothing rewritten: where the dropped subject's decision is stricter, a new decision is recorded
 for the kept one. What was said no to under either is closed. What stands for one of them alone stays where it is: a yes
 of the dropped subject opens nothing for the kept one, who has to be asked. Where two openings cannot be combined, the
-kept one's expires, so that the person is asked anew. The dropped subject is restricted and passes no gate any more.
+kept one's expires, so that the person is asked anew. Every no since the dropped subject's last yes goes along, so that
+cool-downs and a guardian's no bind the kept one too; for that the dropped one's guardians count as the kept one's.
+The dropped subject is restricted for good, passes no gate any more and decides nothing more.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
-from audit.events import Act
+from sqlalchemy import Connection
+
 from consent.decisions import ActorKind, Decision
 from consent.due import is_over
-from consent.entries import event_of
 from consent.ledger import Draft, Ledger
 from consent.recording import Moment, Recorder
-from consent.rows import find_decision
+from consent.rows import find_decision, read_history
 from consent.rules import Current, DecisionAct, Track, is_permissive
-from consent.standing import Standing, keep_younger, set_standing
+from consent.standing import Standing, keep_younger, set_merged, set_standing
 from kernel.catalogue import Catalogue
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import DecisionId, EntryId, SubjectId, new_id
 
 _NOES: Final = frozenset({DecisionAct.REFUSE, DecisionAct.WITHDRAW, DecisionAct.END})
+_Closings: TypeAlias = Mapping[tuple[str, str, Track], Mapping[tuple[DecisionAct, SubjectId | None], Decision]]
+"""By purpose, recipient (empty text for none) and track: each no that stands, by act and actor."""
+
 _OVER: Final = {Track.CONSENT: DecisionAct.EXPIRE, Track.BASIS: DecisionAct.END}
 
 
@@ -64,7 +69,7 @@ def merge_decisions(
     Raises:
         BadInput: both are the same.
         NotFound: one of them is not registered.
-        Conflict: one of them is erased, or one is deceased and the other not.
+        Conflict: one of them is erased or was merged away before, or one is deceased and the other not.
     """
     if kept == dropped:
         raise BadInput(f"Subject {kept} cannot be merged with itself", hint="Name two.")
@@ -72,18 +77,18 @@ def merge_decisions(
     if stays.deceased is not goes.deceased:
         raise Conflict(f"Of {kept} and {dropped} one is deceased", hint="Record the death of the other first.")
     connection, now = moment.connection, moment.now
-    if Standing.RESTRICTED in (stays.state, goes.state):
+    if goes.state is Standing.RESTRICTED and stays.state is not Standing.RESTRICTED:
         stays = set_standing(connection, kept, Standing.RESTRICTED, now=now)
+        recorder.restrict(moment, kept, is_news=True, refs={"dropped": dropped})
     stays = keep_younger(connection, stays, goes, now=now)
     until = stays.childhood_until(catalogue.digital_age)
-    merge = _Merge(moment, ledger, recorder, until)
+    merge = _Merge(moment, ledger, recorder, until, _closings(connection, kept), _closings(connection, dropped))
     for purpose, track in sorted(ledger.keys(kept) | ledger.keys(dropped)):
         known = catalogue.purposes.get(purpose)
         merge.follow(kept, dropped, purpose, track, frozenset(known.recipients if known else ()))
     made = recorder.write(moment, ledger)
-    set_standing(connection, dropped, Standing.RESTRICTED, now=now)
-    event = replace(event_of(moment.asking, Act.SUBJECT_RESTRICTED), subject=dropped, reason="MERGED")
-    recorder.log.record(connection, replace(event, refs={"kept": kept}))
+    set_merged(connection, dropped, kept, now=now)
+    recorder.restrict(moment, dropped, is_news=goes.state is not Standing.RESTRICTED, refs={"kept": kept})
     return tuple(made)
 
 
@@ -93,6 +98,8 @@ class _Merge:
     ledger: Ledger
     recorder: Recorder
     childhood_until: date | None
+    our_closings: _Closings
+    their_closings: _Closings
 
     def follow(self, kept: SubjectId, dropped: SubjectId, purpose: str, track: Track, declared: frozenset[str]) -> None:
         """Move what stands for the kept subject on one track of a purpose, for everybody named under either."""
@@ -106,8 +113,7 @@ class _Merge:
     def _stricter(self, place: _Place, ours: Current | None, theirs: Current) -> Iterator[Draft]:
         """Yield the decision that has to be recorded, if any."""
         if not is_permissive(theirs.act):
-            if not _says_the_same(ours, theirs):
-                yield self._closed_as(place, theirs)
+            yield from self._closed_as(place, ours, theirs)
             return
         if ours is None or not is_permissive(ours.act):
             return
@@ -117,9 +123,17 @@ class _Merge:
         elif narrowed != ours:
             yield self._opened_as(place, ours, theirs, narrowed)
 
-    def _closed_as(self, place: _Place, theirs: Current) -> Draft:
-        said = self._decision(theirs)
-        return self._draft(place, said, theirs, edition=theirs.notice_edition)
+    def _closed_as(self, place: _Place, ours: Current | None, theirs: Current) -> Iterator[Draft]:
+        """Yield every no of theirs that ours does not hold already; at least one where ours stands open."""
+        held = self.our_closings.get((place.purpose, place.recipient, place.track), {})
+        told = self.their_closings.get((place.purpose, theirs.recipient, place.track), {})
+        missing = [no for key, no in told.items() if key not in held or _since(held[key]) < _since(no)]
+        stands_open = ours is None or is_permissive(ours.act)
+        if stands_open and theirs.decision_id not in {no.decision_id for no in missing}:
+            missing.append(self._decision(theirs))
+        for no in missing:
+            edition = None if no.notice is None else self.ledger.notice(no.notice)[0].edition
+            yield self._draft(place, no, no.decision_id, edition=edition)
 
     def _expired(self, place: _Place, theirs: Current) -> Draft:
         said = self._decision(theirs)
@@ -136,7 +150,7 @@ class _Merge:
             valid_until=None,
             max_uses=None,
         )
-        return self._draft(place, over, theirs, edition=None)
+        return self._draft(place, over, theirs.decision_id, edition=None)
 
     def _opened_as(self, place: _Place, ours: Current, theirs: Current, narrowed: Current) -> Draft:
         said = self._decision(ours)
@@ -151,9 +165,9 @@ class _Merge:
             valid_until=narrowed.valid_until,
             max_uses=narrowed.max_uses,
         )
-        return self._draft(place, opened, theirs, edition=narrowed.notice_edition)
+        return self._draft(place, opened, theirs.decision_id, edition=narrowed.notice_edition)
 
-    def _draft(self, place: _Place, said: Decision, theirs: Current, *, edition: int | None) -> Draft:
+    def _draft(self, place: _Place, said: Decision, source: DecisionId, *, edition: int | None) -> Draft:
         made = replace(
             said,
             decision_id=DecisionId(new_id("dec")),
@@ -165,7 +179,7 @@ class _Merge:
             entry_id=EntryId(""),
             renews=None,
         )
-        evidence = {"mechanism": "merge", "merged_from": theirs.decision_id}
+        evidence = {"mechanism": "merge", "merged_from": source}
         return self.recorder.sealed(made, evidence, edition)
 
     def _decision(self, row: Current) -> Decision:
@@ -183,13 +197,22 @@ def _covering(rows: Mapping[str, Current], recipient: str, declared: frozenset[s
     return general if recipient in declared or not is_permissive(general.act) else None
 
 
-def _says_the_same(ours: Current | None, theirs: Current) -> bool:
-    """Say whether the kept subject is closed as firmly: by the same guardian, and not only by time."""
-    if ours is None or is_permissive(ours.act):
-        return False
-    if theirs.act not in _NOES:
-        return True
-    return ours.act in _NOES and theirs.decided_by in (None, ours.decided_by)
+def _closings(connection: Connection, subject: SubjectId) -> _Closings:
+    """Return the latest no of each kind and actor since each place was opened last, in the order of recording."""
+    found: dict[tuple[str, str, Track], dict[tuple[DecisionAct, SubjectId | None], Decision]] = {}
+    for made in read_history(connection, subject):
+        place = found.setdefault((made.purpose, made.recipient or "", made.track), {})
+        if is_permissive(made.act):
+            place.clear()
+        elif made.act in _NOES:
+            place.pop((made.act, made.actor_subject), None)
+            place[made.act, made.actor_subject] = made
+    return found
+
+
+def _since(no: Decision) -> datetime:
+    """Return when a no counts from; see ``consent.ledger``."""
+    return max(no.decided_at, no.recorded_at)
 
 
 def _narrowed(place: _Place, ours: Current, theirs: Current, now: datetime) -> Current | None:

@@ -1,7 +1,7 @@
 """The outbox of closing acts: one row for each handler and target, leased to one process at a time."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,12 +25,16 @@ class WakeState(StrEnum):
     DEAD = "dead"
 
 
+NARROW: Final = "narrow"
+"""The cause of an opening that leaves out fields of the one before it: the rest of the purpose stays open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closing:
     """An act that closed something.
 
     Attributes:
-        cause: withdraw, refuse, expire, end, restrict, erase or deceased.
+        cause: withdraw, refuse, expire, end, narrow, restrict, erase or deceased.
         purpose: empty for all purposes.
         recipient: empty where none was named; it then speaks for every recipient.
         entry_id: the act's own entry in the log.
@@ -154,11 +158,12 @@ def items_of(connection: Connection, subject: SubjectId) -> list[WakeItem]:
     return [_item(row) for row in connection.execute(query)]
 
 
-def count_items(connection: Connection) -> dict[WakeState, int]:
-    """Return how many items there are in each state, none left out."""
-    query = select(wake_item.c.state, func.count()).group_by(wake_item.c.state)
+def count_items(connection: Connection, states: Collection[WakeState] = tuple(WakeState)) -> dict[WakeState, int]:
+    """Return how many items there are in each of some states; those that are done are many, and cost accordingly."""
+    wanted = wake_item.c.state.in_([state.value for state in states])
+    query = select(wake_item.c.state, func.count()).where(wanted).group_by(wake_item.c.state)
     found = {WakeState(state): int(number) for state, number in connection.execute(query)}
-    return {state: found.get(state, 0) for state in WakeState}
+    return {state: found.get(state, 0) for state in states}
 
 
 def oldest_unfinished(connection: Connection) -> datetime | None:

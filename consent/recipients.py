@@ -176,6 +176,13 @@ def find_recipient(connection: Connection, code: str) -> Recipient | None:
     return None if row is None else _recipient(row)
 
 
+def last_ended_at(connection: Connection, code: str) -> datetime | None:
+    """Return when a relation was last ended; None where none ever was."""
+    table = recipient_table.c
+    statement = select(table.recorded_at).where(table.code == code, table.ended).order_by(table.version.desc()).limit(1)
+    return connection.scalar(statement)
+
+
 def list_recipients(connection: Connection, *, as_of: datetime | None = None) -> list[Recipient]:
     """Return the newest version of every code, as recorded by an instant where one is given; in the codes' order."""
     statement = _SELECT.order_by(recipient_table.c.code, recipient_table.c.version)

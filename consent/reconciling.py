@@ -16,7 +16,6 @@ from audit.events import Act
 from audit.scanning import ScannedEntry, find_scanned, scan_entries, waiting_entries
 from audit.verifier import Checkpoint
 from consent.comparing import (
-    DECISION_ACTS,
     differing_assessment,
     differing_decision,
     differing_notice,
@@ -26,6 +25,7 @@ from consent.comparing import (
 from consent.inspection import Findings, names_behind, pages
 from consent.notice_changes import compare, rows_of
 from consent.notice_texts import content_at
+from consent.recording import DECISION_ACTS
 from consent.register_facts import WHOLE_NOTICE, Aspect
 from consent.rows import to_decision
 from consent.standing import Standing

@@ -1,7 +1,7 @@
 """How a decision is written: its row and sealed evidence, its entry, what stands, and what its wake is planned from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,17 +10,17 @@ from sqlalchemy import Connection
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.decisions import Decision, DecisionRequest
-from consent.entries import EntryLog
+from consent.entries import EntryLog, event_of
 from consent.ledger import Draft, Ledger
 from consent.notices import PublishedNotice
 from consent.rules import Current, DecisionAct, track_of
 from consent.wake import Closing, WakePlanner
 from kernel.clock import format_instant, require_aware
 from kernel.encoding import JsonValue
-from kernel.ids import DecisionId, EntryId, new_id
+from kernel.ids import DecisionId, EntryId, SubjectId, new_id
 from kernel.ports import Sealer
 
-_ACTS: Final = {
+DECISION_ACTS: Final[Mapping[DecisionAct, Act]] = {
     DecisionAct.GRANT: Act.CONSENT_GRANTED,
     DecisionAct.REFUSE: Act.CONSENT_REFUSED,
     DecisionAct.WITHDRAW: Act.CONSENT_WITHDRAWN,
@@ -30,6 +30,8 @@ _ACTS: Final = {
     DecisionAct.EXPIRE: Act.CONSENT_EXPIRED,
     DecisionAct.END: Act.BASIS_ENDED,
 }
+"""Under which act a decision stands in the log."""
+
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -108,14 +110,21 @@ class Recorder:
         entries = self._log.record_many(moment.connection, [_event(moment.asking, d.decision) for d in ledger.drafts])
         made, closing = ledger.write(entries)
         if self._wake is not None and closing:
-            self._wake.plan(moment.connection, [_closing(decided) for decided in closing])
+            self._wake.plan(moment.connection, [_closing(decided, cause) for decided, cause in closing])
         return made
 
+    def restrict(self, moment: Moment, subject: SubjectId, *, is_news: bool, refs: Mapping[str, str]) -> None:
+        """Write that a merge has restricted a subject, and plan what follows where it was not restricted before."""
+        event = replace(event_of(moment.asking, Act.SUBJECT_RESTRICTED), subject=subject, reason="MERGED", refs=refs)
+        entry_id = self._log.record(moment.connection, event)
+        if self._wake is not None and is_news:
+            self._wake.plan(moment.connection, [Closing(subject, "restrict", "", "", None, entry_id, moment.now)])
 
-def _closing(decided: Decision) -> Closing:
+
+def _closing(decided: Decision, cause: str) -> Closing:
     return Closing(
         subject=decided.subject,
-        cause=decided.act.value,
+        cause=cause,
         purpose=decided.purpose,
         recipient=decided.recipient or "",
         decision_id=decided.decision_id,
@@ -127,7 +136,7 @@ def _closing(decided: Decision) -> Closing:
 def _event(asking: Asking, decided: Decision) -> Event:
     """Return a decision's entry; it holds all that the gate reads, so that the log can be compared with the store."""
     return Event(
-        act=_ACTS[decided.act],
+        act=DECISION_ACTS[decided.act],
         outcome=Outcome.DONE,
         actor=asking.actor,
         role=asking.role,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, Table, select
 
@@ -15,6 +15,9 @@ from consent.setwise import among_subjects, bind_subjects
 from consent.tables import agent as agent_table
 from consent.tables import guardian as guardian_table
 from kernel.ids import SubjectId
+
+NO_END: Final = "none"
+"""What an entry says of a guardian whose ward is of age; an entry without a word is older than these words."""
 
 
 class Capacity(StrEnum):

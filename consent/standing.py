@@ -34,6 +34,7 @@ class SubjectStanding:
     Attributes:
         deceased: nothing is opened any more, and only verified kin closes (PIPL 49).
         no_kin: the deceased has directed that not even kin acts.
+        merged_into: the subject who goes on for the same person; this one stays restricted for good.
     """
 
     subject: SubjectId
@@ -43,6 +44,7 @@ class SubjectStanding:
     age_class_until: date | None
     deceased: bool = False
     no_kin: bool = False
+    merged_into: SubjectId | None = None
 
     def age_class_on(self, day: date) -> AgeClass:
         """Return the age class that counts on a day (UTC)."""
@@ -124,7 +126,8 @@ def set_standing(connection: Connection, subject: SubjectId, standing: Standing,
 
     Raises:
         NotFound: the subject is not registered.
-        Conflict: the way is not open: erased is final, and an erasure that has begun is not called off.
+        Conflict: the way is not open: erased is final, an erasure that has begun is not called off, and who was merged
+            into another subject stays restricted.
     """
     lock_subjects(connection, [subject], exclusive=True)
     before = get_standing(connection, subject)
@@ -132,6 +135,8 @@ def set_standing(connection: Connection, subject: SubjectId, standing: Standing,
         return before
     if standing not in _next_states(before.state):
         raise Conflict(f"Subject {subject} is {before.state} and cannot become {standing}")
+    if standing is Standing.ACTIVE:
+        check_not_merged(before)
     return _change(connection, replace(before, state=standing), now)
 
 
@@ -149,6 +154,51 @@ def set_deceased(connection: Connection, subject: SubjectId, *, no_kin: bool, no
             raise Conflict(f"The death of subject {subject} is recorded with another directive about kin")
         return before
     return _change(connection, replace(before, deceased=True, no_kin=no_kin), now)
+
+
+def set_merged(connection: Connection, dropped: SubjectId, kept: SubjectId, *, now: datetime) -> SubjectStanding:
+    """Restrict a subject for good, under the exclusive lock of its row: another one goes on for the same person.
+
+    Raises:
+        NotFound: the subject is not registered.
+        Conflict: it is erased, or about to be, or was merged before.
+    """
+    check_not_merged(get_standing(connection, dropped))
+    before = set_standing(connection, dropped, Standing.RESTRICTED, now=now)
+    return _write(connection, replace(before, merged_into=kept))
+
+
+def check_not_merged(standing: SubjectStanding) -> None:
+    """Raise ``Conflict`` for somebody for whom another subject goes on."""
+    if standing.merged_into is not None:
+        raise Conflict(
+            f"Subject {standing.subject} was merged into {standing.merged_into}",
+            hint="Go on with the one that is kept.",
+        )
+
+
+def read_kept(connection: Connection, subjects: Collection[SubjectId]) -> dict[SubjectId, SubjectId]:
+    """Return, for those of the subjects that were merged away, who goes on for them."""
+    found: dict[SubjectId, SubjectId] = {}
+    asked = set(subjects)
+    while asked:  # who is kept may have been merged into a third one afterwards, never back
+        standings = find_standings(connection, asked).values()
+        moved = {one.subject: one.merged_into for one in standings if one.merged_into is not None}
+        found = {dropped: moved.get(kept, kept) for dropped, kept in found.items()}
+        found |= {dropped: kept for dropped, kept in moved.items() if dropped in subjects}
+        asked = set(moved.values())
+    return found
+
+
+def read_dropped(connection: Connection, kept: Collection[SubjectId]) -> dict[SubjectId, SubjectId]:
+    """Return everybody who was merged into one of some subjects, over any number of merges, with that subject."""
+    found: dict[SubjectId, SubjectId] = {}
+    asked: dict[SubjectId, SubjectId] = {subject: subject for subject in kept}
+    while asked:
+        rows = connection.execute(_merged(connection.dialect.name), bind_subjects(connection, asked)).all()
+        asked = {SubjectId(row.subject_id): asked[SubjectId(row.merged_into)] for row in rows}
+        found |= asked
+    return found
 
 
 def keep_younger(
@@ -183,6 +233,12 @@ def bump_revisions(connection: Connection, subjects: Collection[SubjectId]) -> N
 @cache
 def _standings(dialect: str) -> Select[*tuple[Any, ...]]:
     return select(*_COLUMNS).where(among_subjects(subject_standing.c.subject_id, dialect))
+
+
+@cache
+def _merged(dialect: str) -> Select[*tuple[Any, ...]]:
+    columns = subject_standing.c
+    return select(columns.subject_id, columns.merged_into).where(among_subjects(columns.merged_into, dialect))
 
 
 @cache
@@ -235,6 +291,12 @@ def _set_ages(connection: Connection, refined: Sequence[SubjectStanding]) -> Non
 
 def _change(connection: Connection, after: SubjectStanding, now: datetime) -> SubjectStanding:
     """Write the changed standing of a locked subject, and a row of its history beside it."""
+    written = _write(connection, after)
+    insert_rows(connection, standing_change, [_change_row(after, now)])
+    return written
+
+
+def _write(connection: Connection, after: SubjectStanding) -> SubjectStanding:
     changed = update(subject_standing).where(subject_standing.c.subject_id == after.subject)
     connection.execute(
         changed.values(
@@ -243,10 +305,10 @@ def _change(connection: Connection, after: SubjectStanding, now: datetime) -> Su
             age_class_until=after.age_class_until,
             deceased=after.deceased,
             no_kin=after.no_kin,
+            merged_into=after.merged_into,
             revision=subject_standing.c.revision + 1,
         )
     )
-    insert_rows(connection, standing_change, [_change_row(after, now)])
     return replace(after, revision=after.revision + 1)
 
 
@@ -274,6 +336,7 @@ def _standing(row: Row[*tuple[Any, ...]]) -> SubjectStanding:
         age_class_until=row.age_class_until,
         deceased=row.deceased,
         no_kin=row.no_kin,
+        merged_into=None if row.merged_into is None else SubjectId(row.merged_into),
     )
 
 
@@ -289,6 +352,7 @@ _COLUMNS: Final = (
     subject_standing.c.age_class_until,
     subject_standing.c.deceased,
     subject_standing.c.no_kin,
+    subject_standing.c.merged_into,
 )
 
 _SET_AGE: Final = (

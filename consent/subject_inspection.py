@@ -1,13 +1,15 @@
 """What stands for each subject against its decisions, and its standing against its history and the log."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
 import audit.tables
 from audit.events import Act
-from audit.scanning import waiting_entries
+from audit.scanning import ScannedEntry, find_scanned, waiting_entries
+from consent.comparing import Names
 from consent.inspection import BATCH, Findings, names_behind, pages
 from consent.rebuilding import differing, rebuilt
 from consent.rows import read_all_current, to_decision
@@ -81,34 +83,65 @@ def _standings(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]], fo
     last = {change.subject_id: change for change in connection.execute(history, bound)}
     logged = _logged_standings(connection, subjects)
     for row in rows:
-        change = last.get(row.subject_id)
-        state, deceased = logged.get(row.subject_id, (Standing.ACTIVE.value, False))
+        change, told = last.get(row.subject_id), logged.get(row.subject_id, _Logged())
         differs = [] if change is None else [name for name in _STANDING if getattr(row, name) != getattr(change, name)]
-        differs += ["logged state"] if row.state != state else []
-        differs += ["logged death"] if row.deceased != deceased else []
+        differs += ["logged state"] if row.state != told.state else []
+        differs += ["logged death"] if row.deceased != told.deceased else []
+        differs += ["logged directive"] if told.no_kin not in (None, row.no_kin) else []
+        differs += ["logged merge"] if told.merged_into not in (_FORGOTTEN, row.merged_into) else []
         found.add("standing", row.subject_id, differs)
 
 
 _STANDING: Final = ("state", "deceased", "age_class", "age_class_until")
 
 
-def _logged_standings(connection: Connection, subjects: Sequence[SubjectId]) -> dict[str, tuple[str, bool]]:
-    """Return the state and whether dead, as the log tells it, of those subjects of whom it tells anything."""
+_FORGOTTEN: Final = ""
+"""Stands for a subject whose alias was destroyed after the log's floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """What the log tells of a subject's standing.
+
+    Attributes:
+        no_kin: None where the entry of the death is older than this word.
+        merged_into: None while it was not merged; ``_FORGOTTEN`` where nobody can say into whom.
+    """
+
+    state: str = Standing.ACTIVE.value
+    deceased: bool = False
+    no_kin: bool | None = False
+    merged_into: str | None = None
+
+    def after(self, entry: ScannedEntry, names: Names) -> "_Logged":
+        """Return what it tells with one entry more."""
+        act = str(entry.members.get("act"))
+        told = replace(self, state=_STANDING_AFTER.get(act, self.state))
+        if act == Act.SUBJECT_DECEASED.value:
+            said = entry.refs.get("no_kin")
+            return replace(told, deceased=True, no_kin=None if said is None else said == "true")
+        if act == Act.SUBJECT_RESTRICTED.value and "kept" in entry.refs:
+            return replace(told, merged_into=names.subjects.get(str(entry.refs["kept"]), _FORGOTTEN))
+        return told
+
+
+def _logged_standings(connection: Connection, subjects: Sequence[SubjectId]) -> dict[str, _Logged]:
+    """Return what the log tells of the standing of those subjects of whom it tells anything."""
     alias, leaf = audit.tables.alias.c, audit.tables.leaf.c
     acts = [*_STANDING_AFTER, Act.SUBJECT_DECEASED.value]
     statement = (
-        select(alias.subject_id, leaf.act)
+        select(alias.subject_id, leaf.entry_id)
         .join(audit.tables.leaf, leaf.alias == alias.alias)
         .where(among_subjects(alias.subject_id, connection.dialect.name), leaf.act.in_(acts))
         .order_by(leaf.leaf_index)
     )
-    bound = bind_subjects(connection, subjects)
-    told = [(row.subject_id, row.act) for row in connection.execute(statement, bound)]
+    rows = connection.execute(statement, bind_subjects(connection, subjects)).all()
+    stored = find_scanned(connection, [row.entry_id for row in rows])
     waiting = [entry for entry in waiting_entries(connection) if entry.members.get("act") in acts]
-    names = names_behind(connection, waiting)
-    told += [(names.subjects.get(str(e.members.get("subject"))), str(e.members["act"])) for e in waiting]
-    found: dict[str, tuple[str, bool]] = {}
-    for subject, act in told:
-        state, deceased = found.get(subject, (Standing.ACTIVE.value, False))
-        found[subject] = (_STANDING_AFTER.get(act, state), deceased or act == Act.SUBJECT_DECEASED.value)
+    names = names_behind(connection, [*stored.values(), *waiting])
+    told = [(row.subject_id, stored[row.entry_id]) for row in rows]
+    told += [(names.subjects.get(str(entry.members.get("subject"))), entry) for entry in waiting]
+    found: dict[str, _Logged] = {}
+    for subject, entry in told:
+        found[subject] = found.get(subject, _Logged()).after(entry, names)
     return found

@@ -62,8 +62,15 @@ subject_standing: Final = Table(
     Column("registered_at", Instant, nullable=False),
     Column("deceased", Boolean, nullable=False, server_default=false()),
     Column("no_kin", Boolean, nullable=False, server_default=false(), comment="of a deceased who directed so: PIPL 49"),
+    Column("merged_into", String(40), nullable=True, comment="the subject who turned out to be the same person"),
     CheckConstraint("state IN ('active', 'restricted', 'erasing', 'erased')", name="state"),
     CheckConstraint("age_class IN ('under_14', 'under_18', 'adult', 'unknown')", name="age_class"),
+    Index(
+        None,
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
 
 decision: Final = Table(

@@ -6,7 +6,7 @@ lost nor be there without the act; it is done when the handler's outcome, the en
 in one commit. A handler may be called again after a crash and must not mind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +19,7 @@ from consent.asking import Asking
 from consent.entries import EntryLog, event_of, now_in_log
 from consent.handling import Handler, Outcome, WakePlanner
 from consent.outbox import (
+    NARROW,
     Closing,
     WakeItem,
     WakeState,
@@ -40,6 +41,7 @@ from kernel.ports import Clock
 __all__ = [
     "LEASE",
     "MAX_ATTEMPTS",
+    "NARROW",
     "Closing",
     "Handler",
     "Outcome",
@@ -130,15 +132,14 @@ class Wake:
         """Insert an item for each handler and target, in the caller's transaction.
 
         A closing that another of the same call covers plans nothing of its own: withdrawing a purpose altogether is
-        one act, however many recipients it reaches.
+        one act, however many recipients it reaches. What only narrows covers nothing but what narrows.
         """
-        reached = {closing.reach: closing for closing in reversed(closings)}
-        wanted = [closing for closing in reached.values() if reached.keys().isdisjoint(closing.wider)]
+        wanted = _widest(closings)
         insert_items(
             connection,
             [
                 (closing, handler.name, target)
-                for closing in reversed(wanted)
+                for closing in wanted
                 for handler in self._handlers.values()
                 for target in handler.targets(connection, closing)
             ],
@@ -194,9 +195,9 @@ class Wake:
         """Return all that a subject's closing acts have set in motion, in the order of planning."""
         return items_of(connection, subject)
 
-    def counts(self, connection: Connection) -> dict[WakeState, int]:
-        """Return how many items there are in each state."""
-        return count_items(connection)
+    def counts(self, connection: Connection, states: Collection[WakeState] = tuple(WakeState)) -> dict[WakeState, int]:
+        """Return how many items there are in each of some states, or in all."""
+        return count_items(connection, states)
 
     def oldest_open(self, connection: Connection) -> timedelta | None:
         """Return how long the oldest item waits that is neither done nor dead; None when there is none."""
@@ -266,6 +267,19 @@ class Wake:
             basis=closing.decision_id,
             refs=refs,
         )
+
+
+def _widest(closings: Sequence[Closing]) -> list[Closing]:
+    """Return the closings that no other one covers, the first of those that reach the same."""
+    whole = {closing.reach for closing in closings if closing.cause != NARROW}
+    every = {closing.reach for closing in closings}
+    wanted: dict[tuple[SubjectId, str, str], Closing] = {}
+    for closing in closings:
+        is_part = closing.cause == NARROW
+        covering = every if is_part else whole
+        if covering.isdisjoint(closing.wider) and not (is_part and closing.reach in whole):
+            wanted.setdefault(closing.reach, closing)
+    return list(wanted.values())
 
 
 _NAME_LENGTH: Final = 80

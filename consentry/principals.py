@@ -49,6 +49,7 @@ class Principal:
 
     Attributes:
         subjects_per_day: how many distinct subjects a key may touch in one UTC day; None without a cap.
+        processor: whose key it is: the code of a registered processor, by whose contract it is bound (R38).
     """
 
     principal_id: PrincipalId
@@ -57,6 +58,7 @@ class Principal:
     role: str
     expires_at: datetime | None = None
     subjects_per_day: int | None = None
+    processor: str | None = None
 
     @property
     def subject(self) -> SubjectId | None:
@@ -99,9 +101,19 @@ def create_person(connection: Connection, *, name: str, role: str, clock: Clock)
 
 
 def create_key(
-    connection: Connection, *, name: str, role: str, days: int, subjects_per_day: int | None, clock: Clock
+    connection: Connection,
+    *,
+    name: str,
+    role: str,
+    days: int,
+    subjects_per_day: int | None,
+    clock: Clock,
+    processor: str | None = None,
 ) -> tuple[Principal, str]:
     """Create a machine's key; returns it with the bearer secret ``id.secret``, which is shown once.
+
+    Args:
+        processor: the code of the registered processor that gets it; None for a machine of our own.
 
     Raises:
         BadInput: another role than capture or ingest, a life outside 1 to 366 days, or a name as for a person.
@@ -114,7 +126,7 @@ def create_key(
     if not 1 <= days <= 366:  # noqa: PLR2004 - a year and a day
         raise BadInput("A key lives 1 to 366 days", hint="Give --days within that range.")
     expires_at = clock.now() + timedelta(days=days)
-    made = Principal(PrincipalId(new_id("key")), name, PrincipalKind.KEY, role, expires_at, subjects_per_day)
+    made = Principal(PrincipalId(new_id("key")), name, PrincipalKind.KEY, role, expires_at, subjects_per_day, processor)
     return made, f"{made.principal_id}.{_store(connection, made, clock)}"
 
 
@@ -215,6 +227,7 @@ def _store(connection: Connection, made: Principal, clock: Clock) -> str:
         "expires_at": made.expires_at,
         "subjects_per_day": made.subjects_per_day,
         "disabled": False,
+        "processor": made.processor,
         "created_at": clock.now(),
     }
     connection.execute(insert(principal), row)
@@ -277,7 +290,13 @@ def _spend_time() -> None:
 
 def _from_row(row: Row[tuple[object, ...]]) -> Principal:
     return Principal(
-        PrincipalId(row.principal_id), row.name, PrincipalKind(row.kind), row.role, row.expires_at, row.subjects_per_day
+        principal_id=PrincipalId(row.principal_id),
+        name=row.name,
+        kind=PrincipalKind(row.kind),
+        role=row.role,
+        expires_at=row.expires_at,
+        subjects_per_day=row.subjects_per_day,
+        processor=row.processor,
     )
 
 

@@ -189,7 +189,7 @@ class FieldEraser:
 
     def _mark(self, connection: Connection, subject: SubjectId, plan: FieldPlan, asking: Asking, now: datetime) -> str:
         erasure_id, fields = new_id("era"), sorted(plan.fields)
-        event = replace(event_of(asking, Act.ERASURE_STARTED), subject=subject, fields=tuple(fields))
+        event = replace(event_of(asking, Act.FIELDS_ERASING), subject=subject, fields=tuple(fields))
         entry_id = self._log.record(connection, replace(event, refs={"erasure": erasure_id}))
         key_ids = sorted(key_id for leaving in plan.keys.values() for key_id in leaving)
         connection.execute(

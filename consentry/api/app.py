@@ -16,6 +16,7 @@ from consentry.api import (
     decisions,
     health,
     notices,
+    oversight,
     problems,
     records,
     subjects,
@@ -55,6 +56,7 @@ ROUTERS: Final = tuple(
         records,
         subjects,
         approvals,
+        oversight,
         audit,
     )
 )

@@ -1,13 +1,23 @@
 """Whether the service can do its work."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from consentry.api.dependencies import PlatformHere
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
+from consentry.platform import Platform
+from consentry.workflows.follow_wake import wake_backlog
 from kernel.database import ping
 
 router = new_router("health", is_open=True)
+
+
+class WakeHealth(BaseModel):
+    """What follows closing acts: how many items wait, and how many need a hand."""
+
+    open: int = Field(description="Waiting, or being worked on.")
+    dead: int = Field(description="Given up after all attempts; see `consentry consent wake --retry`.")
+    oldest_open_seconds: int | None = Field(description="How long the oldest waits that is neither done nor dead.")
 
 
 class Health(BaseModel):
@@ -16,6 +26,7 @@ class Health(BaseModel):
     status: str
     pack: str
     pack_version: str
+    wake: WakeHealth
 
 
 @router.get("/health", responses=responses())
@@ -23,4 +34,12 @@ def health(platform: PlatformHere) -> Health:
     """Answer 200 when stores and log can be used, 503 otherwise; needs no credentials and tells nothing else."""
     ping(platform.keys)
     platform.log.settle()
-    return Health(status="ok", pack=platform.catalogue.pack, pack_version=platform.catalogue.version)
+    return Health(
+        status="ok", pack=platform.catalogue.pack, pack_version=platform.catalogue.version, wake=_wake(platform)
+    )
+
+
+def _wake(platform: Platform) -> WakeHealth:
+    unfinished, dead, oldest = wake_backlog(platform)
+    waits = None if oldest is None else round(oldest.total_seconds())
+    return WakeHealth(open=unfinished, dead=dead, oldest_open_seconds=waits)

@@ -38,6 +38,7 @@ def key(  # noqa: PLR0917 - options of one command
     role: Annotated[str, typer.Option(help="capture or ingest.")],
     days: Annotated[int, typer.Option(help="Life in days, 1 to 366.")] = 90,
     subjects_per_day: Annotated[int | None, typer.Option(help="Cap of distinct subjects a day.", min=1)] = None,
+    processor: Annotated[str | None, typer.Option(help="Registered processor whose contract binds the key.")] = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -47,9 +48,12 @@ def key(  # noqa: PLR0917 - options of one command
 
     with platform_for(home) as platform:
         made, bearer = add_key(
-            platform, local_operator(), name=name, role=role, days=days, subjects_per_day=subjects_per_day
-        )
+            platform, local_operator(), name=name, role=role, days=days, subjects_per_day=subjects_per_day,
+            processor=processor,
+        )  # fmt: skip
     told = {"id": made.principal_id, "name": made.name, "role": made.role, "key": bearer, "expires": made.expires_at}
+    if processor is not None:
+        told["processor"] = processor
     (say_json if as_json else say_pairs)(told)
 
 

@@ -12,6 +12,7 @@ from consentry.cli import (
     operating,
     overseeing,
     packs,
+    registering,
     revealing,
     subjects,
     tags,
@@ -37,6 +38,7 @@ waking.register(consents.app)
 overseeing.register(consents.app)
 interchange.register(consents.app)
 app.add_typer(consents.app, name="consent")
+app.add_typer(registering.app, name="register")
 app.add_typer(subjects.app, name="subject")
 app.add_typer(views.views, name="view")
 app.add_typer(views.exports, name="export")

@@ -60,9 +60,10 @@ def serve(
     from consentry.api.app import create_app
     from consentry.cli.session import platform_for
     from consentry.settling import Settler
+    from consentry.tending import Tender
     from consentry.wake.runner import Waker
 
-    with platform_for(home) as platform, Settler(platform.log), Waker(platform.wake):
+    with platform_for(home) as platform, Settler(platform.log), Waker(platform.wake), Tender(platform):
         settings = platform.settings
         uvicorn.run(
             create_app(platform),

@@ -8,7 +8,8 @@ import typer
 from kernel.ids import is_id
 
 
-def _check_subject(text: str | None) -> str | None:
+def check_subject(text: str | None) -> str | None:
+    """Return a subject id as it was given; raises ``BadParameter`` for a text that is none."""
     if text is not None and not is_id(text, "sub"):
         raise typer.BadParameter("this is no subject id, which begins with sub_; `consentry subject find` prints one")
     return text
@@ -17,8 +18,8 @@ def _check_subject(text: str | None) -> str | None:
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; default CONSENTRY_HOME or ./consentry-data.")]
 Token = Annotated[str | None, typer.Option("--token", envvar="CONSENTRY_TOKEN", help="A person's token.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Subject = Annotated[str, typer.Argument(help="Subject id, sub_….", callback=_check_subject)]
-SubjectFilter = Annotated[str | None, typer.Option("--subject", help="Subject id.", callback=_check_subject)]
+Subject = Annotated[str, typer.Argument(help="Subject id, sub_….", callback=check_subject)]
+SubjectFilter = Annotated[str | None, typer.Option("--subject", help="Subject id.", callback=check_subject)]
 OptionalSubject = Annotated[
-    str | None, typer.Argument(help="Subject id, sub_…; everybody when left out.", callback=_check_subject)
+    str | None, typer.Argument(help="Subject id, sub_…; everybody when left out.", callback=check_subject)
 ]

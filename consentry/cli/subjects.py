@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Subject
+from consentry.cli.options import Home, Subject, check_subject
 from consentry.cli.output import say
 
 app = typer.Typer(no_args_is_help=True, help="Find subjects, and record what becomes of them.")
@@ -61,6 +61,29 @@ def release(
     with platform_for(home) as platform:
         release_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
     say(f"{subject} is no longer restricted")
+
+
+@app.command("merge")
+def merge(
+    kept: Annotated[str, typer.Argument(help="Subject who goes on, sub_….", callback=check_subject)],
+    dropped: Annotated[str, typer.Argument(help="Subject who was the same person all along.", callback=check_subject)],
+    reason: Annotated[str, typer.Option(help="Why, for example how it was found out.")],
+    home: Home = None,
+) -> None:
+    """Two subjects are one person: the stricter of both decisions counts; the dropped one stays restricted."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.wake.runner import run_wake_of
+    from consentry.workflows.represent import merge_subjects
+    from kernel.ids import SubjectId
+
+    with platform_for(home) as platform:
+        made = merge_subjects(
+            platform, local_operator(), kept=SubjectId(kept), dropped=SubjectId(dropped), reason=reason
+        )
+        for subject in (dropped, kept):
+            run_wake_of(platform, SubjectId(subject))
+    say(f"{dropped} is restricted for good; {kept} goes on, with {len(made)} new decisions from the stricter of both")
+    say(f"records are not resealed yet: those of {dropped} stay sealed under it, unused; erase both to erase them")
 
 
 @app.command("deceased")

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
+from consent.ages import childhood_until, class_of_birth
 from consentry.demo.people import Person
 from kernel.catalogue import Catalogue, NoticeText
 
-CHILD_YEARS: Final = 14
 AGENT_PURPOSES: Final = ("P02", "P06", "P07")
-PHARMACY: Final = "sunrise-pharmacy"
-RESEARCH_PARTNER: Final = "research_partner"
+FOR_CHILDREN: Final = "child"
+"""The audience of the notice under which a guardian decides for a child."""
 
 GRANT_SHARES: Final = {
     "P02": 0.96,
@@ -27,7 +27,7 @@ GRANT_SHARES: Final = {
 """Share of people who grant each purpose; the others refuse it."""
 
 _WITHDRAWAL_SHARE: Final = 0.05
-_RECIPIENTS: Final = {"P03": PHARMACY, "P12": RESEARCH_PARTNER}
+_EVIDENCE: Final = {"mechanism": "tapped_button", "shown": "full_text", "channel": "app"}
 
 Act = dict[str, Any]
 
@@ -66,7 +66,7 @@ class ConsentDesk:
 
     def _child_contracts(self, person: Person, when: datetime) -> Iterator[Act]:
         """A child's contracts count when its guardian concludes them."""
-        if person.guardian is not None and self._is_child(person):
+        if person.guardian is not None and self._is_child(person, when.date()):
             guardian = self._actor("guardian", person.guardian)
             yield self._act("contract", person, when, purposes=("P01", "P02", "P04"), actor=guardian)
             yield self._act("duty", person, when, purposes=("P05", "P13"), actor=guardian)
@@ -91,36 +91,56 @@ class ConsentDesk:
             )
 
     def _choices(self, person: Person, when: datetime) -> Iterator[Act]:
+        """Decide about everything that the person's notices ask; nobody profiles a child or recommends to it."""
+        is_child = self._is_child(person, when.date())
+        if is_child and not self._is_child(person, self._today):
+            return  # turns 14 in these days: the guardian no longer says yes, the child not yet
         for step, (purpose, share) in enumerate(GRANT_SHARES.items(), start=1):
-            said = "grant" if self._random.random() < share else "refuse"
-            moment = when + timedelta(minutes=step)
-            recipient = _RECIPIENTS.get(purpose) if self._catalogue.get_purpose(purpose).per_recipient else None
-            actor = self._who_decides(person, purpose)
-            notice = self._notice(purpose, person)
-            yield self._act(
-                said, person, moment, purposes=(purpose,), recipient=recipient, actor=actor, notice=notice,
-                evidence={"mechanism": "tapped_button", "shown": "full_text", "channel": "app"},
-            )  # fmt: skip
-            if said == "grant" and purpose == "P07" and self._random.random() < _WITHDRAWAL_SHARE:
-                later = moment + timedelta(days=self._random.randint(1, 20))
-                yield self._act("withdraw", person, later, purposes=(purpose,), actor=actor)
+            notice = self._notice(purpose, is_child=is_child)
+            if notice is not None:
+                said = "grant" if self._random.random() < share else "refuse"
+                moment = when + timedelta(minutes=step)
+                actor = self._who_decides(person, purpose, is_child=is_child)
+                for recipient in self._recipients(purpose):
+                    yield self._choice(said, person, moment, purpose, notice, recipient=recipient, actor=actor)
+                if said == "grant" and purpose == "P07" and self._random.random() < _WITHDRAWAL_SHARE:
+                    later = moment + timedelta(days=self._random.randint(1, 20))
+                    yield self._act("withdraw", person, later, purposes=(purpose,), actor=actor)
 
-    def _who_decides(self, person: Person, purpose: str) -> Act:
-        if person.guardian is not None and self._is_child(person):
+    def _choice(
+        self,
+        said: str,
+        person: Person,
+        moment: datetime,
+        purpose: str,
+        notice: NoticeText,
+        **more: Any,  # noqa: ANN401 - one line of JSON
+    ) -> Act:
+        return self._act(said, person, moment, purposes=(purpose,), notice=notice, evidence=_EVIDENCE, **more)
+
+    def _who_decides(self, person: Person, purpose: str, *, is_child: bool) -> Act:
+        if person.guardian is not None and is_child:
             return self._actor("guardian", person.guardian)
         if person.agent is not None and purpose in AGENT_PURPOSES:
             return self._actor("agent", person.agent)
         return {"kind": "self"}
 
-    def _is_child(self, person: Person) -> bool:
-        """Under 14, or so close to it that the registry still counts the month."""
-        return person.guardian is not None and person.age(self._today) < CHILD_YEARS + 1
+    def _is_child(self, person: Person, on: date) -> bool:
+        """Say whether only a guardian says yes; the registry counts to the end of the birthday's month."""
+        until = self._grown_up_on(person, on)
+        return until is not None and on < until
 
-    def _notice(self, purpose: str, person: Person) -> NoticeText:
-        child = self._is_child(person)
+    def _grown_up_on(self, person: Person, on: date) -> date | None:
+        return childhood_until(*class_of_birth(person.birth_date, on), self._catalogue.digital_age)
+
+    def _notice(self, purpose: str, *, is_child: bool) -> NoticeText | None:
+        """Return the notice that asks for a purpose; none where children are not asked for it."""
         texts = [n for n in self._catalogue.notices if purpose in n.purposes and n.locale == "zh-CN"]
-        texts.sort(key=lambda n: ("child" in n.code) != child)
-        return texts[0]
+        return next((n for n in texts if (n.audience == FOR_CHILDREN) == is_child), None)
+
+    def _recipients(self, purpose: str) -> Sequence[str | None]:
+        declared = self._catalogue.get_purpose(purpose)
+        return declared.recipients if declared.per_recipient else (None,)
 
     def _actor(self, kind: str, number: int) -> Act:
         return {"kind": kind, "subject": {"source": "app", "id": self._people[number].app_id}}
@@ -160,8 +180,13 @@ class ConsentDesk:
         return made | {k: v for k, v in more.items() if v is not None}
 
     def _start(self, person: Person) -> datetime:
-        lived = (self._today - person.birth_date).days
-        return self._moment(self._today - timedelta(days=self._random.randint(30, min(500, lived - 1))))
+        """Return when a person joined; who has turned 14 is asked after that, where there was a day for it."""
+        since = person.birth_date
+        until = self._grown_up_on(person, self._today)
+        if until is not None and until <= self._today:
+            since = until
+        lived = max((self._today - since).days, 2)
+        return self._moment(self._today - timedelta(days=self._random.randint(min(30, lived - 1), min(500, lived - 1))))
 
     def _moment(self, day: date) -> datetime:
         return datetime.combine(day, time(1, self._random.randint(0, 40)), tzinfo=UTC)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from consentry.demo.aftermath import aftermath, is_recalled
 from consentry.demo.story import INGESTED
 from kernel.catalogue import Catalogue
 from kernel.clock import format_instant
@@ -65,6 +66,7 @@ def write_report(story: "Story", catalogue: Catalogue, path: Path) -> Path:
         "distribution": _distribution(story, taxonomy),
         "refusals": _refusals(story),
         "changes": [_change(change) for change in story.changes],
+        "aftermath": aftermath(story),
         "export": _export(story),
         "proof": {
             "whole": story.whole,
@@ -152,7 +154,7 @@ def _export(story: "Story") -> list[dict[str, Any]]:
     made = story.export
     if "refused" in made:
         return [{"zh": "未放行", "en": "not released", "value": made["refused"]}]
-    rows = (
+    rows: tuple[tuple[str, str, object], ...] = (
         ("接收方", "recipient", made["recipient"]),
         ("人数", "people", made["people"]),
         ("k（按人）", "k, by person", made["k"]),
@@ -160,4 +162,6 @@ def _export(story: "Story") -> list[dict[str, Any]]:
         ("没有该接收方的同意", "without a decision for this recipient", made["withheld"]),
         ("准标识符的粒度", "level of the quasi-identifiers", ", ".join(f"{n}: {v}" for n, v in made["levels"].items())),
     )
+    if is_recalled(story):
+        rows += (("之后", "later", "召回：其中一人撤回了同意 · recalled: a person in it withdrew"),)
     return [{"zh": zh, "en": en, "value": value} for zh, en, value in rows]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from consentry.demo.files import write_source_files
 from consentry.demo.people import Person
+from consentry.demo.register import compare_with_log, decision_in, look_at_withdrawal, think_again
 from consentry.demo.shell import Shell, verify
 from consentry.demo.story import Story
 from kernel.errors import Conflict, Denied
@@ -48,7 +49,8 @@ def run_demo(*, subjects: int, seed: int, folder: Path, fresh: bool) -> Story:
     _take_in(shell, story)
     _derive(shell, story)
     _look(shell, story)
-    _change(shell, story)
+    _change(shell, story, folder)
+    compare_with_log(shell, story)
     _prove(shell, story, folder / "audit-log")
     report = write_report(story, catalogue, folder / "report.html")
     print_summary(story, shell, folder, report)
@@ -114,7 +116,7 @@ def _richest(home: Path, run: str) -> str:
     )
 
 
-def _change(shell: Shell, story: Story) -> None:
+def _change(shell: Shell, story: Story, folder: Path) -> None:
     """Withdraw, erase and restrict, and look at the same things before and after."""
     accounts = story.initialised["accounts"]
     doctor = shell.sign_in("dr.lin", accounts["dr.lin"]["password"])
@@ -122,26 +124,32 @@ def _change(shell: Shell, story: Story) -> None:
     operator = shell.sign_in("ops.wang", password)
     withdrawing, restricted = _choose(shell, story, doctor, operator)
     before = {"people": story.views[-1]["people"], "tagged": story.tags["people"]}
-    _withdraw(shell, story, withdrawing, doctor, operator)
+    decision = _withdraw(shell, story, withdrawing, doctor, operator)
+    look_at_withdrawal(shell, story, withdrawing, decision, folder)
     erased = _erase(shell, story)
     _restrict(shell, story, restricted, doctor)
     views, tags = shell.json_lines("view", "build"), shell.json("tags", "run")
     _changed(story, "all three", "people in the view", str(before["people"]), str(views[-1]["people"]))
     _changed(story, "all three", "people with tags", str(before["tagged"]), str(tags["people"]))
+    think_again(shell, story, folder / "sources")
     story.log["erasure"] = erased
 
 
 def _choose(shell: Shell, story: Story, doctor: str, operator: str) -> tuple[str, str]:
-    """Return two patients whose record opens and whose tags can be read now."""
+    """Return two patients whose record opens, whose tags can be read and who let research use their data."""
     quiet, found = shell_quiet(shell), []
     for person in _grown_up(story):
         subject = quiet.run("subject", "find", "--source", "app", "--id", person.app_id).strip()
         opens = not quiet.refused(*_reveal(subject), token=doctor)
-        if opens and not quiet.refused("tags", "show", subject, token=operator):
+        if opens and _lets_research(quiet, subject) and not quiet.refused("tags", "show", subject, token=operator):
             found.append(subject)
         if len(found) == 2:
             break
     return found[0], found[1]
+
+
+def _lets_research(quiet: Shell, subject: str) -> bool:
+    return any((r["purpose"], r["act"]) == ("P12", "grant") for r in quiet.json_lines("consent", "show", subject))
 
 
 def _grown_up(story: Story) -> list[Person]:
@@ -153,9 +161,11 @@ def _reveal(subject: str) -> tuple[str, ...]:
     return ("reveal", subject, "--purpose", "P02", "--fields", "diagnosis", "--reason", "复诊 follow-up visit")
 
 
-def _withdraw(shell: Shell, story: Story, subject: str, doctor: str, operator: str) -> None:
+def _withdraw(shell: Shell, story: Story, subject: str, doctor: str, operator: str) -> str:
+    """Withdraw care, profiling and research; returns the decision on profiling."""
     shell.run(*_reveal(subject), token=doctor)
-    shell.run("consent", "withdraw", subject, "P07")
+    decision = decision_in(shell.run("consent", "withdraw", subject, "P07"))
+    shell.run("consent", "withdraw", subject, "P12")
     shell.run("consent", "withdraw", subject, "P02")
     opened, read = (
         shell.refused(*_reveal(subject), token=doctor),
@@ -163,6 +173,7 @@ def _withdraw(shell: Shell, story: Story, subject: str, doctor: str, operator: s
     )
     _changed(story, "withdrawal", "record opens", "yes", opened or "yes")
     _changed(story, "withdrawal", "tags can be read", "yes", read or "yes")
+    return decision
 
 
 def _erase(shell: Shell, story: Story) -> dict[str, Any]:

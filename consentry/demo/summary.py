@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consentry.cli.output import say, say_table
+from consentry.demo.aftermath import told_counts
 from consentry.demo.story import INGESTED
 
 if TYPE_CHECKING:
@@ -17,9 +18,14 @@ def print_summary(story: "Story", shell: "Shell", folder: Path, report: Path) ->
     say_table(("step", "what happened"), _rows(story), title="What happened")
     changes = [(c["event"], c["check"], c["before"], c["after"]) for c in story.changes]
     say_table(("event", "check", "before", "after"), changes, title="Before and after")
+    done = [
+        (r["purpose"], r["handler"], r["target"] or "", r["state"], told_counts(r, 1)) for r in story.register["wake"]
+    ]
+    say_table(("purpose", "handler", "target", "state", "cleared"), done, title="What the withdrawal set in motion")
     took = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in shell.seconds if seconds >= 1)
     say(f"commands that took a second or more: {took}")
     say(f"report: {report}")
+    say(f"one person's consent history: {folder / story.register['history']}")
     say("look further:")
     home = folder / "operator"
     for line in (
@@ -48,9 +54,19 @@ def _rows(story: "Story") -> list[tuple[str, str]]:
     rows.append(("tags", f"{len(story.tags['distribution'])} tags for {story.tags['people']} people"))
     rows.append(("cohort", f"{story.cohort['people']} of {story.cohort['of']} people"))
     rows.append(("export", _exported(export)))
+    rows.append(("cool-down", _cooled(story.register["thought_again"])))
+    rows.append(("receipt", f"{story.register['receipt']['claims']['decision_id']}: verified offline"))
+    reconciled = story.register["reconciled"]
+    agree = f"{reconciled['counts']['decisions']} decisions, {reconciled['mismatches']} mismatches"
+    rows.append(("register and log", agree))
     verdict = "whole, verified offline" if story.whole else "NOT WHOLE"
     rows.append(("audit log", f"{story.log['entries']} entries: {verdict}"))
     return rows
+
+
+def _cooled(report: dict[str, Any]) -> str:
+    prompted, own = report["refused"].get("cool_down", 0), sum(report["recorded"].values())
+    return f"{prompted} prompted grant after a refusal refused, {own} of the person's own accord recorded"
 
 
 def _exported(export: dict[str, Any]) -> str:

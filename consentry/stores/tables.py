@@ -25,6 +25,7 @@ principal = Table(
     Column("subjects_per_day", Integer),
     Column("disabled", Boolean, nullable=False, default=False),
     Column("created_at", Instant, nullable=False),
+    Column("processor", String(128), comment="code of the recipient whose contract binds this key"),
 )
 
 principal_subject_day = Table(

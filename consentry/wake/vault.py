@@ -15,14 +15,14 @@ from consent.recipients import list_recipients
 from consent.rows import read_standing_decisions
 from consent.rules import STORAGE_AND_SECURITY, is_permissive
 from consent.standing import Standing, get_standing
-from consent.wake import Closing, Outcome, WakeItem, system_asking
+from consent.wake import NARROW, Closing, Outcome, WakeItem, system_asking
 from consentry.wake.parts import WakeParts
 from consentry.wake.recheck import is_allowed
 from kernel.clock import format_instant
 from kernel.ids import SubjectId
 from vault.field_erasure import FieldEraser
 
-_CLOSES: Final = frozenset({"withdraw", "refuse", "expire", "end"})
+_CLOSES: Final = frozenset({"withdraw", "refuse", "expire", "end", NARROW})
 """A restriction keeps, a death restricts, and an erasure has a way of its own."""
 
 _FOR_THE_TIME: Final = frozenset({Reason.ASSESSMENT_MISSING, Reason.RECONSENT})

@@ -7,7 +7,7 @@ from typing import Final
 from consent.recipients import Recipient, RecipientKind
 from consent.registry import Decision
 from consent.rules import is_permissive
-from consent.wake import Closing
+from consent.wake import NARROW, Closing
 from consentry.webhooks import JOINT
 from kernel.catalogue import Catalogue
 from kernel.clock import format_instant
@@ -20,6 +20,7 @@ TYPES: Final[Mapping[str, str]] = {
     "refuse": "consent.refused",
     "expire": "consent.expired",
     "end": "basis.ended",
+    NARROW: "consent.narrowed",
     "restrict": "subject.restricted",
     "deceased": "subject.restricted",
     "erase": "subject.erased",

@@ -4,9 +4,11 @@ from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
+from consent.recipients import RecipientKind, get_recipient
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal, create_key, create_person, disable
+from kernel.errors import BadInput
 
 
 def add_person(platform: Platform, caller: Principal, *, name: str, role: str) -> tuple[Principal, str]:
@@ -20,14 +22,32 @@ def add_person(platform: Platform, caller: Principal, *, name: str, role: str) -
 
 
 def add_key(
-    platform: Platform, caller: Principal, *, name: str, role: str, days: int, subjects_per_day: int | None
+    platform: Platform,
+    caller: Principal,
+    *,
+    name: str,
+    role: str,
+    days: int,
+    subjects_per_day: int | None,
+    processor: str | None = None,
 ) -> tuple[Principal, str]:
-    """Create a machine's key; returns it with the bearer secret."""
+    """Create a machine's key; returns it with the bearer secret.
+
+    Args:
+        processor: the code of the registered processor that gets it, by whose contract the key is bound (R38).
+    Raises:
+        NotFound: no such recipient is registered.
+        BadInput: it is no processor, or the relation has ended; or as ``create_key`` says.
+        Conflict: the name is taken.
+    """
     check_may_act(platform.catalogue, caller, "principal.manage")
     with platform.data.write() as connection:
+        if processor is not None:
+            _check_processor(connection, processor)
         made, bearer = create_key(
-            connection, name=name, role=role, days=days, subjects_per_day=subjects_per_day, clock=platform.clock
-        )
+            connection, name=name, role=role, days=days, subjects_per_day=subjects_per_day, clock=platform.clock,
+            processor=processor,
+        )  # fmt: skip
         record_principal(platform, connection, made, platform.asking(caller))
     return made, bearer
 
@@ -49,7 +69,17 @@ def disable_account(platform: Platform, caller: Principal, name: str) -> Princip
 def record_principal(platform: Platform, connection: Connection, made: Principal, asking: Asking) -> None:
     """Write the entry of a new principal, in the transaction that makes it."""
     refs = {"principal": made.principal_id, "kind": made.kind.value, "role": made.role}
-    platform.log.record(
-        connection,
-        Event(Act.PRINCIPAL_CREATED, Outcome.DONE, asking.actor, asking.role, asking.request_id, refs=refs),
-    )
+    event = Event(
+        Act.PRINCIPAL_CREATED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
+        recipient=made.processor, refs=refs,
+    )  # fmt: skip
+    platform.log.record(connection, event)
+
+
+def _check_processor(connection: Connection, code: str) -> None:
+    found = get_recipient(connection, code)
+    if found.text.kind != RecipientKind.PROCESSOR or found.is_ended:
+        raise BadInput(
+            f"Recipient {code} is {'ended' if found.is_ended else f'no processor but a {found.text.kind}'}",
+            hint="See `consentry register recipient show`.",
+        )

@@ -1,7 +1,7 @@
 """Capture consent acts: resolve the person, record the decision and its audit entry, answer the same act alike."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -12,11 +12,13 @@ from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.guardians import record_agent, record_guardian
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NoticeRef, Track
-from consent.standing import register_subjects
+from consent.standing import read_kept, register_subjects
 from consentry.acts import OWN_WISH, ConsentAct, SubjectReference, act_content
+from consentry.contracts import OutsideContract, check_purposes, find_mandate
 from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
 from consentry.stores.acts import find_answers, remember_answers
+from consentry.workflows.denials import OUTSIDE, contract_refs, denial_of
 from consentry.workflows.people import ACCOUNT_PURPOSE, People, check_says_age, is_registration, resolve_people
 from consentry.workflows.representation import Acting, find_own_decision
 from kernel.encoding import JsonValue
@@ -52,6 +54,7 @@ def capture_act(platform: Platform, caller: Principal, act: ConsentAct) -> ActAn
         BadInput: the act is not admissible; nothing was recorded.
         Conflict: the act id was used for another act.
         Denied: the actor may not decide this, or the key's daily cap is reached.
+        OutsideContract: a processor's contract does not cover the purposes.
     """
     said = capture_acts(platform, caller, [act])[0]
     if isinstance(said, ConsentryError):
@@ -79,8 +82,9 @@ def withdraw_decision(platform: Platform, caller: Principal, decision_id: str, *
     granted, acting = find_own_decision(platform, caller, decision_id)
     with platform.data.write() as connection:
         check_daily_cap(connection, caller, [granted.subject], clock=platform.clock, is_closing=True)
+        whose = read_kept(connection, [acting.subject]).get(acting.subject, acting.subject)
         return _withdraw(
-            platform, connection, platform.asking(caller), acting, granted.purpose,
+            platform, connection, platform.asking(caller), replace(acting, subject=whose), granted.purpose,
             recipient=granted.recipient, at=at, mechanism="withdraw_call",
         )  # fmt: skip
 
@@ -90,6 +94,7 @@ def withdraw_purpose(
 ) -> Decision:
     """Withdraw a purpose as a subject told an officer to."""
     with platform.data.write() as connection:
+        subject = read_kept(connection, [subject]).get(subject, subject)
         return _withdraw(
             platform, connection, platform.asking(caller), Acting(subject), purpose,
             recipient=recipient, at=None, mechanism="told_to_officer",
@@ -136,6 +141,7 @@ class _Run:
     caller: Principal
     asking: Asking
     registered: set[SubjectId] = field(default_factory=set)
+    kept: dict[SubjectId, SubjectId] = field(default_factory=dict)
 
     def capture(self, acts: Sequence[ConsentAct]) -> list[ActOutcome]:
         """Record the acts; where another call registered a person or took an act in the same moment, look again."""
@@ -169,6 +175,8 @@ class _Run:
         waiting: dict[int, ConsentAct] = {}
         touched: set[SubjectId] = set()
         first: dict[bytes, int] = {}
+        asked = [act for act, (key, _) in zip(acts, keys, strict=True) if key not in answered]
+        self.kept = read_kept(connection, {subject for act in asked for subject in people.whom(act)})
         for place, (act, (key, content)) in enumerate(zip(acts, keys, strict=True)):
             if key in answered:
                 outcomes[place] = _answered_before(act, content, answered[key])
@@ -207,9 +215,12 @@ class _Run:
 
         Who is not found counts as well, so that a key cannot try out whose numbers are registered.
         """
+        self._check_contract(connection, act)
         is_closing, clock = act.act in _CLOSING, self.platform.clock
         try:
             subject = people.subject_of(act)
+            if not is_registration(act):  # who decides under a former id decides for the person
+                subject = self.kept.get(subject, subject)
             actor = None if act.actor.subject is None else people.actor_of(act)
         except (NotFound, Conflict):
             missing = [self._stand_in(reference) for reference in people.unresolved(act)]
@@ -219,6 +230,15 @@ class _Run:
         touched = [subject] if actor is None else [subject, actor]
         check_daily_cap(connection, self.caller, touched, clock=clock, is_closing=is_closing)
         return subject, actor
+
+    def _check_contract(self, connection: Connection, act: ConsentAct) -> None:
+        """Raise ``OutsideContract`` for a processor's act beyond its purposes; its entry goes with the other acts."""
+        try:
+            check_purposes(find_mandate(self.platform, connection, self.caller), act.purposes)
+        except OutsideContract as err:
+            refs = {"act": act.act} | contract_refs(err)
+            self.platform.log.record(connection, denial_of(self.asking, reason=OUTSIDE, refs=refs))
+            raise
 
     def _stand_in(self, reference: SubjectReference) -> SubjectId:
         """Return what is counted for somebody who was not found: a keyed digest, which tells nothing by itself."""

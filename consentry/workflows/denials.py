@@ -1,13 +1,20 @@
 """Calls that a role does not have: refused, with an entry that says who tried what."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
 
 from audit.events import Act, Event, Outcome
+from consent.asking import Asking
 from consentry.access import check_may_act
+from consentry.contracts import OutsideContract, check_stands, find_mandate
 from consentry.platform import Platform
 from consentry.principals import Principal, PrincipalKind
 from kernel.errors import Denied
 from kernel.ids import SubjectId
+
+OUTSIDE: Final = "PROCESSOR"
+"""The reason of an entry on a processor's key that was used outside its contract."""
 
 
 def check_allowed(
@@ -19,7 +26,7 @@ def check_allowed(
     for_subjects: bool = False,
     subject: SubjectId | None = None,
 ) -> None:
-    """Raise ``Denied`` unless the caller's role lists the act; a refusal leaves its entry.
+    """Raise ``Denied`` unless the caller's role lists the act, and a processor's contract stands; either is logged.
 
     Args:
         platform: every part.
@@ -36,6 +43,31 @@ def check_allowed(
     except Denied:
         record_denial(platform, caller, reason="ROLE", subject=subject, refs={"act": act})
         raise
+    with contract_kept(platform, caller, subject=subject, refs={"act": act}):
+        if caller.processor is not None:
+            with platform.data.read() as connection:
+                check_stands(find_mandate(platform, connection, caller))
+
+
+@contextmanager
+def contract_kept(
+    platform: Platform, caller: Principal, *, subject: SubjectId | None = None, refs: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Leave the entry of what a processor's key does outside its contract; to be put around, and not inside, a write.
+
+    Raises:
+        OutsideContract: as it came.
+    """
+    try:
+        yield
+    except OutsideContract as err:
+        record_denial(platform, caller, reason=OUTSIDE, subject=subject, refs=contract_refs(err) | dict(refs or {}))
+        raise
+
+
+def contract_refs(err: OutsideContract) -> dict[str, str]:
+    """Return what an entry names of a broken contract."""
+    return {"processor": err.processor, "rule": err.rule}
 
 
 def record_denial(
@@ -47,15 +79,19 @@ def record_denial(
     refs: Mapping[str, str] | None = None,
 ) -> None:
     """Leave the entry of a refused call, in a transaction of its own."""
-    asking = platform.asking(caller)
+    event = denial_of(platform.asking(caller), reason=reason, subject=subject, refs=refs)
     with platform.data.write() as connection:
-        platform.log.record(
-            connection,
-            Event(
-                Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
-                subject=subject, reason=reason, refs=refs or {},
-            ),
-        )  # fmt: skip
+        platform.log.record(connection, event)
+
+
+def denial_of(
+    asking: Asking, *, reason: str, subject: SubjectId | None = None, refs: Mapping[str, str] | None = None
+) -> Event:
+    """Return the event of a refused call, for whoever records it in the transaction that goes on."""
+    return Event(
+        Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
+        subject=subject, reason=reason, refs=refs or {},
+    )  # fmt: skip
 
 
 def _check_kind(caller: Principal, *, persons_only: bool, for_subjects: bool) -> None:

@@ -47,7 +47,7 @@ def erase_subject(platform: Platform, caller: Principal, *, subject: SubjectId, 
         BadInput: no reason, or no such subject.
     """
     check_may_act(platform.catalogue, caller, "subject.erase")
-    _check_reason(reason)
+    check_reason(reason)
     outcome = platform.eraser.erase(subject, asking=platform.asking(caller), reason=reason)
     platform.log.settle()
     return Erased(subject, outcome)
@@ -59,7 +59,7 @@ def restrict_subject(platform: Platform, caller: Principal, *, subject: SubjectI
     What was derived of it for other purposes is cleared away afterwards, as after a withdrawal of each.
     """
     check_may_act(platform.catalogue, caller, "subject.restrict")
-    _check_reason(reason)
+    check_reason(reason)
     asking = replace(platform.asking(caller), reason=reason)
     with platform.data.write() as connection:
         lock_subjects(connection, [subject], exclusive=True)
@@ -78,6 +78,7 @@ def restrict_subject(platform: Platform, caller: Principal, *, subject: SubjectI
     platform.log.settle()
 
 
-def _check_reason(reason: str) -> None:
+def check_reason(reason: str) -> None:
+    """Raise ``BadInput`` for an act on a subject without a word of why."""
     if not reason.strip():
         raise BadInput("This needs a reason", hint="Say why in --reason, for example the request's number.")

@@ -43,6 +43,14 @@ def wake_counts(platform: Platform) -> tuple[dict[WakeState, int], timedelta | N
         return platform.wake.counts(connection), platform.wake.oldest_open(connection)
 
 
+def wake_backlog(platform: Platform) -> tuple[int, int, timedelta | None]:
+    """Return how many items are unfinished and dead, and how long the oldest unfinished one waits; without entry."""
+    with platform.data.read() as connection:
+        counts = platform.wake.counts(connection, (WakeState.OPEN, WakeState.SENDING, WakeState.DEAD))
+        oldest = platform.wake.oldest_open(connection)
+    return counts[WakeState.OPEN] + counts[WakeState.SENDING], counts[WakeState.DEAD], oldest
+
+
 def describe(item: WakeItem) -> dict[str, JsonValue]:
     """Return an item for programs; names, ids and counts only."""
     closing = item.closing

@@ -16,13 +16,16 @@ from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
+from consent.mandates import Mandate
 from consent.permits import CohortVerdict, Permit
 from consent.reasons import Reason
 from consent.standing import find_standings, register_subjects
+from consentry.contracts import OutsideContract, check_stands, find_mandate
 from consentry.platform import Platform
 from consentry.principals import DailyCapReached, Principal, check_daily_cap
 from consentry.sources.quarantine import QuarantineWriter, RefusedRow
 from consentry.sources.records import BadRow, Reading, RowFault, SourceRecord
+from consentry.workflows.denials import OUTSIDE, contract_refs, record_denial
 from kernel.catalogue import Compartment
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
@@ -36,8 +39,9 @@ CHUNK_ROWS: Final = 500
 SHOWN_BAD_ROWS: Final = 1_000
 """Bad rows that a report holds itself: all of a posted batch, the first of a file, whose quarantine has the rest."""
 
-_SAYS_LITTLE: Final = frozenset({Reason.NO_DECISION, Reason.RECIPIENT})
-"""Reasons that give way to another recipient's: a withdrawal there says more than that nobody was asked here."""
+_SAYS_LITTLE: Final = (Reason.RECIPIENT, Reason.SCOPE, Reason.NO_DECISION)
+"""Reasons that give way to another recipient's, the one that says least first: that a courier's contract does not name
+the prescription says less than that nobody was asked for the pharmacy, and a withdrawal there says more."""
 
 
 @dataclass
@@ -133,6 +137,7 @@ def ingest(
     Raises:
         SourceError: the input cannot be read to its end; the batch is discarded and nothing of it stays.
         DailyCapReached: the key may not touch so many people; the batch is discarded as well.
+        OutsideContract: the contract of a processor's key is over; the batch is discarded as well.
         Unavailable: a store is locked or full; the batch stays open, and the same call goes on with it.
     """
     asking = platform.asking(caller)
@@ -164,6 +169,7 @@ class _Run:
     batch: Batch
     quarantine: QuarantineWriter | None
     seen: set[SubjectId] = field(default_factory=set)
+    mandate: Mandate | None = None
 
     def go(self, rows: Reading, on_rows: Callable[[int], None]) -> None:
         from consentry.sources.records import SourceError
@@ -173,8 +179,11 @@ class _Run:
             while chunk := list(islice(rows, CHUNK_ROWS)):
                 self._chunk(chunk)
                 on_rows(len(chunk))
-        except (SourceError, DailyCapReached):
+        except (SourceError, DailyCapReached, OutsideContract) as err:
             self.platform.batches.discard(self.batch.batch_id, asking=self.asking)
+            if isinstance(err, OutsideContract):
+                refs = {"batch": self.batch.batch_id} | contract_refs(err)
+                record_denial(self.platform, self.caller, reason=OUTSIDE, refs=refs)
             raise
         if self.quarantine is not None:
             self.quarantine.secure()
@@ -219,6 +228,7 @@ class _Run:
         allowed = self._preview(owned)
         self._prepare(owned, allowed)
         with self.platform.data.write() as connection:
+            self._read_mandate(connection)
             check_daily_cap(connection, self.caller, [subject for subject, _ in owned], clock=self.platform.clock)
             self._store(connection, owned, counts)
             if counts["doubtful"]:
@@ -250,6 +260,7 @@ class _Run:
         """Return the fields that would pass now; decides which keys and links are made before the rows."""
         allowed: dict[SubjectId, set[str]] = {}
         with self.platform.data.read() as connection:
+            self._read_mandate(connection)
             for purpose, (subjects, fields) in self._questions(owned).items():
                 for recipient in self._recipients(purpose):
                     said = self.platform.gate.preview_many(
@@ -294,7 +305,7 @@ class _Run:
             self._ask(connection, granted, purpose, subjects, fields)
         groups: dict[tuple[str, ...], list[PlainRecord]] = {}
         for subject, record in owned:
-            plain = _covered(subject, record, granted.refused, counts)
+            plain = _covered(subject, record, self._refused(granted, subject, record), counts)
             if plain is not None:
                 groups.setdefault(granted.permits_of(subject), []).append(plain)
                 self.seen.add(subject)
@@ -307,6 +318,22 @@ class _Run:
             counts["duplicates"] += stored.duplicates
             if stored.expired_fields:
                 counts["refused.any.RETENTION_PASSED"] += stored.expired_fields
+
+    def _read_mandate(self, connection: Connection) -> None:
+        """Read what a processor's contract allows, anew for every chunk; raises ``OutsideContract`` when it is over."""
+        self.mandate = find_mandate(self.platform, connection, self.caller)
+        check_stands(self.mandate)
+
+    def _is_outside(self, code: str) -> bool:
+        """Say whether a field lies outside the contract of the processor whose key sends it (R38)."""
+        purpose = self.platform.catalogue.get_field(code).collect
+        return self.mandate is not None and not self.mandate.covers_field(purpose, code)
+
+    def _refused(self, granted: "_Granted", subject: SubjectId, record: SourceRecord) -> Mapping[str, Reason]:
+        """Return why fields of a record do not pass: the contract's scope, or the gate."""
+        scoped = {code: Reason.SCOPE for code in record.values if self._is_outside(code)}
+        asked = {code: granted.refused[subject, code] for code in record.values if (subject, code) in granted.refused}
+        return asked | scoped
 
     def _refine_ages(self, connection: Connection, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> None:
         """Let a birth date that a record states keep somebody a minor for longer, never for shorter."""
@@ -353,6 +380,8 @@ class _Run:
         fields: dict[str, set[str]] = {}
         for subject, record in owned:
             for code in record.values:
+                if self._is_outside(code):
+                    continue
                 purpose = self.platform.catalogue.get_field(code).collect
                 subjects.setdefault(purpose, {})[subject] = None
                 fields.setdefault(purpose, set()).add(code)
@@ -377,7 +406,8 @@ class _Granted:
                 for code in permit.fields_for(subject):
                     self.refused.pop((subject, code), None)
             for code, why in verdict.refused.get(subject, {}).items():
-                if self.refused.get((subject, code), Reason.RECIPIENT) in _SAYS_LITTLE:
+                before = self.refused.get((subject, code))
+                if before is None or _says(before) < _says(why):
                     self.refused[subject, code] = why
 
     def permits_of(self, subject: SubjectId) -> tuple[str, ...]:
@@ -389,15 +419,20 @@ class _Granted:
         return {self.permits[permit_id].purpose: self.permits[permit_id] for permit_id in permit_ids}
 
 
+def _says(reason: Reason) -> int:
+    """Return how much a reason says, beside another recipient's."""
+    return _SAYS_LITTLE.index(reason) if reason in _SAYS_LITTLE else len(_SAYS_LITTLE)
+
+
 def _covered(
     subject: SubjectId,
     record: SourceRecord,
-    refused: Mapping[tuple[SubjectId, str], Reason],
+    refused: Mapping[str, Reason],
     counts: Counter[str],
 ) -> PlainRecord | None:
     values = {}
     for code, value in record.values.items():
-        why = refused.get((subject, code))
+        why = refused.get(code)
         if why is None:
             values[code] = value
         else:

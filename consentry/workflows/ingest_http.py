@@ -33,7 +33,8 @@ def ingest_posted(
     """
     check_may_act(platform.catalogue, caller, "records.ingest")
     content = f"{source}\0{json.dumps(records, sort_keys=True)}".encode()
-    digest = platform.batches.digest([platform.catalogue.hash.encode(), content])
+    bound = [] if caller.processor is None else [caller.processor.encode()]  # its contract decides what is stored
+    digest = platform.batches.digest([platform.catalogue.hash.encode(), content, *bound])
 
     def act() -> Mapping[str, JsonValue]:
         context = open_context(platform.catalogue, pack=pack_folder(platform.settings.pack), clock=platform.clock)

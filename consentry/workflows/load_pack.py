@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
-from consent.assessments import AssessmentOutcome, find_assessment, record_assessment
+from consent.assessments import last_revoked_at, record_assessment
 from consent.notices import publish
-from consent.recipients import find_recipient, record_recipient
+from consent.recipients import last_ended_at, record_recipient
 from consent.register_head import read_head
 from consentry.access import check_may_act
 from consentry.packs import find_loaded_hash
@@ -94,14 +94,15 @@ def in_order(recipients: Sequence[RecipientText]) -> list[RecipientText]:
 
 
 def _is_revoked(connection: Connection, text: AssessmentText, catalogue: Catalogue) -> bool:
-    newest = find_assessment(connection, text.assessment_id)
-    revoked = newest is not None and newest.outcome is AssessmentOutcome.REVOKED
-    return newest is not None and revoked and catalogue.begin_of(text.approved_on) <= newest.recorded_at
+    """Say whether this approval was taken back, also where an officer has approved another text since."""
+    revoked_at = last_revoked_at(connection, text.assessment_id)
+    return revoked_at is not None and catalogue.begin_of(text.approved_on) <= revoked_at
 
 
 def _is_ended(connection: Connection, text: RecipientText, catalogue: Catalogue) -> bool:
-    newest = find_recipient(connection, text.code)
-    return newest is not None and newest.is_ended and catalogue.begin_of(text.term_from) <= newest.recorded_at
+    """Say whether this contract was ended, also where an officer has recorded another one since."""
+    ended_at = last_ended_at(connection, text.code)
+    return ended_at is not None and catalogue.begin_of(text.term_from) <= ended_at
 
 
 def _changed(connection: Connection, steps: Iterable[Callable[[], object]]) -> tuple[str, ...]:

@@ -1,10 +1,13 @@
 """Who decides for others, and what a subject's own standing becomes: as told to an officer, each with its entry."""
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, select
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.deaths import record_death
+from consent.decisions import Decision
 from consent.entries import now_in_log
 from consent.guardians import end_agent, end_guardian, record_kin
 from consent.representatives import Guardian
@@ -13,7 +16,8 @@ from consent.wake import Closing
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
-from kernel.errors import BadInput, Conflict
+from consentry.workflows.erase import check_reason
+from kernel.errors import Conflict
 from kernel.ids import SubjectId
 from vault.tables import erasure
 
@@ -29,11 +33,11 @@ def release_subject(platform: Platform, caller: Principal, *, subject: SubjectId
 
     Raises:
         BadInput: no reason, or no such subject.
-        Conflict: the subject is not restricted, or only because the law holds what an erasure left.
+        Conflict: the subject is not restricted, or only because the law holds what an erasure left, or because another
+            subject goes on for the same person.
     """
     check_may_act(platform.catalogue, caller, _RESTRICT)
-    if not reason.strip():
-        raise BadInput("This needs a reason", hint="Say why in --reason, for example the request's number.")
+    check_reason(reason)
     asking = platform.asking(caller)
     with platform.data.write() as connection:
         lock_subjects(connection, [subject], exclusive=True)
@@ -47,6 +51,29 @@ def release_subject(platform: Platform, caller: Principal, *, subject: SubjectId
         )  # fmt: skip
         platform.log.record(connection, event)
     platform.log.settle()
+
+
+def merge_subjects(
+    platform: Platform, caller: Principal, *, kept: SubjectId, dropped: SubjectId, reason: str
+) -> tuple[Decision, ...]:
+    """Let one subject go on for two who are the same person, with the stricter of both decisions.
+
+    What was derived of the dropped one is cleared away afterwards, and what the merge closed or narrowed for the kept
+    one. Stored records stay where they are, sealed for the dropped subject, and are used no more.
+
+    Returns:
+        The decisions that were recorded for the kept subject.
+    Raises:
+        BadInput: no reason, or both are the same.
+        NotFound: one of them is not registered.
+        Conflict: one of them is erased or was merged away before, or one is deceased and the other not.
+    """
+    asking = _asking(platform, caller)
+    check_reason(reason)
+    with platform.data.write() as connection:
+        made = platform.registry.merge(connection, kept=kept, dropped=dropped, asking=replace(asking, reason=reason))
+    platform.log.settle()
+    return made
 
 
 def record_deceased(platform: Platform, caller: Principal, *, subject: SubjectId, no_kin: bool) -> bool:

@@ -6,9 +6,10 @@ from typing import Final, NoReturn
 from consent.registry import ActorKind, Decision
 from consent.representatives import Capacity, read_agents, read_guardians
 from consent.standing import find_standings
+from consentry.contracts import check_purposes, find_mandate
 from consentry.platform import Platform
 from consentry.principals import Principal
-from consentry.workflows.denials import record_denial
+from consentry.workflows.denials import contract_kept, record_denial
 from kernel.errors import BadInput, Denied
 from kernel.ids import DecisionId, SubjectId
 
@@ -26,7 +27,7 @@ class Acting:
 
     Attributes:
         actor: the guardian, agent or kin; None for the subject itself, and for staff and keys that pass on its word.
-        purposes: what an agent is entitled to; None for all.
+        purposes: what an agent, or a processor whose key passes on the word, is entitled to; None for all.
     """
 
     subject: SubjectId
@@ -59,6 +60,8 @@ def acting_for(platform: Platform, caller: Principal, subject: SubjectId | None)
     Raises:
         NotRepresented: a subject token's person has no right to speak here; the refusal stays in the log.
     """
+    if subject is not None and caller.processor is not None:
+        return Acting(subject, purposes=_contracted(platform, caller))
     if subject is not None and (caller.subject is None or caller.subject == subject):
         return Acting(subject)
     found = None if subject is None or caller.subject is None else _relation(platform, subject, caller.subject)
@@ -73,11 +76,19 @@ def find_own_decision(platform: Platform, caller: Principal, decision_id: str) -
     Raises:
         NotFound: there is none under this id.
         NotRepresented: a subject token's person may not speak for the subject, or not for this purpose.
+        OutsideContract: the contract of a processor's key does not cover the purpose.
     """
-    with platform.data.read() as connection:
+    with contract_kept(platform, caller), platform.data.read() as connection:
         found = platform.registry.get(connection, DecisionId(decision_id))
+        check_purposes(find_mandate(platform, connection, caller), [found.purpose])
     acting = acting_for(platform, caller, found.subject)
     return found, acting if acting.covers(found.purpose) else acting_for(platform, caller, None)
+
+
+def _contracted(platform: Platform, caller: Principal) -> frozenset[str]:
+    with platform.data.read() as connection:
+        mandate = find_mandate(platform, connection, caller)
+    return frozenset() if mandate is None else mandate.purposes
 
 
 def _relation(platform: Platform, subject: SubjectId, actor: SubjectId) -> Acting | None:

@@ -1,10 +1,15 @@
 """What time does to the register: what is over expires, who has come of age is asked anew, and tasks are done."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
+from sqlalchemy import Connection
+
 from audit.events import Act, Event, Outcome
+from consent.asking import Asking
 from consent.decisions import ActorKind, Decision, DecisionRequest
 from consent.rules import DecisionAct
 from consent.tasks import Task, done_task, get_task, open_tasks
@@ -49,17 +54,31 @@ def tend(platform: Platform, caller: Principal) -> Tended:
     """
     check_may_act(platform.catalogue, caller, _ACT)
     asking = platform.asking(caller)
-    expired = asked = 0
-    while True:
-        with platform.data.write() as connection:
-            made = platform.registry.expire_due(connection, asking=asking, limit=_AT_ONCE)
-        expired += len(made)
-        if len(made) < _AT_ONCE:
-            break
-    with platform.data.write() as connection:
-        asked = len(platform.registry.take_overs_due(connection, asking=asking))
+    expired = sum(expire_in_steps(platform, asking))
+    asked = sum(ask_again_in_steps(platform, asking))
     platform.log.settle()
     return Tended(expired, asked, tuple(list_tasks(platform, caller)))
+
+
+def expire_in_steps(platform: Platform, asking: Asking, *, at_once: int = _AT_ONCE) -> Iterator[int]:
+    """Record what has expired, so many decisions in one transaction; yields how many each step recorded.
+
+    Another process that does the same in the same moment records nothing twice: what stands is read again under lock.
+    """
+    return _in_steps(platform, partial(platform.registry.expire_due, asking=asking, limit=at_once), at_once)
+
+
+def ask_again_in_steps(platform: Platform, asking: Asking, *, at_once: int = _AT_ONCE) -> Iterator[int]:
+    """Create the tasks to ask those again who have come of age; yields how many each step created."""
+    return _in_steps(platform, partial(platform.registry.take_overs_due, asking=asking, limit=at_once), at_once)
+
+
+def _in_steps(platform: Platform, step: Callable[[Connection], Sequence[object]], at_once: int) -> Iterator[int]:
+    made = at_once
+    while made == at_once:
+        with platform.data.write() as connection:
+            made = len(step(connection))
+        yield made
 
 
 def list_tasks(platform: Platform, caller: Principal, *, due_by: datetime | None = None) -> list[Task]:

@@ -120,6 +120,7 @@ class Law:
     guardians: set[tuple[str, str]] = field(default_factory=set)
     agents: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     restricted: set[str] = field(default_factory=set)
+    merged: set[str] = field(default_factory=set)
     editions: dict[str, int] = field(default_factory=dict)
     telling: dict[str, int] = field(default_factory=dict)
     tells_topic: dict[str, int] = field(default_factory=dict)
@@ -141,6 +142,8 @@ class Law:
 
     def allows(self, said: Said, *, prompted: bool) -> bool:
         """Whether the law lets this act be recorded; closing acts are always open to whoever may decide."""
+        if said.subject in self.merged:
+            return False
         return self._entitled(said) and (not said.opens or self._may_open(said, prompted=prompted))
 
     def _entitled(self, said):
@@ -569,6 +572,7 @@ class Register(RuleBasedStateMachine):
             made = self.office.registry.merge(connection, kept=self.ann, dropped=self.bob, asking=self.asking)
         self.wrote()
         self.law.restricted.add(self.bob)
+        self.law.merged.add(self.bob)
         for one in made:
             edition = None if one.notice is None else (one.notice.code, self.edition_of(one.notice))
             self.law.history.append(

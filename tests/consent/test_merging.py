@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent.gate import Reason
-from consent.registry import ActorKind, DecisionAct, Track
-from consent.standing import Standing, get_standing, set_deceased, set_standing
+from consent.guardians import record_guardian
+from consent.registry import ActorKind, CoolDown, DecisionAct, GuardiansDisagree, Track
+from consent.standing import Standing, get_standing, read_dropped, read_kept, set_deceased, set_standing
 from kernel.errors import BadInput, Conflict, Denied, NotFound
 from kernel.ids import SubjectId, new_id
 
@@ -213,3 +214,75 @@ def undecided(office, subject, asked):
         made = office.registry.current(connection, subject)
     decided = {one.track for one in made if one.purpose == purpose and one.recipient in (recipient, None)}
     return decided != {Track.BASIS, Track.CONSENT} and purpose == "P02"
+
+
+def represent(office, ward, *guardians):
+    with office.database.write() as connection:
+        for guardian in guardians:
+            record_guardian(
+                connection, subject=ward, guardian=guardian, verification="household_register",
+                asking=office.asking, log=office.journal, clock=office.clock,
+            )  # fmt: skip
+
+
+def test_guardians_no_of_the_dropped_one_is_not_passed_over(either_office):
+    """R21: another guardian's no binds the kept one, also where a later act of a third closed the same purpose."""
+    office = either_office
+    born = date(2018, 3, 1)
+    kept, dropped, first, second = office.subject(born), office.subject(born), office.subject(), office.subject()
+    represent(office, dropped, first, second)
+    represent(office, kept, second)
+    by = {"actor_kind": ActorKind.GUARDIAN, "evidence": OWN}
+    office.grant(dropped, "P08", actor_subject=first, **by)
+    office.record(dropped, DecisionAct.REFUSE, "P08", actor_subject=first, **by)
+    office.withdraw(dropped, "P08", actor_subject=second, **by)
+    office.withdraw(kept, "P08", actor_subject=second, **by)
+    made = merge(office, kept, dropped)
+    assert [(one.act, one.actor_subject) for one in made] == [(DecisionAct.REFUSE, first)]
+    with pytest.raises(GuardiansDisagree):
+        office.grant(kept, "P08", actor_subject=second, **by)
+
+
+def test_refusal_of_the_dropped_one_cools_down_for_the_kept_one(office):
+    """R18: whoever refused under one name is not prompted at once under the other, though that had refused before."""
+    kept, dropped = office.subject(), office.subject()
+    office.record(kept, DecisionAct.REFUSE, "P08")
+    office.clock.advance(timedelta(days=9))
+    office.record(dropped, DecisionAct.REFUSE, "P08")
+    merge(office, kept, dropped)
+    with pytest.raises(CoolDown):
+        office.grant(kept, "P08")
+    office.clock.advance(timedelta(days=3))
+    assert office.grant(kept, "P08")
+
+
+def test_dropped_subject_is_released_never_and_decides_nothing(either_office):
+    """R16: the restriction is for good, and every act has to be the kept one's; a merge is made once."""
+    office = either_office
+    kept, dropped, third = office.subject(), office.subject(), office.subject()
+    merge(office, kept, dropped)
+    assert state(office, dropped).merged_into == kept
+    with office.database.write() as connection, pytest.raises(Conflict, match="merged into"):
+        set_standing(connection, dropped, Standing.ACTIVE, now=office.clock.now())
+    for refused in (
+        lambda: office.withdraw(dropped, "P08"),
+        lambda: represent(office, dropped, third),
+        lambda: merge(office, third, dropped),
+        lambda: merge(office, dropped, third),
+    ):
+        with pytest.raises(Conflict, match="merged into"):
+            refused()
+    merge(office, third, kept)
+    with office.database.read() as connection:
+        assert read_kept(connection, [dropped, kept, third]) == {dropped: third, kept: third}
+        assert read_dropped(connection, [third]) == {dropped: third, kept: third}
+
+
+def test_restriction_that_goes_over_has_its_entry(office):
+    """R16: the log tells of the kept one's restriction as of the dropped one's."""
+    kept, dropped = office.subject(), office.subject()
+    with office.database.write() as connection:
+        set_standing(connection, dropped, Standing.RESTRICTED, now=office.clock.now())
+    merge(office, kept, dropped)
+    told = [entry for entry in office.entries() if entry["act"] == "subject.restricted"]
+    assert [sorted(entry["refs"]) for entry in told] == [["dropped"], ["kept"]]

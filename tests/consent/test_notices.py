@@ -22,7 +22,7 @@ from consent.notices import (
 )
 from consent.register_facts import Aspect
 from consent.tables import notice as notice_table
-from consent.tables import notice_head
+from consent.tables import notice_change, notice_head
 from consent.terms import read_terms
 from kernel.catalogue import Label, Retention
 from kernel.encoding import canonical_json
@@ -436,3 +436,16 @@ def test_change_rows_name_aspects(either_office, publish):
     with either_office.database.read() as connection:
         found = differences(connection, "care", 1, 2, locale="en")
     assert {change.row for change in found.changes} == {("*", Aspect.INFORM, "")}
+
+
+def test_same_change_in_a_second_locale_is_published(publish, either_office):
+    """R06: what the first translation of an edition changed is there once, and the second one is kept too."""
+    changed = either_office.sections | {"method": "Another method."}
+    publish(version="1", locale="zh-CN")
+    publish(version="2", sections=changed)
+    with either_office.database.read() as connection:
+        before = connection.execute(notice_change.select()).all()
+    second = publish(version="2", locale="zh-CN", sections=changed)
+    with either_office.database.read() as connection:
+        assert connection.execute(notice_change.select()).all() == before
+    assert (second.edition, len(before) > 0) == (2, True)

@@ -1,8 +1,9 @@
 """Whoever changes what the gate reads, behind the triggers' back, leaves a difference to the log, on both engines."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -10,18 +11,23 @@ from sqlalchemy import text
 from audit.checkpoints import Checkpointer
 from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
+from audit.scanning import ScannedEntry
 from audit.sequencer import Sequencer
 from audit.signing import create_signing_key
 from consent import inspection
+from consent.comparing import Names, differing_representative
 from consent.deaths import record_death
 from consent.guardians import end_guardian, record_agent, record_guardian
 from consent.inspection import Findings
 from consent.notice_content import SECTIONS as ALL_SECTIONS
+from consent.notice_texts import NoticeRef
 from consent.reconciling import reconcile_register
 from consent.registry import ActorKind, DecisionAct
 from consent.standing import Standing, set_standing
+from consent.subject_inspection import _Logged
 from kernel.ids import SubjectId
 
+CARE = NoticeRef("care", "1", "en")
 SECTIONS = {name: f"The {name} of the processing." for name in ALL_SECTIONS}
 GUARDED = ("decision", "notice", "standing_change", "notice_change", "assessment", "recipient", "decision_use")
 
@@ -233,3 +239,52 @@ def test_mismatches_beyond_the_bound_are_counted(monkeypatch):
     found.add("decision", "6", [])
     assert (found.total, len(found.mismatches)) == (5, 2)
     assert str(found.mismatches[0]) == "decision 0: act"
+
+
+def test_merge_agrees_with_the_log_and_without_its_mark_does_not(books, filled):
+    """R15: restrictions, copied decisions and mark of a merge are explained by entries; a changed mark is not."""
+    office = books.office
+    kept, dropped = office.subject(), office.subject(date(2014, 5, 20))
+    office.grant(kept, "P08")
+    office.record(filled, DecisionAct.REFUSE, "P08", notice=CARE)
+    with office.database.write() as connection:
+        set_standing(connection, dropped, Standing.RESTRICTED, now=office.clock.now())
+        event = Event(Act.SUBJECT_RESTRICTED, Outcome.DONE, "prn_test", "officer", office.asking.request_id)
+        office.journal.record(connection, replace(event, subject=dropped))
+        office.registry.merge(connection, kept=kept, dropped=filled, asking=office.asking)
+        office.registry.merge(connection, kept=kept, dropped=dropped, asking=office.asking)
+    assert [str(one) for one in books.reconcile().mismatches] == []
+    books.tamper("UPDATE subject_standing SET merged_into = NULL WHERE merged_into IS NOT NULL")
+    assert ("standing", "logged merge") in books.found()
+
+
+@pytest.mark.parametrize(
+    ("statement", "part"),
+    [
+        ("UPDATE guardian SET ends_on = '2099-01-01'", ("guardian", "ends_on")),
+        ("UPDATE agent SET expires_at = expires_at + 864000000000", ("agent", "expires_at")),
+        ("UPDATE subject_standing SET no_kin = :yes WHERE deceased", ("standing", "logged directive")),
+    ],
+)
+def test_changed_end_or_directive_is_found(books, statement, part):
+    """R21, R29: nobody decides for longer than was recorded, and a directive about kin is not turned round."""
+    represent(books)
+    books.log.settle()
+    books.tamper(statement, **({"yes": True} if ":yes" in statement else {}))
+    assert part in books.found()
+
+
+def test_entries_older_than_the_words_are_no_difference():
+    """What earlier entries did not say is not compared."""
+    names = Names({})
+    row = SimpleNamespace(
+        relation_id="grd_1", subject_id=None, guardian=None, verification="v", capacity="guardian",
+        ends_on=date(2030, 1, 1), recorded_at=None,
+    )  # fmt: skip
+    members = {"act": "guardian.recorded", "refs": {"relation": "grd_1", "verification": "v"}}
+    entry = ScannedEntry("ent_1", members)
+    assert differing_representative(row, entry, names, representative="guardian") == []
+    said = ScannedEntry("ent_1", members | {"refs": {**members["refs"], "ends_on": "none"}})
+    assert differing_representative(row, said, names, representative="guardian") == ["ends_on"]
+    death = ScannedEntry("ent_2", {"act": "subject.deceased", "refs": {}})
+    assert _Logged().after(death, names).no_kin is None

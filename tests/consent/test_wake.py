@@ -14,6 +14,7 @@ from consent.tables import wake_item
 from consent.wake import (
     LEASE,
     MAX_ATTEMPTS,
+    NARROW,
     Closing,
     Outcome,
     Tally,
@@ -319,3 +320,14 @@ def test_limit_bounds_a_round(office) -> None:
     assert wake.run_due(2) == Tally(done=2)
     with office.database.read() as connection:
         assert connection.scalar(select(func.count()).where(wake_item.c.state == "open")) == 1
+
+
+def test_what_only_narrows_covers_no_withdrawal(office) -> None:
+    """A withdrawal for one recipient keeps its own item beside a narrower grant for everybody; not the reverse."""
+    one = office.subject()
+    wake = wake_of(office, Bell())
+    plan(office, wake, closing(office, one, cause=NARROW), closing(office, one, recipient="lab"))
+    assert [item.closing.cause for item in items(office, wake, one)] == [NARROW, "withdraw"]
+    two = office.subject()
+    plan(office, wake, closing(office, two, cause=NARROW, recipient="lab"), closing(office, two))
+    assert [item.closing.cause for item in items(office, wake, two)] == ["withdraw"]

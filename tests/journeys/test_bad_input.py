@@ -239,7 +239,7 @@ def test_wrong_check_digit_and_negative_height_are_refused(desk, cells, listed):
 @pytest.mark.parametrize(
     ("line", "listed"),
     [
-        (act(8, purposes=["P99"]), "a.ndjson:1,bad_input,,Purpose 'P99' is not in the catalogue"),
+        (act(8, purposes=["P01", "P99"]), "a.ndjson:1,bad_input,,Purpose 'P99' is not in the catalogue"),
         (act(8, at="2199-01-01T00:00:00Z"), "a.ndjson:1,bad_input,,The decision lies in the future"),
         (act(8, fields=["no_such_field"]), "a.ndjson:1,bad_input,,1 of the named fields are not used for P01"),
         (
@@ -250,7 +250,7 @@ def test_wrong_check_digit_and_negative_height_are_refused(desk, cells, listed):
         (act(8, 张三丰="x"), "a.ndjson:1,malformed,?,Extra inputs are not permitted"),
         (act(8, subject={"source": "张三丰", "id": "m8"}), "a.ndjson:1,malformed,subject.source,"),
         (act(8, evidence={"mechanism": "x" * 10_000_000}), "a.ndjson:1,too_long,,"),
-        (act(8, act="withdraw", actor={"kind": "self"}), "a.ndjson:1,not_found,,Subject sub_"),
+        (act(8, act="withdraw", actor={"kind": "self"}), "a.ndjson:1,not_found,,The person is not registered"),
         ("[1]\n", "a.ndjson:1,malformed,,"),
         ("null\n", "a.ndjson:1,malformed,,"),
     ],

@@ -59,6 +59,48 @@ def test_withdrawal_erasure_and_restriction_took_effect(demo: Demo) -> None:
     assert int(people["after"]) == int(people["before"]) - 2
 
 
+def test_every_act_of_the_made_up_people_is_lawful(demo: Demo) -> None:
+    """The register refuses none of them, and no child under 14 is profiled (R21)."""
+    folder, story = demo
+    assert story.ingested["consents"]["refused"] == {}
+    acts = [json.loads(line) for line in (folder / "sources" / "consent-acts.ndjson").read_text().splitlines()]
+    by_guardians = {act["purposes"][0] for act in acts if act["act"] == "grant" and act["actor"]["kind"] == "guardian"}
+    assert by_guardians == {"P02", "P03", "P06"}
+
+
+def test_wake_of_the_withdrawal_is_done(demo: Demo) -> None:
+    """Views, tags and vault fields of the withdrawn purposes are cleared, with counts, and nothing is left open."""
+    _, story = demo
+    wake = story.register["wake"]
+    assert {row["state"] for row in wake} == {"done"}
+    done = {(row["purpose"], row["handler"]) for row in wake}
+    assert {("P07", "views"), ("P07", "tags"), ("P07", "vault"), ("P02", "vault")} <= done
+    assert all(row["outcome"]["counts"]["rows"] for row in wake if row["handler"] == "views")
+
+
+def test_withdrawal_leaves_a_history_page_and_a_receipt_that_verifies(demo: Demo) -> None:
+    """The page holds the words that were shown; the receipt is of the withdrawal; the refused field names its rule."""
+    folder, story = demo
+    page = (folder / "history.html").read_text(encoding="utf-8")
+    decision = story.register["receipt"]["claims"]["decision_id"]
+    assert decision in page
+    assert "SHA-256" in page
+    field = story.register["explained"]["en"]["fields"]["diagnosis"]
+    assert (field["reason"], field["steps"][-1]["rule"]) == ("WITHDRAWN", "open")
+
+
+def test_prompt_inside_the_cool_down_is_refused_and_the_persons_own_wish_is_not(demo: Demo) -> None:
+    """Of two grants right after a refusal the prompted one is refused (R18)."""
+    report = demo[1].register["thought_again"]
+    assert (report["refused"], report["recorded"]) == ({"cool_down": 1}, {"grant": 1})
+
+
+def test_register_and_log_agree_after_everything(demo: Demo) -> None:
+    """Withdrawals, erasures and restrictions leave no difference behind."""
+    reconciled = demo[1].register["reconciled"]
+    assert (reconciled["mismatches"], reconciled["suspended"]) == (0, False)
+
+
 def test_log_verifies_and_a_tampered_one_names_the_entry(demo: Demo, tmp_path: Path) -> None:
     """The exported log is whole; one changed byte is found, with its entry."""
     folder, story = demo
@@ -79,7 +121,9 @@ def test_log_verifies_and_a_tampered_one_names_the_entry(demo: Demo, tmp_path: P
 def test_no_identifier_of_any_person_is_in_a_derived_file(demo: Demo) -> None:
     """Views, tags, exports, log, report and quarantine hold no ID number, mobile or street of anybody."""
     folder, story = demo
-    found = _planted(folder, story, [folder / "operator", folder / "audit-log", folder / "report.html"])
+    found = _planted(
+        folder, story, [folder / "operator", folder / "audit-log", folder / "report.html", folder / "history.html"]
+    )
     assert not found
 
 
@@ -97,6 +141,9 @@ def test_export_is_k_anonymous_or_says_why_not(demo: Demo) -> None:
     _, story = demo
     if "refused" in story.export:
         assert "k=5" in story.export["refused"]
+        return
+    if not Path(story.export["folder"]).exists():
+        assert ("exports", "done") in {(row["handler"], row["state"]) for row in story.register["wake"]}
         return
     with (Path(story.export["folder"]) / "data.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

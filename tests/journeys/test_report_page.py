@@ -54,7 +54,7 @@ def test_report_loads_nothing_but_itself(page, demo: tuple[Path, Story]) -> None
     """The page makes one request, for its own file, and the console stays silent."""
     opened, seen = page
     assert seen == [(demo[0] / "report.html").as_uri()]
-    assert opened.locator("h2").count() == 7
+    assert opened.locator("h2").count() == 8
 
 
 def test_report_switches_between_chinese_and_english(page) -> None:
@@ -75,7 +75,18 @@ def test_report_shows_portrait_distribution_refusals_changes_and_proof(page, dem
     assert opened.locator("#distribution tbody tr").count() > 12
     assert opened.locator("#refusals tbody tr").count() >= 2
     assert opened.locator("#withdrawal tbody tr").count() == len(story.changes)
-    assert opened.locator("#proof .ok").count() == 1
+    assert opened.locator("#proof > p .ok").count() == 2
+
+
+def test_report_shows_what_the_withdrawal_led_to_and_links_the_history(page, demo: tuple[Path, Story]) -> None:
+    """Each item of the wake has its row, the refused field its rules, and the link opens the history beside it."""
+    opened, seen = page
+    folder, story = demo
+    assert opened.locator("#wake tbody tr").count() == len(story.register["wake"])
+    assert opened.locator("#explained .no").count() == 1
+    opened.click("#aftermath a")
+    assert seen == [(folder / name).as_uri() for name in ("report.html", "history.html")]
+    assert opened.locator("#events > li").count() > 10
 
 
 def test_report_fits_its_width(page) -> None:

@@ -23,6 +23,10 @@ def test_tutorial_runs_as_written(tmp_path: Path) -> None:
     assert "refused, as it should be" in done.stdout
     assert "The gate refuses diagnosis: WITHDRAWN" in done.stderr
     assert "stays: fields that it covers can still be used" in done.stdout
+    assert "diagnosis: WITHDRAWN" in done.stdout
+    assert (tmp_path / "history.html").is_file()
+    assert "verified" in done.stdout
     assert "restricted_until" in done.stdout
+    assert re.search(r"^mismatches +0$", done.stdout, re.MULTILINE)
     assert "Whole: " in done.stdout
     assert done.stdout.rstrip().endswith("one changed byte is found")

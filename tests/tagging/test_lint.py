@@ -145,7 +145,7 @@ def test_names_that_the_pack_lacks_are_found(findings):
     """Purpose, owner and event types are looked up in the pack."""
     rule = "ev_count(event_type IN ('login', 'logn') AND topic = 'x', 30) > 1"
     assert findings(rule, purpose="P99", owner="nobody") == [
-        (LintRule.CATALOGUE, "purpose 'P99' is unknown or inactive"),
+        (LintRule.CATALOGUE, "purpose 'P99' is unknown or names no assessment"),
         (LintRule.CATALOGUE, "the owner 'nobody' is no role of the pack"),
         (LintRule.CATALOGUE, "the event type 'logn' is not in the pack"),
     ]

@@ -102,7 +102,7 @@ def test_the_old_keys_are_destroyed_and_named_everywhere(house):
     assert {bytes.fromhex(text) for name, text in entry["refs"].items() if name.startswith("key_")} == gone
     assert entry["fields"] == ["consult_chat", "page"]
     assert entry["counts"]["keys"] == 2
-    assert [begun["fields"] for begun in house.entries("erasure.started")] == [["consult_chat", "page"]]
+    assert [begun["fields"] for begun in house.entries("fields.erasing")] == [["consult_chat", "page"]]
 
 
 def test_an_older_copy_of_the_data_store_gives_nothing_back(house):
@@ -139,7 +139,7 @@ def test_only_held_values_leave_no_trace_but_the_answer(house):
     assert (made.erasure_id, made.fields) == (None, frozenset())
     assert made.counts == {"values": 0, "rows": 0, "keys": 0, "held_values": 1}
     assert made.held_until is not None
-    assert house.entries("erasure.started") == []
+    assert house.entries("fields.erasing") == []
 
 
 def test_after_the_floor_the_field_can_be_erased(house):
@@ -252,7 +252,7 @@ def test_a_row_that_does_not_verify_stops_it(house):
         connection.execute(update(sealed_record).where(sealed_record.c.purpose == "P02").values(held_until=None))
     with pytest.raises(IntegrityFailed, match="stops"):
         erase(house, subject, "diagnosis")
-    assert house.entries("erasure.started") == []
+    assert house.entries("fields.erasing") == []
     assert column(house.keys, key_tombstone.c.key_id) == set()
 
 

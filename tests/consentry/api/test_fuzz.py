@@ -120,7 +120,7 @@ def test_bodies_of_any_bytes_make_no_500(world, place, content):
 @QUIET
 @given(
     name=st.sampled_from(["subject_id", "actor", "act", "purpose", "outcome", "since", "until", "after", "limit"])
-    | st.sampled_from(["channel", "locale", "as_of"])
+    | st.sampled_from(["channel", "locale", "as_of", "from", "by", "fields", "recipient"])
     | TEXTS,
     value=TEXTS | st.integers().map(str) | st.datetimes().map(str),
     path=st.sampled_from(
@@ -132,6 +132,9 @@ def test_bodies_of_any_bytes_make_no_500(world, place, content):
             "/subjects/{}/consents",
             "/subjects/{}/consents/history",
             "/consents/{}/receipt",
+            "/subjects/{}/wake",
+            "/subjects/{}/explain?purpose=P07&fields=sex",
+            "/consents/statistics",
             "/notices/{}/current",
             "/notices/{}/2026-11/zh-CN",
         ]
@@ -143,7 +146,9 @@ def test_addresses_of_any_text_make_no_500(world, name, value, path):
     role = "analyst" if path.endswith("tags") else "capture" if path.endswith("due") else "compliance_officer"
     quoted = httpx.QueryParams({name.encode("utf-8", "replace").decode(): value.encode("utf-8", "replace").decode()})
     segment = str(quoted).partition("=")[2] or "x"
-    check(http.get(path.format(segment), params=quoted, headers={"Authorization": f"Bearer {bearers[role]}"}))
+    address, _, fixed = path.partition("?")
+    asked = httpx.QueryParams(fixed).merge(quoted)
+    check(http.get(address.format(segment), params=asked, headers={"Authorization": f"Bearer {bearers[role]}"}))
 
 
 @settings(QUIET, max_examples=40)

@@ -31,6 +31,9 @@ FOR_SUBJECTS = {
 """Routes that take subject tokens."""
 PERSONS_ONLY = {
     "GET /v1/audit/entries",
+    "GET /v1/consents/statistics",
+    "GET /v1/subjects/{subject_id}/explain",
+    "GET /v1/subjects/{subject_id}/wake",
     "GET /v1/subjects/{subject_id}/tags",
     "POST /v1/approvals",
     "POST /v1/subjects/{subject_id}/reveal",
@@ -107,9 +110,10 @@ def modules():
 
 
 def test_schema_has_the_routes_of_the_release(operations):
-    """Eighteen routes, and no other."""
+    """Twenty-one routes, and no other."""
     assert sorted(operations) == [
         "GET /v1/audit/entries",
+        "GET /v1/consents/statistics",
         "GET /v1/consents/{decision_id}/receipt",
         "GET /v1/health",
         "GET /v1/notices/{code}/current",
@@ -117,7 +121,9 @@ def test_schema_has_the_routes_of_the_release(operations):
         "GET /v1/subjects/{subject_id}/consents",
         "GET /v1/subjects/{subject_id}/consents/history",
         "GET /v1/subjects/{subject_id}/due",
+        "GET /v1/subjects/{subject_id}/explain",
         "GET /v1/subjects/{subject_id}/tags",
+        "GET /v1/subjects/{subject_id}/wake",
         "POST /v1/approvals",
         "POST /v1/consents",
         "POST /v1/consents/{decision_id}/renew",

@@ -52,17 +52,21 @@ CALLS = {
     "reveal": ("POST", f"/subjects/{SUBJECT}/reveal", REVEAL),
     "tags": ("GET", f"/subjects/{SUBJECT}/tags", None),
     "log": ("GET", "/audit/entries", None),
+    "wake": ("GET", f"/subjects/{SUBJECT}/wake", None),
+    "explain": ("GET", f"/subjects/{SUBJECT}/explain?purpose=P02&fields=sex", None),
+    "statistics": ("GET", "/consents/statistics", None),
 }
 CAPTURES = {"capture", "withdraw", "renew", "signal", "due"}
 READS = {"decide", "standing", "history", "receipt"}
+LOOKS = {"wake", "explain"}
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},
-    "administrator": {*CAPTURES, *READS, "ingest", "log"},
-    "compliance_officer": {*READS, "log", "approve"},
-    "clinician": {*READS, "reveal"},
-    "health_manager": {*READS, "reveal"},
-    "customer_service": READS,
+    "administrator": {*CAPTURES, *READS, *LOOKS, "ingest", "log", "statistics"},
+    "compliance_officer": {*READS, *LOOKS, "log", "statistics", "approve"},
+    "clinician": {*READS, *LOOKS, "reveal"},
+    "health_manager": {*READS, *LOOKS, "reveal"},
+    "customer_service": {*READS, *LOOKS},
     "operator": {"tags"},
     "analyst": {"tags"},
     "content_reviewer": {"reveal"},

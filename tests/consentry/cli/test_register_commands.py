@@ -204,3 +204,13 @@ def test_tokens_of_two_people_accept_what_differs(at, home, subject, monkeypatch
     ended = at("audit", "reconcile", "--release", "known", "--accept", tokens[0], "--accept", tokens[1])
     assert ended.status == 0, ended.err
     assert at("consent", "explain", subject, "P07", "diagnosis").status == 0
+
+
+def test_merge_says_what_it_leaves(at, subject):
+    """The dropped one is restricted for good, and the command says that records are not resealed."""
+    dropped = at("subject", "find", "--source", "app", "--id", "u-2").out.strip()
+    said = at("subject", "merge", subject, dropped, "--reason", "two accounts")
+    assert said.status == 0, said.err
+    assert f"{dropped} is restricted for good" in said.out
+    assert "not resealed yet" in said.out
+    assert "merged into" in at("subject", "release", dropped, "--reason", "x").line

@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from consent.wake import Tally
+from consentry.packs import pack_folder
 from consentry.stores.builds import list_releases, list_view_builds
 from consentry.stores.tables import view_build
 from consentry.wake.runner import run_wake, run_wake_of
@@ -239,3 +240,36 @@ def test_view_that_the_pack_dropped_lets_everybody_go(shelf, monkeypatch, *, kep
         monkeypatch.setattr(views, "load_views", lambda _folder, _catalogue: {})
     run_wake(shelf.platform, 100)
     assert (shelf.rows_of(subject) > 0) is kept
+
+
+def test_grant_narrowed_while_open_lets_the_wider_row_go(shelf) -> None:
+    """R15: views and tags that used a field which is left out let the person go, without a withdrawal in between."""
+    shelf.fill(2)
+    subject, other = shelf.people
+    shelf.platform.clock.advance(_MINUTE)
+    shelf.captured.grant("u-0", "P07", fields=["tags", "sex"])
+    assert {item.closing.cause for item in shelf.items(subject)} == {"narrow"}
+    run_wake(shelf.platform, 100)
+    assert (shelf.rows_of(subject), shelf.tags_of(subject)) == (0, 0)
+    assert shelf.rows_of(other) > 0
+
+
+def test_narrowing_what_no_product_uses_touches_none(shelf) -> None:
+    """`granted_again` means that every field which the product used still passes."""
+    shelf.fill(2)
+    used = shelf.platform.catalogue.fields_by_purpose["P07"] - {"insurance_number"}
+    before = shelf.rows_of(shelf.people[0])
+    shelf.platform.clock.advance(_MINUTE)
+    shelf.captured.grant("u-0", "P07", fields=sorted(used - {_unused(shelf, used)}))
+    run_wake(shelf.platform, 100)
+    outcomes = shelf.outcomes(shelf.people[0])
+    assert {outcomes[name] for name in ("views event_rows", "views subject_profile", "tags")} == {"granted_again"}
+    assert shelf.rows_of(shelf.people[0]) == before
+
+
+def _unused(shelf, fields) -> str:
+    """A field of the purpose that neither views nor tags are made of."""
+    from deid.views import load_views
+
+    views = load_views(pack_folder(shelf.platform.settings.pack), shelf.platform.catalogue)
+    return min(fields - frozenset({"tags"}).union(*(view.fields for view in views.values())))

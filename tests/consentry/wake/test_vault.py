@@ -167,3 +167,26 @@ def test_while_the_gate_is_suspended_nothing_is_destroyed(person, platform, cloc
         release(connection, asking=system_asking(), log=platform.log)
     clock.advance(_MINUTE)
     assert person.wake()["counts"]["values"] == 1
+
+
+def test_narrower_grant_erases_what_it_leaves_out(person):
+    """R15: fields that the new grant does not name lose their ground, the others stay; a wider one plans nothing."""
+    person.grant("P08", fields=["city", "page"])
+    person.grant("P08", fields=["city", "page", "topic"])
+    person.store(city="330100", district="330106")
+    with pytest.raises(IndexError):
+        person.wake()
+    person.grant("P08", fields=["page", "topic"])
+    said = person.wake()
+    assert (said["result"], said["counts"]["values"]) == ("done", 1)
+    assert person.rows() == 1
+
+
+def test_narrower_grant_that_another_purpose_makes_up_for_keeps(person):
+    """What another live purpose may still use is left."""
+    person.grant("P08")
+    person.grant("P07")
+    person.store(city="330100")
+    person.grant("P07", fields=["sex"])
+    assert person.wake()["result"] == "still_allowed"
+    assert person.rows() == 1

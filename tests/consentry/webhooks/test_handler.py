@@ -359,3 +359,13 @@ def test_a_closing_is_told_where_no_field_is_named(insurer):
     finally:
         object.__delattr__(insurer.platform.catalogue, "fields_by_purpose")
     assert insurer.bodies()[0]["data"]["fields"] == []
+
+
+def test_a_narrower_grant_is_told_as_such(insurer):
+    """R08: the recipient learns which fields it may use no more; the rest of its purpose stays open."""
+    scope = sorted(data_fields(insurer))
+    insurer.platform.clock.advance(timedelta(minutes=1))
+    insurer.captured.grant("u-1", "P11", recipient="insurer", fields=scope[1:])
+    insurer.run()
+    (told,) = insurer.bodies()
+    assert (told["type"], told["data"]["fields"]) == ("consent.narrowed", scope[:1])

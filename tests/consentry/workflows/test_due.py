@@ -25,11 +25,12 @@ def due(captured, platform):
 
 
 def renoticed(platform, captured, code, **sections):
-    """Publish a next version of a notice in Chinese, with some sections changed."""
-    text = next(n for n in platform.catalogue.notices if n.code == code and n.locale == "zh-CN")
-    changed = replace(text, version=f"{text.version}.9", sections={**text.sections, **sections})
-    with platform.data.write() as connection:
-        publish(connection, changed, platform.catalogue, asking=platform.asking(captured.caller), log=platform.log)
+    """Publish a next version of a notice in both languages, with some sections changed."""
+    asking = platform.asking(captured.caller)
+    for text in (n for n in platform.catalogue.notices if n.code == code):
+        changed = replace(text, version=f"{text.version}.9", sections={**text.sections, **sections})
+        with platform.data.write() as connection:
+            publish(connection, changed, platform.catalogue, asking=asking, log=platform.log)
 
 
 def test_refusal_is_left_alone_for_the_cool_down(captured, clock, due) -> None:

@@ -3,16 +3,27 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from audit.events import Act
 from audit.queries import find_entries
 from consent.decisions import ActorNotEntitled
 from consent.standing import get_standing
 from consentry.principals import Principal, PrincipalKind
+from consentry.stores.tables import read_approval
+from consentry.workflows.approvals import approve_read
+from consentry.workflows.capture import withdraw_purpose
 from consentry.workflows.decide import decide
 from consentry.workflows.erase import erase_subject, restrict_subject
 from consentry.workflows.history import history_json
-from consentry.workflows.represent import add_kin, end_agency, end_guardianship, record_deceased, release_subject
+from consentry.workflows.represent import (
+    add_kin,
+    end_agency,
+    end_guardianship,
+    merge_subjects,
+    record_deceased,
+    release_subject,
+)
 from consentry.workflows.tend import end_basis, finish_task, list_tasks, task_json, tend
 from kernel.errors import BadInput, Conflict, Denied, NotFound
 from kernel.ids import PrincipalId
@@ -156,3 +167,38 @@ def test_child_of_age_becomes_a_task_that_is_done_once(platform, captured, clock
     assert list_tasks(platform, captured.caller) == []
     with pytest.raises(Denied):
         tend(platform, CLINICIAN)
+
+
+def test_merged_away_subject_stays_restricted_and_its_acts_are_the_kept_ones(platform, captured, refused, clock):
+    """R15, R16: a withdrawal under the former id reaches the kept one, and the dropped one is not released."""
+    kept, dropped = captured.person("u-1", "P07"), captured.person("u-2", "P07")
+    with pytest.raises(Denied):
+        merge_subjects(platform, CLINICIAN, kept=kept, dropped=dropped, reason="x")
+    with pytest.raises(BadInput, match="reason"):
+        merge_subjects(platform, captured.caller, kept=kept, dropped=dropped, reason=" ")
+    merge_subjects(platform, captured.caller, kept=kept, dropped=dropped, reason="two accounts")
+    with platform.data.read() as connection:
+        planned = {item.closing.cause for item in platform.wake.of_subject(connection, dropped)}
+    assert planned <= {"restrict"}
+    assert set(refused(dropped).values()) == {"RESTRICTED"}
+    with pytest.raises(Conflict, match="merged into"):
+        release_subject(platform, captured.caller, subject=dropped, reason="x")
+    assert refused(kept) == {}
+    clock.advance(timedelta(minutes=1))
+    said = captured.record(captured.act("withdraw", captured.known("u-2"), "P07"))
+    assert said.subject == kept
+    assert set(refused(kept).values()) == {"WITHDRAWN"}
+    clock.advance(timedelta(minutes=1))
+    assert withdraw_purpose(platform, captured.caller, dropped, "P09", recipient=None).subject == kept
+
+
+def test_erasure_forgets_approvals(platform, captured):
+    """R22: who was allowed to read a minor's record is not kept beside the log once the minor is erased."""
+    teen, other = (captured.person(name, birth_date="2010-05-05") for name in ("u-1", "u-2"))
+    officer, _ = captured.person_account("officer", "compliance_officer")
+    for subject in (teen, other):
+        approve_read(platform, officer, subject=subject, purpose="P02", role="clinician", reason="consultation")
+    erase_subject(platform, captured.caller, subject=teen, reason="asked")
+    with platform.data.read() as connection:
+        left = connection.scalars(select(read_approval.c.subject_id)).all()
+    assert left == [other]

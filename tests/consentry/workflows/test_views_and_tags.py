@@ -7,6 +7,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from consent.assessments import revoke_assessment
+from consent.wake import system_asking
 from consentry.stores.builds import list_releases, list_view_builds
 from consentry.stores.tag_values import newest_values
 from consentry.workflows.build_view import build_view
@@ -184,3 +186,14 @@ def test_reveal_needs_role_reason_and_permit(captured, platform, profiled) -> No
         reveal(platform, doctor, **ask | {"fields": ["special_disease"]})
     with pytest.raises(NotPermitted, match="UNKNOWN_FIELD"):
         reveal(platform, doctor, **ask | {"fields": ["shoe_size"]})
+
+
+def test_revoked_assessment_filters_what_is_built_at_every_read(platform, admin, profiled) -> None:
+    """R35: views and tags stay on disk, and nobody reads them until an assessment stands again."""
+    assert read_view(platform, admin, "subject_profile").num_rows == PEOPLE
+    assert read_tags(platform, admin, subject=profiled[0]).values
+    with platform.data.write() as connection:
+        revoke_assessment(connection, "PIA-2026-07", asking=system_asking(), log=platform.log)
+    assert read_view(platform, admin, "subject_profile").num_rows == 0
+    with pytest.raises(NotPermitted, match="ASSESSMENT_MISSING"):
+        read_tags(platform, admin, subject=profiled[0])

@@ -420,6 +420,15 @@ def upgrade() -> None:
             comment="guardian, or kin of a deceased",
         ),
     )
+    op.add_column(
+        "principal",
+        sa.Column(
+            "processor",
+            sa.String(length=128),
+            nullable=True,
+            comment="code of the recipient whose contract binds this key",
+        ),
+    )
     op.add_column("subject_standing", sa.Column("deceased", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column(
         "subject_standing",
@@ -431,6 +440,23 @@ def upgrade() -> None:
             comment="of a deceased who directed so: PIPL 49",
         ),
     )
+    op.add_column(
+        "subject_standing",
+        sa.Column(
+            "merged_into",
+            sa.String(length=40),
+            nullable=True,
+            comment="the subject who turned out to be the same person",
+        ),
+    )
+    op.create_index(
+        op.f("ix_subject_standing_merged_into"),
+        "subject_standing",
+        ["merged_into"],
+        unique=False,
+        sqlite_where=sa.text("merged_into IS NOT NULL"),
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
+    )
 
     for statement in (*FILLED, *TRIGGERS[op.get_bind().dialect.name]):
         op.execute(statement)
@@ -441,8 +467,16 @@ def downgrade() -> None:
     for statement in DROPS[op.get_bind().dialect.name]:
         op.execute(statement)
 
+    op.drop_index(
+        op.f("ix_subject_standing_merged_into"),
+        table_name="subject_standing",
+        sqlite_where=sa.text("merged_into IS NOT NULL"),
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
+    )
+    op.drop_column("subject_standing", "merged_into")
     op.drop_column("subject_standing", "no_kin")
     op.drop_column("subject_standing", "deceased")
+    op.drop_column("principal", "processor")
     op.drop_column("guardian", "capacity")
     op.drop_column("erasure", "key_ids")
     op.drop_column("erasure", "fields")

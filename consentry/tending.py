@@ -1,0 +1,33 @@
+"""Beside a running server: what has expired is recorded within a minute, and who has come of age is to be asked."""
+
+from typing import Final
+
+from consent.wake import system_asking
+from consentry.platform import Platform
+from consentry.settling import Background
+from consentry.workflows.tend import ask_again_in_steps, expire_in_steps
+
+INTERVAL_SECONDS: Final = 60.0
+"""The gate refuses what is over by itself; so long may it take until what follows from the end begins."""
+
+AT_ONCE: Final = 200
+"""Decisions in one transaction: short enough that nobody waits long for the lock."""
+
+
+class Tender(Background):
+    """Does what ``consentry consent tend`` does, without anybody calling it."""
+
+    name = "tender"
+    complaint = "register.not_tended"
+
+    def __init__(self, platform: Platform, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        super().__init__(interval_seconds=interval_seconds)
+        self._platform = platform
+
+    def work(self) -> None:
+        """Record what is due, and stop between two transactions when the server ends."""
+        asking = system_asking()
+        for steps in (expire_in_steps, ask_again_in_steps):
+            for _ in steps(self._platform, asking, at_once=AT_ONCE):
+                if self.is_ending:
+                    return
