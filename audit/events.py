@@ -20,6 +20,7 @@ class Act(StrEnum):
     NOTICE_PUBLISHED = "notice.published"
     SUBJECT_REGISTERED = "subject.registered"
     SUBJECT_LINKED = "subject.linked"
+    SUBJECT_AGED = "subject.aged"
     SUBJECT_LOOKED_UP = "subject.looked_up"
     SUBJECT_DOUBTFUL = "subject.doubtful"
     SUBJECT_RESTRICTED = "subject.restricted"
@@ -87,6 +88,7 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.NOTICE_PUBLISHED: "consent",
     Act.SUBJECT_REGISTERED: "consentry",
     Act.SUBJECT_LINKED: "consentry",
+    Act.SUBJECT_AGED: "consent",
     Act.SUBJECT_LOOKED_UP: "consentry",
     Act.SUBJECT_DOUBTFUL: "consentry",
     Act.SUBJECT_RESTRICTED: "vault",

@@ -40,15 +40,17 @@ class Desk:
         self._add("duty", _bare(person), DUTIES, actor={"kind": "operator"})
 
     def grant(self, person: Reference, purposes: Sequence[str], *, guardian: Reference | None = None) -> None:
-        """Write one separate grant for each purpose, to the first recipient that the pack names where it needs one.
+        """Write one separate grant for each purpose, and for each recipient that the pack names where it needs one.
 
         What the notice for children does not name is not asked for a child.
         """
         for purpose in purposes:
             declared = self._catalogue.get_purpose(purpose)
             notice = self._notice(purpose, of_child=guardian is not None)
-            if notice is not None:
-                to = {"recipient": declared.recipients[0]} if declared.per_recipient else {}
+            if notice is None:
+                continue
+            for recipient in declared.recipients if declared.per_recipient else (None,):
+                to = {} if recipient is None else {"recipient": recipient}
                 self._add("grant", _bare(person), (purpose,), actor=_actor(guardian), notice=notice, **to)
 
     def give_guardian(self, child: Reference, guardian: Reference) -> None:

@@ -14,6 +14,7 @@ from consent.decisions import (
     InvalidEvidence,
     PurposeInactive,
 )
+from consent.mechanisms import is_mechanism, shows_no_act
 from consent.rules import DecisionAct, is_permissive
 from consent.terms import Terms
 from kernel.catalogue import Catalogue, LawfulBasis, Purpose
@@ -25,9 +26,6 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 
 MAX_RECIPIENT_CHARS: Final = 128
 
-NO_ACT_OF_ITS_OWN: Final = frozenset({"preticked", "implied", "silence", "scroll"})
-"""Mechanisms that show no clear affirmative act: GDPR recital 32; R19."""
-
 OWN_INITIATIVE: Final = "own"
 """The ``occasion`` of an act that nobody prompted; without one an act counts as prompted (R18)."""
 
@@ -35,7 +33,6 @@ MAX_USES: Final = 2**31 - 1
 
 _OCCASIONS: Final = frozenset({"prompt", OWN_INITIATIVE})
 _SHOWN: Final = re.compile(r"full_text|summary|(?:sha256:)?[0-9a-f]{64}")
-_MECHANISM: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\- ]{0,63}")
 
 _BASES: Final = {
     DecisionAct.CONTRACT: frozenset({LawfulBasis.CONTRACT}),
@@ -81,6 +78,16 @@ def check_admissible(request: DecisionRequest, catalogue: Catalogue, terms: Term
         _check_purpose(request, purpose, terms, now)
 
 
+def made_by(request: DecisionRequest, now: datetime) -> datetime:
+    """Return the earliest instant at which an act can have been made, by what its own clock shows.
+
+    An act from the future comes from a clock that runs ahead, by up to ``CLOCK_SKEW``. A fast clock whose act arrives
+    after the instant that it shows cannot be told from a right one.
+    """
+    decided_at = require_aware(request.decided_at)
+    return decided_at - CLOCK_SKEW if decided_at > now else decided_at
+
+
 def _check_actor(request: DecisionRequest) -> None:
     match request.actor_kind:
         case ActorKind.SELF:
@@ -124,15 +131,17 @@ def _check_recipient(request: DecisionRequest, purposes: Iterable[Purpose]) -> N
         raise BadInput(f"A recipient's name has 1 to {MAX_RECIPIENT_CHARS} characters", hint="Use its short code.")
     unnamed = [purpose.code for purpose in purposes if purpose.per_recipient and request.recipient is None]
     if unnamed and is_permissive(request.act):
-        raise BadInput(f"Purpose {', '.join(unnamed)} needs the recipient's name", hint="Decide for one at a time.")
+        raise BadInput(f"The recipient's name is needed for {', '.join(unnamed)}", hint="Decide for one at a time.")
 
 
 def _check_evidence(request: DecisionRequest) -> None:
     mechanism = request.evidence.get("mechanism")
-    if not isinstance(mechanism, str) or not _MECHANISM.fullmatch(mechanism):
+    if not is_mechanism(mechanism):
         raise InvalidEvidence("The evidence names no mechanism", hint="Say how the act was made, e.g. checkbox.")
-    if re.sub(r"[^a-z0-9]", "", mechanism.lower()) in NO_ACT_OF_ITS_OWN:
-        raise InvalidEvidence("The mechanism shows no act of the person's own", hint="Ask, and record the answer.")
+    if shows_no_act(mechanism):
+        raise InvalidEvidence(
+            "The mechanism shows no act of the person's own", hint="Ask, and name the answer alone, e.g. checkbox."
+        )
     _check_known_keys(request)
 
 
@@ -170,7 +179,7 @@ def _check_separate(purposes: list[Purpose]) -> None:
     alone = [purpose.code for purpose in purposes if purpose.sensitive or purpose.separate_consent]
     if alone and len(purposes) > 1:
         raise BundledConsent(
-            f"Purpose {', '.join(alone)} needs a consent of its own", hint="Record one act for each purpose."
+            f"A consent of its own is needed for {', '.join(alone)}", hint="Record one act for each purpose."
         )
 
 

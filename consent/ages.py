@@ -23,6 +23,10 @@ DIGITAL_AGE: Final[Mapping[str, int]] = {
 From memory and not checked against each law: a proposal for the pack's ``digital_age``, which alone is what counts.
 """
 
+NO_MONTH: Final = "none"
+"""What an entry says of an age class that does not end."""
+
+_MONTH_CHARS: Final = 7
 _DECEMBER: Final = 12
 _LEAP_DAY: Final = (2, 29)
 
@@ -65,6 +69,11 @@ def childhood_until(age_class: AgeClass, until: date | None, digital_age: int = 
     """
     majority = majority_on(age_class, until)
     return None if majority is None else majority.replace(year=majority.year - (ADULT_YEARS - digital_age))
+
+
+def age_refs(age_class: AgeClass, until: date | None) -> dict[str, str]:
+    """Return what an entry says of an age: the class, and the month in which it ends (``none`` without an end)."""
+    return {"age_class": age_class.value, "age_until": NO_MONTH if until is None else until.isoformat()[:_MONTH_CHARS]}
 
 
 def grown_up_by(day: date, digital_age: int) -> dict[AgeClass, date]:

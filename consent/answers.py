@@ -1,7 +1,7 @@
 """The entries of the gate's answers; however large a batch is, its entry stays small."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -9,6 +9,7 @@ from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.entries import details_of
 from consent.rules import Question
+from consent.uses import used_refs
 from consent.verdicts import Verdict
 from kernel.catalogue import Catalogue
 from kernel.ids import PermitId, SubjectId
@@ -35,7 +36,7 @@ def permit_event(
         cohort=tuple(verdicts),
         fields=tuple(sorted(fields)),
         level=_level(fields, catalogue),
-        refs=_refs(permit_id, catalogue, bases),
+        refs=_refs(permit_id, catalogue, bases) | used_refs(_used(verdicts.values())),
         details=details_of(asking),
     )
 
@@ -63,7 +64,7 @@ def permit_event_of_one(
         fields=question.fields if len(fields) == len(question.fields) else tuple(sorted(fields)),
         level=_level(fields, catalogue),
         basis=verdict.basis,
-        refs=_refs(permit_id, catalogue, verdict.basis),
+        refs=_refs(permit_id, catalogue, verdict.basis) | (used_refs(_used([verdict])) if verdict.spends else {}),
         details=details_of(asking),
     )
 
@@ -141,9 +142,24 @@ class BatchFacts:
 
 
 def batch_permit_event(
-    asking: Asking, question: Question, facts: BatchFacts, *, permit_id: PermitId, catalogue: Catalogue
+    asking: Asking,
+    question: Question,
+    facts: BatchFacts,
+    *,
+    permit_id: PermitId,
+    catalogue: Catalogue,
+    used: Iterable[str] = (),
 ) -> Event:
-    """Return the entry that permits what passed in one batch of a cohort; its members stand in ``cohort_verdict``."""
+    """Return the entry that permits what passed in one batch of a cohort; its members stand in ``cohort_verdict``.
+
+    Args:
+        asking: who asked.
+        question: what was asked.
+        facts: of those who are permitted.
+        permit_id: of the batch.
+        catalogue: the pack.
+        used: the decisions that the permit took a use of.
+    """
     return Event(
         Act.PERMIT,
         Outcome.ALLOWED,
@@ -155,7 +171,7 @@ def batch_permit_event(
         fields=tuple(sorted(facts.fields)),
         level=_level(facts.fields, catalogue),
         counts={"subjects": facts.subjects},
-        refs={"permit": permit_id, "catalogue": catalogue.hash, **facts.refs},
+        refs={"permit": permit_id, "catalogue": catalogue.hash, **facts.refs, **used_refs(used)},
         details=details_of(asking),
     )
 
@@ -178,6 +194,10 @@ def batch_refusal_event(asking: Asking, question: Question, facts: BatchFacts, c
         refs={"catalogue": catalogue.hash, **facts.refs},
         details=details_of(asking),
     )
+
+
+def _used(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    return (row.decision_id for verdict in verdicts for row in verdict.spends)
 
 
 def _refs(permit_id: PermitId, catalogue: Catalogue, bases: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from consent.entries import EntryLog, event_of
 from consent.register_head import hold_head, move_head
 from consent.tables import assessment as assessment_table
 from kernel.catalogue import AssessmentText, Catalogue
+from kernel.clock import format_instant
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import EntryId
@@ -203,13 +204,15 @@ def _store(
     connection: Connection, row: Mapping[str, Any], newest: Assessment | None, asking: Asking, log: EntryLog
 ) -> Assessment:
     version = 1 if newest is None else newest.version + 1
-    move_head(connection)
+    moved = move_head(connection)
+    now = log.now(connection)  # before the entry's own time: whoever decides by the log's time sees the row
     refs = {
         "assessment": f"{row['assessment_id']}/{version}",
         "hash": sha256(row["content"]).hexdigest(),
         "outcome": row["outcome"],
+        "recorded_at": format_instant(now),
+        **moved,
     }
-    now = log.now(connection)  # before the entry's own time: whoever decides by the log's time sees the row
     entry_id = log.record(connection, replace(event_of(asking, Act.ASSESSMENT_RECORDED), refs=refs))
     kept = {"keep_until": max(row["expires_at"], now) + KEPT_FOR, "recorded_at": now}
     stored = {**row, **kept, "version": version, "hash": refs["hash"], "entry_id": entry_id}

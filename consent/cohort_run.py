@@ -246,11 +246,14 @@ class CohortRun:
         asking, catalogue = self._asked.asking, self._catalogue
         events: list[Event] = []
         for one in answered:
+            used = self._spend(connection, question, one)
             if one.refused.subjects:
                 events.append(batch_refusal_event(asking, question, one.refused, catalogue))
             if one.passed.subjects:
                 events.append(
-                    batch_permit_event(asking, question, one.passed, permit_id=one.permit_id, catalogue=catalogue)
+                    batch_permit_event(
+                        asking, question, one.passed, permit_id=one.permit_id, catalogue=catalogue, used=used
+                    )
                 )
         entries = self._log.record_many(connection, events)
         self._entries.extend(entries)
@@ -269,16 +272,18 @@ class CohortRun:
         for one in answered:
             self._follow_up(connection, question, one)
 
+    def _spend(self, connection: Connection, question: Question, one: _Answered) -> list[str]:
+        """Take the uses of a batch's permit, and return the decisions that they were taken of."""
+        if not one.passed.subjects or not self._takes_uses:
+            return []
+        return spend_batch(
+            connection, self._cohort_id, one.batch, purpose=self._purpose.code, permit_id=one.permit_id,
+            at=question.now,
+        )  # fmt: skip
+
     def _follow_up(self, connection: Connection, question: Question, one: _Answered) -> None:
-        """Take the uses of a batch's permit, and what else it entails."""
-        if not one.passed.subjects:
-            return
-        if self._takes_uses:
-            spend_batch(
-                connection, self._cohort_id, one.batch, purpose=self._purpose.code, permit_id=one.permit_id,
-                at=question.now,
-            )  # fmt: skip
-        if has_consequences(question):
+        """Do what else a batch's permit entails."""
+        if one.passed.subjects and has_consequences(question):
             shapes = [number for number, judgement in self._judged.items() if judgement.passed]
             subjects = permitted_subjects(connection, self._cohort_id, one.batch, shapes)
             permitted = Permitted(one.permit_id, subjects, one.passed.fields)

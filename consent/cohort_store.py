@@ -168,8 +168,8 @@ def hold_counted(connection: Connection, purpose: str, batch: Batch) -> None:
 
 def spend_batch(
     connection: Connection, cohort_id: str, batch: Batch, *, purpose: str, permit_id: PermitId, at: datetime
-) -> None:
-    """Take one use of each counted decision that a batch's verdicts rest on.
+) -> list[str]:
+    """Take one use of each counted decision that a batch's verdicts rest on, and return their ids.
 
     Raises:
         Conflict: none is left of one of them; nothing may be permitted then.
@@ -181,6 +181,7 @@ def spend_batch(
         or_(verdict.basis_decision == current.decision_id, verdict.consent_decision == current.decision_id),
     )
     counted = current.purpose == purpose, current.max_uses.is_not(None), rests
+    ids = list(connection.scalars(select(current.decision_id).where(*counted)))
     used = select(current.decision_id, literal(permit_id), literal(at, type_=Instant())).where(*counted)
     taking = insert(decision_use).inline().from_select(["decision_id", "permit_id", "used_at"], used)
     taken = connection.execute(taking, execution_options={"preserve_rowcount": True})
@@ -188,6 +189,7 @@ def spend_batch(
     moved = connection.execute(update(consent_current).where(*counted, left).values(uses=current.uses + 1))
     if moved.rowcount != taken.rowcount:
         raise Conflict("A decision of this cohort has no use left", hint="Ask the gate again.")
+    return ids
 
 
 def _of_batch(cohort_id: str, batch: Batch) -> tuple[ColumnElement[bool], ...]:
@@ -207,7 +209,7 @@ def _left(dialect: str) -> Prepared:
     if dialect != "sqlite":
         rows = select(cohort_verdict).where(*_IN_BATCH).order_by(cohort_verdict.c.subject_id).subquery()
         joined = func.string_agg
-    none = literal_column("'-'")
+    none: ColumnElement[str] = literal_column("'-'")
     values = (rows.c.subject_id, cast(rows.c.shape, String), func.coalesce(rows.c.basis_decision, none),
               func.coalesce(rows.c.consent_decision, none))  # fmt: skip
     lines = select(*(joined(value, literal_column("' '")) for value in values))

@@ -4,23 +4,30 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
 from audit.events import Act
 from audit.scanning import ScannedEntry
+from consent.assessments import KEPT_FOR
 from consent.decisions import Decision
 from consent.recording import DECISION_ACTS
 from consent.representatives import NO_END
+from consent.rules import track_of
 from kernel.catalogue import Catalogue
-from kernel.clock import format_instant
+from kernel.clock import format_instant, parse_instant
 from kernel.encoding import JsonValue
+from kernel.errors import BadInput
 from kernel.ids import SubjectId
 
 NO_ENTRY: Final = "entry"
 """Stands for an entry that is not in the log."""
+
+
+NEAR: Final = timedelta(hours=1)
+"""How far a row's instant may lie from its entry's time where the entry does not name it: one transaction's length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,10 @@ def differing_decision(made: Decision, entry: ScannedEntry | None, names: Names)
         "fields": list(_listed(members.get("fields"))) != sorted(made.fields or ()),
         "actor_subject": not names.stands_for(refs.get("actor_subject"), made.actor_subject),
         "offset": refs.get("offset", "0") != str(made.offset_minutes or 0),
+        "track": made.track is not track_of(made.act),
+        "no field": made.fields == frozenset(),
+        "request": members.get("request_id") != made.request_id,
+        "recorded_at": not is_told_at(entry, "recorded_at", made.recorded_at),
     }
     return _named(differs)
 
@@ -82,6 +93,8 @@ def differing_notice(row: Row[*tuple[Any, ...]], entry: ScannedEntry | None) -> 
             "notice": entry.refs.get("notice") != name,
             "hash": entry.refs.get("hash") != row.hash,
             "edition": _count(entry.members, "edition") != row.edition,
+            "material": _count(entry.members, "material") != int(row.material),
+            "published_at": not is_told_at(entry, "published_at", row.published_at),
         }
     )
 
@@ -99,8 +112,11 @@ def differing_assessment(row: Row[*tuple[Any, ...]], entry: ScannedEntry | None,
             "hash": entry.refs.get("hash") != row.hash,
             "outcome": entry.refs.get("outcome") != row.outcome,
             "purposes": content.get("purposes") != _parsed_list(row.purposes),
-            "approved_at": _day(content, "approved_on") != _local_day(row.approved_at, catalogue),
-            "expires_at": _day(content, "expires_on") != _local_day(row.expires_at, catalogue),
+            "approved_by": content.get("approved_by") != row.approved_by,
+            "approved_at": _begin(content, "approved_on", catalogue) != row.approved_at,
+            "expires_at": _begin(content, "expires_on", catalogue) != row.expires_at,
+            "keep_until": row.keep_until != max(row.expires_at, row.recorded_at) + KEPT_FOR,
+            "recorded_at": not is_told_at(entry, "recorded_at", row.recorded_at),
         }
     )
 
@@ -117,6 +133,7 @@ def differing_recipient(row: Row[*tuple[Any, ...]], entry: ScannedEntry | None) 
             "recipient": entry.refs.get("recipient") != f"{row.code}/{row.version}",
             "hash": entry.refs.get("hash") != row.hash,
             "ended": _count(entry.members, "ended") != int(row.ended),
+            "recorded_at": not is_told_at(entry, "recorded_at", row.recorded_at),
         }
     )
 
@@ -141,6 +158,7 @@ def differing_representative(
         "relation": refs.get("relation") != row.relation_id,
         "subject": not names.stands_for(entry.members.get("subject"), row.subject_id),
         representative: not names.stands_for(refs.get(representative), getattr(row, representative)),
+        "recorded_at": not is_told_at(entry, "recorded_at", row.recorded_at),
     }
     if representative == "agent":
         differs["purposes"] = refs.get("purposes") != ",".join(_parsed_list(row.purposes))
@@ -151,6 +169,18 @@ def differing_representative(
         ends_on = NO_END if row.ends_on is None else row.ends_on.isoformat()
         differs["ends_on"] = refs.get("ends_on", ends_on) != ends_on
     return _named(differs)
+
+
+def is_told_at(entry: ScannedEntry, name: str, instant: datetime) -> bool:
+    """Say whether an instant is the one that an entry names; without a name, one near the entry's own time."""
+    said = entry.refs.get(name)
+    if said is not None:
+        return said == format_instant(instant)
+    try:
+        at = parse_instant(str(entry.members.get("at")))
+    except BadInput:
+        return False
+    return abs(at - instant) <= NEAR
 
 
 def hash_of_stored(content: object) -> str:
@@ -194,9 +224,8 @@ def _parsed_list(text: str) -> list[str]:
     return found if isinstance(found, list) else []
 
 
-def _day(content: Mapping[str, Any], name: str) -> str:
-    return str(content.get(name))
-
-
-def _local_day(instant: Any, catalogue: Catalogue) -> str:  # noqa: ANN401 - a column
-    return str(instant.astimezone(ZoneInfo(catalogue.time_zone)).date())
+def _begin(content: Mapping[str, Any], name: str, catalogue: Catalogue) -> datetime | None:
+    try:
+        return catalogue.begin_of(date.fromisoformat(str(content.get(name))))
+    except ValueError:
+        return None

@@ -26,6 +26,10 @@ class BundledConsent(BadInput):
     """A purpose that needs a separate consent stands with another in one act (PIPL 29)."""
 
 
+class RecipientNotTold(BadInput):
+    """The notice does not tell of the recipient that the grant names (PIPL 23)."""
+
+
 class InvalidEvidence(BadInput):
     """The evidence shows no act of the person's own (GDPR 4(11))."""
 

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Final
 
 from consent.admission import CONSENTS, OWN_INITIATIVE
+from consent.ages import AgeClass
 from consent.decisions import (
     ActorKind,
     ActorNotEntitled,
@@ -23,6 +24,9 @@ from kernel.clock import format_instant, require_aware
 from kernel.errors import BadInput
 from kernel.ids import SubjectId
 
+_AFTER_DEATH: Final = frozenset({ActorKind.KIN, ActorKind.OPERATOR})
+"""Who acts on a dead person's data: whoever holds the phone is not the person any more (PIPL 49; R29)."""
+
 FOR_CHILDREN: Final = "child"
 """The audience of a notice that is written for a child and its guardian: 儿童个人信息网络保护规定 8 to 10."""
 
@@ -33,9 +37,10 @@ def check_entitled(
     """Check that the actor may make this act for the subject.
 
     Raises:
-        SubjectDeceased: the act would open something for the dead, or the actor is not kin.
+        SubjectDeceased: the act would open something for the dead, or the actor is neither kin nor the operator.
         GuardianNeeded: a child under the digital age, or its agent, says yes.
-        ActorNotEntitled: no live guardian, kin or agent, or a guardian says yes for somebody who does so alone.
+        ActorNotEntitled: no live guardian, kin or agent, or one who is no adult among the living any more, or a
+            guardian says yes for somebody who does so alone.
     """
     _check_alive(standing, request)
     until = standing.childhood_until(digital_age)
@@ -45,6 +50,7 @@ def check_entitled(
             _check_of_age(request, is_child=is_child)
         case ActorKind.AGENT:
             ledger.representatives.check_agent(request.subject, _actor(request), request.purposes, now)
+            ledger.check_can_represent(_actor(request), now)
             _check_of_age(request, is_child=is_child)
         case ActorKind.GUARDIAN:
             _check_guardian(ledger, request, Capacity.GUARDIAN, now)
@@ -72,29 +78,23 @@ def check_audience(
 def check_reopening(
     ledger: Ledger, request: DecisionRequest, purpose: str, catalogue: Catalogue, now: datetime
 ) -> None:
-    """Check that a yes does not pass over another guardian's no, nor come from a prompt too soon after a refusal.
+    """Check that a yes does not pass over a guardian's no, nor come from a prompt too soon after a refusal.
 
     Raises:
         GuardiansDisagree: another guardian, whose guardianship is live, has closed it since it was opened last.
+        GuardianNeeded: a live guardian has closed it, and the person who would open it may be a child.
         CoolDown: it was refused within the cool-down and the evidence does not say that the person came by itself.
     """
     if request.act not in CONSENTS:
         return
     closed = ledger.closed_by(request.subject, purpose, sorted({request.recipient or "", ""}))
-    if request.actor_kind is ActorKind.GUARDIAN:
-        for act in closed:
-            other = act.guardian
-            if other is None or other == request.actor_subject:
-                continue
-            if ledger.has_guardian(request.subject, other, now):
-                raise GuardiansDisagree(
-                    f"Guardian {other} of {request.subject} has closed {purpose}",
-                    hint="The guardians must agree; let the one who closed it open it.",
-                )
+    for other in sorted({act.guardian for act in closed if act.guardian is not None} - {request.actor_subject}):
+        if ledger.has_guardian(request.subject, other, now):
+            _check_not_over(ledger.check_standing(request.subject), request, other, purpose, now)
     if request.evidence.get("occasion") == OWN_INITIATIVE:
         return
     refused = [act.at for act in closed if act.act is DecisionAct.REFUSE]
-    if refused and require_aware(request.decided_at) < max(refused) + catalogue.cool_down:
+    if refused and min(require_aware(request.decided_at), now) < max(refused) + catalogue.cool_down:
         again_at = format_instant(max(refused) + catalogue.cool_down)
         raise CoolDown(
             f"Purpose {purpose} was refused and is not asked for again before {again_at}",
@@ -110,7 +110,12 @@ def _check_alive(standing: SubjectStanding, request: DecisionRequest) -> None:
             )
         return
     if is_permissive(request.act):
-        raise SubjectDeceased(f"Subject {request.subject} is deceased; nothing more is opened")
+        raise SubjectDeceased(
+            f"Subject {request.subject} is deceased; nothing more is opened",
+            hint="Verified kin may refuse and withdraw.",
+        )
+    if request.actor_kind not in _AFTER_DEATH:
+        raise SubjectDeceased(f"Subject {request.subject} is deceased; only verified kin closes for them")
     if standing.no_kin and request.actor_kind is ActorKind.KIN:
         raise ActorNotEntitled(f"Subject {request.subject} has directed that no kin acts", hint="The directive stands.")
 
@@ -125,6 +130,21 @@ def _check_of_age(request: DecisionRequest, *, is_child: bool) -> None:
 
 def _check_guardian(ledger: Ledger, request: DecisionRequest, capacity: Capacity, now: datetime) -> None:
     ledger.representatives.check_guardian(request.subject, _actor(request), now, capacity=capacity)
+    ledger.check_can_represent(_actor(request), now)
+
+
+def _check_not_over(
+    standing: SubjectStanding, request: DecisionRequest, guardian: SubjectId, purpose: str, now: datetime
+) -> None:
+    """Let nobody open what a live guardian has closed but that guardian, or a person who is known to decide alone."""
+    closed = f"Guardian {guardian} of {request.subject} has closed {purpose}"
+    if request.actor_kind is ActorKind.GUARDIAN:
+        raise GuardiansDisagree(closed, hint="The guardians must agree; let the one who closed it open it.")
+    if standing.age_class_on(now.date()) is AgeClass.UNKNOWN:
+        raise GuardianNeeded(
+            f"{closed}, and the age of the subject is unknown",
+            hint="Let the guardian open it, or register the birth date.",
+        )
 
 
 def _check_ward_cannot(standing: SubjectStanding, request: DecisionRequest, now: datetime) -> None:

@@ -1,13 +1,16 @@
 """What this package writes into the audit log: names, ids and counts, never a value."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
+from consent.ages import age_refs
 from consent.asking import Asking
+from consent.standing import SubjectStanding
 from kernel.encoding import JsonValue
 from kernel.ids import EntryId, SubjectId
 from kernel.ports import Clock
@@ -50,6 +53,12 @@ def event_of(asking: Asking, act: Act, outcome: Outcome = Outcome.DONE) -> Event
         request_id=asking.request_id,
         details=details_of(asking),
     )
+
+
+def aged_event(asking: Asking, refined: SubjectStanding) -> Event:
+    """Return the entry of an age class that was refined after registration; with a month at most, and no birthday."""
+    refs = age_refs(refined.age_class, refined.age_class_until)
+    return replace(event_of(asking, Act.SUBJECT_AGED), subject=refined.subject, refs=refs)
 
 
 def details_of(asking: Asking) -> Mapping[str, JsonValue] | None:

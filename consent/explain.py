@@ -60,7 +60,7 @@ WORDS: Final[Mapping[Rule, Label]] = {
     Rule.STANDING: Label("该个人的数据未被限制或删除", "the person's data are neither restricted nor erased"),
     Rule.FIELD_DECLARED: Label("目录声明了该字段", "the catalogue declares the field"),
     Rule.FIELD_OF_PURPOSE: Label("该目的可以使用该字段", "the purpose may use the field"),
-    Rule.ASSESSMENT: Label("该目的无需影响评估,或评估已批准且有效", "no assessment is needed, or it is in force"),
+    Rule.ASSESSMENT: Label("该目的无需影响评估，或评估已批准且有效", "no assessment is needed, or it is in force"),
     Rule.RECIPIENT_TERMS: Label("接收方已登记且条件有效", "the recipient is registered and its terms are in force"),
     Rule.RECIPIENT_SCOPE: Label("字段在接收方合同范围内", "the field is within the recipient's contract"),
     Rule.REGISTERED: Label("该个人已登记", "the person is registered"),
@@ -87,7 +87,8 @@ class Step:
         holds: False where it is why the field, or this track of it, does not pass.
         track: whose decision was looked at; None before any.
         decision_id, notice: of that decision.
-        cites: what else was looked at: assessment with version, or the recipient's rule; empty for nothing.
+        cites: what else was looked at: assessment with version, the recipient or its rule, the decision's act; empty
+            for nothing.
     """
 
     rule: Rule
@@ -176,7 +177,7 @@ class _Walk:
         if self.question.recipient is not None:
             yield Step(Rule.RECIPIENT_TERMS, terms.recipient_reason is None, cites=terms.recipient_rule)
         if terms.recipient_fields is not None:
-            yield Step(Rule.RECIPIENT_SCOPE, code in terms.recipient_fields, cites=terms.recipient_rule)
+            yield Step(Rule.RECIPIENT_SCOPE, code in terms.recipient_fields, cites=self.question.recipient or "")
         yield Step(Rule.REGISTERED, self.situation is not None)
 
     def _on_track(self, track: Track, code: str) -> Iterator[Step]:
@@ -189,7 +190,8 @@ class _Walk:
             yield Step(Rule.RECIPIENT_NAMED if elsewhere else Rule.DECIDED, holds=False, track=track)
             return
         for rule, holds in self._asked_of(row, code):
-            yield Step(rule, holds, track, row.decision_id, self.notices.get(row.decision_id))
+            cites = row.act.value if rule is Rule.OPEN else ""
+            yield Step(rule, holds, track, row.decision_id, self.notices.get(row.decision_id), cites)
 
     def _rows(self) -> list[Current]:
         return [] if self.situation is None else self.situation.current

@@ -10,19 +10,11 @@ from typing import Final
 from sqlalchemy import Connection, Table, insert, select, update
 
 from audit.events import Act
-from consent.ages import AgeClass
 from consent.asking import Asking
 from consent.decisions import ActorNotEntitled, SubjectDeceased
 from consent.entries import EntryLog, event_of, now_in_log
-from consent.representatives import NO_END, Agent, Capacity, Guardian, read_agents, read_guardians
-from consent.standing import (
-    Standing,
-    SubjectStanding,
-    bump_revisions,
-    check_not_merged,
-    get_standing,
-    lock_subjects,
-)
+from consent.representatives import NO_END, Agent, Capacity, Guardian, check_of_age, read_agents, read_guardians
+from consent.standing import SubjectStanding, bump_revisions, check_not_merged, get_standing, lock_subjects
 from consent.tables import agent as agent_table
 from consent.tables import guardian as guardian_table
 from kernel.clock import format_instant, require_aware
@@ -204,25 +196,18 @@ def agents_of(connection: Connection, subject: SubjectId) -> list[Agent]:
 def _pair(
     connection: Connection, subject: SubjectId, other: SubjectId, now: datetime
 ) -> tuple[SubjectStanding, SubjectStanding]:
-    """Return the standings of a subject and of whoever is to stand in for it, both rows locked.
-
-    Somebody of unknown age stands in for nobody: a child could be behind it.
-    """
+    """Return the standings of a subject and of whoever is to stand in for it, both rows locked."""
     lock_subjects(connection, sorted({subject, other}), exclusive=True)
     if subject == other:
         raise ActorNotEntitled(f"Subject {subject} cannot stand in for itself", hint="Let it decide as itself.")
     of, who = get_standing(connection, subject), get_standing(connection, other)
     for standing in (of, who):
-        if standing.state in (Standing.ERASING, Standing.ERASED):
-            raise Conflict(f"Subject {standing.subject} is {standing.state}")
+        if not standing.is_present:
+            raise Conflict(
+                f"Subject {standing.subject} is {standing.state}", hint="Register the person anew under another id."
+            )
         check_not_merged(standing)
-    if who.age_class_on(now.date()) is not AgeClass.ADULT:
-        raise ActorNotEntitled(
-            f"Subject {other} is a minor or of unknown age and cannot decide for others",
-            hint="Name an adult, registered with the birth date.",
-        )
-    if who.deceased:
-        raise ActorNotEntitled(f"Subject {other} is deceased and cannot decide for others", hint="Name another adult.")
+    check_of_age(who, now)
     return of, who
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import timedelta
+from typing import ClassVar, Protocol
 
 from sqlalchemy import Connection
 
 from consent.outbox import Closing, WakeItem
 from kernel.encoding import JsonValue
+from kernel.errors import ConsentryError, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,21 @@ class Outcome:
         return {"result": self.result, "counts": dict(self.counts), "refs": dict(self.refs)}
 
 
+class NotNow(Unavailable):
+    """Something else has to happen first: the item waits, and that counts as no attempt."""
+
+    after: ClassVar[timedelta] = timedelta(hours=1)
+    """How long it waits, unless ``Wake.rouse`` says before that it can go on."""
+
+
+class TargetFailed(Unavailable):
+    """The target does not work, whoever the item is about: what else is planned for it waits as well."""
+
+
+class Hopeless(ConsentryError):
+    """No attempt can succeed before an officer has changed something: the item is dead at once."""
+
+
 class Handler(Protocol):
     """One kind of consequence. Both methods look at the closing only, never at a value."""
 
@@ -49,7 +66,10 @@ class Handler(Protocol):
         """Do it, in transactions of its own, and ask the gate again first; to be safe against repetition.
 
         Raises:
-            ConsentryError: not now (``Unavailable``) or not at all; it is tried again, and dead in the end.
+            NotNow: it has to wait for something else.
+            TargetFailed: it is tried again, and so is later what else has the same target.
+            Hopeless: it cannot succeed.
+            ConsentryError: it is tried again, and dead in the end.
         """
         ...
 

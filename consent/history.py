@@ -16,9 +16,10 @@ from sqlalchemy import Connection, Row, select
 from consent.ages import AgeClass
 from consent.decisions import Decision
 from consent.rows import read_history
+from consent.rules import DecisionAct, Track, is_permissive
 from consent.standing import Standing
 from consent.tables import agent, guardian, standing_change
-from kernel.ids import SubjectId
+from kernel.ids import DecisionId, SubjectId
 
 
 class Representing(StrEnum):
@@ -91,6 +92,21 @@ def read_happenings(connection: Connection, subject: SubjectId, *, as_of: dateti
 def decisions_among(happenings: Sequence[Happening]) -> list[Decision]:
     """Return the decisions of a history, in order."""
     return [one for one in happenings if isinstance(one, Decision)]
+
+
+def idle_withdrawals(happenings: Sequence[Happening]) -> frozenset[DecisionId]:
+    """Return the withdrawals in a history before which no consent stood: what they name was never consented to."""
+    opened: set[tuple[str, str | None]] = set()
+    idle: set[DecisionId] = set()
+    for made in decisions_among(happenings):
+        if made.track is not Track.CONSENT:
+            continue
+        place = made.purpose, made.recipient
+        reached = opened & {place, (made.purpose, None)} if made.recipient else {o for o in opened if o[0] == place[0]}
+        if made.act is DecisionAct.WITHDRAW and not reached:
+            idle.add(made.decision_id)
+        (opened.add if is_permissive(made.act) else opened.discard)(place)
+    return frozenset(idle)
 
 
 def _rank(happening: Happening) -> int:

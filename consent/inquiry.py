@@ -7,14 +7,13 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from consent.past import check_past
 from consent.register_head import has_moved
 from consent.rules import Question
 from consent.situations import Moment
 from consent.terms import PurposeTerms, Terms, read_terms
 from consent.verdicts import Alike, Judgement
 from kernel.catalogue import Catalogue, Purpose
-from kernel.clock import require_aware
-from kernel.errors import BadInput
 from kernel.ports import Clock
 
 _MOST: Final = 4_096
@@ -77,8 +76,8 @@ class Inquirer:
         if as_of is None:
             terms.check_open()
         else:
-            now = _past(as_of, now)
-        of_purpose = terms.for_purpose(purpose, recipient, now)
+            now = check_past(as_of, now)
+        of_purpose = terms.for_purpose(purpose, recipient, now, by_then=as_of is not None)
         asked = tuple(sorted(set(fields)))
         return Inquiry(
             Question(purpose, recipient, asked, of_purpose, now, counting_uses),
@@ -98,10 +97,3 @@ class Inquirer:
                 self._remembered.clear()
             found = self._remembered[key] = _Remembered(terms, {})
         return found.known
-
-
-def _past(as_of: datetime, now: datetime) -> datetime:
-    asked = require_aware(as_of)
-    if asked > now:
-        raise BadInput("Nobody knows yet what will be decided", hint="Ask as of an instant that has passed.")
-    return asked

@@ -10,12 +10,11 @@ from sqlalchemy import Connection
 from consent.decisions import ActorKind, Decision
 from consent.notices import NoticeRef, PublishedNotice, get_notice, newest_edition
 from consent.outbox import NARROW
-from consent.representatives import Capacity, Representatives, read_representatives
+from consent.representatives import Capacity, Representatives, check_can_represent, read_representatives
 from consent.rows import ConsentAct, current_row, decision_row, read_all_current, read_consent_acts
 from consent.rules import Current, DecisionAct, Track, is_permissive
 from consent.setwise import insert_rows, upsert_rows
 from consent.standing import (
-    Standing,
     SubjectStanding,
     bump_revisions,
     check_not_merged,
@@ -47,10 +46,13 @@ class Draft:
 class Ledger:
     """What stands for the subjects of a batch, under the exclusive locks of their rows."""
 
-    def __init__(self, connection: Connection, subjects: Collection[SubjectId]) -> None:
+    def __init__(
+        self, connection: Connection, subjects: Collection[SubjectId], actors: Collection[SubjectId] = ()
+    ) -> None:
         lock_subjects(connection, subjects, exclusive=True)
         self._connection = connection
         self._subjects = tuple(subjects)
+        self._actors = tuple(actors)
         self._standings = find_standings(connection, subjects)
         self._current: dict[tuple[SubjectId, str, Track], dict[str, Current]] = {}
         for subject, purpose, row in read_all_current(connection, subjects):
@@ -70,6 +72,13 @@ class Ledger:
     def representatives(self) -> Representatives:
         """Who may decide for the subjects of the batch: read when the first act needs it, and once."""
         return read_representatives(self._connection, self._subjects)
+
+    def check_can_represent(self, actor: SubjectId, now: datetime) -> None:
+        """Raise ``ActorNotEntitled`` unless one of the batch's actors can still decide for others.
+
+        Their rows are not locked: what ends a relation holds the ward's lock, which is held here.
+        """
+        check_can_represent(self._standings_of_actors.get(actor), now)
 
     def has_guardian(self, subject: SubjectId, guardian: SubjectId, now: datetime) -> bool:
         """Say whether somebody is a live guardian of a subject, or of one that was merged into it."""
@@ -91,14 +100,17 @@ class Ledger:
         if standing is None:
             raise NotFound(f"Subject {subject} is not registered", hint="Register the subject first.")
         if not self.is_present(subject):
-            raise Conflict(f"Subject {subject} is {standing.state}; nothing more can be decided")
+            raise Conflict(
+                f"Subject {subject} is {standing.state}; nothing more can be decided",
+                hint="Register the person anew under another id.",
+            )
         check_not_merged(standing)
         return standing
 
     def is_present(self, subject: SubjectId) -> bool:
         """Say whether something can still be decided for a subject."""
         standing = self._standings.get(subject)
-        return standing is not None and standing.state not in (Standing.ERASING, Standing.ERASED)
+        return standing is not None and standing.is_present
 
     def keys(self, subject: SubjectId) -> set[tuple[str, Track]]:
         """Return every purpose and track on which something stands for a subject."""
@@ -112,7 +124,7 @@ class Ledger:
         """Return the acts that closed a consent since it was opened last, in order.
 
         What stands tells of the last act only: a refusal is not undone by a withdrawal after it. Where nothing is
-        closed nothing is read.
+        closed nothing is read. What this batch has closed counts from now, and no act of it is late enough to open it.
         """
         standing = self.rows(subject, purpose, Track.CONSENT)
         closed = [name for name in recipients if name in standing and not is_permissive(standing[name].act)]
@@ -120,8 +132,6 @@ class Ledger:
             self._past = {}
             for of, code, recipient, act in read_consent_acts(self._connection, self._subjects):
                 _follow(self._past.setdefault((of, code, recipient), []), act)
-            for draft in self._drafts:
-                self._remember(draft)
         past = self._past or {}
         return [act for name in closed for act in past.get((subject, purpose, name), ())]
 
@@ -147,8 +157,6 @@ class Ledger:
             # What closes stands from the latest instant known, or a replay of the grant before it would open again.
             row = row._replace(decided_at=max(row.decided_at, before.decided_at)) if before else row
             place[row.recipient] = self._moved[made.subject, made.purpose, row.track, row.recipient] = row
-            if self._past is not None:
-                self._remember(draft)
         self._drafts.extend(drafts)
 
     def write(self, entries: Sequence[EntryId]) -> tuple[list[Decision], list[tuple[Decision, str]]]:
@@ -171,21 +179,16 @@ class Ledger:
         return made, closing
 
     @cached_property
+    def _standings_of_actors(self) -> dict[SubjectId, SubjectStanding]:
+        return find_standings(self._connection, self._actors)
+
+    @cached_property
     def _dropped(self) -> dict[SubjectId, SubjectId]:
         return read_dropped(self._connection, self._subjects)
 
     @cached_property
     def _guardians_of_dropped(self) -> Representatives:
         return read_representatives(self._connection, tuple(self._dropped))
-
-    def _remember(self, draft: Draft) -> None:
-        made = draft.decision
-        if self._past is None or made.track is not Track.CONSENT:
-            return
-        guardian = made.actor_subject if made.actor_kind is ActorKind.GUARDIAN else None
-        key = (made.subject, made.purpose, made.recipient or "")
-        at = max(made.decided_at, made.recorded_at)
-        _follow(self._past.setdefault(key, []), ConsentAct(made.act, at, guardian))
 
 
 def _follow(closed: list[ConsentAct], act: ConsentAct) -> None:

@@ -47,11 +47,8 @@ class Mandate:
 
 
 def read_mandate(connection: Connection, code: str, at: datetime) -> Mandate:
-    """Return what a processor may do at an instant, as the register knew it by then."""
-    known: dict[str, RecipientFact] = {}
-    for row in connection.execute(_VERSIONS).all():
-        if row.recorded_at <= at:
-            known[row.code] = recipient_fact(row)
+    """Return what a processor may do now; everything recorded counts, whatever instant its row holds."""
+    known = {row.code: recipient_fact(row) for row in connection.execute(_VERSIONS)}
     return mandate_of(known, code, at)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from consent.decisions import ActorKind, Decision
 from consent.due import is_over
+from consent.entries import aged_event
 from consent.ledger import Draft, Ledger
 from consent.recording import Moment, Recorder
 from consent.rows import find_decision, read_history
@@ -80,7 +81,9 @@ def merge_decisions(
     if goes.state is Standing.RESTRICTED and stays.state is not Standing.RESTRICTED:
         stays = set_standing(connection, kept, Standing.RESTRICTED, now=now)
         recorder.restrict(moment, kept, is_news=True, refs={"dropped": dropped})
-    stays = keep_younger(connection, stays, goes, now=now)
+    before, stays = stays, keep_younger(connection, stays, goes, now=now)
+    if stays is not before:
+        recorder.log.record(connection, aged_event(moment.asking, stays))
     until = stays.childhood_until(catalogue.digital_age)
     merge = _Merge(moment, ledger, recorder, until, _closings(connection, kept), _closings(connection, dropped))
     for purpose, track in sorted(ledger.keys(kept) | ledger.keys(dropped)):

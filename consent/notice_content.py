@@ -6,6 +6,8 @@ editions can be compared by what they mean and not by their words alone.
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from kernel.catalogue import Catalogue, NoticeText, Purpose, Retention
@@ -97,6 +99,17 @@ def is_same_text(stored: bytes, offered: bytes) -> bool:
 def audience_of(content: Mapping[str, object]) -> str:
     """Return for whom a stored content was written."""
     return str(content.get("audience", "general"))
+
+
+@lru_cache(maxsize=512)
+def told_recipients(content: bytes) -> Mapping[str, frozenset[str]]:
+    """Return by purpose the codes of the recipients that a stored content tells of (PIPL 23; R08).
+
+    A content of the first release holds no facts: which codes its pack declared when it was published cannot be known
+    any more, and a name in its table is no code. On the stricter side it tells of nobody.
+    """
+    facts = json.loads(content).get("facts", {})
+    return MappingProxyType({purpose: frozenset(fact["recipients"]) for purpose, fact in facts.items()})
 
 
 def _purpose(purpose: Purpose, language: str) -> dict[str, JsonValue]:

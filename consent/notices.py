@@ -34,6 +34,7 @@ from consent.setwise import insert_missing, insert_rows
 from consent.tables import notice as notice_table
 from consent.tables import notice_change, notice_head
 from kernel.catalogue import Catalogue, NoticeText
+from kernel.clock import format_instant
 from kernel.errors import Conflict, NotFound
 
 __all__ = [
@@ -115,10 +116,11 @@ def publish(
         [] if edition == 1 else rows_of(compare(content_at(connection, ref.code, ref.locale, edition - 1), content))
     )
     material = edition == 1 or any(aspect is not Aspect.INFORM for _, aspect, _ in changed)
-    move_head(connection)
+    moved = move_head(connection)
     now = log.now(connection)  # before the entry's own time: whoever decides by the log's time sees the change
     event = event_of(asking, Act.NOTICE_PUBLISHED)
     refs = {"notice": str(ref), "hash": sha256(content).hexdigest(), "catalogue": catalogue.hash}
+    refs |= moved | {"published_at": format_instant(now)}
     entry_id = log.record(connection, replace(event, refs=refs, counts={"edition": edition, "material": int(material)}))
     _store(
         connection,

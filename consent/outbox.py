@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select, true, update
 
 from consent.setwise import insert_rows
 from consent.tables import wake_item
@@ -27,6 +27,10 @@ class WakeState(StrEnum):
 
 NARROW: Final = "narrow"
 """The cause of an opening that leaves out fields of the one before it: the rest of the purpose stays open."""
+
+
+WAITS: Final = "waits: "
+"""Begins the ``problem`` of an open item that has not failed: what it waits for follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class WakeItem:
     Attributes:
         target: what the handler is to do it to or tell it to; empty where the handler has one only.
         attempts: how often it was begun; while it is being done, also the mark of who does it.
-        problem: the name of the last error.
+        problem: the name of the last error; after ``WAITS``, of what it waits for.
         outcome: ``Outcome.as_json()`` of an item that is done.
         finished_entry: the entry that says so.
     """
@@ -109,9 +113,28 @@ def insert_items(connection: Connection, planned: Sequence[tuple[Closing, str, s
     insert_rows(connection, wake_item, rows)
 
 
-def lease_next(
-    connection: Connection, *, now: datetime, until: datetime, subject: SubjectId | None = None
-) -> WakeItem | None:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of the items somebody works on; without any word, all of them.
+
+    Attributes:
+        only: the handlers whose items they are.
+        but: the handlers whose items they are not.
+    """
+
+    subject: SubjectId | None = None
+    only: frozenset[str] | None = None
+    but: frozenset[str] = frozenset()
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """What is asked of a row."""
+        is_own = true() if self.subject is None else wake_item.c.subject_id == self.subject
+        is_among = true() if self.only is None else wake_item.c.handler.in_(sorted(self.only))
+        return and_(is_own, is_among, wake_item.c.handler.not_in(sorted(self.but)) if self.but else true())
+
+
+def lease_next(connection: Connection, *, now: datetime, until: datetime, part: Part) -> WakeItem | None:
     """Take the item that is due for longest, or whose lease has run out, and count the attempt; None without any.
 
     Two processes never get the same one: PostgreSQL skips rows that another one is taking, SQLite has one writer.
@@ -120,9 +143,7 @@ def lease_next(
         and_(wake_item.c.state == WakeState.OPEN, wake_item.c.next_at <= now),
         and_(wake_item.c.state == WakeState.SENDING, wake_item.c.leased_until <= now),
     )
-    query = select(wake_item).where(due).order_by(wake_item.c.next_at, wake_item.c.position).limit(1)
-    if subject is not None:
-        query = query.where(wake_item.c.subject_id == subject)
+    query = select(wake_item).where(due, part.condition).order_by(wake_item.c.next_at, wake_item.c.position).limit(1)
     found = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
     if found is None:
         return None
@@ -135,6 +156,26 @@ def holds_lease(connection: Connection, item: WakeItem) -> bool:
     """Lock an item's row and say whether it is still as it was leased, and nobody has taken it over."""
     stored = get_item(connection, item.item_id, lock=True)
     return (stored.state, stored.attempts, stored.leased_until) == (item.state, item.attempts, item.leased_until)
+
+
+def pause_target(connection: Connection, item: WakeItem, *, until: datetime) -> None:
+    """Let the other open items of an item's handler and target wait at least until then; no attempt is counted.
+
+    A target is what stands before the first ``/``. Rows that somebody is taking now are left to them.
+    """
+    target, columns = item.target.partition("/")[0], wake_item.c
+    others = select(columns.item_id).where(
+        columns.state == WakeState.OPEN, columns.next_at < until, columns.handler == item.handler,
+        or_(columns.target == target, columns.target.startswith(f"{target}/", autoescape=True)),
+    )  # fmt: skip
+    free = others.with_for_update(skip_locked=True)
+    connection.execute(update(wake_item).where(columns.item_id.in_(free)).values(next_at=until))
+
+
+def rouse_items(connection: Connection, subject: SubjectId, *, now: datetime) -> None:
+    """Make a subject's items that wait for something due now."""
+    is_waiting = and_(wake_item.c.state == WakeState.OPEN, wake_item.c.problem.startswith(WAITS))
+    connection.execute(update(wake_item).where(wake_item.c.subject_id == subject, is_waiting).values(next_at=now))
 
 
 def change_item(connection: Connection, item_id: str, **values: object) -> WakeItem:
@@ -167,8 +208,10 @@ def count_items(connection: Connection, states: Collection[WakeState] = tuple(Wa
 
 
 def oldest_unfinished(connection: Connection) -> datetime | None:
-    """Return since when the oldest item waits that is neither done nor dead; None when there is none."""
-    query = select(func.min(wake_item.c.created_at)).where(wake_item.c.state.in_(_UNFINISHED))
+    """Return since when the oldest item waits that is neither done nor dead nor waits for something else, or None."""
+    problem = wake_item.c.problem
+    is_held_up = and_(wake_item.c.state == WakeState.OPEN, problem.is_not(None), problem.startswith(WAITS))
+    query = select(func.min(wake_item.c.created_at)).where(wake_item.c.state.in_(_UNFINISHED), not_(is_held_up))
     since: datetime | None = connection.scalar(query)
     return since
 

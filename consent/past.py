@@ -13,14 +13,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, bindparam, exists, func, select, union_all
 
 from consent.ages import AgeClass, childhood_until
-from consent.decisions import ActorKind, Decision
-from consent.rows import read_history
+from consent.decisions import ActorKind
 from consent.rules import Current, DecisionAct, Situation, Track, gate_state
 from consent.setwise import among_subjects, bind_subjects
 from consent.standing import Standing
 from consent.tables import decision, decision_use, notice, standing_change, subject_standing
 from kernel.clock import require_aware
 from kernel.database import Instant
+from kernel.errors import BadInput
 from kernel.ids import DecisionId, SubjectId
 
 
@@ -44,17 +44,12 @@ def situations_at(
     return found
 
 
-def standing_decisions(connection: Connection, subject: SubjectId, as_of: datetime) -> list[Decision]:
-    """Return the decisions that stood, one for each purpose, recipient and track, in the order of recording.
-
-    Some may have expired by then.
-    """
-    latest: dict[tuple[str, str | None, Track], Decision] = {}
-    for made in read_history(connection, subject, as_of=require_aware(as_of)):
-        place = made.purpose, made.recipient, made.track
-        latest.pop(place, None)
-        latest[place] = made
-    return list(latest.values())
+def check_past(as_of: datetime, now: datetime) -> datetime:
+    """Return an instant to look back to; raises ``BadInput`` for one that has not passed."""
+    asked = require_aware(as_of)
+    if asked > now:
+        raise BadInput("Nobody knows yet what will be decided", hint="Ask as of an instant that has passed.")
+    return asked
 
 
 def _current(row: Row[*tuple[Any, ...]]) -> Current:

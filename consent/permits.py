@@ -21,10 +21,6 @@ class PermitExpired(Denied):
     """The permit's lifetime is over; ask the gate again."""
 
 
-class PermitExceeded(Denied):
-    """A subject or field lies outside the permit."""
-
-
 @dataclass(frozen=True, slots=True)
 class Permit:
     """Leave to use fields of subjects for one purpose and recipient; its entry is in the log's inbox already.
@@ -70,11 +66,6 @@ class Permit:
     def allows(self, subject: SubjectId, field: str) -> bool:
         """Say whether the permit covers this field of this subject."""
         return subject in self.subjects and field in self.narrowed.get(subject, self.fields)
-
-    def check_allows(self, subject: SubjectId, field: str) -> None:
-        """Raise ``PermitExceeded`` unless the permit covers this field of this subject."""
-        if not self.allows(subject, field):
-            raise PermitExceeded(f"Permit {self.permit_id} does not cover field {field!r} of {subject}")
 
     def check_live(self, now: datetime) -> None:
         """Raise ``PermitExpired`` from ``expires_at`` on."""

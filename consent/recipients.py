@@ -6,7 +6,7 @@ the rule of ``consent.register_facts``; here it is recorded, ended and listed.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -21,6 +21,7 @@ from consent.entries import EntryLog, event_of
 from consent.register_head import hold_head, move_head
 from consent.tables import recipient as recipient_table
 from kernel.catalogue import Catalogue, Label, RecipientText, TransferMechanism
+from kernel.clock import format_instant
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import EntryId
@@ -128,7 +129,7 @@ def end_recipient(connection: Connection, code: str, *, certificate: str, asking
     hold_head(connection)
     newest = get_recipient(connection, code)
     if newest.is_ended:
-        raise Conflict(f"The relation with {code} is ended already")
+        raise Conflict(f"The relation with {code} is ended already", hint="See the register for its certificate.")
     stored = json.loads(_newest_row(connection, code).content)
     return _store(connection, {**stored, "certificate": certificate.strip()}, newest, asking, log)
 
@@ -192,10 +193,12 @@ def list_recipients(connection: Connection, *, as_of: datetime | None = None) ->
     return [_recipient(row) for row in newest.values()]
 
 
-def joint_controllers(connection: Connection, purpose: str) -> list[Recipient]:
-    """Return those who decide with us on a purpose: what a person tells one of us, all of us are told (R39)."""
-    found = (one for one in list_recipients(connection) if not one.is_ended)
-    return [one for one in found if one.text.kind == RecipientKind.JOINT and purpose in one.text.purposes]
+def joint_controllers(recipients: Iterable[Recipient], purpose: str) -> list[Recipient]:
+    """Return those who decide with us on a purpose: what a person tells one of us, all of us are told (R39).
+
+    One whose relation was ended is among them: it can still hold what it was given.
+    """
+    return [one for one in recipients if one.text.kind == RecipientKind.JOINT and purpose in one.text.purposes]
 
 
 def _check_chain(connection: Connection, text: RecipientText) -> None:
@@ -221,8 +224,9 @@ def _store(
 ) -> Recipient:
     code, version = str(content["code"]), 1 if newest is None else newest.version + 1
     is_ended = content["certificate"] is not None
-    move_head(connection)
-    refs = {"recipient": f"{code}/{version}", "hash": _hash(content)}
+    moved = move_head(connection)
+    now = log.now(connection)  # before the entry's own time: whoever decides by that sees the row
+    refs = {"recipient": f"{code}/{version}", "hash": _hash(content), "recorded_at": format_instant(now), **moved}
     event = replace(
         event_of(asking, Act.RECIPIENT_RECORDED), recipient=code, refs=refs, counts={"ended": int(is_ended)}
     )
@@ -233,7 +237,7 @@ def _store(
         "content": canonical_json(content),
         "hash": refs["hash"],
         "ended": is_ended,
-        "recorded_at": log.now(connection),  # before the entry's own time: whoever decides by that sees the row
+        "recorded_at": now,
         "entry_id": log.record(connection, event),
     }
     connection.execute(insert(recipient_table), row)

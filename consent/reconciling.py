@@ -21,12 +21,11 @@ from consent.comparing import (
     differing_notice,
     differing_recipient,
     differing_representative,
+    is_told_at,
 )
+from consent.head_inspection import inspect_head, inspect_notice_changes
 from consent.inspection import Findings, names_behind, pages
-from consent.notice_changes import compare, rows_of
-from consent.notice_texts import content_at
 from consent.recording import DECISION_ACTS
-from consent.register_facts import WHOLE_NOTICE, Aspect
 from consent.rows import to_decision
 from consent.standing import Standing
 from consent.subject_inspection import inspect_subjects
@@ -36,11 +35,11 @@ from consent.tables import (
     decision,
     guardian,
     notice,
-    notice_change,
     notice_head,
     recipient,
     subject_standing,
 )
+from consent.use_inspection import UseInspection
 from kernel.catalogue import Catalogue
 from kernel.database import Database
 from kernel.errors import IntegrityFailed
@@ -55,22 +54,29 @@ def reconcile_register(database: Database, catalogue: Catalogue, signed: Checkpo
     _representatives(database, agent, "agent", found)
     inspect_subjects(database, found)
     with database.read() as connection:
+        inspect_head(connection, found)
         _published(connection, catalogue, found)
-        _notice_changes(connection, found)
+        inspect_notice_changes(connection, found)
         _pack(connection, catalogue, found)
     return found
 
 
 def _entries(database: Database, signed: Checkpoint, found: Findings) -> None:
-    """Look up the row of every entry that tells of one; the log is hashed again on the way."""
+    """Look up the row of every entry that tells of one, and the uses of every permit; the log is hashed on the way."""
+    uses = UseInspection(found)
     try:
         for batch in scan_entries(database, signed):
             found.read("entries", len(batch))
+            for entry in batch:
+                found.add("entry", entry.entry_id, [f"index {name}" for name in entry.differing])
             with database.read() as connection:
                 for row_kind in _ROW_KINDS:
                     _rows_of_entries(connection, row_kind, batch, found)
+                uses.compare(connection, batch)
     except IntegrityFailed as broken:
         found.add("log", signed.origin, (broken.message,))
+    with database.read() as connection:
+        uses.conclude(connection, signed.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +161,22 @@ def _representatives(database: Database, table: Table, role: str, found: Finding
         names = names_behind(connection, entries.values())
         for row in rows:
             differs = differing_representative(row, entries.get(row.entry_id), names, representative=role)
-            if row.ended_at is not None and not _has_end(connection, row):
+            if row.ended_at is not None and not _is_end_told(connection, row):
                 differs.append("ended_at")
             found.add(role, row.relation_id, _tolerated(connection, row, differs))
 
 
-def _has_end(connection: Connection, row: Row[*tuple[Any, ...]]) -> bool:
-    """Say whether the log tells of the end of a relation; looked up by its subject, because ends are rare."""
+def _is_end_told(connection: Connection, row: Row[*tuple[Any, ...]]) -> bool:
+    """Say whether the log tells of the end of a relation, then; looked up by its subject, because ends are rare."""
     aliases = select(audit.tables.alias.c.alias).where(audit.tables.alias.c.subject_id == row.subject_id)
     acts = [*_GUARDIAN_ACTS, *_AGENT_ACTS]
     about = audit.tables.leaf.c.alias.in_(aliases), audit.tables.leaf.c.act.in_(acts)
     ids = connection.scalars(select(audit.tables.leaf.c.entry_id).where(*about)).all()
     logged = [*find_scanned(connection, ids).values(), *waiting_entries(connection)]
     return any(
-        entry.refs.get("relation") == row.relation_id and any(kind.is_end and kind.tells(entry) for kind in _ROW_KINDS)
+        entry.refs.get("relation") == row.relation_id
+        and any(kind.is_end and kind.tells(entry) for kind in _ROW_KINDS)
+        and is_told_at(entry, "ended_at", row.ended_at)
         for entry in logged
     )
 
@@ -203,24 +211,6 @@ def _published(connection: Connection, catalogue: Catalogue, found: Findings) ->
     stored = {row.code: row.edition for row in connection.execute(select(notice_head.c.code, notice_head.c.edition))}
     for code, edition in connection.execute(newest):
         found.add("notice", code, ["head"] if stored.get(code) != edition else [])
-
-
-def _notice_changes(connection: Connection, found: Findings) -> None:
-    """Compare what each edition changed with its text: a row less would let older grants cover more."""
-    columns = notice_change.c
-    stored = {
-        (row.code, row.edition, row.purpose, row.aspect, row.item)
-        for row in connection.execute(
-            select(columns.code, columns.edition, columns.purpose, columns.aspect, columns.item)
-        )
-    }
-    whole = {(code, edition) for code, edition, *rest in stored if rest == [WHOLE_NOTICE, Aspect.PURPOSE, ""]}
-    later = select(notice.c.code, notice.c.locale, notice.c.edition, notice.c.content).where(notice.c.edition > 1)
-    for row in connection.execute(later).all():
-        before = content_at(connection, row.code, row.locale, row.edition - 1)
-        changed = {(row.code, row.edition, *change) for change in rows_of(compare(before, row.content))}
-        is_covered = (row.code, row.edition) in whole or changed <= stored
-        found.add("notice", f"{row.code}/{row.edition}/{row.locale}", [] if is_covered else ["changes"])
 
 
 def _pack(connection: Connection, catalogue: Catalogue, found: Findings) -> None:

@@ -157,6 +157,7 @@ def _refs(decided: Decision) -> dict[str, str]:
         "act": decided.act.value,
         "actor_kind": decided.actor_kind.value,
         "decided_at": format_instant(decided.decided_at),
+        "recorded_at": format_instant(decided.recorded_at),
     }
     if decided.offset_minutes:
         refs["offset"] = str(decided.offset_minutes)

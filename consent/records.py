@@ -158,12 +158,12 @@ def _has_opened(chain: Chain) -> bool:
 def _purpose(
     purpose: Purpose, chain: Chain, register: Register, text: _Text, *, recipients: Sequence[str]
 ) -> dict[str, JsonValue]:
-    sections = text["sections"]
+    sections, told = text["sections"], _told(text, purpose)
     found: dict[str, JsonValue] = {
         "purpose": purpose.code,
         "purpose_label": {"zh": purpose.label.zh, "en": purpose.label.en},
         "lawful_basis": "dpv:Consent",
-        "pii_information": [_attribute(one) for one in _fields(purpose, chain, register.catalogue)],
+        "pii_information": _attributes(purpose, chain, register.catalogue, told),
         "pii_controllers": [CONTROLLER, *_joint(purpose, register)],
         "processing_method": sections["method"],
         "storage_locations": list(register.storage_locations),
@@ -178,37 +178,76 @@ def _purpose(
         found["collection_method"] = "; ".join(methods)
     if purpose.assessment is not None:
         found["impact_assessment"] = purpose.assessment
+    if taken := _from_pack(purpose, chain, told):
+        found["taken_from_pack"] = taken
     return found
 
 
-def _fields(purpose: Purpose, chain: Chain, catalogue: Catalogue) -> list[Field]:
-    codes = catalogue.fields_by_purpose[purpose.code] if chain.fields is None else chain.fields
-    known = [catalogue.fields[code] for code in sorted(codes) if code in catalogue.fields]
-    return [one for one in known if one.consent is not ConsentKind.NONE]
+def _told(text: _Text, purpose: Purpose) -> _Text | None:
+    """Return the facts that the notice holds on a purpose; None where it was stored before notices held any."""
+    facts: _Text | None = text.get("facts", {}).get(purpose.code)
+    return facts
 
 
-def _attribute(one: Field) -> dict[str, JsonValue]:
-    keep = one.retention.keep
-    return {
+def _attributes(purpose: Purpose, chain: Chain, catalogue: Catalogue, told: _Text | None) -> list[JsonValue]:
+    """Return what the person was told of, with the periods that it was told (R05).
+
+    Of a field that the pack has no longer, its code and period are all that is known.
+    """
+    shown = catalogue.fields_by_purpose[purpose.code] if told is None else told["fields"].keys()
+    found: list[JsonValue] = []
+    for code in sorted(shown if chain.fields is None else chain.fields):
+        one = catalogue.fields.get(code)
+        is_told = told is not None and code in told["fields"]
+        if (one is None and not is_told) or (one is not None and one.consent is ConsentKind.NONE):
+            continue
+        days = told["fields"][code]["keep_days"] if told is not None and is_told else _days(one)
+        found.append(_attribute(code, one, days))
+    return found
+
+
+def _attribute(code: str, one: Field | None, keep_days: int | None) -> dict[str, JsonValue]:
+    kept: dict[str, JsonValue] = {
+        "pii_attribute_id": code,
+        "retention_period": "life of the account" if keep_days is None else f"P{keep_days}D",
+    }
+    if one is None:
+        return {"pii_type": "unknown"} | kept
+    return kept | {
         "pii_type": one.classes[0].value,
-        "pii_attribute_id": one.code,
         "pii_label": {"zh": one.label.zh, "en": one.label.en},
         "sensitive_pii_category": FieldClass.SENSITIVE in one.classes,
-        "retention_period": "life of the account" if keep is None else f"P{keep.days}D",
     }
 
 
+def _days(one: Field | None) -> int | None:
+    return None if one is None or one.retention.keep is None else one.retention.keep.days
+
+
+def _from_pack(purpose: Purpose, chain: Chain, told: _Text | None) -> list[JsonValue]:
+    """Name what is as the pack has it today, since the notice holds nothing about it."""
+    named: list[JsonValue] = [] if purpose.assessment is None else ["impact_assessment"]
+    if told is None:
+        named.append("pii_information")
+        if not (chain.decisions[0].recipient or purpose.per_recipient):
+            named.append("recipient_third_parties")
+    elif chain.fields is not None and chain.fields - told["fields"].keys():
+        named.append("pii_information")
+    return named
+
+
 def _recipients(first: Decision, purpose: Purpose, text: _Text) -> dict[str, Mapping[str, str]]:
-    """Return who is given data: by code those whom decision or purpose name, and as told those of the notice's table.
+    """Return who is given data: by code those whom decision or notice name, and as told those of the notice's table.
 
     A decision for one recipient tells of that one alone.
     """
     if first.recipient is not None:
         return {first.recipient: _NOTHING_TOLD}
-    told = {f"third_party_{number}": row for number, row in enumerate(_rows(text, "third_parties"), start=1)}
+    rows = {f"third_party_{number}": row for number, row in enumerate(_rows(text, "third_parties"), start=1)}
     if purpose.per_recipient:
-        return told
-    return dict.fromkeys(purpose.recipients, _NOTHING_TOLD) | told
+        return rows
+    told = _told(text, purpose)
+    return dict.fromkeys(purpose.recipients if told is None else told["recipients"], _NOTHING_TOLD) | rows
 
 
 def _rows(text: _Text, table: str) -> list[Mapping[str, str]]:

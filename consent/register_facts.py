@@ -49,6 +49,16 @@ class ChangeFact:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeFact:
+    """One published text: the recipients that it tells of, by purpose."""
+
+    code: str
+    edition: int
+    recipients: Mapping[str, frozenset[str]]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AssessmentFact:
     """One version of an impact assessment."""
 

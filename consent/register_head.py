@@ -31,6 +31,16 @@ _MOVED: Final = "consentry_head_moved_by"
 """Under this name a connection remembers the transaction that moved the head."""
 
 
+MOVING_ACTS: Final = (
+    Act.NOTICE_PUBLISHED,
+    Act.ASSESSMENT_RECORDED,
+    Act.RECIPIENT_RECORDED,
+    Act.REGISTER_SUSPENDED,
+    Act.REGISTER_RELEASED,
+)
+"""Whose entries say that the head was moved, once each."""
+
+
 def read_head(connection: Connection) -> tuple[int, str | None]:
     """Return the revision and why the gate is suspended; 0 and None before anything was recorded."""
     row = connection.execute(_SELECT).one_or_none()
@@ -49,11 +59,16 @@ def hold_head(connection: Connection) -> None:
     _hold(connection)
 
 
-def move_head(connection: Connection) -> None:
-    """Hold the head exclusively and move its revision; every snapshot of the terms that others keep is then old."""
-    _hold(connection)
-    connection.execute(_UPDATE.values(revision=register_head.c.revision + 1))
+def move_head(connection: Connection) -> dict[str, str]:
+    """Hold the head exclusively and move its revision; every snapshot of the terms that others keep is then old.
+
+    Returns:
+        What the entry of the move says of it; each move has one entry.
+    """
+    revision: int = _hold(connection).revision + 1
+    connection.execute(_UPDATE.values(revision=revision))
     connection.info[_MOVED] = connection.get_transaction()
+    return {"revision": str(revision)}
 
 
 def has_moved(connection: Connection) -> bool:
@@ -83,11 +98,11 @@ def release(connection: Connection, *, asking: Asking, log: EntryLog) -> EntryId
 
 
 def _set(connection: Connection, reason: str | None, asking: Asking, log: EntryLog) -> EntryId:
-    move_head(connection)
+    refs = move_head(connection)
     connection.execute(_UPDATE.values(suspended=reason))
     event = event_of(asking, Act.REGISTER_RELEASED if reason is None else Act.REGISTER_SUSPENDED)
     details = dict(event.details or {}) | ({} if reason is None else {"suspended": reason})
-    return log.record(connection, replace(event, details=details or None))
+    return log.record(connection, replace(event, refs=refs, details=details or None))
 
 
 def _hold(connection: Connection) -> Row[*tuple[Any, ...]]:

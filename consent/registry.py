@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from consent.admission import check_admissible
+from consent.admission import check_admissible, made_by
 from consent.asking import Asking
 from consent.decisions import (
     ActorKind,
@@ -29,6 +29,7 @@ from consent.decisions import (
     NothingToClose,
     NotWithdrawable,
     PurposeInactive,
+    RecipientNotTold,
     SubjectDeceased,
 )
 from consent.due import Overdue, find_overdue, find_take_overs, is_over
@@ -36,7 +37,9 @@ from consent.entitlement import check_audience, check_entitled, check_reopening
 from consent.entries import EntryLog, now_in_log
 from consent.ledger import Draft, Ledger
 from consent.merging import merge_decisions
+from consent.notice_content import told_recipients
 from consent.notices import NoticeNotCurrent, NoticeRef, PublishedNotice
+from consent.past import check_past
 from consent.recording import Moment, Recorder
 from consent.rows import find_decision, read_evidence_bytes, read_history, read_standing_decisions
 from consent.rules import Current, DecisionAct, Track, is_permissive, track_of
@@ -68,6 +71,7 @@ __all__ = [
     "NoticeNotCurrent",
     "NoticeRef",
     "PurposeInactive",
+    "RecipientNotTold",
     "Registry",
     "SubjectDeceased",
     "Track",
@@ -111,7 +115,8 @@ class Registry:
         """Record one act, in the caller's transaction; one decision and one entry for each purpose and recipient.
 
         Raises:
-            BundledConsent, InvalidEvidence, NoticeNotCurrent, DecidedEarlier, BadInput: the act is not valid.
+            BundledConsent, InvalidEvidence, NoticeNotCurrent, RecipientNotTold, DecidedEarlier, BadInput: the act is
+                not valid.
             CoolDown, NothingToClose: it comes too soon after a refusal, or nothing stands that could end.
             ActorNotEntitled, GuardianNeeded, GuardiansDisagree, SubjectDeceased: the act is not open to its actor.
             PurposeInactive, BasisMissing, NotWithdrawable: the act is not open for the purpose.
@@ -131,7 +136,8 @@ class Registry:
         Returns:
             For each request its decisions, or the error for which it was refused (see ``record``).
         """
-        ledger = Ledger(connection, {request.subject for request in requests})
+        actors = {request.actor_subject for request in requests if request.actor_subject is not None}
+        ledger = Ledger(connection, {request.subject for request in requests}, actors)
         context = _Context(ledger, self._moment(connection, asking), self._read_terms(connection))
         drafted: list[tuple[DecisionId, ...] | BadInput | Denied] = []
         for request in requests:
@@ -219,16 +225,25 @@ class Registry:
             connection: any transaction of the data store.
             subject: whose.
             as_of: what stood then, as far as it was recorded by then; None for now.
+
+        Raises:
+            BadInput: ``as_of`` lies in the future.
         """
         if as_of is None:
             return read_standing_decisions(connection, subject)
-        history = read_history(connection, subject, as_of=as_of)
+        history = self.history(connection, subject, as_of=as_of)
         latest = {(made.purpose, made.recipient, made.track): made.decision_id for made in history}
         standing = set(latest.values())
         return [made for made in history if made.decision_id in standing]
 
     def history(self, connection: Connection, subject: SubjectId, *, as_of: datetime | None = None) -> list[Decision]:
-        """Return every decision of a subject in the order of recording; with ``as_of`` those recorded by then."""
+        """Return every decision of a subject in the order of recording; with ``as_of`` those recorded by then.
+
+        Raises:
+            BadInput: ``as_of`` lies in the future.
+        """
+        if as_of is not None:
+            check_past(as_of, now_in_log(connection, self._log, self._clock))
         return read_history(connection, subject, as_of=as_of)
 
     def _moment(self, connection: Connection, asking: Asking) -> Moment:
@@ -265,7 +280,7 @@ class Registry:
             case DecisionAct.GRANT | DecisionAct.RENEW | DecisionAct.CONTRACT | DecisionAct.DUTY:
                 renewed = _renewed(request, purpose, standing)
                 for recipient in {named, ""} & standing.keys():
-                    _check_order(standing[recipient], request, purpose)
+                    _check_order(standing[recipient], request, purpose, context.moment.now)
                 check_reopening(context.ledger, request, purpose, self._catalogue, context.moment.now)
                 return [(named, renewed)]
             case DecisionAct.EXPIRE:
@@ -277,7 +292,10 @@ class Registry:
                 return [(recipient, None) for recipient in _ended(request, purpose, standing)]
             case DecisionAct.REFUSE | DecisionAct.WITHDRAW:
                 if not self._catalogue.purposes[purpose].withdrawable and not any(map(_is_open, standing.values())):
-                    raise NotWithdrawable(f"Purpose {purpose} rests on contract or law and cannot be withdrawn")
+                    raise NotWithdrawable(
+                        f"Purpose {purpose} rests on contract or law and cannot be withdrawn",
+                        hint="To end the contract or duty itself, record its end.",
+                    )
                 reached = sorted({"", *standing}) if request.recipient is None else [named]
                 return [(recipient, None) for recipient in reached]
 
@@ -320,14 +338,14 @@ def _ended(request: DecisionRequest, purpose: str, standing: Mapping[str, Curren
     return ended
 
 
-def _check_order(stands: Current, request: DecisionRequest, purpose: str) -> None:
+def _check_order(stands: Current, request: DecisionRequest, purpose: str, now: datetime) -> None:
     """Refuse to open what was closed at the same instant or later, so that no replayed grant undoes a withdrawal."""
     decided_at = require_aware(request.decided_at)
     of_another = stands.recipient != (request.recipient or "")
     closes = not is_permissive(stands.act)
-    if (decided_at < stands.decided_at and (closes or not of_another)) or (decided_at == stands.decided_at and closes):
+    if (decided_at < stands.decided_at and not of_another) or (closes and made_by(request, now) <= stands.decided_at):
         raise DecidedEarlier(
-            f"Decision {stands.decision_id} on {purpose} was made later and stands",
+            f"Decision {stands.decision_id} on {purpose} was recorded later and stands",
             hint="Record acts in the order in which they were made.",
         )
 
@@ -341,9 +359,24 @@ def _check_notice(ledger: Ledger, request: DecisionRequest) -> PublishedNotice |
         raise BadInput(
             f"Notice {notice.ref} does not cover {', '.join(uncovered)}", hint="Show the notice of the purpose."
         )
-    if is_permissive(request.act) and not is_current:
-        raise NoticeNotCurrent(f"Notice {notice.ref} was replaced by a newer version", hint="Show the current notice.")
+    if is_permissive(request.act):
+        if not is_current:
+            raise NoticeNotCurrent(
+                f"Notice {notice.ref} was replaced by a newer version", hint="Show the current notice."
+            )
+        _check_told(notice, request)
     return notice
+
+
+def _check_told(notice: PublishedNotice, request: DecisionRequest) -> None:
+    """Refuse a yes for a recipient that its notice never told of (PIPL 23; R08)."""
+    told = told_recipients(notice.content)
+    silent = [purpose for purpose in request.purposes if request.recipient not in told.get(purpose, ())]
+    if request.recipient is not None and silent:
+        raise RecipientNotTold(
+            f"Notice {notice.ref} does not tell of the named recipient for {', '.join(silent)}",
+            hint="Declare the recipient, publish a notice that names it, and show that.",
+        )
 
 
 def _unknown(decision_id: DecisionId) -> NotFound:

@@ -8,10 +8,12 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy import Connection, Row, Select, Table, or_, select
 
+from consent.ages import AgeClass
 from consent.decisions import ActorNotEntitled
 from consent.setwise import among_subjects, bind_subjects
+from consent.standing import SubjectStanding
 from consent.tables import agent as agent_table
 from consent.tables import guardian as guardian_table
 from kernel.ids import SubjectId
@@ -53,7 +55,7 @@ class Guardian:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An authorised agent 受托人, for some purposes and until an instant (half open)."""
+    """An authorised agent 受托代办人, for some purposes and until an instant (half open)."""
 
     relation_id: str
     subject: SubjectId
@@ -100,6 +102,54 @@ class Representatives:
                 f"Subject {agent} is no agent of {subject} for {', '.join(sorted(purposes))}",
                 hint="Record the authority, with these purposes and an end.",
             )
+
+
+def check_of_age(who: SubjectStanding, now: datetime) -> None:
+    """Raise ``ActorNotEntitled`` for somebody who decides for nobody else: the dead, minors and those of unknown age.
+
+    A child could be behind an unknown age.
+    """
+    if who.age_class_on(now.date()) is not AgeClass.ADULT:
+        raise ActorNotEntitled(
+            f"Subject {who.subject} is a minor or of unknown age and cannot decide for others",
+            hint="Name an adult, registered with the birth date.",
+        )
+    if who.deceased:
+        raise ActorNotEntitled(
+            f"Subject {who.subject} is deceased and cannot decide for others", hint="Name another adult."
+        )
+
+
+def check_can_represent(who: SubjectStanding | None, now: datetime) -> None:
+    """Raise ``ActorNotEntitled`` unless somebody is as fit to decide for others now as when it was recorded."""
+    if who is None or not who.is_present:
+        raise ActorNotEntitled("Who is erased decides for nobody", hint="Record another adult.")
+    check_of_age(who, now)
+
+
+def can_represent(who: SubjectStanding | None, now: datetime) -> bool:
+    """Say whether somebody is as fit to decide for others now as when it was recorded."""
+    try:
+        check_can_represent(who, now)
+    except ActorNotEntitled:
+        return False
+    return True
+
+
+def read_live_relations(connection: Connection, subject: SubjectId) -> list[tuple[Table, str, SubjectId]]:
+    """Return table, id and ward of every live relation in which somebody is ward, guardian, kin or agent."""
+    found: list[tuple[Table, str, SubjectId]] = []
+    for table, other in ((guardian_table, guardian_table.c.guardian), (agent_table, agent_table.c.agent)):
+        stands_in = or_(table.c.subject_id == subject, other == subject)
+        statement = select(table.c.relation_id, table.c.subject_id).where(stands_in, table.c.ended_at.is_(None))
+        rows = connection.execute(statement.order_by(table.c.relation_id))
+        found += [(table, row.relation_id, SubjectId(row.subject_id)) for row in rows]
+    return found
+
+
+def wards_with(connection: Connection, subject: SubjectId) -> list[SubjectId]:
+    """Return, in order, whose rows must be locked to end a subject's relations: its own and its wards'."""
+    return sorted({subject, *(ward for _, _, ward in read_live_relations(connection, subject))})
 
 
 def read_representatives(connection: Connection, subjects: Collection[SubjectId]) -> Representatives:

@@ -272,14 +272,19 @@ def _why_not_now(question: Question, row: Current) -> Reason | None:
 
 
 def covers_purpose(question: Question, row: Current) -> bool:
-    """Say whether the notice of a grant told of all that the purpose is now, and of the recipient (PIPL 14)."""
+    """Say whether the notice of a grant told of all that the purpose is now, and of the recipient (PIPL 14, 23).
+
+    That a grant names a recipient does not tell the person who that is: its notice has to, and has to have told of
+    what happens there as it is now.
+    """
     code, edition, terms = row.notice_code, row.notice_edition or 0, question.terms
     if code is None:
         return True
     if edition < terms.material.get(code, 0):
         return False
-    general = not row.recipient and question.recipient is not None
-    return not general or edition >= terms.recipient_since.get(code, 0)
+    if question.recipient is None:
+        return True
+    return edition in terms.telling.get(code, ()) and edition >= terms.recipient_since.get(code, 0)
 
 
 def may_decide(row: Current, childhood_until: date | None) -> bool:

@@ -1,7 +1,7 @@
 """A subject's history in sentences, in Chinese and English, as a person who never saw the register reads it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,14 +12,22 @@ from consent.rules import DecisionAct
 from consent.standing import Standing
 from consent.words import ACTORS, AGES, STANDINGS, Language, in_language, show_instant
 from kernel.catalogue import Catalogue, Label
+from kernel.ids import DecisionId
 
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """Says what happened in one language, with the catalogue's labels and the times of its zone."""
+    """Says what happened in one language, with the catalogue's labels and the times of its zone.
+
+    Attributes:
+        recipients: names of those that are registered; one without a name is told by its code.
+        idle: withdrawals before which no consent stood, see ``idle_withdrawals``.
+    """
 
     catalogue: Catalogue
     language: Language
+    recipients: Mapping[str, Label] = field(default_factory=dict)
+    idle: frozenset[DecisionId] = frozenset()
 
     @property
     def zone(self) -> tzinfo:
@@ -55,6 +63,11 @@ class Teller:
         known = self.catalogue.purposes.get(code)
         return self._say("“{0}”", "“{0}”").format(code if known is None else f"{code} {self.label(known.label)}")
 
+    def recipient(self, code: str) -> str:
+        """Return a recipient for people: the registered name with the code, or the code alone."""
+        name = self.recipients.get(code)
+        return code if name is None else f"{self.label(name)} ({code})"
+
     def fields(self, codes: Iterable[str]) -> str:
         """Return field labels, in the order of their codes."""
         known = self.catalogue.fields
@@ -77,8 +90,12 @@ class Teller:
 
     def _decision(self, made: Decision) -> str:
         who = self.who(made)
-        towards = "" if made.recipient is None else self._say("，接收方：{0}", ", towards {0}").format(made.recipient)
-        pattern = self.label(_DECISIONS[made.act])
+        towards = (
+            ""
+            if made.recipient is None
+            else self._say("，接收方：{0}", ", towards {0}").format(self.recipient(made.recipient))
+        )
+        pattern = self.label(_IDLE if made.decision_id in self.idle else _DECISIONS[made.act])
         said = pattern.format(who=who, purpose=self.purpose(made.purpose), towards=towards)
         return said[0].upper() + said[1:]
 
@@ -153,15 +170,19 @@ _DECISIONS: Final[Mapping[DecisionAct, Label]] = {
     ),
 }
 
+_IDLE: Final = Label(
+    "{who}撤回{purpose}{towards}；此前没有同意。", "{who} withdrew {purpose}{towards}; no consent stood."
+)
+
 _RECORDED: Final[Mapping[Representing, Label]] = {
     Representing.GUARDIAN: Label("登记监护人 {who}。", "{who} was recorded as a verified guardian."),
-    Representing.AGENT: Label("登记受托人 {who}。", "{who} was recorded as an authorised agent."),
+    Representing.AGENT: Label("登记受托代办人 {who}。", "{who} was recorded as an authorised agent."),
     Representing.KIN: Label("登记近亲属 {who}。", "{who} was recorded as verified next of kin."),
 }
 
 _ENDED: Final[Mapping[Representing, Label]] = {
     Representing.GUARDIAN: Label("监护人 {who} 的监护终止。", "The guardianship of {who} ended."),
-    Representing.AGENT: Label("受托人 {who} 的授权终止。", "The authority of agent {who} ended."),
+    Representing.AGENT: Label("受托代办人 {who} 的授权终止。", "The authority of agent {who} ended."),
     Representing.KIN: Label("近亲属 {who} 的登记终止。", "The record of {who} as next of kin ended."),
 }
 

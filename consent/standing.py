@@ -55,45 +55,52 @@ class SubjectStanding:
         return childhood_until(self.age_class, self.age_class_until, digital_age)
 
     @property
+    def is_present(self) -> bool:
+        """Whether the subject is neither erased nor about to be."""
+        return self.state not in (Standing.ERASING, Standing.ERASED)
+
+    @property
     def majority_on(self) -> date | None:
         """The day of majority of a subject registered as a minor, or None."""
         return majority_on(self.age_class, self.age_class_until)
 
 
-def register_subject(connection: Connection, subject: SubjectId, *, birth_date: date | None, clock: Clock) -> None:
-    """Register one subject; see ``register_subjects``."""
-    register_subjects(connection, {subject: birth_date}, clock=clock)
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a registration did; an entry has to tell of everybody named here.
+
+    Attributes:
+        fresh: those who were new.
+        refined: those who were there before, and whose age class changed.
+    """
+
+    fresh: Mapping[SubjectId, SubjectStanding]
+    refined: Sequence[SubjectStanding]
 
 
 def register_subjects(
     connection: Connection, birth_dates: Mapping[SubjectId, date | None], *, clock: Clock
-) -> list[SubjectId]:
+) -> Registered:
     """Give each subject a standing row, with the age class only and not the birth date.
 
     A subject that is there already keeps its state; its age class follows a birth date that is newly known, or that
-    keeps it a minor for longer (the stricter side).
-
-    Returns:
-        The subjects that were new.
+    keeps it a minor for longer (the stricter side). The caller writes the entries: ``subject.registered`` with
+    ``consent.ages.age_refs``, and ``consent.entries.aged_event``.
     """
     lock_subjects(connection, birth_dates, exclusive=True)
     known = find_standings(connection, birth_dates)
     now = clock.now()
-    fresh = [subject for subject in birth_dates if subject not in known]
-    rows = []
-    changes = []
-    for subject in fresh:
-        age_class, until = class_of_birth(birth_dates[subject], now.date())
-        age = {"age_class": age_class, "age_class_until": until}
-        state = {"subject_id": subject, "state": Standing.ACTIVE, "deceased": False}
-        rows.append({**state, **age, "revision": 1, "registered_at": now})
-        changes.append({**state, **age, "changed_at": now})
-    insert_rows(connection, subject_standing, rows)
+    fresh = {
+        subject: SubjectStanding(subject, 1, Standing.ACTIVE, *class_of_birth(birth_date, now.date()))
+        for subject, birth_date in birth_dates.items()
+        if subject not in known
+    }
+    insert_rows(connection, subject_standing, [_first_row(standing, now) for standing in fresh.values()])
     aged = [_refined(before, birth_dates[subject], now.date()) for subject, before in known.items()]
     refined = [standing for standing in aged if standing is not None]
     _set_ages(connection, refined)
-    insert_rows(connection, standing_change, [*changes, *(_change_row(standing, now) for standing in refined)])
-    return fresh
+    insert_rows(connection, standing_change, [_change_row(changed, now) for changed in (*fresh.values(), *refined)])
+    return Registered(fresh, refined)
 
 
 def find_standings(connection: Connection, subjects: Collection[SubjectId]) -> dict[SubjectId, SubjectStanding]:
@@ -134,7 +141,10 @@ def set_standing(connection: Connection, subject: SubjectId, standing: Standing,
     if before.state is standing:
         return before
     if standing not in _next_states(before.state):
-        raise Conflict(f"Subject {subject} is {before.state} and cannot become {standing}")
+        raise Conflict(
+            f"Subject {subject} is {before.state} and cannot become {standing}",
+            hint="An erasure is final and is not called off.",
+        )
     if standing is Standing.ACTIVE:
         check_not_merged(before)
     return _change(connection, replace(before, state=standing), now)
@@ -151,7 +161,10 @@ def set_deceased(connection: Connection, subject: SubjectId, *, no_kin: bool, no
     before = get_standing(connection, subject)
     if before.deceased:
         if before.no_kin is not no_kin:
-            raise Conflict(f"The death of subject {subject} is recorded with another directive about kin")
+            raise Conflict(
+                f"The death of subject {subject} is recorded with another directive about kin",
+                hint="The directive of the first record stands.",
+            )
         return before
     return _change(connection, replace(before, deceased=True, no_kin=no_kin), now)
 
@@ -312,6 +325,18 @@ def _write(connection: Connection, after: SubjectStanding) -> SubjectStanding:
     return replace(after, revision=after.revision + 1)
 
 
+def _first_row(standing: SubjectStanding, now: datetime) -> dict[str, object]:
+    return {
+        "subject_id": standing.subject,
+        "revision": standing.revision,
+        "state": standing.state,
+        "age_class": standing.age_class,
+        "age_class_until": standing.age_class_until,
+        "deceased": False,
+        "registered_at": now,
+    }
+
+
 def _change_row(standing: SubjectStanding, now: datetime) -> dict[str, object]:
     return {
         "subject_id": standing.subject,
@@ -341,7 +366,7 @@ def _standing(row: Row[*tuple[Any, ...]]) -> SubjectStanding:
 
 
 def _unknown(subject: SubjectId) -> NotFound:
-    return NotFound(f"Subject {subject} is not registered", hint="Register the subject before recording its decisions.")
+    return NotFound(f"Subject {subject} is not registered", hint="Check the id; `consentry subject find` looks it up.")
 
 
 _COLUMNS: Final = (

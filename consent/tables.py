@@ -138,6 +138,7 @@ decision_use: Final = Table(
     Column("decision_id", String(40), primary_key=True),
     Column("permit_id", String(40), primary_key=True),
     Column("used_at", Instant, nullable=False),
+    Index(None, "permit_id"),
 )
 
 standing_change: Final = Table(

@@ -54,13 +54,6 @@ class Task:
     done_entry: EntryId | None = None
 
 
-def create_task(
-    connection: Connection, wanted: NewTask, *, asking: Asking, log: EntryLog, now: datetime
-) -> Task | None:
-    """Create one task with its entry; None where it is there already."""
-    return next(iter(create_tasks(connection, [wanted], asking=asking, log=log, now=now)), None)
-
-
 def create_tasks(
     connection: Connection, wanted: Sequence[NewTask], *, asking: Asking, log: EntryLog, now: datetime
 ) -> list[Task]:
@@ -122,7 +115,9 @@ def done_task(connection: Connection, task_id: str, *, entry_id: EntryId, at: da
     done = connection.execute(update(task).where(*open_one).values(done_at=at, done_entry=entry_id))
     found = get_task(connection, task_id)
     if done.rowcount == 0:
-        raise Conflict(f"Task {task_id} is done already; entry {found.done_entry} tells of it")
+        raise Conflict(
+            f"Task {task_id} is done already; entry {found.done_entry} tells of it", hint="See the open tasks."
+        )
     return found
 
 

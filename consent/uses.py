@@ -6,6 +6,7 @@ transaction ends, and the counter moves under the condition that a use is left; 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -15,6 +16,11 @@ from consent.setwise import among_subjects, bind_subjects, insert_rows
 from consent.tables import consent_current, decision_use
 from kernel.errors import Conflict
 from kernel.ids import PermitId, SubjectId
+
+
+def used_refs(decisions: Iterable[str]) -> dict[str, str]:
+    """Return what a permit's entry says of the decisions that it takes a use of: a digest over their random ids."""
+    return {"used": sha256("\n".join(sorted(decisions)).encode()).hexdigest()}
 
 
 def counted_subjects(situations: Mapping[SubjectId, Situation]) -> list[SubjectId]:

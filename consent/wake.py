@@ -17,10 +17,12 @@ from audit.events import Act, Event
 from audit.events import Outcome as Ended
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of, now_in_log
-from consent.handling import Handler, Outcome, WakePlanner
+from consent.handling import Handler, Hopeless, NotNow, Outcome, TargetFailed, WakePlanner
 from consent.outbox import (
     NARROW,
+    WAITS,
     Closing,
+    Part,
     WakeItem,
     WakeState,
     change_item,
@@ -32,6 +34,8 @@ from consent.outbox import (
     lease_next,
     oldest_unfinished,
     packed,
+    pause_target,
+    rouse_items,
 )
 from kernel.database import Database
 from kernel.errors import ConfigurationError, Conflict
@@ -44,8 +48,11 @@ __all__ = [
     "NARROW",
     "Closing",
     "Handler",
+    "Hopeless",
+    "NotNow",
     "Outcome",
     "Tally",
+    "TargetFailed",
     "Wake",
     "WakeItem",
     "WakePlanner",
@@ -64,6 +71,9 @@ LEASE: Final = timedelta(minutes=5)
 _FIRST_DELAY: Final = timedelta(seconds=5)
 _FACTOR: Final = 6
 _LONGEST_DELAY: Final = timedelta(hours=10)
+
+LONGEST_PAUSE: Final = timedelta(minutes=5)
+"""How long one failure of a target at most keeps back what else is planned for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +166,43 @@ class Wake:
             tally = tally.plus(ended.state)
         return tally
 
-    def run_next(self, *, subject: SubjectId | None = None) -> WakeItem | None:
+    def run_next(
+        self,
+        *,
+        subject: SubjectId | None = None,
+        only: frozenset[str] | None = None,
+        but: frozenset[str] = frozenset(),
+    ) -> WakeItem | None:
         """Work on the item that is due for longest; returns it as it is afterwards, None when nothing is due.
+
+        Args:
+            subject: whose items; None for everybody's.
+            only: the handlers whose items; None for all.
+            but: the handlers whose items are left to others.
 
         Raises:
             Unavailable: the data store or the log cannot be used; the item is taken up again when its lease is over.
         """
-        item = self._lease(subject)
+        item = self._lease(Part(subject, only, but))
         if item is None or item.state is WakeState.DEAD:
             return item
         self._at("leased")
         try:
             outcome = self._handler_of(item).run(item)
+        except NotNow as err:
+            return self._waits(item, err)
+        except Hopeless as err:
+            return self._failed(item, type(err).__name__, is_final=True)
+        except TargetFailed as err:
+            return self._failed(item, type(err).__name__, is_target=True)
         except Exception as err:  # noqa: BLE001 - whatever one handler does, it ends as its own item's dead letter
             return self._failed(item, type(err).__name__)
         self._at("handled")
         return self._done(item, outcome)
+
+    def rouse(self, connection: Connection, subject: SubjectId) -> None:
+        """Let a subject's items that wait go on now, in the transaction of what they wait for."""
+        rouse_items(connection, subject, now=now_in_log(connection, self._log, self._clock))
 
     def retry(self, item_id: str, asking: Asking) -> WakeItem:
         """Let a dead item, or one that waits after a failure, be tried again now, with all its attempts.
@@ -200,7 +231,10 @@ class Wake:
         return count_items(connection, states)
 
     def oldest_open(self, connection: Connection) -> timedelta | None:
-        """Return how long the oldest item waits that is neither done nor dead; None when there is none."""
+        """Return how long the oldest item is due or tried again; None when there is none.
+
+        What waits for something else, such as the end of a restriction, is not counted here.
+        """
         since = oldest_unfinished(connection)
         return None if since is None else now_in_log(connection, self._log, self._clock) - since
 
@@ -210,11 +244,11 @@ class Wake:
             raise ConfigurationError(f"No handler {item.handler!r}", hint="It was planned by another version.")
         return handler
 
-    def _lease(self, subject: SubjectId | None) -> WakeItem | None:
+    def _lease(self, part: Part) -> WakeItem | None:
         """Take one item; one whose process died at its last attempt is dead."""
         with self._database.write() as connection:
             now = now_in_log(connection, self._log, self._clock)
-            item = lease_next(connection, now=now, until=now + LEASE, subject=subject)
+            item = lease_next(connection, now=now, until=now + LEASE, part=part)
             if item is not None and item.attempts > MAX_ATTEMPTS:
                 return self._bury(connection, item, "LeaseLapsed", now)
             return item
@@ -234,12 +268,25 @@ class Wake:
         self._at("finished")
         return done
 
-    def _failed(self, item: WakeItem, problem: str) -> WakeItem:
+    def _waits(self, item: WakeItem, err: NotNow) -> WakeItem:
+        """Put an item back as it was before this attempt, to be looked at again later."""
         with self._database.write() as connection:
             if not holds_lease(connection, item):
                 return get_item(connection, item.item_id)
             now = now_in_log(connection, self._log, self._clock)
-            if item.attempts >= MAX_ATTEMPTS:
+            return change_item(
+                connection, item.item_id, state=WakeState.OPEN, leased_until=None, next_at=now + err.after,
+                attempts=item.attempts - 1, problem=f"{WAITS}{type(err).__name__}"[:_NAME_LENGTH],
+            )  # fmt: skip
+
+    def _failed(self, item: WakeItem, problem: str, *, is_final: bool = False, is_target: bool = False) -> WakeItem:
+        with self._database.write() as connection:
+            if not holds_lease(connection, item):
+                return get_item(connection, item.item_id)
+            now = now_in_log(connection, self._log, self._clock)
+            if is_target:
+                pause_target(connection, item, until=now + min(delay_after(item.attempts), LONGEST_PAUSE))
+            if is_final or item.attempts >= MAX_ATTEMPTS:
                 return self._bury(connection, item, problem, now)
             return change_item(
                 connection, item.item_id, state=WakeState.OPEN, leased_until=None, problem=problem[:_NAME_LENGTH],

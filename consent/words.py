@@ -7,6 +7,7 @@ from typing import Final
 
 from consent.ages import AgeClass
 from consent.decisions import ActorKind
+from consent.lives import Life
 from consent.reasons import Reason
 from consent.rules import DecisionAct, Track
 from consent.standing import Standing
@@ -43,14 +44,14 @@ ACTS: Final[Mapping[DecisionAct, Label]] = {
 }
 
 TRACKS: Final[Mapping[Track, Label]] = {
-    Track.BASIS: Label("合同或法定义务", "contract or duty"),
-    Track.CONSENT: Label("同意", "consent"),
+    Track.BASIS: Label("依据轨道（合同或法定义务）", "basis track (contract or duty)"),
+    Track.CONSENT: Label("同意轨道", "consent track"),
 }
 
 ACTORS: Final[Mapping[ActorKind, Label]] = {
     ActorKind.SELF: Label("本人", "the person"),
     ActorKind.GUARDIAN: Label("监护人", "the guardian"),
-    ActorKind.AGENT: Label("受托人", "the authorised agent"),
+    ActorKind.AGENT: Label("受托代办人", "the authorised agent"),
     ActorKind.KIN: Label("近亲属", "the next of kin"),
     ActorKind.OPERATOR: Label("运营方", "the operator"),
 }
@@ -83,6 +84,14 @@ REASONS: Final[Mapping[Reason, Label]] = {
     Reason.ASSESSMENT_MISSING: Label("缺少有效的影响评估", "no impact assessment in force"),
     Reason.PURPOSE_FIELD: Label("该目的不使用此字段", "the purpose does not use this field"),
     Reason.UNKNOWN_FIELD: Label("目录中没有此字段", "not in the catalogue"),
+}
+
+LIVES: Final[Mapping[Life, Label]] = {
+    Life.NOT_BEGUN: Label("尚未生效", "not begun"),
+    Life.IN_FORCE: Label("在有效期内", "in force"),
+    Life.SPENT: Label("次数已用完", "uses spent"),
+    Life.OVER: Label("已过期", "over"),
+    Life.CLOSED: Label("未开放", "closed"),
 }
 
 TASKS: Final[Mapping[TaskKind, Label]] = {

@@ -36,6 +36,8 @@ def read_certificate(path: Path) -> Certificate:
     if not path.is_file() or path.stat().st_size == 0:
         raise BadInput(f"The certificate {name!r} is no file with content", hint="Name the signed document.")
     if len(name) > _MAX_NAME_CHARS or not name.isprintable():
-        raise BadInput(f"The certificate's name is not 1 to {_MAX_NAME_CHARS} printable characters")
+        raise BadInput(
+            f"The certificate's name is not 1 to {_MAX_NAME_CHARS} printable characters", hint="Rename the file."
+        )
     with path.open("rb") as content:
         return Certificate(name, file_digest(content, "sha256").hexdigest())

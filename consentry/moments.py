@@ -10,17 +10,21 @@ _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 
 
-def parse_as_of(text: str, time_zone: str) -> datetime:
-    """Return the instant to look back to; a day means its end.
+def parse_as_of(text: str, time_zone: str, *, now: datetime | None = None) -> datetime:
+    """Return the instant to look back to; a day means its end, and today means up to now.
 
     Args:
         text: RFC 3339 with an offset, or a day such as 2026-11-21.
         time_zone: IANA name of the pack's zone.
+        now: an end of day that is still to come is replaced by it; None leaves it.
     Raises:
         BadInput: the text is neither.
     """
     day = _day(text)
-    return parse_moment(text) if day is None else _midnight(day + _DAY, time_zone) - _MICROSECOND
+    if day is None:
+        return parse_moment(text)
+    end = _midnight(day + _DAY, time_zone) - _MICROSECOND
+    return now if now is not None and _midnight(day, time_zone) <= now < end else end
 
 
 def parse_start(text: str, time_zone: str) -> datetime:

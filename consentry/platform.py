@@ -17,6 +17,7 @@ from consent.gate import Gate
 from consent.registry import Registry
 from consent.wake import Wake, no_point
 from consentry.layout import Layout
+from consentry.log_clock import LogClock
 from consentry.migrations import Store, check_current
 from consentry.packs import check_pack_loaded, load_configured_pack
 from consentry.principals import Principal
@@ -194,6 +195,9 @@ def _wire(settings: Settings, data: Database, keys: Database, clock: Clock, at: 
         wake=wake,
         throttle=Throttle(clock),
         tokens=TokenIssuer.load(
-            settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes, clock=clock
+            settings.token_key_path,
+            deployment=settings.deployment,
+            minutes=settings.token_minutes,
+            clock=LogClock(data, log),
         ),
     )

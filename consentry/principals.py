@@ -160,14 +160,14 @@ def disable(connection: Connection, name: str) -> Principal:
     return _from_row(row)
 
 
-def authenticate_key(connection: Connection, *, bearer: str, clock: Clock) -> Principal:
-    """Return the key behind a bearer secret; raises ``NotAuthenticated``."""
+def authenticate_key(connection: Connection, *, bearer: str, now: datetime) -> Principal:
+    """Return the key behind a bearer secret, alive at an instant; raises ``NotAuthenticated``."""
     key_id, _, secret = bearer.partition(".")
     row = connection.execute(select(principal).where(principal.c.principal_id == key_id)).one_or_none()
     if row is None or row.kind != PrincipalKind.KEY:
         raise _not_authenticated()
     found = _verified(row, secret)
-    if found.expires_at is not None and found.expires_at <= clock.now():
+    if found.expires_at is not None and found.expires_at <= now:
         raise _not_authenticated()
     return found
 

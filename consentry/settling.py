@@ -84,7 +84,3 @@ class Settler(Background):
     def work(self) -> None:
         """Settle."""
         self._log.settle()
-
-    def settle_once(self) -> None:
-        """Settle, and keep the message of a failure."""
-        self.work_once()

@@ -75,6 +75,7 @@ class Pace:
         self._seconds = seconds
         self._mutex = threading.Lock()
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._sweep_above = MAX_CALLERS
 
     def take(self, caller: str) -> None:
         """Take one request of a caller; raises ``TooManyRequests``, with the time to wait."""
@@ -89,11 +90,15 @@ class Pace:
             raise TooManyRequests(math.ceil((1 - left) / self._per_second))
 
     def _forget_the_idle(self, now: float) -> None:
-        """Drop callers whose buckets are full again, once there are many."""
-        if len(self._buckets) <= MAX_CALLERS:
+        """Drop callers whose buckets are full again, once there are many.
+
+        The next time is when those who are left have doubled: a crowd of busy callers is not gone through at each call.
+        """
+        if len(self._buckets) <= self._sweep_above:
             return
         full_before = now - WINDOW.total_seconds()
         self._buckets = {name: state for name, state in self._buckets.items() if state[1] > full_before}
+        self._sweep_above = max(MAX_CALLERS, 2 * len(self._buckets))
 
 
 MAX_CALLERS: Final = 10_000

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from consentry.principals import NotAuthenticated
+from consentry.token_headers import read_header
 from kernel.errors import ConfigurationError, Conflict
 from kernel.ids import new_id
 from kernel.ports import Clock
@@ -34,6 +35,7 @@ class TokenIssuer:
         secret: at least 32 bytes.
         deployment: the issuer name.
         minutes: how long a token lives.
+        clock: should never fall behind the log, so that a clock that is set back revives no token.
     """
 
     def __init__(self, secret: bytes, *, deployment: str, minutes: int, clock: Clock) -> None:
@@ -79,11 +81,11 @@ class TokenIssuer:
         from joserfc.errors import JoseError
         from joserfc.jwk import OctKey
 
-        now = int(self._clock.now().timestamp())
         try:
+            read_header(token)
             decoded = jwt.decode(token, OctKey.import_key(self._secret), algorithms=[_ALGORITHM])
             registry = jwt.JWTClaimsRegistry(
-                now=now,
+                now=int(self._clock.now().timestamp()),
                 leeway=0,
                 iss={"essential": True, "value": self._deployment},
                 aud={"essential": True, "value": AUDIENCE},

@@ -27,6 +27,9 @@ from kernel.ports import Sealer
 JOINT: Final = "*joint"
 """Stands for the other controllers of every purpose that has joint ones (PIPL 20)."""
 
+GONE: Final = "gone"
+"""Why a target is disabled that its receiver has given up; otherwise it was the operator."""
+
 SECRET_BYTES: Final = 32
 """Standard Webhooks 1.0 asks for 24 to 64 bytes."""
 
@@ -87,7 +90,7 @@ class Webhooks:
         """
         check_url(url)
         if not 0 < len(recipient) <= MAX_CODE_CHARS:
-            raise BadInput(f"A webhook's recipient has 1 to {MAX_CODE_CHARS} characters")
+            raise BadInput(f"A webhook's recipient has 1 to {MAX_CODE_CHARS} characters", hint="Give its code.")
         target_id, secret = new_id("wht"), _new_secret()
         target = WebhookTarget(target_id, recipient, url, self._log.now(connection), self._sealed(target_id, secret))
         add_target(connection, target)

@@ -17,6 +17,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, ins
 from audit.events import Act, Event
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of, now_in_log
+from consent.guardians import end_relations
+from consent.representatives import read_live_relations, wards_with
 from consent.standing import Standing, get_standing, lock_subjects, set_standing
 from consent.wake import Closing, WakePlanner
 from kernel.database import Database
@@ -122,7 +124,7 @@ class Eraser:
                 the row is restored and the erasure asked for again.
         """
         with self._data.write() as connection:
-            lock_subjects(connection, [subject], exclusive=True)
+            lock_subjects(connection, wards_with(connection, subject), exclusive=True)
             state = get_standing(connection, subject).state
             erasure_id = self._latest(connection, subject) if state in (Standing.ERASING, Standing.ERASED) else None
             if erasure_id is None:
@@ -161,7 +163,7 @@ class Eraser:
         return connection.scalar(query.order_by(erasure.c.started_at.desc()).limit(1))
 
     def _begin(self, connection: Connection, subject: SubjectId, asking: Asking) -> str:
-        """Mark the subject, so that the gate and the vault take nothing more of it."""
+        """Mark the subject, so that the gate and the vault take nothing more of it; it decides for nobody any more."""
         erasure_id = new_id("era")
         now = now_in_log(connection, self._log, self._clock)
         set_standing(connection, subject, Standing.ERASING, now=now)
@@ -180,6 +182,8 @@ class Eraser:
                 counts={},
             )
         )
+        ended = read_live_relations(connection, subject)
+        end_relations(connection, ended, reason="ERASED", now=now, asking=asking, log=self._log)
         if self._wake is not None:
             self._wake.plan(connection, [Closing(subject, "erase", "", "", None, entry_id, now)])
         return erasure_id

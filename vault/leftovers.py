@@ -1,4 +1,4 @@
-"""Leftovers: what reaches the key store for a subject just after its erasure, and how it goes again."""
+"""Leftovers: what an erasure leaves of a subject, and what reaches the key store just afterwards and goes again."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,12 +6,19 @@ from typing import Final
 from sqlalchemy import Column, Connection, Exists, delete, select
 
 from kernel.database import Database
+from kernel.ids import SubjectId
 from vault.keystore import KeyStore
 from vault.setwise import among
 from vault.tables import blind_index, data_key, erasure, identity_fact, pseudonym
 
 ERASED: Final = "erased"
 """State of an erasure that left nothing."""
+
+
+def is_leftover(connection: Connection, subject: SubjectId) -> bool:
+    """Say whether a whole erasure of a subject has begun: what is there it has yet to take, or the law holds."""
+    whole = select(erasure.c.erasure_id).where(erasure.c.subject_id == subject, erasure.c.fields.is_(None))
+    return connection.scalars(whole.limit(1)).first() is not None
 
 
 def sweep_erased(data: Database, keystore: KeyStore) -> int:

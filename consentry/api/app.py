@@ -24,6 +24,7 @@ from consentry.api import (
 )
 from consentry.api.guard import Guard
 from consentry.api.origins import Origins, page_routes
+from consentry.log_clock import LogClock
 from consentry.platform import Platform
 from consentry.subject_tokens import SubjectTokens
 from consentry.throttle import Pace
@@ -83,7 +84,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     settings = platform.settings
     app.state.platform = platform
-    app.state.subject_tokens = SubjectTokens.load(settings, platform.clock)
+    app.state.subject_tokens = SubjectTokens.load(settings, LogClock(platform.data, platform.log))
     app.state.pace = Pace(settings.requests_per_minute)
     problems.install(app)
     for router in ROUTERS:

@@ -105,7 +105,7 @@ def list_consents(
     """List the decisions that stand, now or as of an instant; an agent sees those of its own purposes."""
     check_allowed(platform, caller, "consent.read", for_subjects=True)
     acting = acting_for(platform, caller, subject_named(caller, subject_id))
-    found = show_consents(platform, caller, acting.subject, as_of=as_of, locale=locale)
+    found = show_consents(platform, caller, acting.subject, as_of=as_of, locale=locale).rows
     return StandingConsents(
         subject_id=acting.subject,
         as_of=None if as_of is None else format_instant(as_of),

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,21 +50,43 @@ class Guard:
             await refused(scope, receive, guarded_send)
             return
         try:
-            await self._app(scope, receive, guarded_send)
+            await self._app(scope, self._counted(receive), guarded_send)
         except Exception as err:  # noqa: BLE001 - the last resort: the server would log the message, which may hold values
             log_failure(scope, err)
             if not has_begun:
                 await problem(500, HTTPStatus(500).phrase)(scope, receive, guarded_send)
 
+    def _counted(self, receive: Receive) -> Receive:
+        """Return a receiver that ends the request once more than the largest body has come, whatever was declared.
+
+        It raises an ``HTTPException``, which the framework passes on to our table of problems as it is.
+        """
+        came_bytes = 0
+
+        async def counted() -> Message:
+            nonlocal came_bytes
+            message = await receive()
+            came_bytes += len(message.get("body", b""))
+            if came_bytes > self._max_body_bytes:
+                raise HTTPException(413, self._too_large)
+            return message
+
+        return counted
+
     def _refused(self, headers: Headers) -> Response | None:
-        """Refuse a body of unknown length, or one that is too large, before any of it is read."""
+        """Refuse a body of unknown length, or one that is too large, before any of it is read.
+
+        A server lets Transfer-Encoding override Content-Length (RFC 9112 section 6.3): beside it a length says nothing.
+        """
+        if "transfer-encoding" in headers:
+            return problem(411, HTTPStatus(411).phrase, "Send Content-Length, and no Transfer-Encoding.")
         declared = headers.get("content-length")
         if declared is None:
-            if "transfer-encoding" not in headers:
-                return None
-            return problem(411, HTTPStatus(411).phrase, "Send Content-Length.")
+            return None
         if not (declared.isascii() and declared.isdigit()) or int(declared) > self._max_body_bytes:
-            return problem(
-                413, HTTPStatus(413).phrase, f"A body has at most {self._max_body_bytes} bytes; send less at a time."
-            )
+            return problem(413, HTTPStatus(413).phrase, self._too_large)
         return None
+
+    @property
+    def _too_large(self) -> str:
+        return f"A body has at most {self._max_body_bytes} bytes; send less at a time."

@@ -126,7 +126,7 @@ def authenticate(platform: Platform, subject_tokens: SubjectTokens | None, beare
     """
     if bearer.startswith("key_"):
         with platform.data.read() as connection:
-            return authenticate_key(connection, bearer=bearer, clock=platform.clock)
+            return authenticate_key(connection, bearer=bearer, now=platform.log.now(connection))
     if subject_tokens is not None and is_subject_token(bearer):
         subject = platform.resolver.find(subject_tokens.source, subject_tokens.verify(bearer))
         if subject is None:

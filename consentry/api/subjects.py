@@ -1,8 +1,9 @@
 """One subject: opening its record, and its tags."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from consentry.acts import Code
@@ -16,6 +17,11 @@ from kernel.clock import format_instant
 from kernel.ids import SubjectId
 
 router = new_router("subjects")
+
+
+ApprovalId = Annotated[str, Field(pattern=r"^apr_[a-z2-7]{24}$")]
+
+_APPROVAL: Final = "Of `POST /v1/approvals`; a minor's record needs one by somebody else."
 
 
 class RevealRequest(BaseModel):
@@ -32,9 +38,7 @@ class RevealRequest(BaseModel):
     purpose: Code
     fields: Annotated[list[Code], Field(min_length=1, max_length=100)]
     reason: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
-    approval: Annotated[str, Field(pattern=r"^apr_[a-z2-7]{24}$")] | None = Field(
-        default=None, description="Of `POST /v1/approvals`; a minor's record needs one by somebody else."
-    )
+    approval: ApprovalId | None = Field(default=None, description=_APPROVAL)
 
 
 class RevealedRecord(BaseModel):
@@ -92,9 +96,14 @@ def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: Platf
 
 
 @router.get("/subjects/{subject_id}/tags", responses=responses(401, 403))
-def get_tags(subject_id: SubjectPath, platform: PlatformHere, caller: Caller) -> Tags:
+def get_tags(
+    subject_id: SubjectPath,
+    platform: PlatformHere,
+    caller: Caller,
+    approval: Annotated[ApprovalId | None, Query(description=_APPROVAL)] = None,
+) -> Tags:
     """Return the tags of the newest run, for a subject whose profiling decision is live now."""
     subject = SubjectId(subject_id)
     check_allowed(platform, caller, "tags.read", persons_only=True, subject=subject)
-    found = read_tags(platform, caller, subject=subject)
+    found = read_tags(platform, caller, subject=subject, approval=approval)
     return Tags(subject_id=subject_id, as_of=found.as_of, tags=dict(found.values))

@@ -131,6 +131,8 @@ def _say_reconciled(done: "Reconciled", *, as_json: bool) -> None:
         say(str(one))
     if done.total > _SHOWN:
         say(f"and {done.total - _SHOWN} more; --json names the first thousand")
+    if done.suspended is not None and done.is_clean:
+        say(f"the gate is suspended: {done.suspended}; `consentry audit reconcile --release REASON` opens it")
 
 
 _SHOWN: Final = 20

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -10,6 +10,8 @@ from consentry.cli.options import Home, Json, Subject
 from consentry.cli.output import cell, say, say_json, say_table
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consent.explain import Explanation
     from consentry.platform import Platform
     from consentry.workflows.history import History
@@ -18,11 +20,17 @@ app = typer.Typer(no_args_is_help=True, help="A subject's decisions, and the reg
 
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", help="What was known then: an instant with its offset, or the end of a day; default now."),
+    typer.Option("--as-of", help="What was known then: an instant with its offset, or a day to its end; default now."),
 ]
 Locale = Annotated[str, typer.Option("--locale", help="Language of the words: zh-CN or en.")]
 Purpose = Annotated[str, typer.Argument(help="Purpose, for example P07.")]
 Recipient = Annotated[str | None, typer.Option(help="Only towards this recipient.")]
+
+
+_SHOWN: Final = (
+    "purpose", "label", "recipient_label", "track_label", "act_label", "state_label", "by", "decided_label",
+    "valid_from", "valid_until", "uses", "max_uses", "fields", "notice", "decision",
+)  # fmt: skip
 
 
 class Format(StrEnum):
@@ -43,20 +51,21 @@ def show(
 ) -> None:
     """The decisions that count now, or that counted at a moment, per purpose and recipient."""
     from consentry.cli.session import local_operator, platform_for
-    from consentry.moments import parse_as_of
     from consentry.workflows.show_consents import show_consents
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
-        at = None if as_of is None else parse_as_of(as_of, platform.catalogue.time_zone)
-        rows = show_consents(platform, local_operator(), SubjectId(subject), as_of=at, locale=locale)
+        at = _looked_back(platform, as_of)
+        found = show_consents(platform, local_operator(), SubjectId(subject), as_of=at, locale=locale)
     if as_json:
-        for row in rows:
+        for row in found.rows:
             say_json(row)
         return
-    shown = ("purpose", "label", "recipient", "track_label", "act_label", "by", "decided", "valid_until", "notice")
-    header = tuple(name.removesuffix("_label").replace("_", " ") for name in shown)
-    say_table((*header, "decision"), [tuple(cell(row[name]) for name in (*shown, "decision")) for row in rows])
+    if found.rows or not found.notes:
+        header = tuple(name.removesuffix("_label").replace("_", " ") for name in _SHOWN)
+        say_table(header, [tuple(cell(row[name]) for name in _SHOWN) for row in found.rows])
+    for note in found.notes:
+        say(note)
 
 
 @app.command("history")
@@ -71,12 +80,11 @@ def history(  # noqa: PLR0917 - options of one command
 ) -> None:
     """All that a person, or somebody for them, ever decided, with the exact words that were shown."""
     from consentry.cli.session import local_operator, platform_for
-    from consentry.moments import parse_as_of
     from consentry.workflows.history import read_history
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
-        at = None if as_of is None else parse_as_of(as_of, platform.catalogue.time_zone)
+        at = _looked_back(platform, as_of)
         found = read_history(platform, local_operator(), SubjectId(subject), as_of=at, with_evidence=evidence)
         text = _written(platform, found, written, locale)
     if out is None:
@@ -99,12 +107,11 @@ def explain(  # noqa: PLR0917 - options of one command
 ) -> None:
     """Why the gate would allow or refuse each field, rule by rule; opens nothing."""
     from consentry.cli.session import local_operator, platform_for
-    from consentry.moments import parse_as_of
     from consentry.workflows.explain_consent import explain_consent
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
-        at = None if as_of is None else parse_as_of(as_of, platform.catalogue.time_zone)
+        at = _looked_back(platform, as_of)
         found = explain_consent(
             platform, local_operator(), SubjectId(subject), purpose, fields, recipient=recipient, as_of=at
         )
@@ -169,8 +176,10 @@ def notice(  # noqa: PLR0917 - options of one command
             rows = differences_json(changed)
             if as_json:
                 say_json({"code": code, "locale": locale, "changes": rows})
+            elif rows:
+                say_table(tuple(rows[0]), [tuple(map(cell, row.values())) for row in rows])
             else:
-                say_table(tuple(rows[0]) if rows else ("changes",), [tuple(map(cell, row.values())) for row in rows])
+                say(f"nothing changed from edition {differences[0]} to edition {differences[1]}")
             return
         found = read_notice(platform, local_operator(), code, version=version, locale=locale)
     if as_json:
@@ -180,6 +189,14 @@ def notice(  # noqa: PLR0917 - options of one command
         return
     for line in told_notice(found):
         say(line)
+
+
+def _looked_back(platform: "Platform", as_of: str | None) -> "datetime | None":
+    from consentry.moments import parse_as_of
+
+    if as_of is None:
+        return None
+    return parse_as_of(as_of, platform.catalogue.time_zone, now=platform.clock.now())
 
 
 def _written(platform: "Platform", found: "History", written: Format, locale: str) -> str:

@@ -124,7 +124,8 @@ def _say_report(report: "ImportReport") -> None:
         rows = [(one.place, one.rule, one.element, one.detail) for one in report.refused]
         say_table(("place", "rule", "element", "detail"), rows)
         return
-    told = {"consents": report.consents, "decisions": len(report.decisions), "repeated": report.repeated}
+    made = {"would record": report.rehearsed} if report.is_dry_run else {"decisions": len(report.decisions)}
+    told = {"consents": report.consents} | made | ({} if report.is_dry_run else {"repeated": report.repeated})
     say_pairs(told | {f"skipped {kind}": number for kind, number in report.skipped.items()})
     if report.is_dry_run:
         say("nothing was recorded: this was a dry run")

@@ -61,9 +61,15 @@ def serve(
     from consentry.cli.session import platform_for
     from consentry.settling import Settler
     from consentry.tending import Tender
-    from consentry.wake.runner import Waker
+    from consentry.wake.runner import Teller, Waker
 
-    with platform_for(home) as platform, Settler(platform.log), Waker(platform.wake), Tender(platform):
+    with (
+        platform_for(home) as platform,
+        Settler(platform.log),
+        Waker(platform.wake),
+        Teller(platform.wake),
+        Tender(platform),
+    ):
         settings = platform.settings
         uvicorn.run(
             create_app(platform),

@@ -17,6 +17,7 @@ def check_subject(text: str | None) -> str | None:
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; default CONSENTRY_HOME or ./consentry-data.")]
 Token = Annotated[str | None, typer.Option("--token", envvar="CONSENTRY_TOKEN", help="A person's token.")]
+Approval = Annotated[str | None, typer.Option("--approval", help="Id of the approval that a minor's record needs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Subject = Annotated[str, typer.Argument(help="Subject id, sub_….", callback=check_subject)]
 SubjectFilter = Annotated[str | None, typer.Option("--subject", help="Subject id.", callback=check_subject)]

@@ -126,8 +126,9 @@ def record_recipient(file: File, home: Home = None) -> None:
     from consentry.workflows.register import record_recipient_file
 
     with platform_for(home) as platform:
-        for made in record_recipient_file(platform, local_operator(), file):
-            say(f"{made} is recorded: {made.text.kind} in {made.text.country}")
+        for made, is_news in record_recipient_file(platform, local_operator(), file):
+            said = "is recorded" if is_news else "is unchanged"
+            say(f"{made} {said}: {made.text.kind} in {made.text.country}")
 
 
 @recipients.command("end")

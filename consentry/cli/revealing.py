@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json, Subject, Token
+from consentry.cli.options import Approval, Home, Json, Subject, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
 
 
@@ -20,7 +20,7 @@ def reveal(  # noqa: PLR0917 - options of one command
     purpose: Annotated[str, typer.Option(help="Purpose under which the record is opened, for example P02.")],
     fields: Annotated[str, typer.Option(help="Field codes, separated by commas.")],
     reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
-    approval: Annotated[str | None, typer.Option(help="Id of the approval that a minor's record needs.")] = None,
+    approval: Approval = None,
     token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag

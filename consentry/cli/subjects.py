@@ -42,9 +42,9 @@ def restrict(
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
-        restrict_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
+        is_news = restrict_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
         run_wake_of(platform, SubjectId(subject))
-    say(f"{subject} is restricted")
+    say(f"{subject} is restricted" if is_news else f"{subject} was restricted before")
 
 
 @app.command("release")

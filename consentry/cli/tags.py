@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json, Subject, Token
+from consentry.cli.options import Approval, Home, Json, Subject, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Evaluate, explain and count tags.")
@@ -41,6 +41,7 @@ def run(as_of: AsOf = None, home: Home = None, as_json: Json = False) -> None:  
 @app.command("show")
 def show(
     subject: Subject,
+    approval: Approval = None,
     token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -54,7 +55,7 @@ def show(
     with platform_for(home) as platform:
         caller = person_from(platform, token)
         check_allowed(platform, caller, "tags.read", persons_only=True, subject=SubjectId(subject))
-        found = read_tags(platform, caller, subject=SubjectId(subject))
+        found = read_tags(platform, caller, subject=SubjectId(subject), approval=approval)
     if as_json:
         say_json({"as_of": found.as_of, "tags": dict(found.values)})
     else:

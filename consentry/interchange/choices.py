@@ -1,6 +1,6 @@
 """A choice of a person in the form that the register and FHIR share, and the names that it travels under."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +34,7 @@ class Choice:
         fields: by our codes; None for all of the purpose.
         decided_at: in the offset of whoever wrote it.
         valid_until: half open.
+        proofs: elements of the resource that show the act; they belong to the form and are not compared.
     """
 
     choice_id: str
@@ -51,6 +52,7 @@ class Choice:
     valid_until: datetime | None = None
     max_uses: int | None = None
     renews: str | None = None
+    proofs: tuple[str, ...] = field(default=(), compare=False)
 
 
 def choice_of(made: Decision) -> Choice:

@@ -68,8 +68,7 @@ class ConsentWriter:
         if choice.actor is not None:
             written["performer"] = [self._actor(choice.actor, choice)]
         written["organization"] = [self._organization()]
-        if choice.notice is not None:
-            written["sourceReference"] = self._source(choice)
+        written["sourceReference"] = self._record(choice)
         written["policy"] = [{"uri": self.names.notice_policy(choice)}]
         period = _period(choice)
         written["provision"] = {
@@ -93,8 +92,8 @@ class ConsentWriter:
         if choice.recipient is not None:
             written["grantee"] = [self._recipient(choice.recipient)]
         written["controller"] = [self._organization()]
-        if choice.notice is not None:
-            written["sourceReference"] = [self._source(choice)]
+        shown = [] if choice.notice is None else [self._source(choice)]
+        written["sourceReference"] = [self._record(choice), *shown]
         written["policyBasis"] = {"url": self.names.notice_policy(choice)}
         written["decision"] = _rule(choice.act)
         written["provision"] = [self._scope(choice)]
@@ -155,6 +154,13 @@ class ConsentWriter:
         named = {} if self.controller is None else {"display": self.controller}
         identifier = {"system": self.names.controllers, "value": self.names.deployment}
         return {"type": "Organization", "identifier": identifier, **named}
+
+    def _record(self, choice: Choice) -> _Json:
+        """Return a reference to our record of the act, which holds its evidence and never hands it out."""
+        return {
+            "type": "DocumentReference",
+            "identifier": {"system": self.names.decisions, "value": choice.choice_id},
+        }
 
     def _source(self, choice: Choice) -> _Json:
         return {

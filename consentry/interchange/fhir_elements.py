@@ -38,6 +38,8 @@ class Fault(StrEnum):
     INSTANT = "instant"
     PERIOD = "period"
     NOTICE = "notice"
+    NOTICE_HASH = "notice_hash"
+    PROOF = "proof"
     RULE = "rule"
     PURPOSE = "purpose"
     FIELD = "field"
@@ -110,10 +112,11 @@ DESCRIBES: Final = frozenset({"resourceType", "id", "meta", "text", "language", 
 READ: Final[Mapping[Release, frozenset[str]]] = {
     Release.R4: DESCRIBES
     | {"extension", "modifierExtension", "status", "scope", "category", "patient", "dateTime", "performer"}
-    | {"organization", "sourceReference", "policy", "provision"},
+    | {"organization", "sourceAttachment", "sourceReference", "policy", "verification", "provision"},
     Release.R5: DESCRIBES
     | {"extension", "modifierExtension", "status", "category", "subject", "date", "_date", "period", "grantor"}
-    | {"grantee", "controller", "sourceReference", "policyBasis", "decision", "provision"},
+    | {"grantee", "controller", "sourceAttachment", "sourceReference", "policyBasis", "verification"}
+    | {"decision", "provision"},
 }
 PROVISION_FAULTS: Final = {"provision": Fault.NESTED_PROVISION, "securityLabel": Fault.LABEL}
 

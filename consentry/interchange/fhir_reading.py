@@ -45,6 +45,7 @@ from consentry.interchange.fhir_elements import (
     own_code,
 )
 from consentry.interchange.fhir_models import check_model
+from consentry.interchange.fhir_proofs import VERIFICATION_PARTS, named_by, read_proofs
 from consentry.interchange.purpose_codes import ACT_REASON, PurposeCodes
 from consentry.interchange.releases import Release
 from kernel.ids import SubjectId, is_id
@@ -91,6 +92,7 @@ class _Reading:
         act = self._act(str(rule.get("type") if is_r4 else self.resource.get("decision")))
         kind, actor = self._actor(subject, act, "performer" if is_r4 else "grantor")
         notice, notice_hash = self._notice(act)
+        proofs = self._proofs(act)
         begins, ends = self._period((rule if is_r4 else self.resource).get("period"), act)
         return Choice(
             choice_id=self._choice_id(),
@@ -108,6 +110,7 @@ class _Reading:
             valid_until=ends,
             max_uses=self._extension("modifierExtension", MAX_USES, "valuePositiveInt"),
             renews=self._extension("extension", RENEWS, "valueString"),
+            proofs=proofs,
         )
 
     def _refuse(self, fault: Fault, element: str) -> None:
@@ -231,7 +234,7 @@ class _Reading:
         return (None if start is None else start[0]), (None if end is None else end[1])
 
     def _notice(self, act: DecisionAct) -> tuple[NoticeRef | None, str | None]:
-        """Return the notice of ours that policy or source names; only what closes may name none."""
+        """Return the notice of ours that policy or source names; what closes may name none, or leave out its hash."""
         policies = self._policies()
         found = [match for uri in policies if (match := self._policy.fullmatch(uri))]
         sources = self._sources()
@@ -239,7 +242,10 @@ class _Reading:
         is_ours = len(texts) == 1 and len(found) <= 1
         if is_ours and (len(policies) == len(found) or not is_permissive(act)):
             code, version, locale = texts.pop().split("/")
-            return NoticeRef(code, version, locale), found[0]["hash"] if found else None
+            stated = found[0]["hash"] if found else None
+            if stated is None and is_permissive(act):
+                self._refuse(Fault.NOTICE_HASH, "policy")
+            return NoticeRef(code, version, locale), stated
         if is_permissive(act) or act is DecisionAct.REFUSE or len(texts) > 1:
             self._refuse(Fault.NOTICE, "policy")
         return None, None
@@ -257,11 +263,26 @@ class _Reading:
         for one in named:
             identifier = one.get("identifier") or {}
             value = str(identifier.get("value") or "")
-            if identifier.get("system") == self.names.notices and NOTICE.fullmatch(value):
+            if identifier.get("system") == self.names.notices:
                 found.append(value)
-            else:
-                self._refuse(Fault.NOTICE, "sourceReference")
+        if not all(map(NOTICE.fullmatch, found)):
+            self._refuse(Fault.NOTICE, "sourceReference")
+            return []
         return found
+
+    def _proofs(self, act: DecisionAct) -> tuple[str, ...]:
+        """Return the elements that show the act; what opens needs one, and no verification that says otherwise."""
+        given = self.resource.get("verification", ())
+        if any(one.keys() - VERIFICATION_PARTS for one in given):
+            self._refuse(Fault.UNREAD_ELEMENT, "verification")
+        subject, actor = ("patient", "performer") if self.release is Release.R4 else ("subject", "grantor")
+        people = {named_by(one) for one in (self.resource.get(subject, {}), *self.resource.get(actor, ()))}
+        proofs = read_proofs(self.resource, notices=self.names.notices, people=people)
+        if is_permissive(act) and given and "verification" not in proofs:
+            self._refuse(Fault.PROOF, "verification")
+        elif is_permissive(act) and not proofs:
+            self._refuse(Fault.PROOF, "sourceReference")
+        return proofs
 
     def _purposes(self, codings: Iterable[Element]) -> tuple[str, ...]:
         """Return the purposes: by our codes, or by a standard code that means one purpose here."""

@@ -3,12 +3,12 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kernel.errors import Unavailable
+from consent.wake import TargetFailed
 
 if TYPE_CHECKING:
     import httpx
@@ -21,7 +21,7 @@ TOTAL_SECONDS: Final = 30.0
 MAX_ANSWER_BYTES: Final = 64 * 1024
 
 
-class NotAnswered(Unavailable):
+class NotAnswered(TargetFailed):
     """The address did not answer in time; whether it took what was sent is not known."""
 
 
@@ -52,13 +52,18 @@ class Answer:
         return self.status == HTTPStatus.GONE
 
     @property
+    def is_failure(self) -> bool:
+        """Whether the receiver as a whole cannot take messages now, whatever is in them."""
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status == HTTPStatus.TOO_MANY_REQUESTS
+
+    @property
     def says_received(self) -> bool:
         """Whether the receiver, asked, says that it has the message."""
         if self.status != HTTPStatus.OK:
             return False
         try:
             said = json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):  # what cannot be read says nothing
             return False
         return isinstance(said, dict) and said.get("received") is True
 
@@ -75,11 +80,11 @@ class Poster:
         Raises:
             NotAnswered: no connection, no answer in time, or one that is no HTTP.
         """
-        return asyncio.run(self._exchange("POST", url, {**headers, "content-type": "application/json"}, content))
+        return _run(self._exchange("POST", url, {**headers, "content-type": "application/json"}, content))
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
         """Ask whether a message has arrived; raises like ``post``."""
-        return asyncio.run(self._exchange("GET", url, headers, b""))
+        return _run(self._exchange("GET", url, headers, b""))
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
         import httpx
@@ -99,6 +104,19 @@ class Poster:
                 return Answer(response.status_code, await _start(response))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as err:
             raise NotAnswered(f"A webhook was not answered: {type(err).__name__}", hint="Try again.") from None
+
+
+def _run(exchange: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run one exchange, and do not wait for the thread of a look-up that its bound has left behind.
+
+    ``asyncio.run`` would: a name server that is silent would then hold every other webhook for as long as it likes.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(exchange)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 async def _start(response: "httpx.Response") -> bytes:

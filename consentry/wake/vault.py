@@ -4,7 +4,8 @@ A field stays for as long as the gate lets any purpose of the catalogue use it, 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from datetime import timedelta
+from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
@@ -15,18 +16,26 @@ from consent.recipients import list_recipients
 from consent.rows import read_standing_decisions
 from consent.rules import STORAGE_AND_SECURITY, is_permissive
 from consent.standing import Standing, get_standing
-from consent.wake import NARROW, Closing, Outcome, WakeItem, system_asking
+from consent.wake import NARROW, Closing, NotNow, Outcome, WakeItem, system_asking
 from consentry.wake.parts import WakeParts
 from consentry.wake.recheck import is_allowed
 from kernel.clock import format_instant
 from kernel.ids import SubjectId
 from vault.field_erasure import FieldEraser
+from vault.leftovers import is_leftover
 
 _CLOSES: Final = frozenset({"withdraw", "refuse", "expire", "end", NARROW})
 """A restriction keeps, a death restricts, and an erasure has a way of its own."""
 
 _FOR_THE_TIME: Final = frozenset({Reason.ASSESSMENT_MISSING, Reason.RECONSENT})
 """Answers that stop the use and leave the decision standing: the operator or a renewed notice can cure them."""
+
+
+class SubjectRestricted(NotNow):
+    """A restriction keeps what it finds (R16); what has lost its ground goes when the restriction is lifted."""
+
+    after: ClassVar[timedelta] = timedelta(hours=6)
+    """``release_subject`` rouses the item; this is for one that was just being worked on."""
 
 
 class VaultHandler:
@@ -50,6 +59,7 @@ class VaultHandler:
         The outcome counts the erased values, rows and keys, and the held values with the end of the last hold.
 
         Raises:
+            SubjectRestricted: the subject is restricted, by a merge too; nothing was erased, and the item waits.
             IntegrityFailed: a row does not verify; nothing was erased.
             Unavailable: a store is in use, or the gate is suspended.
         """
@@ -78,12 +88,16 @@ class VaultHandler:
         return is_allowed(self._parts, closing.subject, closing.purpose, fields=fields, recipient=recipient)
 
     def _touched(self, connection: Connection, closing: Closing, stored: frozenset[str]) -> frozenset[str]:
-        """Return the stored fields that the closed purpose could use; nothing of a subject that is not active."""
-        if get_standing(connection, closing.subject).state is not Standing.ACTIVE:
-            return frozenset()
+        """Return the stored fields that the closed purpose could use; an erasure takes or holds all of them itself."""
         by_purpose = self._parts.catalogue.fields_by_purpose
         known = stored & self._parts.catalogue.fields.keys()
-        return known & by_purpose.get(closing.purpose, frozenset()) if closing.purpose else known
+        touched = known & by_purpose.get(closing.purpose, frozenset()) if closing.purpose else known
+        state = get_standing(connection, closing.subject).state
+        if state is Standing.ACTIVE or not touched:
+            return touched
+        if state is Standing.RESTRICTED and not is_leftover(connection, closing.subject):
+            raise SubjectRestricted(f"Subject {closing.subject} is restricted", hint="It goes on when that is lifted.")
+        return frozenset()
 
     def _groundless(self, connection: Connection, subject: SubjectId, fields: frozenset[str]) -> frozenset[str]:
         if not fields:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from consent.recipients import Recipient, RecipientKind
+from consent.recipients import Recipient, joint_controllers
 from consent.registry import Decision
 from consent.rules import is_permissive
 from consent.wake import NARROW, Closing
@@ -68,10 +68,7 @@ class Circle:
 
     def is_joint(self, purpose: str, recipient: str) -> bool:
         """Say whether a recipient is a joint controller of a purpose."""
-        return any(
-            known.text.kind == RecipientKind.JOINT and purpose in known.text.purposes and recipient in (code, JOINT)
-            for code, known in self.recipients.items()
-        )
+        return any(recipient in (one.code, JOINT) for one in joint_controllers(self.recipients.values(), purpose))
 
     def _concerns(self, closing: Closing, purpose: str, recipient: str) -> bool:
         if self.is_joint(purpose, recipient):

@@ -4,8 +4,8 @@ An attempt whose end is not known is never simply repeated: the receiver is aske
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
@@ -14,7 +14,16 @@ from consent.outbox import items_of
 from consent.recipients import list_recipients
 from consent.rows import read_history
 from consent.standing import Standing, get_standing
-from consent.wake import Closing, Outcome, WakeItem, WakeState, system_asking
+from consent.wake import (
+    Closing,
+    Hopeless,
+    NotNow,
+    Outcome,
+    TargetFailed,
+    WakeItem,
+    WakeState,
+    system_asking,
+)
 from consentry.stores.builds import Release, list_releases
 from consentry.stores.webhooks import WebhookTarget, get_target, list_targets
 from consentry.wake.exports import ExportsHandler
@@ -22,7 +31,7 @@ from consentry.wake.parts import WakeParts
 from consentry.wake.posting import Poster
 from consentry.wake.recheck import touches
 from consentry.wake.webhook_messages import Circle, closing_message, recall_message, scope_of
-from consentry.webhooks import Webhooks, signed_headers
+from consentry.webhooks import GONE, Webhooks, signed_headers
 from kernel.errors import Conflict, Unavailable
 from kernel.ids import SubjectId
 from vault.pseudonyms import Pseudonyms
@@ -35,8 +44,22 @@ class NotAcknowledged(Unavailable):
     """A receiver answered, and not with its acknowledgement."""
 
 
-class NotRecalledYet(Unavailable):
+class ReceiverFailed(TargetFailed):
+    """A receiver answered that it can take nothing now, from nobody."""
+
+
+class ReceiverGone(Hopeless):
+    """A receiver answered that its address is gone; the message has reached nobody."""
+
+
+class TargetDisabled(Hopeless):
+    """Nobody is told at this address any more, and none was registered since for the same recipient."""
+
+
+class NotRecalledYet(NotNow):
     """The release that the receiver is to be told of has not been recalled so far."""
+
+    after: ClassVar[timedelta] = timedelta(seconds=5)
 
 
 class WebhooksHandler:
@@ -51,8 +74,12 @@ class WebhooksHandler:
         self._poster = poster or Poster()
 
     def targets(self, connection: Connection, closing: Closing) -> Sequence[str]:
-        """Return the targets that are to be told, and ``target/release`` for the holders of releases."""
-        targets = list_targets(connection, enabled_only=True)
+        """Return the targets that are to be told, and ``target/release`` for the holders of releases.
+
+        A target whose address is gone stands for its recipient until another one does, so that what the recipient was
+        not told lies there as a dead letter.
+        """
+        targets = _told(list_targets(connection))
         if not targets:
             return ()
         circle = self._circle(connection, closing.subject)
@@ -63,14 +90,13 @@ class WebhooksHandler:
         """Send one message, after asking for it where an attempt of it may have arrived.
 
         Raises:
-            NotAnswered, NotAcknowledged, NotRecalledYet: to be tried again.
+            NotAnswered, ReceiverFailed, NotAcknowledged, NotRecalledYet: to be tried again.
+            ReceiverGone, TargetDisabled: a dead letter; a retry after another target was added goes to that one.
         """
         target_id, _, export_id = item.target.partition("/")
         with self._parts.data.read() as connection:
-            target = get_target(connection, target_id)
+            target = _standing_in(connection, get_target(connection, target_id), item.closing)
             now = now_in_log(connection, self._parts.log, self._parts.clock)
-        if not target.is_enabled:
-            return Outcome("disabled")
         made = self._recall(item, target, export_id) if export_id else self._closing(item, target)
         return made if isinstance(made, Outcome) else self._deliver(item, target, made, now)
 
@@ -79,19 +105,21 @@ class WebhooksHandler:
         if item.attempts > 1 or item.problem is not None:
             asked = self._poster.get(target.url, signed_headers(secrets, item.item_id, now, b""))
             if asked.says_received:
-                return Outcome("acknowledged", counts={"asked": 1}, refs={"message": item.item_id})
+                return Outcome("acknowledged", counts={"asked": 1}, refs=_refs(item, target))
         answer = self._poster.post(target.url, signed_headers(secrets, item.item_id, now, body), body)
         if answer.is_gone:
             self._disable(target)
-            return Outcome("gone", refs={"message": item.item_id})
+            raise ReceiverGone(f"Webhook {target.target_id} is gone", hint="Register another one, then retry.")
+        if answer.is_failure:
+            raise ReceiverFailed(f"Webhook {target.target_id} answered {answer.status}", hint="Try again.")
         if not answer.is_acknowledged:
             raise NotAcknowledged(f"Webhook {target.target_id} answered {answer.status}", hint="Ask its operator.")
-        return Outcome("acknowledged", counts={"sent": 1}, refs={"message": item.item_id})
+        return Outcome("acknowledged", counts={"sent": 1}, refs=_refs(item, target))
 
     def _disable(self, target: WebhookTarget) -> None:
         with self._parts.data.write() as connection:
             try:
-                self._webhooks.disable(connection, target.target_id, asking=system_asking(), why="gone")
+                self._webhooks.disable(connection, target.target_id, asking=system_asking(), why=GONE)
             except Conflict:
                 return  # it was disabled meanwhile
 
@@ -173,6 +201,33 @@ class WebhooksHandler:
     def _circle(self, connection: Connection, subject: SubjectId) -> Circle:
         recipients = list_recipients(connection)
         return Circle.of(self._parts.catalogue, recipients, read_history(connection, subject))
+
+
+def _told(targets: Sequence[WebhookTarget]) -> list[WebhookTarget]:
+    """Return the enabled targets, and for a recipient without one the newest whose address is gone."""
+    enabled = [target for target in targets if target.is_enabled]
+    served = {target.recipient for target in enabled}
+    gone = {one.recipient: one for one in targets if one.disabled_why == GONE and one.recipient not in served}
+    return [*enabled, *gone.values()]
+
+
+def _standing_in(connection: Connection, target: WebhookTarget, closing: Closing) -> WebhookTarget:
+    """Return the target, or where it is disabled the first one that came for its recipient after the closing.
+
+    One that was there at the closing has an item of its own.
+    """
+    if target.is_enabled:
+        return target
+    for other in list_targets(connection, enabled_only=True):
+        if other.recipient == target.recipient and other.created_at > closing.at:
+            return other
+    raise TargetDisabled(f"Webhook {target.target_id} is disabled", hint="Register another one, then retry.")
+
+
+def _refs(item: WakeItem, target: WebhookTarget) -> Mapping[str, str]:
+    """Return the message's id, and where it went when its own target was disabled."""
+    told = {"message": item.item_id}
+    return told if item.target.partition("/")[0] == target.target_id else {**told, "sent_to": target.target_id}
 
 
 def _is_waiting(items: Sequence[WakeItem], closing: Closing) -> bool:

@@ -20,6 +20,9 @@ from kernel.ids import SubjectId, new_id
 MAX_HOURS: Final = 7 * 24
 DEFAULT_HOURS: Final = 24
 
+_READS: Final = frozenset({"vault.reveal", "tags.read"})
+"""Acts by which staff reads one person's record: in clear, and as tags."""
+
 _MINOR_OR_UNKNOWN: Final = frozenset({AgeClass.UNDER_14, AgeClass.UNDER_18, AgeClass.UNKNOWN})
 """Whose record needs an approval; somebody whose age is not known may be a minor."""
 
@@ -109,7 +112,7 @@ def check_approved(
 def _check_sound(platform: Platform, *, purpose: str, role: str, reason: str, hours: int) -> None:
     platform.catalogue.get_purpose(purpose)
     reader = platform.catalogue.get_role(role)
-    if "vault.reveal" not in reader.acts or purpose not in reader.purposes:
+    if reader.acts.isdisjoint(_READS) or purpose not in reader.purposes:
         raise BadInput(f"Role {role!r} opens nothing for {purpose}", hint="Name the role and purpose of the reader.")
     if not reason.strip():
         raise BadInput("An approval needs a reason", hint="Say why the record has to be read.")

@@ -9,9 +9,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act, Event, Outcome
+from consent.ages import age_refs
 from consent.asking import Asking
+from consent.entries import aged_event
 from consent.guardians import record_agent, record_guardian
-from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NoticeRef, Track
+from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NothingToClose, NoticeRef, Track
+from consent.rules import is_permissive
 from consent.standing import read_kept, register_subjects
 from consentry.acts import OWN_WISH, ConsentAct, SubjectReference, act_content
 from consentry.contracts import OutsideContract, check_purposes, find_mandate
@@ -19,7 +22,14 @@ from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
 from consentry.stores.acts import find_answers, remember_answers
 from consentry.workflows.denials import OUTSIDE, contract_refs, denial_of
-from consentry.workflows.people import ACCOUNT_PURPOSE, People, check_says_age, is_registration, resolve_people
+from consentry.workflows.people import (
+    ACCOUNT_PURPOSE,
+    People,
+    check_says_age,
+    is_registration,
+    names_ids_only,
+    resolve_people,
+)
 from consentry.workflows.representation import Acting, find_own_decision
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict, ConsentryError, Denied, NotFound
@@ -92,9 +102,16 @@ def withdraw_decision(platform: Platform, caller: Principal, decision_id: str, *
 def withdraw_purpose(
     platform: Platform, caller: Principal, subject: SubjectId, purpose: str, *, recipient: str | None
 ) -> Decision:
-    """Withdraw a purpose as a subject told an officer to."""
+    """Withdraw a purpose as a subject told an officer to.
+
+    Raises:
+        NothingToClose: nothing was ever decided towards the recipient, and no consent without one reaches it: a
+            mistyped code must not look like a withdrawal.
+    """
     with platform.data.write() as connection:
         subject = read_kept(connection, [subject]).get(subject, subject)
+        if recipient is not None:
+            _check_reaches(platform, platform.registry.current(connection, subject), purpose, recipient)
         return _withdraw(
             platform, connection, platform.asking(caller), Acting(subject), purpose,
             recipient=recipient, at=None, mechanism="told_to_officer",
@@ -102,10 +119,31 @@ def withdraw_purpose(
 
 
 def has_basis(platform: Platform, subject: SubjectId, purpose: str) -> bool:
-    """Say whether a contract or duty stands for a purpose, which a withdrawal of consent leaves untouched."""
+    """Say whether a contract or duty is in force for a purpose, which a withdrawal of consent leaves untouched."""
     with platform.data.read() as connection:
-        standing = platform.registry.current(connection, subject)
-    return any(made.purpose == purpose and made.track is Track.BASIS for made in standing)
+        whose = read_kept(connection, [subject]).get(subject, subject)
+        standing = platform.registry.current(connection, whose)
+        now = platform.log.now(connection)
+    return any(
+        made.purpose == purpose
+        and made.track is Track.BASIS
+        and is_permissive(made.act)
+        and (made.valid_until is None or now < made.valid_until)
+        for made in standing
+    )
+
+
+def _check_reaches(platform: Platform, standing: Sequence[Decision], purpose: str, recipient: str) -> None:
+    """Raise ``NothingToClose`` unless a decision names the recipient, or one without a recipient speaks for it too."""
+    consents = [made for made in standing if made.purpose == purpose and made.track is Track.CONSENT]
+    declared = platform.catalogue.get_purpose(purpose).recipients
+    if any(made.recipient == recipient or (made.recipient is None and recipient in declared) for made in consents):
+        return
+    named = ", ".join(made.recipient or "the controller" for made in consents if is_permissive(made.act))
+    raise NothingToClose(
+        f"No consent to {purpose} was ever given towards {recipient}",
+        hint=f"Consents to {purpose} stand towards: {named}." if named else f"No consent to {purpose} stands at all.",
+    )
 
 
 def _withdraw(
@@ -213,10 +251,11 @@ class _Run:
     def _found(self, connection: Connection, act: ConsentAct, people: People) -> tuple[SubjectId, SubjectId | None]:
         """Return whom an act is about and who acts for them, both counted among the people that the key touches.
 
-        Who is not found counts as well, so that a key cannot try out whose numbers are registered.
+        Who is not found counts as well, so that a key cannot try out whose numbers are registered. For the same reason
+        a closing act passes a reached cap only where it names people by ids alone.
         """
         self._check_contract(connection, act)
-        is_closing, clock = act.act in _CLOSING, self.platform.clock
+        is_closing, clock = act.act in _CLOSING and names_ids_only(act), self.platform.clock
         try:
             subject = people.subject_of(act)
             if not is_registration(act):  # who decides under a former id decides for the person
@@ -281,18 +320,21 @@ class _Run:
         """Register the people whose accounts these acts open; returns those who are new."""
         opening = {place: act for place, act in acts.items() if is_registration(act)}
         births = {requests[place].subject: act.subject.stated_birth_date for place, act in opening.items()}
-        fresh = frozenset(register_subjects(connection, births, clock=self.platform.clock))
-        events = []
+        registered = register_subjects(connection, births, clock=self.platform.clock)
+        events = [aged_event(self.asking, refined) for refined in registered.refined]
         for place, act in opening.items():
             subject = requests[place].subject
-            done = Act.SUBJECT_REGISTERED if subject in fresh else Act.SUBJECT_LINKED
+            new = registered.fresh.get(subject)
+            done = Act.SUBJECT_LINKED if new is None else Act.SUBJECT_REGISTERED
             refs = {"source": act.subject.source or "", "purpose": ACCOUNT_PURPOSE}
+            if new is not None:
+                refs |= age_refs(new.age_class, new.age_class_until)
             asking = self.asking
             events.append(
                 Event(done, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject, refs=refs)
             )
         self.platform.log.record_many(connection, events)
-        return fresh
+        return frozenset(registered.fresh)
 
     def _answers(
         self,

@@ -122,7 +122,7 @@ class _Run:
 
     def _count(self, locator: str, act: ConsentAct, said: ActOutcome) -> None:
         if not isinstance(said, ActAnswer):
-            self._refuse(RefusedAct(locator, _rule(said), detail=said.message))
+            self._refuse(RefusedAct(locator, _rule(said), detail=said.diagnostics()))
         elif said.repeated:
             self.report.repeated += 1
         else:

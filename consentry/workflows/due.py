@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
 from consent.entries import now_in_log
+from consent.notice_content import told_recipients
 from consent.notices import PublishedNotice, current_notice
 from consent.reasons import Reason
 from consent.rows import read_all_current
@@ -196,7 +197,7 @@ def _items(connection: Connection, person: _Person, purpose: Purpose, locale: st
         question = Question(purpose, recipient, (), terms, person.now)
         kind, row = _judged(person, question, rows)
         notice = None if kind is None else _notice(connection, person, purpose, locale)
-        if kind is not None and notice is not None:
+        if kind is not None and notice is not None and _tells(notice, purpose, recipient):
             is_renewable = kind is not DueKind.ASK and row is not None and _is_renewable(person, question, row)
             yield DueItem(
                 kind=kind,
@@ -220,7 +221,7 @@ def _judged(person: _Person, question: Question, rows: Sequence[Current]) -> tup
     takes_over = row is not None and row.by_guardian and child_until is not None and not person.is_child
     if found.reason is None and takes_over:
         return DueKind.ASK_AGAIN, row
-    return find_kind(question, found, row, informs=person.terms.informs_at(person.now)), row
+    return find_kind(question, found, row, informs=person.terms.informs), row
 
 
 def _is_renewable(person: _Person, question: Question, row: Current) -> bool:
@@ -228,6 +229,11 @@ def _is_renewable(person: _Person, question: Question, row: Current) -> bool:
     child_until = person.standing.childhood_until(person.catalogue.digital_age)
     reason = strand(question, [row], Track.CONSENT, child_until).reason
     return row.act in _RENEWABLE and reason is not Reason.GUARDIAN
+
+
+def _tells(notice: PublishedNotice, purpose: Purpose, recipient: str | None) -> bool:
+    """Say whether the text tells of the recipient; nobody is asked about one that it does not name (PIPL 23)."""
+    return recipient is None or recipient in told_recipients(notice.content).get(purpose.code, ())
 
 
 def _recipients(purpose: Purpose, rows: Sequence[Current]) -> list[str | None]:

@@ -53,10 +53,13 @@ def erase_subject(platform: Platform, caller: Principal, *, subject: SubjectId, 
     return Erased(subject, outcome)
 
 
-def restrict_subject(platform: Platform, caller: Principal, *, subject: SubjectId, reason: str) -> None:
+def restrict_subject(platform: Platform, caller: Principal, *, subject: SubjectId, reason: str) -> bool:
     """Restrict a subject: from this commit on only storage and security access pass the gate.
 
     What was derived of it for other purposes is cleared away afterwards, as after a withdrawal of each.
+
+    Returns:
+        False where it was restricted already: the request leaves its entry, and nothing else changes.
     """
     check_may_act(platform.catalogue, caller, "subject.restrict")
     check_reason(reason)
@@ -76,6 +79,7 @@ def restrict_subject(platform: Platform, caller: Principal, *, subject: SubjectI
         if after.state is not before.state:
             platform.wake.plan(connection, [Closing(subject, "restrict", "", "", None, entry, now)])
     platform.log.settle()
+    return after.state is not before.state
 
 
 def check_reason(reason: str) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from consent.explain import WORDS, Explanation, FieldExplanation, Step
-from consent.words import REASONS, TRACKS, Language, in_language
+from consent.explain import WORDS, Explanation, FieldExplanation, Rule, Step
+from consent.rules import DecisionAct
+from consent.words import ACTS, REASONS, TRACKS, Language, in_language
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -65,6 +66,10 @@ def _field(one: FieldExplanation, language: Language) -> dict[str, Any]:
     }
 
 
+def _cited(step: Step, language: Language) -> str:
+    return in_language(ACTS[DecisionAct(step.cites)], language) if step.rule is Rule.OPEN else str(step.cites)
+
+
 def _step(step: Step, language: Language) -> dict[str, Any]:
     return {
         "rule": step.rule.value,
@@ -74,5 +79,5 @@ def _step(step: Step, language: Language) -> dict[str, Any]:
         "track_label": "" if step.track is None else in_language(TRACKS[step.track], language),
         "decision": step.decision_id,
         "notice": None if step.notice is None else str(step.notice),
-        "cites": str(step.cites),
+        "cites": _cited(step, language),
     }

@@ -18,15 +18,19 @@ from consent.history import (
     StandingChange,
     decisions_among,
     happened_at,
+    idle_withdrawals,
     read_happenings,
 )
+from consent.lives import Hindsight, Stood, read_hindsight, read_lives
 from consent.notice_texts import PublishedNotice, get_notice
+from consent.recipients import list_recipients
 from consent.sentences import Teller
 from consent.standing import get_standing
-from consent.words import ACTS, STANDINGS, TRACKS, Language
+from consent.words import ACTS, LIVES, STANDINGS, TRACKS, Language
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
+from kernel.catalogue import Catalogue, Label
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
 from kernel.errors import IntegrityFailed
@@ -43,7 +47,9 @@ class History:
     Attributes:
         as_of: the instant that was asked for; None for now.
         read_at: when it was read.
-        standing: the decisions that stand at the end of it.
+        standing: the decisions that stand at the end of it, each with where it is in its life then.
+        hindsight: what the register did not know yet at ``as_of``; None where it was not given.
+        recipients: the names of those that are registered.
         notices: every text that a decision names, each checked against its hash, in the order of first showing.
         evidence: of each decision, opened; empty unless it was asked for.
     """
@@ -52,9 +58,15 @@ class History:
     as_of: datetime | None
     read_at: datetime
     happenings: Sequence[Happening]
-    standing: Sequence[Decision]
+    standing: Sequence[Stood]
     notices: Sequence[PublishedNotice]
     evidence: Mapping[str, Mapping[str, JsonValue]]
+    hindsight: Hindsight | None
+    recipients: Mapping[str, Label]
+
+    def teller(self, catalogue: Catalogue, language: Language) -> Teller:
+        """Return who tells this history in a language."""
+        return Teller(catalogue, language, self.recipients, idle_withdrawals(self.happenings))
 
     @property
     def changes(self) -> list[StandingChange]:
@@ -73,6 +85,7 @@ def read_history(
     """Read a subject's history; the reading leaves its entry, that of the evidence one of its own.
 
     Raises:
+        BadInput: ``as_of`` lies in the future.
         NotFound: nobody is registered under this id.
         Denied: the role may not read decisions, or not their evidence.
         IntegrityFailed: a stored notice is not the text that was published, or not the one that a decision names.
@@ -90,11 +103,36 @@ def read_history(
             record_reading(platform, connection, asking, subject, what="history", as_of=as_of, act=Act.EVIDENCE_READ)
         notices = _notices(connection, made)
         read_at = platform.log.now(connection)
-        standing = platform.registry.current(connection, subject, as_of=as_of)
-    if not with_evidence:
-        return History(subject, as_of, read_at, happenings, standing, notices, {})
-    platform.log.settle()  # no evidence is opened before its entry is under a signed checkpoint
-    return History(subject, as_of, read_at, happenings, standing, notices, _evidence(platform, made))
+        current = platform.registry.current(connection, subject, as_of=as_of)
+        standing = read_lives(connection, current, as_of or read_at)
+        hindsight = None if as_of is None else read_hindsight(connection, subject, as_of)
+        names = recipient_names(connection)
+    evidence: Mapping[str, Mapping[str, JsonValue]] = {}
+    if with_evidence:
+        platform.log.settle()  # no evidence is opened before its entry is under a signed checkpoint
+        evidence = _evidence(platform, made)
+    return History(subject, as_of, read_at, happenings, standing, notices, evidence, hindsight, names)
+
+
+def recipient_names(connection: Connection) -> dict[str, Label]:
+    """Return the names of the registered recipients by code."""
+    return {one.code: one.text.name for one in list_recipients(connection)}
+
+
+def hindsight_notes(hindsight: Hindsight | None, teller: Teller) -> list[str]:
+    """Return what people have to know who look back: nobody was registered then, or acts were recorded later."""
+    if hindsight is None:
+        return []
+    is_zh, notes, later = teller.language is Language.ZH, [], hindsight.recorded_later
+    if hindsight.registered_at is not None:
+        at = teller.instant(hindsight.registered_at)
+        notes.append(f"当时尚未登记此人（登记于 {at}）。" if is_zh else f"Nobody was registered then (only on {at}).")
+    if later:
+        ids, count = ", ".join(later), len(later)
+        acts = "1 act dated earlier was" if count == 1 else f"{count} acts dated earlier were"
+        said = f"{count} 项行为注明的时间在此之前，但登记在后：{ids}" if is_zh else f"{acts} recorded later: {ids}"
+        notes.append(said)
+    return notes
 
 
 def record_reading(
@@ -125,7 +163,7 @@ def as_json(platform: Platform, history: History, locale: str) -> dict[str, Json
 
     ``notices[].text`` is the canonical JSON that was published; its SHA-256 over UTF-8 is ``notices[].hash``.
     """
-    teller = Teller(platform.catalogue, Language.of(locale))
+    teller = history.teller(platform.catalogue, Language.of(locale))
     return {
         "subject": history.subject,
         "as_of": None if history.as_of is None else format_instant(history.as_of),
@@ -133,7 +171,8 @@ def as_json(platform: Platform, history: History, locale: str) -> dict[str, Json
         "locale": locale,
         "time_zone": platform.catalogue.time_zone,
         "standing": standing_json(history, teller),
-        "now": [decision_row(made, teller) for made in history.standing],
+        "notes": list(hindsight_notes(history.hindsight, teller)),
+        "now": [decision_row(stood, teller) for stood in history.standing],
         "events": [
             {"number": number} | _event(one, teller, history.evidence)
             for number, one in enumerate(history.happenings, start=1)
@@ -150,20 +189,29 @@ def standing_json(history: History, teller: Teller) -> dict[str, JsonValue]:
     return {"state": last.state.value, "deceased": last.deceased, "words": teller.label(STANDINGS[last.state])}
 
 
-def decision_row(made: Decision, teller: Teller) -> dict[str, JsonValue]:
+def decision_row(stood: Stood, teller: Teller) -> dict[str, JsonValue]:
     """Return one decision that stands, codes beside words."""
+    made = stood.decision
     purpose = teller.catalogue.purposes.get(made.purpose)
     return {
         "purpose": made.purpose,
         "label": made.purpose if purpose is None else teller.label(purpose.label),
         "recipient": made.recipient,
+        "recipient_label": None if made.recipient is None else teller.recipient(made.recipient),
         "track": made.track.value,
         "track_label": teller.label(TRACKS[made.track]),
         "act": made.act.value,
         "act_label": teller.label(ACTS[made.act]),
         "by": teller.who(made),
+        "state": stood.life.value,
+        "state_label": teller.label(LIVES[stood.life]),
         "decided": format_instant(made.decided_at),
+        "decided_label": teller.instant(made.decided_at, offset_minutes=made.offset_minutes),
+        "offset_minutes": made.offset_minutes,
+        "valid_from": None if made.valid_from is None else format_instant(made.valid_from),
         "valid_until": None if made.valid_until is None else format_instant(made.valid_until),
+        "uses": None if made.max_uses is None else stood.uses,
+        "max_uses": made.max_uses,
         "fields": None if made.fields is None else sorted(made.fields),
         "notice": None if made.notice is None else str(made.notice),
         "decision": made.decision_id,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consent.decisions import Decision
 from consent.history import Happening, Representation, StandingChange, happened_at
-from consent.notice_content import SECTIONS
+from consent.lives import Life, Stood
 from consent.sentences import Teller
 from consent.words import Language
-from consentry.workflows.history import decision_row, notice_json, standing_json
-from kernel.catalogue import Label
+from consentry.workflows.history import decision_row, hindsight_notes, notice_json, standing_json
+from consentry.workflows.notice_words import parts_of
 from kernel.encoding import JsonValue
 
 if TYPE_CHECKING:
@@ -21,24 +21,14 @@ if TYPE_CHECKING:
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 
-_SECTION_LABELS: Final[Mapping[str, Label]] = {
-    "controller": Label("个人信息处理者", "Controller"),
-    "contact": Label("联系方式", "Contact"),
-    "purpose": Label("处理目的", "Purpose"),
-    "method": Label("处理方式", "Method"),
-    "categories": Label("个人信息种类", "Categories of data"),
-    "retention": Label("保存期限", "Retention"),
-    "end_of_retention": Label("到期后的处理", "At the end of retention"),
-    "rights": Label("行使权利的方式", "How to exercise your rights"),
-}
-
 
 def told_in_words(platform: "Platform", history: "History", locale: str) -> list[str]:
     """Return a history that was read as lines for people, in one language."""
-    teller = Teller(platform.catalogue, Language.of(locale))
+    teller = history.teller(platform.catalogue, Language.of(locale))
     is_zh = teller.language is Language.ZH
     known = teller.instant(history.as_of or history.read_at)
     lines = [f"{history.subject} 的同意历史，截至 {known}" if is_zh else f"Consents of {history.subject} as of {known}"]
+    lines += hindsight_notes(history.hindsight, teller)
     for number, one in enumerate(history.happenings, start=1):
         lines += ["", f"{number}. {teller.instant(happened_at(one))}  {teller.sentence(one)}"]
         lines += [f"   {name}: {said}" for name, said in _facts(one, teller, history.evidence).items()]
@@ -61,7 +51,7 @@ def history_page(platform: "Platform", history: "History", locale: str) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     first = Language.of(locale)
-    tellers = [Teller(platform.catalogue, one) for one in (first, *(set(Language) - {first}))]
+    tellers = [history.teller(platform.catalogue, one) for one in (first, *(set(Language) - {first}))]
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     page = {
         "subject": history.subject,
@@ -70,21 +60,26 @@ def history_page(platform: "Platform", history: "History", locale: str) -> str:
         "read_at": tellers[0].instant(history.read_at),
         "pack": f"{platform.catalogue.pack} {platform.catalogue.version}",
         "standing": [standing_json(history, teller)["words"] for teller in tellers],
-        "now": [_row(made, tellers) for made in history.standing],
+        "notes": [(teller.language.value, hindsight_notes(history.hindsight, teller)) for teller in tellers],
+        "now": [_row(stood, tellers) for stood in history.standing],
         "events": [_told(one, tellers, history.evidence) for one in history.happenings],
         "notices": [_notice(notice) for notice in history.notices],
     }
     return environment.get_template("history.html.j2").render(page=page)
 
 
-def _row(made: Decision, tellers: Sequence[Teller]) -> dict[str, Any]:
-    rows = [decision_row(made, teller) for teller in tellers]
+def _row(stood: Stood, tellers: Sequence[Teller]) -> dict[str, Any]:
+    made, rows = stood.decision, [decision_row(stood, teller) for teller in tellers]
     return {
         "purpose": made.purpose,
-        "recipient": made.recipient or "—",
         "decided": tellers[0].instant(made.decided_at, offset_minutes=made.offset_minutes),
-        "until": "—" if made.valid_until is None else tellers[0].instant(made.valid_until),
-        **{name: [row[name] for row in rows] for name in ("label", "act_label", "by")},
+        "begin": "" if made.valid_from is None else tellers[0].instant(made.valid_from),
+        "until": "" if made.valid_until is None else tellers[0].instant(made.valid_until),
+        "uses": "" if made.max_uses is None else f"{stood.uses} / {made.max_uses}",
+        "fields": [] if made.fields is None else [teller.fields(made.fields) for teller in tellers],
+        "is_in_force": stood.life is Life.IN_FORCE,
+        "recipient": [row["recipient_label"] or "—" for row in rows],
+        **{name: [row[name] for row in rows] for name in ("label", "act_label", "by", "state_label")},
     }
 
 
@@ -125,13 +120,4 @@ def _plain(value: JsonValue) -> str:
 
 
 def _notice(notice: "PublishedNotice") -> dict[str, Any]:
-    content = json.loads(notice.content)
-    language = Language.of(notice.ref.locale)
-    labels = {name: label.zh if language is Language.ZH else label.en for name, label in _SECTION_LABELS.items()}
-    named = [name for name in SECTIONS if name in content["sections"]]
-    further = [name for name in content["sections"] if name not in SECTIONS]
-    return notice_json(notice) | {
-        "sections": [(labels.get(name, name), content["sections"][name]) for name in (*named, *further)],
-        "purposes": content["purposes"],
-        "tables": [rows for rows in (content["collected"], content["third_parties"]) if rows],
-    }
+    return notice_json(notice) | {"parts": parts_of(notice)}

@@ -52,6 +52,7 @@ class ImportReport:
 
     Attributes:
         decisions: ids of what was recorded; empty after a dry run and where anything was refused.
+        rehearsed: how many decisions the rehearsal led to and took back.
         repeated: consents that had been taken over before. skipped: resources of other types, by type.
     """
 
@@ -61,6 +62,7 @@ class ImportReport:
     skipped: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[RefusedConsent, ...] = ()
     is_dry_run: bool = False
+    rehearsed: int = 0
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the report for programs."""
@@ -74,6 +76,7 @@ class ImportReport:
                 for one in self.refused
             ],
             "dry_run": self.is_dry_run,
+            "rehearsed": self.rehearsed,
         }
 
 
@@ -99,17 +102,21 @@ def import_fhir(
     check_may_act(platform.catalogue, caller, "consent.capture")
     found, skipped = _read_file(file)
     acts, refused = _acts(platform, source, found)
+    tried: Sequence[ActAnswer | ConsentryError] = ()
     if not refused and acts:
         rehearsal = replace(platform, data=_Rehearsal(platform.data))
-        refused = _refusals(acts, capture_acts(rehearsal, caller, list(acts.values())))
-    report = ImportReport(len(found), skipped=skipped, refused=tuple(refused), is_dry_run=dry_run)
+        tried = capture_acts(rehearsal, caller, list(acts.values()))
+        refused = _refusals(acts, tried)
+    report = ImportReport(
+        len(found), skipped=skipped, refused=tuple(refused), is_dry_run=dry_run, rehearsed=len(_fresh(tried))
+    )
     if refused or dry_run or not acts:
         return report
     said = capture_acts(platform, caller, list(acts.values()))
     made = [one for one in said if isinstance(one, ActAnswer)]
     return replace(
         report,
-        decisions=tuple(d for one in made if not one.repeated for d, _, _ in one.decisions),
+        decisions=_fresh(made),
         repeated=sum(one.repeated for one in made),
         refused=tuple(_refusals(acts, said)),  # by what others recorded since the rehearsal
     )
@@ -155,21 +162,24 @@ def _resources(file: Path) -> Iterator[Mapping[str, Any]]:
     if file.suffix.lower() == ".ndjson":
         for number, line in read_lines(file, "utf-8"):
             try:
-                yield _object(file, parse_json(line or ""))
+                yield _object(f"{file.name}:{number}", parse_json(line or ""))
             except RowRefused:
                 raise SourceError(f"{file.name}:{number} is no JSON", hint="Write one resource a line.") from None
         return
-    root = _object(file, read_json(file, "utf-8", max_bytes=MAX_FILE_BYTES))
+    root = _object(file.name, read_json(file, "utf-8", max_bytes=MAX_FILE_BYTES))
     if root.get("resourceType") != "Bundle":
         yield root
         return
-    for entry in root.get("entry") or ():
-        yield _object(file, entry.get("resource") if isinstance(entry, Mapping) else None)
+    entries = root.get("entry", [])
+    if not isinstance(entries, list):
+        raise SourceError(f"{file.name}: Bundle.entry is no list", hint="Give the resources in a list of entries.")
+    for number, entry in enumerate(entries, start=1):
+        yield _object(f"{file.name}#{number}", entry.get("resource") if isinstance(entry, Mapping) else None)
 
 
-def _object(file: Path, value: object) -> Mapping[str, Any]:
+def _object(place: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not isinstance(value.get("resourceType"), str):
-        raise SourceError(f"{file.name} is no FHIR JSON", hint="Every resource is an object with resourceType.")
+        raise SourceError(f"{place} is no FHIR JSON", hint="Every resource is an object with resourceType.")
     return value
 
 
@@ -207,8 +217,8 @@ def _against_notice(connection: Connection, choice: Choice) -> tuple[Refused, ..
 def act_of(choice: Choice, resource: Mapping[str, Any], source: str) -> ConsentAct:
     """Return the act that a choice from a source is recorded as.
 
-    Its evidence is the import itself: the release, the resource's id and the hash of its JSON. No other act of the
-    person is made up.
+    Its evidence is the import itself: the release, the resource's id, the hash of its JSON, and which of its elements
+    show the act. No other act of the person is made up.
 
     Raises:
         ValidationError: the choice does not fit an act, such as an expiry, which nobody acts.
@@ -221,6 +231,7 @@ def act_of(choice: Choice, resource: Mapping[str, Any], source: str) -> ConsentA
         "release": release_of(resource).value,
         "resource": choice.choice_id[:_ID_CHARS],
         "resource_hash": f"sha256:{digest}",
+        "proof": " ".join(choice.proofs),
     }
     stated = {
         "act_id": f"fhir-{act_id}",
@@ -267,6 +278,12 @@ def _unfit(place: str, err: ValidationError) -> RefusedConsent:
     first = err.errors(include_input=False, include_url=False, include_context=False)[0]
     names = ".".join(str(part) for part in first["loc"] if part in ConsentAct.model_fields)
     return RefusedConsent(place, Fault.ACT.value, names)
+
+
+def _fresh(said: Sequence[ActAnswer | ConsentryError]) -> tuple[str, ...]:
+    """Return the ids of the decisions that were not there before."""
+    new = (one for one in said if isinstance(one, ActAnswer) and not one.repeated)
+    return tuple(decision_id for one in new for decision_id, _, _ in one.decisions)
 
 
 def _refusals(acts: Mapping[str, ConsentAct], said: Sequence[ActAnswer | ConsentryError]) -> list[RefusedConsent]:

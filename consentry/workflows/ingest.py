@@ -1,14 +1,13 @@
 """Take clean records through the gate into the vault: chunk by chunk, all or nothing, resumable.
 
-A chunk asks the gate once for each purpose of collection. What is not covered is refused by field and reason; the
-rest is sealed. Rows become visible when the whole batch is complete.
+A chunk asks the gate once for each purpose of collection, or for each of its recipients. What is not covered is
+refused by field and reason; the rest is sealed. Rows become visible when the whole batch is complete.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
@@ -16,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
+from consent.entries import aged_event
 from consent.mandates import Mandate
-from consent.permits import CohortVerdict, Permit
 from consent.reasons import Reason
 from consent.standing import find_standings, register_subjects
 from consentry.contracts import OutsideContract, check_stands, find_mandate
@@ -26,90 +25,18 @@ from consentry.principals import DailyCapReached, Principal, check_daily_cap
 from consentry.sources.quarantine import QuarantineWriter, RefusedRow
 from consentry.sources.records import BadRow, Reading, RowFault, SourceRecord
 from consentry.workflows.denials import OUTSIDE, contract_refs, record_denial
+from consentry.workflows.ingest_permits import Granted, Needs, Outlook, PermitDesk, Shelf, passing_of
+from consentry.workflows.ingest_report import IngestReport
 from kernel.catalogue import Compartment
-from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
 from vault.batches import Batch
 from vault.records import PlainRecord
 from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 
+__all__ = ["IngestReport", "ingest"]
+
 CHUNK_ROWS: Final = 500
 """Rows of the input in one transaction; keeps the write lock below a quarter of a second."""
-
-SHOWN_BAD_ROWS: Final = 1_000
-"""Bad rows that a report holds itself: all of a posted batch, the first of a file, whose quarantine has the rest."""
-
-_SAYS_LITTLE: Final = (Reason.RECIPIENT, Reason.SCOPE, Reason.NO_DECISION)
-"""Reasons that give way to another recipient's, the one that says least first: that a courier's contract does not name
-the prescription says less than that nobody was asked for the pharmacy, and a withdrawal there says more."""
-
-
-@dataclass
-class IngestReport:
-    """What became of one input; counts and places, no values.
-
-    Attributes:
-        refused: field values by field code and the gate's reason.
-        bad_rows: the first rows that could not be used, by place and reason.
-        bad_by_reason: how many there are in all.
-        left_out: parts of stored or refused records that no field can hold, such as an amount in another currency.
-    """
-
-    batch_id: str
-    repeated: bool = False
-    subjects: int = 0
-    stored_records: int = 0
-    stored_fields: int = 0
-    duplicates: int = 0
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    bad_rows: list[RefusedRow] = field(default_factory=list)
-    bad_by_reason: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
-    unmapped: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
-    quarantine: Path | None = None
-
-    @property
-    def refused_by_reason(self) -> Counter[str]:
-        """Refused field values by reason."""
-        summed: Counter[str] = Counter()
-        for (_, why), count in self.refused.items():
-            summed[why] += count
-        return summed
-
-    def add_bad(self, row: RefusedRow) -> None:
-        """Count a row that could not be used."""
-        self.bad_by_reason[str(row.reason)] += 1
-        if len(self.bad_rows) < SHOWN_BAD_ROWS:
-            self.bad_rows.append(row)
-
-    def take(self, counts: Mapping[str, int]) -> None:
-        """Take over what the chunks of the batch have summed up."""
-        self.stored_records = counts.get("stored_records", 0)
-        self.stored_fields = counts.get("stored_fields", 0)
-        self.duplicates = counts.get("duplicates", 0)
-        for name, count in counts.items():
-            if name.startswith("refused."):
-                _, code, why = name.split(".", 2)
-                self.refused[code, why] = count
-
-    def as_json(self) -> dict[str, JsonValue]:
-        """Return the report for programs."""
-        return {
-            "batch_id": self.batch_id,
-            "repeated": self.repeated,
-            "subjects": self.subjects,
-            "stored_records": self.stored_records,
-            "stored_fields": self.stored_fields,
-            "duplicates": self.duplicates,
-            "refused": dict(self.refused_by_reason),
-            "refused_fields": {f"{code}: {why}": count for (code, why), count in sorted(self.refused.items())},
-            "bad_rows": dict(self.bad_by_reason),
-            "skipped": dict(self.skipped),
-            "unmapped": dict(self.unmapped),
-            "left_out": dict(self.left_out),
-            "quarantine": None if self.quarantine is None else str(self.quarantine),
-        }
 
 
 def ingest(
@@ -155,7 +82,7 @@ def ingest(
         if quarantine is not None:
             quarantine.leave_older()
         return report
-    run = _Run(platform, caller, asking, report, batch, quarantine)
+    run = _Run(platform, caller, asking, report, batch, quarantine, PermitDesk(platform, asking))
     run.go(read(), on_rows or (lambda _rows: None))
     return report
 
@@ -168,6 +95,7 @@ class _Run:
     report: IngestReport
     batch: Batch
     quarantine: QuarantineWriter | None
+    desk: PermitDesk
     seen: set[SubjectId] = field(default_factory=set)
     mandate: Mandate | None = None
 
@@ -196,7 +124,7 @@ class _Run:
         while chunk := list(islice(rows, min(done, CHUNK_ROWS))):
             done -= len(chunk)
             owned, _ = self._resolve(self._usable(chunk))
-            allowed = self._preview(owned)
+            allowed = passing_of(self._preview(owned))
             self.seen.update(who for who, record in owned if allowed.get(who, set()).intersection(record.values))
 
     def _usable(self, chunk: Sequence[SourceRecord | BadRow]) -> list[SourceRecord]:
@@ -225,12 +153,12 @@ class _Run:
         counts = +Counter(doubtful=len(doubtful), unknown=len(records) - len(owned) - len(doubtful))
         if doubtful:
             self.platform.resolver.note_doubtful(doubtful, batch=self.batch.batch_id)
-        allowed = self._preview(owned)
-        self._prepare(owned, allowed)
+        outlook = self._preview(owned)
+        self._prepare(owned, passing_of(outlook))
         with self.platform.data.write() as connection:
             self._read_mandate(connection)
             check_daily_cap(connection, self.caller, [subject for subject, _ in owned], clock=self.platform.clock)
-            self._store(connection, owned, counts)
+            self._store(connection, owned, outlook, counts)
             if counts["doubtful"]:
                 self.platform.log.record(connection, self._doubtful_event(counts["doubtful"]))
             position = self.batch.position + len(chunk)
@@ -256,24 +184,11 @@ class _Run:
                 owned.append((resolution.subject, record))
         return owned, doubtful
 
-    def _preview(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> dict[SubjectId, set[str]]:
-        """Return the fields that would pass now; decides which keys and links are made before the rows."""
-        allowed: dict[SubjectId, set[str]] = {}
+    def _preview(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> Outlook:
+        """Return what would pass now; decides which keys and links are made before the rows."""
         with self.platform.data.read() as connection:
             self._read_mandate(connection)
-            for purpose, (subjects, fields) in self._questions(owned).items():
-                for recipient in self._recipients(purpose):
-                    said = self.platform.gate.preview_many(
-                        connection,
-                        asking=self.asking,
-                        purpose=purpose,
-                        subjects=subjects,
-                        fields=fields,
-                        recipient=recipient,
-                    )
-                    for subject, reasons in said.items():
-                        allowed.setdefault(subject, set()).update(code for code, why in reasons.items() if why is None)
-        return allowed
+            return self.desk.preview(connection, self._needs(owned))
 
     def _doubtful_event(self, number: int) -> Event:
         asking, refs = self.asking, {"batch": self.batch.batch_id}
@@ -297,27 +212,29 @@ class _Run:
         self.platform.keystore.ensure_data_keys(pairs, batch=self.batch.batch_id)
 
     def _store(
-        self, connection: Connection, owned: Sequence[tuple[SubjectId, SourceRecord]], counts: Counter[str]
+        self,
+        connection: Connection,
+        owned: Sequence[tuple[SubjectId, SourceRecord]],
+        outlook: Outlook,
+        counts: Counter[str],
     ) -> None:
         self._refine_ages(connection, owned)
-        granted = _Granted()
-        for purpose, (subjects, fields) in self._questions(owned).items():
-            self._ask(connection, granted, purpose, subjects, fields)
-        groups: dict[tuple[str, ...], list[PlainRecord]] = {}
+        granted = self.desk.ask(connection, self._needs(owned), outlook)
+        shelves: dict[Shelf, list[PlainRecord]] = {}
         for subject, record in owned:
             plain = _covered(subject, record, self._refused(granted, subject, record), counts)
             if plain is not None:
-                groups.setdefault(granted.permits_of(subject), []).append(plain)
                 self.seen.add(subject)
-        for permit_ids, records in groups.items():
-            stored = self.platform.vault.store(
-                connection, records, permits=granted.by_purpose(permit_ids), batch=self.batch
-            )
-            counts["stored_records"] += stored.stored_records
+                for shelf, part in granted.shelved(plain, self.platform.catalogue):
+                    shelves.setdefault(shelf, []).append(part)
+        for shelf, records in shelves.items():
+            stored = self.platform.vault.store(connection, records, permits=granted.permits_of(shelf), batch=self.batch)
             counts["stored_fields"] += stored.stored_fields
-            counts["duplicates"] += stored.duplicates
             if stored.expired_fields:
                 counts["refused.any.RETENTION_PASSED"] += stored.expired_fields
+            if not shelf.is_rest:
+                counts["stored_records"] += stored.stored_records
+                counts["duplicates"] += stored.duplicates
 
     def _read_mandate(self, connection: Connection) -> None:
         """Read what a processor's contract allows, anew for every chunk; raises ``OutsideContract`` when it is over."""
@@ -329,7 +246,7 @@ class _Run:
         purpose = self.platform.catalogue.get_field(code).collect
         return self.mandate is not None and not self.mandate.covers_field(purpose, code)
 
-    def _refused(self, granted: "_Granted", subject: SubjectId, record: SourceRecord) -> Mapping[str, Reason]:
+    def _refused(self, granted: Granted, subject: SubjectId, record: SourceRecord) -> Mapping[str, Reason]:
         """Return why fields of a record do not pass: the contract's scope, or the gate."""
         scoped = {code: Reason.SCOPE for code in record.values if self._is_outside(code)}
         asked = {code: granted.refused[subject, code] for code in record.values if (subject, code) in granted.refused}
@@ -345,83 +262,18 @@ class _Run:
         known = find_standings(connection, stated)
         if known:
             births = {subject: stated[subject] for subject in known}
-            register_subjects(connection, births, clock=self.platform.clock)
+            refined = register_subjects(connection, births, clock=self.platform.clock).refined
+            self.platform.log.record_many(connection, [aged_event(self.asking, standing) for standing in refined])
 
-    def _ask(
-        self,
-        connection: Connection,
-        granted: "_Granted",
-        purpose: str,
-        subjects: Sequence[SubjectId],
-        fields: frozenset[str],
-    ) -> None:
-        """Ask the gate for one purpose of collection, recipient by recipient until one is granted."""
-        waiting = list(subjects)
-        for recipient in self._recipients(purpose):
-            if not waiting:
-                return
-            verdict = self.platform.gate.check_many(
-                connection, asking=self.asking, purpose=purpose, subjects=waiting, fields=fields, recipient=recipient
-            )
-            granted.add(purpose, waiting, verdict)
-            permitted = frozenset[SubjectId]() if verdict.permit is None else verdict.permit.subjects
-            waiting = [subject for subject in waiting if subject not in permitted]
-
-    def _recipients(self, purpose: str) -> Sequence[str | None]:
-        """Return whom a grant may name: a purpose by recipient is collected for where any of them is granted."""
-        declared = self.platform.catalogue.get_purpose(purpose)
-        return declared.recipients if declared.per_recipient and declared.recipients else (None,)
-
-    def _questions(
-        self, owned: Sequence[tuple[SubjectId, SourceRecord]]
-    ) -> dict[str, tuple[list[SubjectId], frozenset[str]]]:
-        """Return what to ask the gate: by purpose of collection, the subjects and the fields of this chunk."""
-        subjects: dict[str, dict[SubjectId, None]] = {}
-        fields: dict[str, set[str]] = {}
+    def _needs(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> Needs:
+        """Return what to ask the gate for: by purpose of collection, each subject's fields of this chunk."""
+        needs: dict[str, dict[SubjectId, set[str]]] = {}
         for subject, record in owned:
             for code in record.values:
-                if self._is_outside(code):
-                    continue
-                purpose = self.platform.catalogue.get_field(code).collect
-                subjects.setdefault(purpose, {})[subject] = None
-                fields.setdefault(purpose, set()).add(code)
-        return {purpose: (list(subjects[purpose]), frozenset(fields[purpose])) for purpose in sorted(subjects)}
-
-
-@dataclass
-class _Granted:
-    """What the gate said about one chunk: permits, who got which, and the reasons of what is left."""
-
-    permits: dict[str, Permit] = field(default_factory=dict)
-    chosen: dict[SubjectId, dict[str, str]] = field(default_factory=dict)
-    refused: dict[tuple[SubjectId, str], Reason] = field(default_factory=dict)
-
-    def add(self, purpose: str, subjects: Sequence[SubjectId], verdict: CohortVerdict) -> None:
-        """Take in the answer to one question; of several recipients' refusals the one that says most is kept."""
-        permit = verdict.permit
-        for subject in subjects:
-            if permit is not None and subject in permit.subjects:
-                self.permits[permit.permit_id] = permit
-                self.chosen.setdefault(subject, {})[purpose] = permit.permit_id
-                for code in permit.fields_for(subject):
-                    self.refused.pop((subject, code), None)
-            for code, why in verdict.refused.get(subject, {}).items():
-                before = self.refused.get((subject, code))
-                if before is None or _says(before) < _says(why):
-                    self.refused[subject, code] = why
-
-    def permits_of(self, subject: SubjectId) -> tuple[str, ...]:
-        """Return the ids of the permits that cover a subject, in the order of their purposes."""
-        return tuple(permit_id for _, permit_id in sorted(self.chosen.get(subject, {}).items()))
-
-    def by_purpose(self, permit_ids: Sequence[str]) -> dict[str, Permit]:
-        """Return these permits by purpose."""
-        return {self.permits[permit_id].purpose: self.permits[permit_id] for permit_id in permit_ids}
-
-
-def _says(reason: Reason) -> int:
-    """Return how much a reason says, beside another recipient's."""
-    return _SAYS_LITTLE.index(reason) if reason in _SAYS_LITTLE else len(_SAYS_LITTLE)
+                if not self._is_outside(code):
+                    purpose = self.platform.catalogue.get_field(code).collect
+                    needs.setdefault(purpose, {}).setdefault(subject, set()).add(code)
+        return {purpose: {who: frozenset(codes) for who, codes in of.items()} for purpose, of in needs.items()}
 
 
 def _covered(

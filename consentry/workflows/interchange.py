@@ -103,11 +103,6 @@ def issue_receipt(
     return IssuedReceipt(receipt_id, decision_id, made.subject, key.sign(claims))
 
 
-def receipt_public_key(platform: Platform) -> dict[str, str]:
-    """Return the public key that receipts verify under; raises ``ConfigurationError`` where there is none."""
-    return load_receipt_key(platform.settings.receipt_key_path).public_jwk
-
-
 def export_fhir(platform: Platform, caller: Principal, subject: SubjectId, release: Release) -> dict[str, JsonValue]:
     """Return the choices of a subject that stand now as a FHIR bundle; reading them leaves an entry.
 

@@ -2,13 +2,13 @@
 
 import json
 
-from consent.notice_content import SECTIONS
 from consent.notice_texts import NoticeRef, PublishedNotice, current_notice, find_notice
 from consent.notices import NoticeDifferences, differences
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.workflows.history import check_text
+from consentry.workflows.notice_words import parts_of
 from kernel.encoding import JsonValue
 from kernel.errors import NotFound
 
@@ -63,14 +63,15 @@ def differences_json(found: NoticeDifferences) -> list[dict[str, JsonValue]]:
 
 def told_notice(notice: PublishedNotice) -> list[str]:
     """Return a notice as lines: its name and hash, and every word of it in the order in which it was shown."""
-    content = json.loads(notice.content)
-    lines = [content["title"], f"{notice.ref}  SHA-256 {notice.hash}", ""]
-    named = [name for name in SECTIONS if name in content["sections"]]
-    for name in (*named, *(key for key in content["sections"] if key not in SECTIONS)):
-        lines += [f"[{name}]", content["sections"][name], ""]
-    for purpose in content["purposes"]:
-        lines += [f"{purpose['code']} {purpose['label']}"]
-        lines += [f"  {name}: {purpose[name]}" for name in ("necessity", "impact") if name in purpose]
-    for rows in (content["collected"], content["third_parties"]):
-        lines += ["", *("  " + "; ".join(f"{name}: {cell}" for name, cell in row.items()) for row in rows)]
+    parts = parts_of(notice)
+    lines = [json.loads(notice.content)["title"], f"{notice.ref}  SHA-256 {notice.hash}", ""]
+    for heading, text in parts.sections:
+        lines += [f"[{heading.text}]", text, ""]
+    for purpose, texts in parts.purposes:
+        lines += [purpose, *(f"  {heading.text}: {text}" for heading, text in texts)]
+    for table in parts.tables:
+        lines += ["", f"[{table.heading.text}]"]
+        for row in table.rows:
+            named = zip(table.columns, row, strict=True)
+            lines.append("  " + "; ".join(f"{column.text}: {cell}" for column, cell in named))
     return lines

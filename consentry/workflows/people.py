@@ -84,6 +84,14 @@ def is_registration(act: ConsentAct) -> bool:
     return act.act == "contract" and ACCOUNT_PURPOSE in act.purposes and act.subject.subject_id is None
 
 
+def names_ids_only(act: ConsentAct) -> bool:
+    """Say whether everybody in an act is named by an id of ours or the source's, and by nothing that identifies them.
+
+    Who knows an id knows the person already; who sends numbers, birth dates or mobiles may be trying them out.
+    """
+    return not any(r.id_number or r.mobile or r.birth_date or r.sex for r in _references(act))
+
+
 def check_says_age(act: ConsentAct) -> None:
     """Raise ``BadInput`` for a registration that does not say how old the person is.
 

@@ -9,8 +9,9 @@ from consent.permits import Refusal
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.tag_values import newest_values
+from consentry.workflows.approvals import check_approved
 from consentry.workflows.build_view import get_view
-from consentry.workflows.reveal import NotPermitted
+from consentry.workflows.reveal import NotPermitted, denials_recorded
 from consentry.workflows.run_tags import SUBJECTS_VIEW, TAGS_FIELD
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
@@ -24,13 +25,27 @@ class SubjectTags:
     values: Mapping[str, JsonValue]
 
 
-def read_tags(platform: Platform, caller: Principal, *, subject: SubjectId) -> SubjectTags:
+def read_tags(platform: Platform, caller: Principal, *, subject: SubjectId, approval: str | None = None) -> SubjectTags:
     """Return the tags of the newest run that covers a subject.
 
+    Args:
+        platform: every part.
+        caller: a person of staff.
+        subject: whose tags.
+        approval: id of the approval that a minor's record needs (R22); for the purpose of the tags and the role.
     Raises:
+        ApprovalNeeded: the subject is under 18, and no approval by somebody else fits; this stays in the log.
         NotPermitted: the subject's decision does not cover it now.
     """
     view, asking = get_view(platform, SUBJECTS_VIEW), platform.asking(caller)
+    with (
+        denials_recorded(platform, asking, subject=subject, purpose=view.purpose, fields=[TAGS_FIELD]),
+        platform.data.read() as connection,
+    ):
+        approved = check_approved(
+            platform, connection, caller, subject=subject, purpose=view.purpose, approval=approval
+        )
+    refs = {} if approved is None else {"approval": approved}
     with platform.data.write() as connection:
         said = platform.gate.check(
             connection, asking=asking, purpose=view.purpose, subject=subject, fields=[TAGS_FIELD]
@@ -40,7 +55,7 @@ def read_tags(platform: Platform, caller: Principal, *, subject: SubjectId) -> S
                 connection,
                 Event(
                     Act.TAGS_READ, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, purpose=view.purpose,
-                    subject=subject, fields=(TAGS_FIELD,), refs={"permit": said.permit_id},
+                    subject=subject, fields=(TAGS_FIELD,), refs={"permit": said.permit_id, **refs},
                 ),
             )  # fmt: skip
     if isinstance(said, Refusal):

@@ -8,6 +8,7 @@ from audit.verifier import Checkpoint
 from consent.asking import Asking
 from consent.inspection import Findings, Mismatch
 from consent.reconciling import reconcile_register
+from consent.register_head import read_head
 from consent.terms import release, suspend
 from consentry.access import check_may_act
 from consentry.platform import Platform
@@ -29,7 +30,8 @@ class Reconciled:
     Attributes:
         size: entries below the checkpoint that the register was compared with.
         total: all mismatches; ``mismatches`` names the first thousand.
-        is_suspended: whether the gate refuses everything now.
+        is_suspended: whether the gate refuses everything because of what was found.
+        suspended: why the gate refuses everything now, an officer's suspension as well; None where it answers.
     """
 
     size: int
@@ -38,6 +40,7 @@ class Reconciled:
     total: int
     is_suspended: bool
     entry_id: str
+    suspended: str | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -52,7 +55,8 @@ class Reconciled:
             "counts": dict(self.counts),
             "mismatches": self.total,
             "named": named,
-            "suspended": self.is_suspended,
+            "suspended": self.suspended is not None,
+            "suspended_because": self.suspended,
             "entry": self.entry_id,
         }
 
@@ -99,7 +103,7 @@ def release_gate(
     with platform.data.write() as connection:
         release(connection, asking=asking, log=platform.log)
     platform.log.settle()
-    return replace(done, is_suspended=False)
+    return replace(done, is_suspended=False, suspended=None)
 
 
 def _compare(platform: Platform) -> tuple[int, Findings]:
@@ -136,7 +140,8 @@ def _conclude(
             said = f"the register and the log differ in {found.total} places"
             suspend(connection, said, asking=asking, log=platform.log)
         entry_id = platform.log.record(connection, event)
-    return Reconciled(size, found.counts, found.mismatches, found.total, is_suspended, entry_id)
+        _, suspended = read_head(connection)
+    return Reconciled(size, found.counts, found.mismatches, found.total, is_suspended, entry_id, suspended)
 
 
 _SEALED = 100

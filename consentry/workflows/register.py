@@ -104,9 +104,11 @@ def show_recipient(platform: Platform, caller: Principal, code: str) -> Recipien
         return get_recipient(connection, code)
 
 
-def record_recipient_file(platform: Platform, caller: Principal, path: Path) -> tuple[Recipient, ...]:
+def record_recipient_file(platform: Platform, caller: Principal, path: Path) -> tuple[tuple[Recipient, bool], ...]:
     """Record every recipient of a file, written as a pack's recipients.yaml: all of them or none.
 
+    Returns:
+        Each with whether it is news; what stands already changes nothing.
     Raises:
         PackError: the file is not sound; every mistake with its line.
         RecipientIncomplete: something that the law asks for is missing.
@@ -116,12 +118,13 @@ def record_recipient_file(platform: Platform, caller: Principal, path: Path) -> 
     texts = read_recipient_file(platform, path)
     asking = platform.asking(caller)
     with platform.data.write() as connection:
+        before = {one.entry_id for one in list_recipients(connection)}
         made = [
             record_recipient(connection, text, platform.catalogue, asking=asking, log=platform.log)
             for text in in_order(texts)
         ]
     platform.log.settle()
-    return tuple(made)
+    return tuple((one, one.entry_id not in before) for one in made)
 
 
 def end(platform: Platform, caller: Principal, code: str, *, certificate: Path) -> Recipient:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
@@ -19,7 +19,7 @@ from consentry.principals import Principal
 from consentry.workflows.erase import check_reason
 from kernel.errors import Conflict
 from kernel.ids import SubjectId
-from vault.tables import erasure
+from vault.leftovers import is_leftover
 
 _RESTRICT = "subject.restrict"
 """Whoever may restrict a subject may lift it."""
@@ -29,7 +29,7 @@ _REPRESENT = "consent.represent"
 
 
 def release_subject(platform: Platform, caller: Principal, *, subject: SubjectId, reason: str) -> None:
-    """Lift a restriction: the decisions that stand count again.
+    """Lift a restriction: the decisions that stand count again, and erasures that waited for it go on.
 
     Raises:
         BadInput: no reason, or no such subject.
@@ -45,6 +45,7 @@ def release_subject(platform: Platform, caller: Principal, *, subject: SubjectId
             raise Conflict(f"Subject {subject} is not restricted", hint="There is nothing to lift.")
         _check_not_erased(connection, subject)
         set_standing(connection, subject, Standing.ACTIVE, now=now_in_log(connection, platform.log, platform.clock))
+        platform.wake.rouse(connection, subject)  # before the entry: rows of the outbox are locked before the log
         event = Event(
             Act.SUBJECT_RELEASED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
             subject=subject, reason="REQUEST", details={"reason": reason},
@@ -137,8 +138,7 @@ def _asking(platform: Platform, caller: Principal) -> Asking:
 
 def _check_not_erased(connection: Connection, subject: SubjectId) -> None:
     """Refuse to revive whom an erasure left: what remains is there because the law holds it, and for nothing else."""
-    whole = select(erasure.c.erasure_id).where(erasure.c.subject_id == subject, erasure.c.fields.is_(None))
-    if connection.scalars(whole).first() is not None:
+    if is_leftover(connection, subject):
         raise Conflict(
             f"Subject {subject} asked for erasure, and only what the law holds is left",
             hint="The restriction stays until the hold has passed.",

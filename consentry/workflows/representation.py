@@ -1,16 +1,19 @@
 """For whom a data subject may speak: for itself, and for those whose live guardian, agent or kin it is (R21)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NoReturn
 
+from sqlalchemy import Connection
+
 from consent.registry import ActorKind, Decision
-from consent.representatives import Capacity, read_agents, read_guardians
+from consent.representatives import Capacity, can_represent, read_agents, read_guardians
 from consent.standing import find_standings
 from consentry.contracts import check_purposes, find_mandate
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.workflows.denials import contract_kept, record_denial
-from kernel.errors import BadInput, Denied
+from kernel.errors import BadInput, Denied, NotFound
 from kernel.ids import DecisionId, SubjectId
 
 ME: Final = "me"
@@ -62,9 +65,9 @@ def acting_for(platform: Platform, caller: Principal, subject: SubjectId | None)
     """
     if subject is not None and caller.processor is not None:
         return Acting(subject, purposes=_contracted(platform, caller))
-    if subject is not None and (caller.subject is None or caller.subject == subject):
+    if subject is not None and caller.subject is None:
         return Acting(subject)
-    found = None if subject is None or caller.subject is None else _relation(platform, subject, caller.subject)
+    found = None if subject is None or caller.subject is None else _own_or_related(platform, subject, caller.subject)
     if found is None:
         _refuse(platform, caller, subject)
     return found
@@ -74,13 +77,19 @@ def find_own_decision(platform: Platform, caller: Principal, decision_id: str) -
     """Return a decision, and as whom the caller speaks for its subject.
 
     Raises:
-        NotFound: there is none under this id.
-        NotRepresented: a subject token's person may not speak for the subject, or not for this purpose.
+        NotFound: there is none under this id; a subject token is not told so.
+        NotRepresented: a subject token's person may not speak for the subject, or not for this purpose, or there is no
+            such decision.
         OutsideContract: the contract of a processor's key does not cover the purpose.
     """
-    with contract_kept(platform, caller), platform.data.read() as connection:
-        found = platform.registry.get(connection, DecisionId(decision_id))
-        check_purposes(find_mandate(platform, connection, caller), [found.purpose])
+    try:
+        with contract_kept(platform, caller), platform.data.read() as connection:
+            found = platform.registry.get(connection, DecisionId(decision_id))
+            check_purposes(find_mandate(platform, connection, caller), [found.purpose])
+    except NotFound:
+        if caller.subject is None:
+            raise
+        _refuse(platform, caller, None)
     acting = acting_for(platform, caller, found.subject)
     return found, acting if acting.covers(found.purpose) else acting_for(platform, caller, None)
 
@@ -91,11 +100,21 @@ def _contracted(platform: Platform, caller: Principal) -> frozenset[str]:
     return frozenset() if mandate is None else mandate.purposes
 
 
-def _relation(platform: Platform, subject: SubjectId, actor: SubjectId) -> Acting | None:
+def _own_or_related(platform: Platform, subject: SubjectId, actor: SubjectId) -> Acting | None:
+    """Return as whom a token's person speaks for a subject, or None; whoever holds a dead person's token is nobody."""
     with platform.data.read() as connection:
         now = max(platform.clock.now(), platform.log.now(connection))
-        guardians = [g for g in read_guardians(connection, [subject]) if g.guardian == actor and g.is_live(now)]
-        agents = [a for a in read_agents(connection, [subject]) if a.agent == actor and a.is_live(now)]
+        standings = find_standings(connection, {subject, actor})
+        if actor == subject:
+            return None if subject in standings and standings[subject].deceased else Acting(subject)
+        if not can_represent(standings.get(actor), now):
+            return None
+        return _relation(connection, subject, actor, now)
+
+
+def _relation(connection: Connection, subject: SubjectId, actor: SubjectId, now: datetime) -> Acting | None:
+    guardians = [g for g in read_guardians(connection, [subject]) if g.guardian == actor and g.is_live(now)]
+    agents = [a for a in read_agents(connection, [subject]) if a.agent == actor and a.is_live(now)]
     for known in guardians:
         kind = ActorKind.KIN if known.capacity is Capacity.KIN else ActorKind.GUARDIAN
         return Acting(subject, kind, actor)

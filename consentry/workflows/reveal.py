@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
+from consent.entries import details_of
 from consent.permits import Permit, Refusal
 from consentry.access import check_may_open
 from consentry.platform import Platform
@@ -57,7 +58,7 @@ def reveal(
     if not reason.strip():
         raise BadInput("Opening a record needs a reason", hint="Say why in --reason.")
     asking = platform.asking(caller, reason=reason)
-    with _denials_recorded(platform, asking, subject=subject, purpose=purpose, fields=fields):
+    with denials_recorded(platform, asking, subject=subject, purpose=purpose, fields=fields):
         check_may_open(platform.catalogue, caller, purpose=purpose, fields=fields)
         with platform.data.read() as connection:
             approved = check_approved(platform, connection, caller, subject=subject, purpose=purpose, approval=approval)
@@ -70,7 +71,7 @@ def reveal(
 
 
 @contextmanager
-def _denials_recorded(
+def denials_recorded(
     platform: Platform, asking: Asking, *, subject: SubjectId, purpose: str, fields: Collection[str]
 ) -> Iterator[None]:
     """Leave the entry of what the role or a missing approval denies."""
@@ -85,7 +86,7 @@ def _denials_recorded(
                 Event(
                     Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
                     purpose=purpose if purpose in platform.catalogue.purposes else None,
-                    subject=subject, fields=known, reason=rule, details={"reason": asking.reason},
+                    subject=subject, fields=known, reason=rule, details=details_of(asking),
                 ),
             )  # fmt: skip
         raise

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sqlalchemy import Connection
+
 from audit.events import Act
 from consent.entries import event_of
 from consent.recipients import find_recipient
@@ -32,11 +34,7 @@ def add_webhook(
     """
     check_may_act(platform.catalogue, caller, _ACT)
     with platform.data.write() as connection:
-        declared = {code for purpose in platform.catalogue.purposes.values() for code in purpose.recipients}
-        if recipient not in declared | {JOINT} and find_recipient(connection, recipient) is None:
-            raise NotFound(
-                f"Recipient {recipient!r} is not registered", hint=f"Register it first; {JOINT} stands for joint ones."
-            )
+        _check_known(platform, connection, recipient)
         return _webhooks(platform).add(connection, recipient=recipient, url=url, asking=platform.asking(caller))
 
 
@@ -65,14 +63,23 @@ def name_for_recipient(platform: Platform, caller: Principal, *, subject: Subjec
     """Return the name under which a recipient is told of a person, for handing it over with the data; logged.
 
     Raises:
-        NotFound: no such subject.
+        NotFound: no such subject, or neither the pack nor the register knows the recipient.
     """
     check_may_act(platform.catalogue, caller, _ACT)
     event = replace(event_of(platform.asking(caller), Act.SUBJECT_LOOKED_UP), subject=subject, recipient=recipient)
     with platform.data.write() as connection:
+        _check_known(platform, connection, recipient)
         get_standing(connection, subject)
         platform.log.record(connection, event)
     return platform.pseudonyms.pseudonyms([subject], scope=scope_of(recipient))[subject]
+
+
+def _check_known(platform: Platform, connection: Connection, recipient: str) -> None:
+    declared = {code for purpose in platform.catalogue.purposes.values() for code in purpose.recipients}
+    if recipient not in declared | {JOINT} and find_recipient(connection, recipient) is None:
+        raise NotFound(
+            f"Recipient {recipient!r} is not registered", hint=f"Register it first; {JOINT} stands for joint ones."
+        )
 
 
 def _webhooks(platform: Platform) -> Webhooks:

@@ -1,5 +1,6 @@
 """A small catalogue, a store on either engine, and the parts of this package wired to a real journal."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from consent.gate import Gate
 from consent.notices import NoticeRef, PublishedNotice, current_notice, publish
 from consent.recipients import Recipient, record_recipient
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, Registry
-from consent.standing import register_subject
+from consent.standing import register_subjects
 from kernel.catalogue import (
     AssessmentText,
     Catalogue,
@@ -47,7 +48,8 @@ ASKING = Asking("prn_test", "capture", RequestId("req_test"))
 CARE = NoticeRef("care", "1", "en")
 CHILD_CARE = NoticeRef("child_care", "1", "en")
 GROWN_UP = date(1985, 3, 1)
-RECIPIENTS = ("insurer", "insurer_a", "insurer_b", "lab")
+INSURERS = ("insurer_a", "insurer_b", "insurer")
+RECIPIENTS = (*INSURERS, "lab")
 SECTIONS = {
     name: f"The {name} of the processing."
     for name in ("controller", "contact", "purpose", "method", "categories", "retention", "end_of_retention", "rights")
@@ -122,7 +124,7 @@ def small_catalogue() -> Catalogue:
         purpose("P08", LawfulBasis.CONSENT),
         purpose("P09", LawfulBasis.CONSENT),
         purpose("P10", LawfulBasis.CONSENT, needs_assessment=True),
-        purpose("P11", LawfulBasis.CONSENT, per_recipient=True, separate_consent=True),
+        purpose("P11", LawfulBasis.CONSENT, per_recipient=True, separate_consent=True, recipients=INSURERS),
         purpose("P12", LawfulBasis.CONSENT, recipients=("lab",)),
         purpose("P13", LawfulBasis.LEGAL_DUTY, withdrawable=False),
         purpose("P15", LawfulBasis.EMERGENCY, withdrawable=False),
@@ -227,6 +229,16 @@ class Office:
         with self.database.write() as connection:
             return self.publish_in(connection, **changes).ref
 
+    def tell_of(self, recipient: str, *, purpose: str = "P11", version: str = "2") -> NoticeRef:
+        """Publish the next edition of the care notice, which tells of one more recipient, declared from now on."""
+        known = self.catalogue.purposes[purpose]
+        wider = dataclasses.replace(known, recipients=(*known.recipients, recipient))
+        told = dataclasses.replace(self.catalogue, purposes={**self.catalogue.purposes, purpose: wider})
+        rows = (third_party("lab"), third_party(recipient))
+        with self.database.write() as connection:
+            notice = care_notice(version, third_parties=rows)
+            return publish(connection, notice, told, asking=ASKING, log=self.journal).ref
+
     def fill_register(self) -> None:
         """Record the assessment and the recipients that the tests count on."""
         with self.database.write() as connection:
@@ -249,7 +261,7 @@ class Office:
     def subject(self, birth_date: date | None = GROWN_UP) -> SubjectId:
         subject = SubjectId(new_id("sub"))
         with self.database.write() as connection:
-            register_subject(connection, subject, birth_date=birth_date, clock=self.clock)
+            register_subjects(connection, {subject: birth_date}, clock=self.clock)
         return subject
 
     def request(self, subject: SubjectId, act: DecisionAct, *purposes: str, **changes: object) -> DecisionRequest:

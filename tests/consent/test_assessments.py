@@ -17,6 +17,7 @@ from consent.assessments import (
     revoke_assessment,
 )
 from consent.tables import assessment
+from kernel.clock import format_instant
 from kernel.errors import BadInput, Conflict, NotFound
 from tests.consent.conftest import ASKING, assessment_text
 
@@ -93,7 +94,8 @@ def test_changed_assessment_is_a_new_version_with_an_entry(record, either_office
     assert (made.version, made.outcome, str(made)) == (2, AssessmentOutcome.APPROVED, "PIA-1/2")
     entry = either_office.entries()[-1]
     assert (entry["act"], entry["id"]) == ("assessment.recorded", made.entry_id)
-    assert entry["refs"] == {"assessment": "PIA-1/2", "hash": made.hash, "outcome": "approved"}
+    told = {"assessment": "PIA-1/2", "hash": made.hash, "outcome": "approved"}
+    assert entry["refs"] == told | {"recorded_at": format_instant(made.recorded_at), "revision": "9"}
     with either_office.database.read() as connection:
         assert get_assessment(connection, "PIA-1", 1).approved_by == "data protection office"
         assert get_assessment(connection, "PIA-1") == made

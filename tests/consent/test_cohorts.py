@@ -141,6 +141,18 @@ def test_cohort_agrees_with_batches_on_histories(either_office, seed):
             assert found == expected, (purpose, recipient)
 
 
+def test_validity_ends_on_the_instant_for_cohorts_too(either_office):
+    """Half open: at its very end a grant is over, and a microsecond before it is not."""
+    office = either_office
+    subject, ends = office.subject(), office.clock.now() + timedelta(days=1)
+    office.grant(subject, "P07", valid_until=ends)
+    office.clock.advance(ends - office.clock.now() - timedelta(microseconds=1))
+    assert ask(office, "P07", {"sex"}).permitted == 1
+    office.clock.advance(timedelta(microseconds=1))
+    result = ask(office, "P07", {"sex"})
+    assert answers(office, result.cohort_id)[subject][1] == {"sex": "EXPIRED"}
+
+
 def previewed(office, purpose, fields, subjects, recipient):
     with office.database.read() as connection:
         said = office.gate.preview_many(

@@ -5,9 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from consent.cohorts import CohortQuestion, check_cohort
 from consent.deaths import record_death
 from consent.gate import Reason
-from consent.guardians import end_guardian, record_guardian, record_kin
+from consent.guardians import end_guardian, record_agent, record_guardian, record_kin
 from consent.registry import (
     ActorKind,
     ActorNotEntitled,
@@ -19,9 +20,9 @@ from consent.registry import (
     Registry,
     SubjectDeceased,
 )
-from consent.standing import register_subject
+from consent.standing import Standing, register_subjects, set_deceased, set_standing
 from kernel.errors import BadInput
-from tests.consent.conftest import CARE, CHILD_CARE, PlainSealer
+from tests.consent.conftest import CARE, CHILD_CARE, PlainSealer, open_office
 
 CHILD = date(2014, 5, 20)
 AT_FOURTEEN = date(2028, 6, 1)
@@ -125,6 +126,56 @@ def test_child_of_the_day_before_is_a_child(office):
         office.grant(child, "P06", decided_at=office.clock.now() + timedelta(minutes=4))
 
 
+@pytest.mark.parametrize(("digital_age", "birth_date"), [(16, date(2011, 5, 20)), (13, date(2013, 5, 20))])
+def test_who_is_a_child_is_the_packs(either_office, digital_age, birth_date):
+    """A person of fifteen is a child where the law says sixteen, one of thirteen is none where it says so (R23)."""
+    ours = either_office
+    theirs = open_office(ours.database, ours.clock, dataclasses.replace(ours.catalogue, digital_age=digital_age))
+    person = ours.subject(birth_date)
+    strict, lenient = (theirs, ours) if digital_age > ours.catalogue.digital_age else (ours, theirs)
+    with pytest.raises(GuardianNeeded):
+        strict.grant(person, "P06")
+    lenient.grant(person, "P06")
+    for office, expected in ((lenient, None), (strict, Reason.GUARDIAN)):
+        assert office.reason(person, "P06", "reading") is expected
+        asked = CohortQuestion(office.asking, "P06", frozenset({"reading"}), None, [person])
+        done = check_cohort(office.database, asked, catalogue=office.catalogue, log=office.journal, clock=office.clock)
+        assert done.permitted == (expected is None)
+
+
+def test_yes_of_a_child_stays_one_however_late_it_arrives(office):
+    """What a child said without a network the day before counts as a child's, sent when it has grown up (R21)."""
+    child = office.subject(CHILD)
+    go_to(office, AT_FOURTEEN + timedelta(days=3))
+    the_day_before = office.clock.now() - timedelta(days=4)
+    with pytest.raises(GuardianNeeded):
+        office.grant(child, "P06", decided_at=the_day_before)
+    assert office.grant(child, "P06", decided_at=the_day_before + timedelta(days=1))
+
+
+def test_yes_of_a_guardian_is_too_late_once_the_child_has_grown_up(office):
+    """Dated before and recorded after the day on which the person decides by itself, it opens nothing (R21)."""
+    child = office.subject(CHILD)
+    parent, _ = guardian_of(office, child)
+    go_to(office, AT_FOURTEEN)
+    with pytest.raises(ActorNotEntitled, match="has reached the age"):
+        office.grant(child, "P06", decided_at=office.clock.now() - timedelta(days=1), **parent)
+
+
+def test_cool_down_ends_on_the_second(office):
+    """Half open: a prompted yes counts from the instant at which the forty-eight hours are over (R18)."""
+    subject = office.subject()
+    (refused,) = office.record(subject, DecisionAct.REFUSE, "P08")
+    ends = refused.recorded_at + timedelta(hours=48)
+    office.clock.advance(ends - office.clock.now() - timedelta(seconds=1))
+    on_time = office.request(subject, DecisionAct.GRANT, "P08", evidence=PROMPT)
+    assert on_time.decided_at == ends
+    early = dataclasses.replace(on_time, decided_at=ends - timedelta(microseconds=1))
+    with office.database.write() as connection:
+        said = office.registry.record_many(connection, [early, on_time], asking=office.asking)
+    assert [type(one) for one in said] == [CoolDown, tuple]
+
+
 def test_guardians_who_disagree_open_nothing(either_office):
     """What one live guardian has closed another cannot open, however often it is closed again in between (R21)."""
     office = either_office
@@ -151,8 +202,8 @@ def test_guardian_opens_again_what_the_same_guardian_closed(office):
     assert office.record(child, DecisionAct.RENEW, "P06", **father)
 
 
-def test_disagreement_is_seen_inside_a_batch(office):
-    """An act of the same batch counts like one that was recorded before."""
+def test_what_a_batch_closes_no_act_of_it_opens(office):
+    """What closes counts from its recording, and an act from a clock that runs ahead is not known to be later."""
     child = office.subject(CHILD)
     (mother, _), (father, _) = guardian_of(office, child), guardian_of(office, child)
     later = [office.clock.now() + timedelta(minutes=4, seconds=second) for second in range(3)]
@@ -165,7 +216,7 @@ def test_disagreement_is_seen_inside_a_batch(office):
     ]
     with office.database.write() as connection:
         outcomes = office.registry.record_many(connection, requests, asking=office.asking)
-    assert [type(outcome) for outcome in outcomes] == [tuple, GuardiansDisagree, tuple, tuple, tuple]
+    assert [type(outcome) for outcome in outcomes] == [tuple, DecidedEarlier, tuple, DecidedEarlier, DecidedEarlier]
 
 
 def test_nothing_is_prompted_inside_the_cool_down(either_office):
@@ -180,6 +231,15 @@ def test_nothing_is_prompted_inside_the_cool_down(either_office):
     assert office.grant(other, "P08", evidence=OWN)
     office.clock.advance(timedelta(hours=48))
     assert office.grant(subject, "P08", evidence=PROMPT)
+
+
+def test_fast_clock_does_not_shorten_the_cool_down(office):
+    """The forty-eight hours are over by our clock, not by the device's (R18)."""
+    subject = office.subject()
+    office.record(subject, DecisionAct.REFUSE, "P08")
+    office.clock.advance(timedelta(hours=47, minutes=57))
+    with pytest.raises(CoolDown):
+        office.grant(subject, "P08", decided_at=office.clock.now() + timedelta(minutes=4))
 
 
 def test_withdrawal_starts_no_cool_down_and_hides_none(office):
@@ -255,6 +315,97 @@ def test_unknown_age_that_becomes_known_is_followed(office):
     subject = office.subject(None)
     office.grant(subject, "P08")
     with office.database.write() as connection:
-        register_subject(connection, subject, birth_date=CHILD, clock=office.clock)
+        register_subjects(connection, {subject: CHILD}, clock=office.clock)
     with pytest.raises(GuardianNeeded):
         office.grant(subject, "P09")
+
+
+def agent_of(office, subject, *purposes):
+    agent = office.subject()
+    with office.database.write() as connection:
+        record_agent(
+            connection,
+            subject=subject,
+            agent=agent,
+            purposes=purposes,
+            expires_at=office.clock.now() + timedelta(days=30),
+            asking=office.asking,
+            log=office.journal,
+            clock=office.clock,
+        )
+    return {"actor_kind": ActorKind.AGENT, "actor_subject": agent}
+
+
+def kin_of(office, subject):
+    kin = office.subject()
+    die(office, subject)
+    relate(office, record_kin, subject=subject, kin=kin)
+    return {"actor_kind": ActorKind.KIN, "actor_subject": kin}
+
+
+def be_erased(office, connection, who):
+    set_standing(connection, who, Standing.ERASING, now=office.clock.now())
+
+
+def be_dead(office, connection, who):
+    set_deceased(connection, who, no_kin=False, now=office.clock.now())
+
+
+def be_a_child(office, connection, who):
+    register_subjects(connection, {who: CHILD}, clock=office.clock)
+
+
+@pytest.mark.parametrize("become", [be_erased, be_dead, be_a_child])
+@pytest.mark.parametrize("role", ["guardian", "kin", "agent"])
+def test_who_could_not_be_recorded_now_decides_no_longer(office, role, become):
+    """The erased, the dead and those who turn out to be children decide for nobody, though a relation stands (R21)."""
+    subject = office.subject(CHILD if role == "guardian" else date(1985, 3, 1))
+    acting = {
+        "guardian": lambda: guardian_of(office, subject)[0],
+        "kin": lambda: kin_of(office, subject),
+        "agent": lambda: agent_of(office, subject, "P06"),
+    }[role]()
+    assert office.withdraw(subject, "P06", **acting)
+    with office.database.write() as connection:
+        become(office, connection, acting["actor_subject"])
+    with pytest.raises(ActorNotEntitled, match="decide"):
+        office.withdraw(subject, "P06", **acting)
+
+
+@pytest.mark.parametrize("no_kin", [False, True])
+def test_nobody_is_the_dead_persons_own_voice(office, no_kin):
+    """Whoever holds the phone of the dead, or was their agent, closes nothing either; a contract still ends (R29)."""
+    subject = office.subject()
+    office.grant(subject, "P06")
+    office.record(subject, DecisionAct.CONTRACT, "P02", actor_kind=ActorKind.OPERATOR)
+    agent = agent_of(office, subject, "P06")
+    with office.database.write() as connection:
+        set_deceased(connection, subject, no_kin=no_kin, now=office.clock.now())
+    for acting in ({}, agent):
+        with pytest.raises(SubjectDeceased, match="kin"):
+            office.withdraw(subject, "P06", **acting)
+    assert office.record(subject, DecisionAct.END, "P02", actor_kind=ActorKind.OPERATOR)
+
+
+def test_ward_of_unknown_age_does_not_pass_over_its_guardian(office):
+    """Who may be a child does not open what a live guardian has closed, nor does its agent (R21)."""
+    ward = office.subject(None)
+    mother, relation = guardian_of(office, ward)
+    agent = agent_of(office, ward, "P06", "P07", "P08")
+    for purpose in ("P06", "P07", "P08"):
+        office.record(ward, DecisionAct.REFUSE, purpose, **mother)
+    for acting in ({}, agent):
+        with pytest.raises(GuardianNeeded, match=mother["actor_subject"]):
+            office.grant(ward, "P06", evidence=OWN, **acting)
+    assert office.grant(ward, "P06", evidence=OWN, **mother)
+    with office.database.write() as connection:
+        end_guardian(connection, relation, asking=office.asking, log=office.journal, clock=office.clock)
+    assert office.grant(ward, "P07", evidence=OWN)
+
+
+def test_ward_that_is_known_to_decide_alone_passes_over_its_guardian(office):
+    """A youth above the digital age says yes itself, whatever a guardian has closed (R21)."""
+    youth = office.subject(date(2011, 5, 20))
+    mother, _ = guardian_of(office, youth)
+    office.record(youth, DecisionAct.REFUSE, "P06", **mother)
+    assert office.grant(youth, "P06", evidence=OWN)

@@ -1,23 +1,26 @@
 """The gate, rule by rule, on both engines where SQL is involved."""
 
+import dataclasses
 from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from audit.tables import inbox
+from consent.assessments import record_assessment
 from consent.gate import MAX_BATCH_SUBJECTS, Permit, Reason, Refusal
 from consent.guardians import record_guardian
 from consent.register_head import suspend
 from consent.registry import ActorKind, DecisionAct
 from consent.setwise import insert_rows
-from consent.standing import Standing, register_subject, set_deceased, set_standing
+from consent.standing import Standing, register_subjects, set_deceased, set_standing
 from consent.tables import consent_current
 from consent.tasks import TaskKind, open_tasks
 from consent.transfers import transfer_counts
 from kernel.catalogue import TransferMechanism
 from kernel.errors import BadInput, Unavailable
 from kernel.ids import SubjectId, new_id
+from tests.consent.conftest import assessment_text, open_office
 
 CHILD = date(2014, 5, 20)
 
@@ -268,7 +271,7 @@ def test_grant_without_recipient_stays_with_the_controller(office):
 def learn_age(office, subject):
     """What a subject of unknown age granted stands when its age becomes known."""
     with office.database.write() as connection:
-        register_subject(connection, subject, birth_date=CHILD, clock=office.clock)
+        register_subjects(connection, {subject: CHILD}, clock=office.clock)
 
 
 def test_childs_own_grant_does_not_count(either_office):
@@ -465,10 +468,23 @@ def test_rolled_back_check_leaves_no_entry(office):
 
 
 def test_public_disclosure_without_a_grant_is_denied(office):
-    """Publishing needs an assessment and a grant of its own, and has neither by default (R09, R35)."""
-    refusal = office.check(office.subject(), "P10", "diagnosis")
+    """With its assessment in force publishing still needs a grant of its own (R09, R35)."""
+    subject = office.subject()
+    refusal = office.check(subject, "P10", "diagnosis")
     assert isinstance(refusal, Refusal)
     assert refusal.reasons == {"diagnosis": Reason.ASSESSMENT_MISSING}
+    known = office.catalogue.purposes
+    assessed = dataclasses.replace(known["P10"], assessment="PIA-10")
+    catalogue = dataclasses.replace(office.catalogue, purposes={**known, "P10": assessed})
+    office = open_office(office.database, office.clock, catalogue)
+    with office.database.write() as connection:
+        text = assessment_text(assessment_id="PIA-10", purposes=("P10",))
+        record_assessment(connection, text, catalogue, asking=office.asking, log=office.journal)
+    refusal = office.check(subject, "P10", "diagnosis")
+    assert isinstance(refusal, Refusal)
+    assert refusal.reasons == {"diagnosis": Reason.NO_DECISION}
+    office.grant(subject, "P10")
+    assert isinstance(office.check(subject, "P10", "diagnosis"), Permit)
 
 
 def test_push_switched_off_blocks_the_next_check(either_office):
@@ -564,7 +580,7 @@ def test_transfer_abroad_needs_its_document_and_is_counted(either_office):
     document = TransferMechanism("standard_contract", "SC-1", date(2027, 1, 1))
     with office.database.write() as connection:
         office.recipient_in(connection, "lab_sg", mechanism=document, **abroad)
-    office.grant(subject, "P11", recipient="lab_sg")
+    office.grant(subject, "P11", recipient="lab_sg", notice=office.tell_of("lab_sg"))
     for _ in range(2):
         assert isinstance(office.check(subject, "P11", "diagnosis", recipient="lab_sg"), Permit)
     with office.database.read() as connection:
@@ -578,7 +594,7 @@ def test_field_outside_the_recipients_contract_is_out_of_scope(office):
     subject = office.subject()
     with office.database.write() as connection:
         office.recipient_in(connection, "narrow", fields=frozenset({"reading"}))
-    office.grant(subject, "P11", recipient="narrow")
+    office.grant(subject, "P11", recipient="narrow", notice=office.tell_of("narrow"))
     assert office.reason(subject, "P11", "reading", "narrow") is None
     assert office.reason(subject, "P11", "diagnosis", "narrow") is Reason.SCOPE
 

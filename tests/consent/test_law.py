@@ -28,6 +28,7 @@ from consent.registry import ActorKind, DecisionAct, DecisionRequest
 from consent.tables import cohort_shape, cohort_verdict
 from kernel.catalogue import Catalogue, ConsentKind
 from kernel.errors import BadInput, Conflict, Denied
+from tests.consent.conftest import open_office
 
 START: Final = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 CHILD_BORN: Final = date(2012, 11, 21)
@@ -41,6 +42,8 @@ QUESTIONS: Final = (
 """Purpose, field and recipient of what is asked after every step."""
 
 MERGED_AFTER: Final = 12
+PARTNER: Final = ("P12", "insurer_a")
+"""Purpose and recipient that notices tell of or not, though the pack declares it throughout."""
 NOTICES: Final = ("care", "child_care")
 EXAMPLES: Final = 1_000 if os.environ.get("CONSENTRY_NIGHTLY") else 60
 
@@ -56,6 +59,7 @@ CLOSED = {
 }
 STORAGE = {"P05", "P13"}
 COOL_DOWN = timedelta(hours=48)
+SKEW = timedelta(minutes=5)
 
 
 @dataclass
@@ -91,6 +95,11 @@ class Said:
         """What closes counts from its recording, whatever the device's clock said."""
         return self.at if self.opens else max(self.at, self.recorded)
 
+    @property
+    def surely_after(self):
+        """What is dated ahead comes from a clock that runs up to five minutes fast; who knows how much."""
+        return self.at - SKEW if self.at > self.recorded else self.at
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -112,6 +121,7 @@ class Law:
         guardians, agents: live relations as (ward, guardian) and (principal, agent) to purposes.
         editions: how many editions of each notice there are; telling: from which one on it covers everything.
         tells_topic: the first edition of each notice that told of the field ``topic`` under P07.
+        tells_partner: the editions that tell of ``insurer_a`` under P12; partner_since: the last one that began to.
     """
 
     catalogue: Catalogue
@@ -125,6 +135,8 @@ class Law:
     telling: dict[str, int] = field(default_factory=dict)
     tells_topic: dict[str, int] = field(default_factory=dict)
     recipients: frozenset[str] = frozenset()
+    tells_partner: set[tuple[str, int]] = field(default_factory=set)
+    partner_since: dict[str, int] = field(default_factory=dict)
 
     def standing(self, subject, purpose, is_basis):
         """The last act at each recipient of one track."""
@@ -161,6 +173,8 @@ class Law:
         purpose = self.catalogue.purposes[said.purpose]
         if (purpose.per_recipient and not said.recipient) or not self._is_active(said.purpose):
             return False
+        if said.act in CONSENTS and said.recipient and not self.tells_of(said.notice, said.purpose, said.recipient):
+            return False
         standing = self.standing(said.subject, said.purpose, said.act in BASIS)
         if said.act is DecisionAct.RENEW:
             last = standing.get(said.recipient)
@@ -178,7 +192,7 @@ class Law:
         )
         if other.opens:
             return said.at >= latest or other.recipient != said.recipient
-        return said.at > latest
+        return said.surely_after > latest
 
     def _held_off(self, said, *, prompted):
         """Another guardian's no, or a refusal of the last two days where the person was prompted."""
@@ -193,13 +207,20 @@ class Law:
             other = one.by if one.actor is ActorKind.GUARDIAN else None
             if said.actor is ActorKind.GUARDIAN and other != said.by and (said.subject, other) in self.guardians:
                 return True
-            if prompted and one.act is DecisionAct.REFUSE and said.at < one.counts_from + COOL_DOWN:
+            if prompted and one.act is DecisionAct.REFUSE and min(said.at, said.recorded) < one.counts_from + COOL_DOWN:
                 return True
         return False
 
     def _is_active(self, purpose):
         known = self.catalogue.purposes[purpose]
         return not known.needs_assessment or known.assessment is not None
+
+    def tells_of(self, notice, purpose, recipient):
+        """R08: whether an edition told of a recipient, as far as the newest one does not tell anything new of it."""
+        if (purpose, recipient) == PARTNER:
+            code, edition = notice
+            return notice in self.tells_partner and edition >= self.partner_since.get(code, 0)
+        return recipient in {"P11": ("insurer", "insurer_a", "insurer_b"), "P12": ("lab",)}.get(purpose, ())
 
     # answers
 
@@ -257,6 +278,8 @@ class Law:
             code, edition = said.notice
             if edition < self.telling[code]:
                 return Reason.RECONSENT
+            if asked.recipient is not None and not self.tells_of(said.notice, asked.purpose, asked.recipient):
+                return Reason.RECONSENT
             if self.is_child(asked.subject, said.at.date()) and said.actor is not ActorKind.GUARDIAN:
                 return Reason.GUARDIAN
         if said.fields is not None and asked.code not in said.fields:
@@ -264,6 +287,16 @@ class Law:
         if not is_basis and asked.code == "topic" and asked.purpose == "P07" and edition < self.tells_topic[code]:
             return Reason.RECONSENT
         return None
+
+    def on_tracks(self, subject, now):
+        """What either track says of one person, by question."""
+        return {
+            (question, is_basis): self.on_track(
+                Asked(subject, question[0], question[2], question[1], now), is_basis=is_basis
+            )
+            for question in QUESTIONS
+            for is_basis in (False, True)
+        }
 
     def spend(self, asked: Asked) -> None:
         """A permit takes one use of each decision that it rests on."""
@@ -275,9 +308,10 @@ class Law:
 
 @dataclass(frozen=True)
 class Choice:
-    """One act that somebody makes; ``pause`` (minutes) goes before it."""
+    """One act that somebody makes; ``pause`` (minutes) goes before it; the device's clock is ``fast`` (minutes)."""
 
     pause: int
+    fast: int
     who: str
     by: str
     act: DecisionAct
@@ -296,10 +330,11 @@ def choices(draw):
     who = draw(st.sampled_from(["ann", "ann", "bob", "kid", "kid"]))
     by = {"ann": ["self"] * 5 + ["agent"], "bob": ["self"], "kid": ["mother", "mother", "father", "father", "self"]}
     purpose = draw(st.sampled_from(["P02", "P07", "P07", "P07", "P11", "P12"]))
-    recipients = {"P11": ["insurer_a", "insurer_a", None], "P12": [None, None, "lab", "insurer_a"]}
+    recipients = {"P11": ["insurer_a", "insurer_a", None], "P12": [None, None, "lab", "insurer_a", "insurer_a"]}
     acts = [DecisionAct.GRANT] * 5 + [DecisionAct.RENEW, DecisionAct.REFUSE, DecisionAct.WITHDRAW]
     return Choice(
         pause=draw(st.sampled_from([1, 1, 1, 10, 60 * 30])),
+        fast=draw(st.sampled_from([0, 0, 0, 1, 3, 5])),
         who=who,
         by=draw(st.sampled_from(by[who])),
         act=draw(st.sampled_from(acts)),
@@ -319,7 +354,8 @@ class Register(RuleBasedStateMachine):
     def __init__(self, offices):
         super().__init__()
         self._folder = TemporaryDirectory()
-        self.office = offices(f"sqlite:///{Path(self._folder.name) / 'data.db'}")
+        opened = offices(f"sqlite:///{Path(self._folder.name) / 'data.db'}")
+        self.office = open_office(opened.database, opened.clock, with_partner(opened.catalogue))
         self.law = Law(self.office.catalogue)
         self.asking = self.office.asking
         self.remembered = []
@@ -328,6 +364,7 @@ class Register(RuleBasedStateMachine):
         self.last = "ann", "P07"
         self.sections = {code: dict(self.office.sections) for code in NOTICES}
         self.tells = dict.fromkeys(NOTICES, True)
+        self.tells_partner = dict.fromkeys(NOTICES, False)
 
     def teardown(self):
         self.office.database.dispose()
@@ -380,7 +417,8 @@ class Register(RuleBasedStateMachine):
     def decide(self, choices):
         for choice in choices:
             self.office.clock.advance(timedelta(minutes=choice.pause))
-            self.act(self.request(choice, self.office.clock.now()), prompted=choice.prompted)
+            at = self.office.clock.now() + timedelta(minutes=choice.fast)
+            self.act(self.request(choice, at), prompted=choice.prompted)
             self.last = choice.who, choice.purpose
 
     def request(self, choice, at):
@@ -537,19 +575,25 @@ class Register(RuleBasedStateMachine):
 
     # notices
 
-    @rule(code=st.sampled_from(NOTICES), change=st.sampled_from(["method", "contact", "topic", "topic"]))
+    @rule(
+        code=st.sampled_from(NOTICES),
+        change=st.sampled_from(["method", "contact", "topic", "topic", "recipient", "recipient"]),
+    )
     def notice_is_published(self, code, change):
-        """R06: a new edition changes the method, the contact alone, or whether it tells of one field of P07."""
+        """R06, R08: a new edition changes the method, the contact alone, or tells of a field or a recipient or not."""
         self.version += 1
         if change == "topic":
             self.tells[code] = not self.tells[code]
+        elif change == "recipient":
+            self.tells_partner[code] = not self.tells_partner[code]
         else:
             self.sections[code][change] = f"In version {self.version}."
         text = self.office.notice(
             str(self.version), code=code, sections=dict(self.sections[code]),
             audience="child" if code == "child_care" else "general",
         )  # fmt: skip
-        told = self.office.catalogue if self.tells[code] else without_topic(self.office.catalogue)
+        told = self.office.catalogue if self.tells_partner[code] else without_partner(self.office.catalogue)
+        told = told if self.tells[code] else without_topic(told)
         with self.office.database.write() as connection:
             made = publish(connection, text, told, asking=self.asking, log=self.office.journal)
         self.wrote()
@@ -558,6 +602,10 @@ class Register(RuleBasedStateMachine):
             self.law.telling[code] = made.edition
         if change == "topic" and self.tells[code]:
             self.law.tells_topic[code] = made.edition
+        if self.tells_partner[code]:
+            self.law.tells_partner.add((code, made.edition))
+            if change == "recipient":
+                self.law.partner_since[code] = made.edition
 
     # one person under two names
 
@@ -568,6 +616,7 @@ class Register(RuleBasedStateMachine):
         if self.bob in self.law.restricted:
             return
         ours, theirs = self.answers(self.ann), self.answers(self.bob)
+        before = [self.law.on_tracks(subject, self.now()) for subject in (self.ann, self.bob)]
         with self.office.database.write() as connection:
             made = self.office.registry.merge(connection, kept=self.ann, dropped=self.bob, asking=self.asking)
         self.wrote()
@@ -594,8 +643,19 @@ class Register(RuleBasedStateMachine):
                 )
             )
         for question, reason in self.answers(self.ann).items():
-            said_no = theirs[question] in (Reason.REFUSED, Reason.WITHDRAWN)
-            assert reason is not None or (ours[question] is None and not said_no), question
+            assert reason is not None or None in (ours[question], theirs[question]), question
+        self.check_merged(*before)
+
+    def check_merged(self, ours, theirs):
+        """Every no of either is a no; what one allowed and the other allowed too, or never spoke of, stays allowed."""
+        noes = (Reason.REFUSED, Reason.WITHDRAWN)
+        for track, reason in self.law.on_tracks(self.ann, self.now()).items():
+            if ours[track] in noes or theirs[track] in noes:
+                assert reason in noes, track
+            elif ours[track] is None and theirs[track] in (None, Reason.NO_DECISION, Reason.RECIPIENT):
+                assert reason is None, track
+            else:
+                assert reason is not None, track
 
     def edition_of(self, ref):
         with self.office.database.read() as connection:
@@ -703,6 +763,22 @@ class Register(RuleBasedStateMachine):
         return found
 
 
+def with_partner(catalogue):
+    """The catalogue that declares one more recipient for P12; a notice has to tell of it before it gets anything."""
+    return _with_recipients(catalogue, ("lab", PARTNER[1]))
+
+
+def without_partner(catalogue):
+    """The catalogue before it was declared."""
+    return _with_recipients(catalogue, ("lab",))
+
+
+def _with_recipients(catalogue, recipients):
+    purpose, _ = PARTNER
+    known = replace(catalogue.purposes[purpose], recipients=recipients)
+    return replace(catalogue, purposes={**catalogue.purposes, purpose: known})
+
+
 def without_topic(catalogue):
     """The catalogue before ``topic`` was used for P07."""
     topic = catalogue.fields["topic"]
@@ -711,7 +787,7 @@ def without_topic(catalogue):
 
 
 def test_register_answers_as_the_law_does(offices):
-    """R06, R14, R15, R18, R21: gate, cohort gate and time travel answer as a model that replays every act."""
+    """R06, R08, R14, R15, R18, R21: gate, cohort gate and time travel answer as a model that replays every act."""
     run_state_machine_as_test(
         lambda: Register(offices), settings=settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
     )

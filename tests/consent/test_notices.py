@@ -25,6 +25,7 @@ from consent.tables import notice as notice_table
 from consent.tables import notice_change, notice_head
 from consent.terms import read_terms
 from kernel.catalogue import Label, Retention
+from kernel.clock import format_instant
 from kernel.encoding import canonical_json
 from kernel.errors import BadInput, Conflict, NotFound
 from tests.consent.conftest import care_notice, recipient_text, third_party
@@ -99,7 +100,13 @@ def test_entry_names_version_and_hash(publish, either_office):
     published = publish(version="2", title="Care again")
     entry = either_office.entries()[-1]
     assert (entry["act"], entry["id"]) == ("notice.published", published.entry_id)
-    assert entry["refs"] == {"catalogue": "ab" * 32, "hash": published.hash, "notice": "care/2/en"}
+    assert entry["refs"] == {
+        "catalogue": "ab" * 32,
+        "hash": published.hash,
+        "notice": "care/2/en",
+        "published_at": format_instant(published.published_at),
+        "revision": "9",
+    }
     assert entry["counts"] == {"edition": 2, "material": 0}
 
 
@@ -228,7 +235,8 @@ def revise(either_office, publish):
 def terms_of(office, purpose, recipient=None, at=None):
     with office.database.read() as connection:
         terms = read_terms(connection, None)
-    return terms.for_purpose(office.catalogue.purposes[purpose], recipient, at or office.clock.now())
+    asked = office.catalogue.purposes[purpose]
+    return terms.for_purpose(asked, recipient, at or office.clock.now(), by_then=at is not None)
 
 
 def changed_field(office, code, **changes):
@@ -305,7 +313,7 @@ def test_successor_is_told_and_ends_no_grant(either_office, revise):
     assert told.material == {}
     with either_office.database.read() as connection:
         assert informs(connection) == {"care": 2}
-        assert read_terms(connection, None).informs_at(either_office.clock.now()) == {"care": 2}
+        assert read_terms(connection, None).informs == {"care": 2}
         found = differences(connection, "care", 1, 2, locale="en")
     assert (found.inform, found.is_material) == (True, False)
     (change,) = found.changes

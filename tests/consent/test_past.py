@@ -7,7 +7,6 @@ from datetime import date, timedelta
 import pytest
 
 from consent.gate import Reason
-from consent.past import standing_decisions
 from consent.registry import DecisionAct
 from consent.standing import Standing, set_standing
 from kernel.errors import BadInput, Denied
@@ -24,7 +23,7 @@ def say(office, people, purpose, as_of=None):
             purpose=purpose,
             subjects=people,
             fields=list(office.catalogue.fields),
-            recipient="lab" if purpose == "P11" else None,
+            recipient="insurer" if purpose == "P11" else None,
             as_of=as_of,
         )
     return {subject: dict(reasons) for subject, reasons in said.items()}
@@ -54,7 +53,7 @@ def test_the_past_is_what_was_said_then(either_office, seed):
 def act_once(office, rng, subject, purpose, act):
     opens = act not in (DecisionAct.WITHDRAW, DecisionAct.REFUSE)
     changes = {
-        "recipient": rng.choice((None, "lab")) if purpose == "P11" else None,
+        "recipient": rng.choice((None, "insurer")) if purpose == "P11" else None,
         "notice": office.latest("care") if act is DecisionAct.GRANT else None,
         "valid_until": office.clock.now() + timedelta(minutes=rng.choice((20, 900))) if opens else None,
         "max_uses": rng.choice((None, 1)) if act is DecisionAct.GRANT else None,
@@ -63,6 +62,17 @@ def act_once(office, rng, subject, purpose, act):
     office.record(subject, act, purpose, **changes)
     office.clock.advance(timedelta(seconds=1))
     office.check(subject, purpose, "sex", "diagnosis", recipient=changes["recipient"])
+
+
+def test_act_counts_from_the_instant_of_its_recording(either_office):
+    """Looked back to at that very instant it stands, a microsecond before it does not (R14)."""
+    office = either_office
+    subject = office.subject()
+    recorded = office.grant(subject, "P06").recorded_at
+    office.clock.advance(timedelta(hours=1))
+    before = recorded - timedelta(microseconds=1)
+    assert say(office, [subject], "P06", as_of=recorded)[subject]["reading"] is None
+    assert say(office, [subject], "P06", as_of=before)[subject]["reading"] is Reason.NO_DECISION
 
 
 def test_subject_did_not_exist_before_registration(office):
@@ -86,6 +96,6 @@ def test_standing_decisions_are_those_of_the_instant(office):
     before = office.clock.now()
     withdrawn = office.withdraw(subject, "P06")[0]
     with office.database.read() as connection:
-        then, now = (standing_decisions(connection, subject, at) for at in (before, office.clock.now()))
+        then, now = (office.registry.current(connection, subject, as_of=at) for at in (before, office.clock.now()))
     assert [made.decision_id for made in then] == [granted.decision_id, other.decision_id]
     assert [made.decision_id for made in now] == [other.decision_id, withdrawn.decision_id]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent.permits import PERMIT_LIFETIME, Permit, PermitExceeded, PermitExpired
+from consent.permits import PERMIT_LIFETIME, Permit, PermitExpired
 from kernel.ids import SubjectId, new_id
 
 
@@ -51,9 +51,6 @@ def test_permit_covers_what_passed(permit):
     assert not permit.allows(stranger, "sex")
     assert permit.fields_for(subject) == {"sex", "diagnosis"}
     assert permit.fields_for(stranger) == frozenset()
-    permit.check_allows(subject, "sex")
-    with pytest.raises(PermitExceeded, match="name"):
-        permit.check_allows(subject, "name")
 
 
 def test_permit_ends_after_a_minute(permit):

@@ -16,6 +16,7 @@ from consent.recipients import (
 )
 from consent.tables import recipient as recipient_table
 from kernel.catalogue import Label, TransferMechanism
+from kernel.clock import format_instant
 from kernel.errors import BadInput, Conflict, NotFound
 from tests.consent.conftest import ASKING, RECIPIENTS, recipient_text
 
@@ -87,7 +88,8 @@ def test_recipient_is_kept_as_it_was_declared(record, either_office):
     assert (made.is_overseas, made.is_ended, made.certificate, str(made)) == (True, False, None, "press/1")
     entry = either_office.entries()[-1]
     assert (entry["act"], entry["id"], entry["recipient"]) == ("recipient.recorded", made.entry_id, "press")
-    assert entry["refs"] == {"recipient": "press/1", "hash": made.hash}
+    told = {"recipient": "press/1", "hash": made.hash, "recorded_at": format_instant(made.recorded_at)}
+    assert entry["refs"] == told | {"revision": "9"}
     with either_office.database.read() as connection:
         row = connection.execute(recipient_table.select().where(recipient_table.c.code == "press")).one()
     assert sha256(row.content).hexdigest() == made.hash
@@ -136,13 +138,14 @@ def test_sub_processor_hangs_on_a_registered_processor(record):
 
 
 def test_joint_controllers_of_a_purpose_are_found(record, end, either_office):
-    """What a person tells one of them, all of them are told; one that has left is not (R39)."""
+    """What a person tells one of them, all of them are told, one that has left as well (R39)."""
     record("sister", kind="joint", purposes=("P11",))
     record("brother", kind="joint", purposes=("P12",))
     record("cousin", kind="joint", purposes=("P11",))
+    record("press", kind="processor", purposes=("P11",))
     end("cousin")
     with either_office.database.read() as connection:
-        assert [one.code for one in joint_controllers(connection, "P11")] == ["sister"]
+        assert [one.code for one in joint_controllers(list_recipients(connection), "P11")] == ["cousin", "sister"]
 
 
 def test_recipients_are_listed_as_of_an_instant(record, end, either_office, clock):

@@ -1,35 +1,44 @@
 """Whoever changes what the gate reads, behind the triggers' back, leaves a difference to the log, on both engines."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from audit.checkpoints import Checkpointer
+from audit.entries import decode_entry
 from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from audit.scanning import ScannedEntry
 from audit.sequencer import Sequencer
 from audit.signing import create_signing_key
+from audit.tables import leaf
 from consent import inspection
+from consent.ages import AgeClass, age_refs
 from consent.comparing import Names, differing_representative
 from consent.deaths import record_death
+from consent.entries import aged_event
 from consent.guardians import end_guardian, record_agent, record_guardian
 from consent.inspection import Findings
 from consent.notice_content import SECTIONS as ALL_SECTIONS
 from consent.notice_texts import NoticeRef
 from consent.reconciling import reconcile_register
 from consent.registry import ActorKind, DecisionAct
-from consent.standing import Standing, set_standing
-from consent.subject_inspection import _Logged
-from kernel.ids import SubjectId
+from consent.standing import Standing, register_subjects, set_standing
+from consent.standing_inspection import Tale, differing_history, differing_standing
+from consent.terms import release, suspend
+from kernel.encoding import JsonValue
+from kernel.ids import SubjectId, new_id
+from tests.consent.conftest import GROWN_UP
 
 CARE = NoticeRef("care", "1", "en")
 SECTIONS = {name: f"The {name} of the processing." for name in ALL_SECTIONS}
-GUARDED = ("decision", "notice", "standing_change", "notice_change", "assessment", "recipient", "decision_use")
+GUARDED = ("decision", "notice", "notice_change", "assessment", "recipient", "decision_use",
+           "standing_change", "audit_leaf", "audit_head")  # fmt: skip
 
 
 @dataclass
@@ -39,12 +48,39 @@ class Books:
     office: object
     log: AuditLog
 
+    def subject(self, birth_date: date | None = GROWN_UP) -> SubjectId:
+        """Somebody who is registered, with the entry."""
+        subject = SubjectId(new_id("sub"))
+        return self.register(subject, birth_date)
+
+    def register(self, subject: SubjectId, birth_date: date | None, *, told: bool = True) -> SubjectId:
+        """Register somebody, or refine an age, as the capture does; without entries where nothing is told."""
+        office = self.office
+        event = Event(Act.SUBJECT_REGISTERED, Outcome.DONE, "prn_test", "capture", office.asking.request_id)
+        with office.database.write() as connection:
+            made = register_subjects(connection, {subject: birth_date}, clock=office.clock)
+            events = [aged_event(office.asking, refined) for refined in made.refined]
+            for new in made.fresh.values():
+                refs = age_refs(new.age_class, new.age_class_until)
+                events.append(replace(event, subject=new.subject, refs=refs))
+            office.journal.record_many(connection, events if told else [])
+        return subject
+
     def reconcile(self) -> Findings:
         return reconcile_register(self.office.database, self.office.catalogue, self.log.settle())
 
     def found(self) -> set[tuple[str, str]]:
         """Part and first difference of every mismatch."""
         return {(one.part, one.differs[0]) for one in self.reconcile().mismatches}
+
+    def all_found(self) -> set[tuple[str, str]]:
+        """Part and every difference of each mismatch."""
+        return {(one.part, name) for one in self.reconcile().mismatches for name in one.differs}
+
+    def entries(self) -> list[Mapping[str, JsonValue]]:
+        """Every entry of the log, in order."""
+        with self.office.database.read() as connection:
+            return [decode_entry(body) for body in connection.scalars(select(leaf.c.body).order_by(leaf.c.leaf_index))]
 
     def tamper(self, *statements: str, **values: object) -> None:
         """Change the store as its owner can, with the triggers out of the way."""
@@ -80,7 +116,7 @@ def books(either_office, tmp_path: Path) -> Books:
 def filled(books: Books) -> SubjectId:
     """A person with decisions on both tracks, a bound on uses and a withdrawal."""
     office = books.office
-    subject = office.subject()
+    subject = books.subject()
     office.grant(subject, "P08", max_uses=3, valid_until=office.clock.now() + timedelta(days=9))
     office.check(subject, "P08", "topic")
     office.grant(subject, "P06", fields=frozenset({"reading"}))
@@ -93,7 +129,7 @@ def filled(books: Books) -> SubjectId:
 
 def represent(books: Books) -> None:
     """A guardian who ended, an agent, a restriction and a death, each with its entry."""
-    office, parent, ward, dead = books.office, books.office.subject(), books.office.subject(), books.office.subject()
+    office, parent, ward, dead = books.office, books.subject(), books.subject(), books.subject()
     parts = {"asking": office.asking, "log": office.journal, "clock": office.clock}
     with office.database.write() as connection:
         made = record_guardian(connection, subject=ward, guardian=parent, verification="court_order", **parts)
@@ -154,7 +190,7 @@ def test_untouched_register_agrees_with_its_log(books, filled, monkeypatch):
 )
 def test_changed_row_is_found(books, filled, statement, part):
     """One row or column that was changed is named by its kind, wherever it was changed (R15, R51)."""
-    other = books.office.subject()
+    other = books.subject()
     signed = books.log.settle()
     if "audit_" in statement and not books.office.database.is_sqlite:
         books.tamper("ALTER TABLE audit_leaf DISABLE TRIGGER USER")
@@ -244,7 +280,7 @@ def test_mismatches_beyond_the_bound_are_counted(monkeypatch):
 def test_merge_agrees_with_the_log_and_without_its_mark_does_not(books, filled):
     """R15: restrictions, copied decisions and mark of a merge are explained by entries; a changed mark is not."""
     office = books.office
-    kept, dropped = office.subject(), office.subject(date(2014, 5, 20))
+    kept, dropped = books.subject(), books.subject(date(2014, 5, 20))
     office.grant(kept, "P08")
     office.record(filled, DecisionAct.REFUSE, "P08", notice=CARE)
     with office.database.write() as connection:
@@ -287,4 +323,178 @@ def test_entries_older_than_the_words_are_no_difference():
     said = ScannedEntry("ent_1", members | {"refs": {**members["refs"], "ends_on": "none"}})
     assert differing_representative(row, said, names, representative="guardian") == ["ends_on"]
     death = ScannedEntry("ent_2", {"act": "subject.deceased", "refs": {}})
-    assert _Logged().after(death, names).no_kin is None
+    assert Tale().after(death, names).no_kin is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "part"),
+    [
+        ("UPDATE decision SET track = 'basis' WHERE purpose = 'P06'", ("decision", "track")),
+        ("UPDATE decision SET fields = '[]' WHERE purpose = 'P08'", ("decision", "no field")),
+        ("UPDATE decision SET request_id = 'req_other' WHERE purpose = 'P08'", ("decision", "request")),
+        ("UPDATE decision SET recorded_at = recorded_at - 1000000", ("decision", "recorded_at")),
+        (
+            "UPDATE decision SET position = position + 1000 WHERE act = 'grant' AND purpose = 'P11'",
+            ("decision", "position"),
+        ),
+        ("UPDATE assessment SET recorded_at = recorded_at + 864000000000", ("assessment", "keep_until")),
+        ("UPDATE assessment SET keep_until = recorded_at", ("assessment", "keep_until")),
+        ("UPDATE assessment SET approved_by = 'nobody'", ("assessment", "approved_by")),
+        ("UPDATE assessment SET approved_at = approved_at - 1000000", ("assessment", "approved_at")),
+        ("UPDATE assessment SET expires_at = expires_at + 1000000", ("assessment", "expires_at")),
+        ("UPDATE recipient SET recorded_at = recorded_at + 864000000000", ("recipient", "recorded_at")),
+        ("UPDATE notice SET published_at = published_at + 1000000", ("notice", "published_at")),
+        ("UPDATE notice SET material = NOT material", ("notice", "material")),
+        ("UPDATE register_head SET suspended = 'tired'", ("head", "suspended")),
+        ("UPDATE register_head SET revision = revision + 100", ("head", "revision")),
+        ("UPDATE register_head SET revision = revision - 1", ("head", "revision")),
+        ("UPDATE audit_head SET at = at + 864000000000", ("log", "at")),
+        ("UPDATE audit_leaf SET act = 'consent.read' WHERE act = 'consent.granted'", ("entry", "index act")),
+        ("UPDATE audit_leaf SET alias = 'als_other' WHERE act = 'consent.withdrawn'", ("entry", "index alias")),
+        ("UPDATE audit_leaf SET at = at - 1 WHERE act = 'consent.withdrawn'", ("entry", "index at")),
+        ("UPDATE audit_leaf SET entry_id = 'ent_other' WHERE act = 'consent.withdrawn'", ("entry", "index entry_id")),
+        ("UPDATE decision_use SET used_at = used_at - 864000000000", ("permit", "used_at")),
+        ("UPDATE subject_standing SET registered_at = registered_at - 864000000000", ("standing", "registered_at")),
+        ("UPDATE standing_change SET changed_at = changed_at - 864000000000", ("standing", "history")),
+        ("DELETE FROM standing_change", ("standing", "history")),
+    ],
+)
+def test_column_that_the_gate_or_its_look_back_reads_is_compared(books, filled, statement, part):
+    """R15, R51: an instant, an order, a look-up column or a head that was changed is named."""
+    books.log.settle()
+    books.tamper(statement)
+    assert part in books.all_found()
+
+
+@pytest.mark.parametrize("column", ["recorded_at", "ended_at"])
+def test_changed_instant_of_a_guardian_is_found(books, column):
+    """R21: when a guardianship was recorded and ended is in the log."""
+    represent(books)
+    assert books.reconcile().is_clean
+    books.tamper(f"UPDATE guardian SET {column} = {column} - 864000000000 WHERE ended_at IS NOT NULL")
+    assert ("guardian", column) in books.all_found()
+
+
+def test_use_that_was_taken_back_in_both_tables_is_found(books, filled):
+    """R15: the permit's entry says which decisions it took a use of; nobody gets one back."""
+    books.log.settle()
+    books.tamper("DELETE FROM decision_use", "UPDATE consent_current SET uses = 0")
+    assert ("permit", "used") in books.found()
+
+
+def test_uses_of_batches_and_of_nobody_are_compared(books, filled):
+    """R15: a batch names its uses by a digest; a use without any permit behind it is counted out."""
+    office, other = books.office, books.subject()
+    office.grant(other, "P08", max_uses=2)
+    with office.database.write() as connection:
+        office.gate.check_many(connection, asking=office.asking, purpose="P08", subjects=[filled, other],
+                               fields=["topic"])  # fmt: skip
+    assert books.reconcile().is_clean
+    made = (
+        "INSERT INTO decision_use (decision_id, permit_id, used_at) SELECT decision_id, {}, used_at FROM decision_use"
+    )
+    books.tamper(made.format("'pmt_forged'") + " LIMIT 1")
+    assert books.found() & {("use", "permit"), ("permit", "used")} == {("use", "permit")}
+    books.tamper("DELETE FROM decision_use WHERE decision_id IN (SELECT decision_id FROM decision WHERE "
+                 "subject_id = :other)", other=other)  # fmt: skip
+    assert ("permit", "used") in books.found()
+
+
+def test_uses_taken_after_the_checkpoint_are_no_difference(books, filled):
+    """A permit between signing and reading is looked up where it waits."""
+    signed = books.log.settle()
+    books.office.check(filled, "P08", "topic")
+    assert reconcile_register(books.office.database, books.office.catalogue, signed).is_clean
+
+
+def test_age_that_was_changed_with_its_history_is_found(books):
+    """R21, R23: nobody grows up by hand; age class and month stand in the entry of the registration."""
+    child = books.subject(date(2015, 1, 1))
+    assert books.reconcile().is_clean
+    books.tamper(
+        "INSERT INTO standing_change (subject_id, state, deceased, age_class, age_class_until, changed_at) "
+        "SELECT subject_id, state, deceased, 'adult', NULL, changed_at FROM standing_change WHERE subject_id = :s",
+        "UPDATE subject_standing SET age_class = 'adult', age_class_until = NULL WHERE subject_id = :s",
+        s=child,
+    )
+    assert {("standing", "logged age"), ("standing", "history")} <= books.all_found()
+
+
+def test_refined_age_has_an_entry_of_its_own(books):
+    """R21: a birth date that makes somebody a minor for longer is told, by class and month; without, it is found."""
+    someone = books.subject(None)
+    books.register(someone, date(2015, 1, 31))
+    assert books.reconcile().is_clean
+    told = [entry for entry in books.entries() if entry["act"] == "subject.aged"]
+    assert [entry["refs"] for entry in told] == [{"age_class": "under_14", "age_until": "2029-02"}]
+    books.register(someone, date(2016, 1, 31), told=False)
+    assert ("standing", "logged age") in books.found()
+
+
+def test_subject_without_a_registration_is_found(books):
+    """A row that nobody's registration explains."""
+    books.register(SubjectId(new_id("sub")), GROWN_UP, told=False)
+    assert ("standing", "logged registration") in books.found()
+
+
+def test_merge_that_keeps_the_younger_age_tells_it(books):
+    """R21: the age that the kept subject takes over stands in an entry."""
+    office, kept, dropped = books.office, books.subject(), books.subject(date(2014, 5, 20))
+    with office.database.write() as connection:
+        office.registry.merge(connection, kept=kept, dropped=dropped, asking=office.asking)
+    assert [str(one) for one in books.reconcile().mismatches] == []
+    books.tamper(
+        "UPDATE subject_standing SET age_class = 'adult', age_class_until = NULL WHERE subject_id = :s", s=kept
+    )
+    assert ("standing", "logged age") in books.all_found()
+
+
+def test_suspension_that_was_lifted_by_hand_is_found(books, filled):
+    """R51: only an entry opens a suspended gate."""
+    office = books.office
+    with office.database.write() as connection:
+        suspend(connection, "test", asking=office.asking, log=office.journal)
+    assert books.reconcile().is_clean
+    books.tamper("UPDATE register_head SET suspended = NULL")
+    assert ("head", "suspended") in books.found()
+    books.tamper("UPDATE register_head SET suspended = 'test'")
+    with office.database.write() as connection:
+        release(connection, asking=office.asking, log=office.journal)
+    assert books.reconcile().is_clean
+
+
+def test_difference_of_a_notice_that_no_text_explains_is_found(books, filled):
+    """R06: a row too many would end grants, and one published in the future would not end them yet."""
+    books.office.publish(version="2", sections={**SECTIONS, "method": "Another method."})
+    assert books.reconcile().is_clean
+    books.tamper("UPDATE notice_change SET published_at = published_at + 864000000000")
+    assert ("notice", "published_at") in books.found()
+    books.tamper(
+        "UPDATE notice_change SET published_at = published_at - 864000000000",
+        "INSERT INTO notice_change (code, edition, purpose, aspect, item, published_at) "
+        "SELECT code, edition, 'P08', 'field', 'topic', published_at FROM notice_change",
+    )
+    assert ("notice", "unexplained changes") in books.found()
+
+
+def _standing(**changes):
+    told = {"state": "active", "deceased": False, "age_class": "under_14", "age_class_until": date(2029, 2, 1),
+            "no_kin": False, "merged_into": None, "registered_at": datetime(2026, 11, 21, tzinfo=UTC)}  # fmt: skip
+    return SimpleNamespace(**(told | changes))
+
+
+def test_registration_older_than_the_words_allows_a_shorter_history():
+    """Where no age was told it may only have become stricter or known; states are compared from where they begin."""
+    at = {"at": "2026-11-21T00:00:00.000000Z"}
+    tale = Tale().after(ScannedEntry("ent_1", at | {"act": "subject.registered"}), Names({}))
+    tale = tale.after(ScannedEntry("ent_2", at | {"act": "subject.restricted"}), Names({}))
+    child = _standing(state="restricted")
+    unknown = _standing(state="restricted", age_class="unknown", age_class_until=None)
+    grown = _standing(state="restricted", age_class=AgeClass.ADULT, age_class_until=None)
+    assert differing_standing(child, tale) == []
+    assert differing_history(child, [unknown, child], tale) == []
+    assert differing_history(child, [], tale) == []
+    assert differing_history(grown, [child, grown], tale) == ["history"]
+    assert differing_history(child, [_standing(deceased=True), child], tale) == ["history"]
+    assert "registered_at" in differing_standing(child, replace(tale, steps=(replace(tale.steps[0],
+                                                 entry=ScannedEntry("ent_3", {})),)))  # fmt: skip

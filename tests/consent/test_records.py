@@ -1,5 +1,6 @@
 """Consent records tell, after ISO/IEC TS 27560, what was agreed to, under which words, and what became of it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -10,7 +11,8 @@ from consent.notices import NoticeRef, find_notice
 from consent.records import CONTROLLER, Register, consent_chains, consent_record
 from consent.rules import DecisionAct, Track
 from consent.shapes import RECORD, ShapeBroken, check_shape
-from kernel.catalogue import Label, RecipientText
+from kernel.catalogue import Label, RecipientText, Retention
+from kernel.encoding import canonical_json
 from kernel.ids import DecisionId, EntryId, SubjectId, new_id
 
 CARE = NoticeRef("care", "1", "en")
@@ -188,6 +190,51 @@ def test_a_decision_for_one_recipient_tells_of_that_one(register):
         "party_type": "not registered",
         "told": {},
     }
+
+
+def later_pack(register):
+    """The pack as it has become since: another field, none of one, another period, another recipient."""
+    known = register.catalogue
+    fields = {code: one for code, one in known.fields.items() if code != "mobile"}
+    fields["topic"] = replace(fields["topic"], purposes=fields["topic"].purposes | {"P06"})
+    fields["reading"] = replace(fields["reading"], retention=Retention(timedelta(days=9)))
+    purposes = {**known.purposes, "P12": replace(known.purposes["P12"], recipients=("lab", "press"))}
+    return replace(register, catalogue=replace(known, fields=fields, purposes=purposes))
+
+
+def test_a_record_tells_what_the_person_was_told(register):
+    """R05: fields, periods and recipients are those of the notice, whatever the pack has become since."""
+    register = later_pack(register)
+    processing = record_of(register, decided())["processing"]["purposes"][0]
+    told = {one["pii_attribute_id"]: one for one in processing["pii_information"]}
+    assert sorted(told) == ["diagnosis", "mobile", "reading"]
+    assert told["reading"]["retention_period"] == "life of the account"
+    assert told["mobile"] == {
+        "pii_type": "unknown", "pii_attribute_id": "mobile", "retention_period": "life of the account",
+    }  # fmt: skip
+    assert "taken_from_pack" not in processing
+    shared = record_of(register, decided(purpose="P12"))["processing"]["purposes"][0]
+    assert shared["recipient_third_parties"] == ["lab", "third_party_1"]
+
+
+def test_a_record_says_what_it_had_to_take_from_the_pack(register):
+    """R05: assessments, texts of the first release, and fields that a decision names and its notice does not."""
+    assessed = record_of(register, decided(purpose="P07"))["processing"]["purposes"][0]
+    assert assessed["taken_from_pack"] == ["impact_assessment"]
+    register = later_pack(register)
+    extra = decided(fields=frozenset({"reading", "topic"}))
+    assert record_of(register, extra)["processing"]["purposes"][0]["taken_from_pack"] == ["pii_information"]
+    notice = register.notices[CARE]
+    content = {key: value for key, value in json.loads(notice.content).items() if key != "facts"}
+    old = replace(register, notices={CARE: replace(notice, content=canonical_json(content))})
+    processing = record_of(old, decided(purpose="P12"))["processing"]["purposes"][0]
+    assert processing["taken_from_pack"] == ["pii_information", "recipient_third_parties"]
+    assert processing["recipient_third_parties"] == ["lab", "press", "third_party_1"]
+    kept = record_of(old, decided())["processing"]["purposes"][0]["pii_information"]
+    periods = {one["pii_attribute_id"]: one["retention_period"] for one in kept}
+    assert periods == {"diagnosis": "life of the account", "reading": "P9D", "topic": "life of the account"}
+    named = record_of(old, decided(purpose="P11", recipient="insurer"))["processing"]["purposes"][0]
+    assert named["taken_from_pack"] == ["pii_information"]
 
 
 def test_joint_controllers_stand_beside_the_controller(register):

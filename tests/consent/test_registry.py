@@ -69,6 +69,7 @@ def test_entry_holds_what_the_gate_reads(office):
         "decision": made.decision_id,
         "notice": "care/1/en",
         "notice_hash": made.notice_hash,
+        "recorded_at": "2026-11-21T02:00:01.000000Z",
         "valid_until": "2026-11-22T02:00:00.000000Z",
     }
     assert "checkbox" not in str(entry)
@@ -211,7 +212,7 @@ def test_actor_must_fit_its_kind(office):
         ((), {}, "each of its purposes once"),
         (("P07", "P07"), {}, "each of its purposes once"),
         (("P99",), {}, "P99"),
-        (("P11",), {}, "needs the recipient"),
+        (("P11",), {}, "recipient's name is needed"),
         (("P11",), {"recipient": " "}, "1 to 128"),
         (("P11",), {"recipient": "x" * 129}, "1 to 128"),
         (("P07",), {"fields": frozenset()}, "decides nothing"),
@@ -266,6 +267,43 @@ def test_withdrawal_with_a_slow_clock_counts(office):
     assert office.reason(subject, "P07", "sex") is Reason.WITHDRAWN
     with pytest.raises(DecidedEarlier):
         office.grant(subject, "P07", decided_at=granted.decided_at)
+
+
+@pytest.mark.parametrize("recipient", [None, "lab"])
+def test_grant_of_a_fast_clock_undoes_no_withdrawal(office, recipient):
+    """A grant from before, dated up to five minutes ahead, comes after the withdrawal: it opens nothing."""
+    subject = office.subject()
+    purpose = "P12"
+    office.withdraw(subject, purpose)
+    ahead = {"recipient": recipient, "evidence": {"mechanism": "switch"}}
+    for minutes in (1, 4):
+        with pytest.raises(DecidedEarlier, match=purpose):
+            office.grant(subject, purpose, decided_at=office.clock.now() + timedelta(minutes=minutes), **ahead)
+    assert office.grant(subject, purpose, **ahead)
+
+
+def test_fast_clock_opens_what_was_closed_long_enough_ago(office):
+    """A clock runs ahead by five minutes at most: what is dated later than that after the closing was made after it."""
+    subject = office.subject()
+    (closed,) = office.withdraw(subject, "P08")
+    office.clock.advance(timedelta(minutes=4))
+    for seconds, opens in ((300, False), (301, True)):
+        request = office.request(
+            subject, DecisionAct.GRANT, "P08", decided_at=closed.recorded_at + timedelta(seconds=seconds)
+        )
+        with office.database.write() as connection:
+            (said,) = office.registry.record_many(connection, [request], asking=office.asking)
+        assert isinstance(said, tuple) is opens
+
+
+def test_ended_contract_is_not_opened_by_a_fast_clock(office):
+    """The rule is that of every track."""
+    subject = office.subject()
+    office.record(subject, DecisionAct.CONTRACT, "P02", actor_kind=ActorKind.OPERATOR)
+    office.record(subject, DecisionAct.END, "P02", actor_kind=ActorKind.OPERATOR)
+    ahead = office.clock.now() + timedelta(minutes=4)
+    with pytest.raises(DecidedEarlier):
+        office.record(subject, DecisionAct.CONTRACT, "P02", actor_kind=ActorKind.OPERATOR, decided_at=ahead)
 
 
 def test_older_grant_does_not_replace_a_newer(office):

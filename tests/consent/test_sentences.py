@@ -8,13 +8,14 @@ import pytest
 from consent.ages import AgeClass
 from consent.decisions import ActorKind, Decision
 from consent.history import Representation, Representing, StandingChange
+from consent.lives import Life
 from consent.notices import NoticeRef
 from consent.reasons import Reason
 from consent.rules import DecisionAct, Track
 from consent.sentences import Teller
 from consent.standing import Standing
 from consent.tasks import TaskKind
-from consent.words import ACTORS, ACTS, AGES, REASONS, STANDINGS, TASKS, TRACKS, Language, show_instant
+from consent.words import ACTORS, ACTS, AGES, LIVES, REASONS, STANDINGS, TASKS, TRACKS, Language, show_instant
 from kernel.ids import DecisionId, EntryId, SubjectId
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -52,7 +53,7 @@ def teller(request, medical):
     ("words", "members"),
     [
         (ACTS, DecisionAct), (TRACKS, Track), (ACTORS, ActorKind), (STANDINGS, Standing), (AGES, AgeClass),
-        (REASONS, Reason), (TASKS, TaskKind),
+        (REASONS, Reason), (TASKS, TaskKind), (LIVES, Life),
     ],
 )  # fmt: skip
 def test_every_member_has_words_in_both_languages(words, members):

@@ -12,7 +12,6 @@ from consent.standing import (
     get_standing,
     keep_younger,
     lock_subjects,
-    register_subject,
     register_subjects,
     set_deceased,
     set_standing,
@@ -34,7 +33,7 @@ def move(office, subject, standing):
 
 def register(office, subject, birth_date):
     with office.database.write() as connection:
-        register_subject(connection, subject, birth_date=birth_date, clock=office.clock)
+        register_subjects(connection, {subject: birth_date}, clock=office.clock)
 
 
 def test_registered_subject_is_active_and_keeps_no_birth_date(either_office):
@@ -50,9 +49,9 @@ def test_batch_registers_what_is_new(either_office):
     """Registering again gives only the new ones and changes nothing for the others."""
     known, fresh = either_office.subject(), SubjectId(new_id("sub"))
     with either_office.database.write() as connection:
-        new = register_subjects(connection, {known: None, fresh: None}, clock=either_office.clock)
-        assert register_subjects(connection, {}, clock=either_office.clock) == []
-    assert new == [fresh]
+        made = register_subjects(connection, {known: None, fresh: None}, clock=either_office.clock)
+        assert register_subjects(connection, {}, clock=either_office.clock).fresh == {}
+    assert list(made.fresh) == [fresh]
     assert read(either_office, known).revision == 1
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent.tasks import NewTask, TaskKind, create_task, create_tasks, done_task, get_task, open_tasks
+from consent.tasks import NewTask, TaskKind, create_tasks, done_task, get_task, open_tasks
 from kernel.errors import Conflict, NotFound
 from kernel.ids import EntryId
 
@@ -52,9 +52,9 @@ def test_task_is_done_once(office):
     """What is done names its entry and cannot be done again."""
     item = wanted(office, office.subject())
     with office.database.write() as connection:
-        made = create_task(
+        (made,) = create_tasks(
             connection,
-            item,
+            [item],
             asking=office.asking,
             log=office.journal,
             now=office.clock.now(),

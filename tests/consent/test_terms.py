@@ -47,7 +47,8 @@ def recipient(either_office):
 def terms_of(office, purpose, recipient=None, at=None):
     with office.database.read() as connection:
         terms = read_terms(connection, None)
-    return terms.for_purpose(office.catalogue.purposes[purpose], recipient, at or office.clock.now())
+    asked = office.catalogue.purposes[purpose]
+    return terms.for_purpose(asked, recipient, at or office.clock.now(), by_then=at is not None)
 
 
 def rule_of(office, purpose, recipient, at=None):

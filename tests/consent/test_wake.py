@@ -13,11 +13,15 @@ from consent.asking import Asking
 from consent.tables import wake_item
 from consent.wake import (
     LEASE,
+    LONGEST_PAUSE,
     MAX_ATTEMPTS,
     NARROW,
     Closing,
+    Hopeless,
+    NotNow,
     Outcome,
     Tally,
+    TargetFailed,
     Wake,
     WakeItem,
     WakeState,
@@ -331,3 +335,145 @@ def test_what_only_narrows_covers_no_withdrawal(office) -> None:
     two = office.subject()
     plan(office, wake, closing(office, two, cause=NARROW, recipient="lab"), closing(office, two))
     assert [item.closing.cause for item in items(office, wake, two)] == ["withdraw"]
+
+
+def refuse(error: Exception) -> Callable[[WakeItem], Outcome]:
+    def run(_item: WakeItem) -> Outcome:
+        raise error
+
+    return run
+
+
+class Held(NotNow):
+    """Waits for the test."""
+
+
+def test_what_waits_counts_no_attempt_and_goes_on_when_it_is_roused(either_office) -> None:
+    """It is looked at again after a while or when told so; its age is no backlog; others of the subject stay put."""
+    office, bell, other = either_office, Bell(act=refuse(Held("Not yet"))), Bell("other", act=fail)
+    subject, wake = office.subject(), wake_of(office, bell, other)
+    plan(office, wake, closing(office, subject))
+    for _ in range(MAX_ATTEMPTS + 1):
+        assert wake.run_next(subject=subject, only=frozenset({"bell"})) is not None
+        (item, _other) = items(office, wake, subject)
+        assert (item.state, item.attempts, item.problem) == (WakeState.OPEN, 0, "waits: Held")
+        assert item.next_at == office.clock.now() + Held.after
+        office.clock.advance(Held.after)
+    bell.act = lambda _item: Outcome()
+    office.clock.advance(-Held.after)
+    assert wake.run_due(10) == Tally(again=1)
+    with office.database.read() as connection:
+        assert wake.oldest_open(connection) == office.clock.now() - item.closing.at
+    with office.database.write() as connection:
+        wake.rouse(connection, subject)
+    assert wake.run_due(10) == Tally(done=1)
+    assert [one.state for one in items(office, wake, subject)] == [WakeState.DONE, WakeState.OPEN]
+
+
+def test_what_only_waits_is_no_backlog(office) -> None:
+    """The oldest age is that of what is due, tried again or being done."""
+    bell = Bell(act=refuse(Held("Not yet")))
+    wake = wake_of(office, bell)
+    plan(office, wake, closing(office, office.subject()))
+    wake.run_due(1)
+    office.clock.advance(timedelta(minutes=3))
+    with office.database.read() as connection:
+        assert wake.oldest_open(connection) is None
+
+
+def test_what_cannot_succeed_is_dead_at_once(office) -> None:
+    """One attempt, one dead letter with its entry, which an officer can have tried again."""
+    bell = Bell(act=refuse(Hopeless("Nobody is there")))
+    subject, wake = office.subject(), wake_of(office, bell)
+    plan(office, wake, closing(office, subject))
+    assert wake.run_due(10) == Tally(dead=1)
+    (entry,) = [entry for entry in office.entries() if entry["act"] == "wake.dead"]
+    (item,) = items(office, wake, subject)
+    assert (item.attempts, item.finished_entry, entry["reason"]) == (1, entry["id"], "Hopeless")
+    bell.act = lambda _item: Outcome()
+    wake.retry(item.item_id, ASKING)
+    assert wake.run_due(10) == Tally(done=1)
+
+
+@pytest.mark.parametrize(("error", "paused"), [(TargetFailed("Silent"), True), (Unavailable("Full"), False)])
+def test_a_target_that_fails_is_paused_for_others_too(either_office, error, *, paused: bool) -> None:
+    """One slow target costs one attempt and not one for each person; other targets and handlers are not paused."""
+    office, other = either_office, Bell("other", at=("a",))
+    bell = Bell(at=("a", "a/1", "b", "ab"), act=refuse(error))
+    wake = wake_of(office, bell, other)
+    first, second = office.subject(), office.subject()
+    plan(office, wake, closing(office, first), closing(office, second))
+    wake.run_next(only=frozenset({"bell"}))
+    wait = office.clock.now() + delay_after(1)
+    due = {(one.handler, one.target): one.next_at for one in items(office, wake, second)}
+    assert [due["bell", target] == wait for target in ("a", "a/1")] == [paused, paused]
+    assert {due["bell", "b"], due["bell", "ab"], due["other", "a"]} == {office.clock.now()}
+    assert all(one.attempts == 0 for one in items(office, wake, second))
+
+
+def test_a_pause_is_bounded_and_never_shortens_a_wait(office) -> None:
+    """A target that comes back is found within five minutes by what is new; what waits longer goes on waiting."""
+    bell = Bell(at=("a",), act=refuse(TargetFailed("Silent")))
+    wake = wake_of(office, bell)
+    old, new = office.subject(), office.subject()
+    plan(office, wake, closing(office, old))
+    for attempt in range(1, 6):
+        wake.run_due(1)
+        office.clock.advance(delay_after(attempt))
+    plan(office, wake, closing(office, new))
+    assert wake.run_due(1, subject=old) == Tally(again=1)
+    assert items(office, wake, new)[0].next_at == office.clock.now() + LONGEST_PAUSE
+    office.clock.advance(LONGEST_PAUSE)
+    before = items(office, wake, old)[0].next_at
+    assert wake.run_due(10) == Tally(again=1)
+    assert items(office, wake, old)[0].next_at == before > office.clock.now()
+
+
+def test_failing_targets_cost_a_working_one_an_attempt_each(office) -> None:
+    """The bound of docs/explanation/withdrawal.md: whoever is told waits for one attempt of each target that fails."""
+    seconds = timedelta(seconds=60)
+    told = []
+
+    def post(item: WakeItem) -> Outcome:
+        if item.target == "works":
+            told.append(office.clock.now())
+            return Outcome()
+        office.clock.advance(seconds)
+        raise TargetFailed("Silent")
+
+    slow = wake_of(office, Bell(at=("slow_1", "slow_2", "slow_3"), act=post))
+    wake = wake_of(office, Bell(at=("works",), act=post))
+    plan(office, slow, *(closing(office, office.subject()) for _ in range(20)))
+    for _ in range(30):
+        wake.run_due(7)
+        planned = office.clock.now()
+        plan(office, wake, closing(office, office.subject()))
+        while wake.run_next() is not None and (not told or told[-1] < planned):
+            pass
+        assert told[-1] - planned <= 3 * seconds
+
+
+@pytest.mark.parametrize("error", [Held("Not yet"), Hopeless("Nobody"), TargetFailed("Silent")])
+def test_whoever_lost_the_lease_puts_nothing_back(office, error) -> None:
+    """Whatever an overtaken attempt says, the item is as the other one left it."""
+
+    def be_overtaken(_item: WakeItem) -> Outcome:
+        office.clock.advance(LEASE)
+        assert wake_of(office, Bell()).run_due(1) == Tally(done=1)
+        raise error
+
+    subject, wake = office.subject(), wake_of(office, Bell(act=be_overtaken))
+    plan(office, wake, closing(office, subject))
+    wake.run_due(1)
+    assert items(office, wake, subject)[0].state is WakeState.DONE
+
+
+def test_parts_of_the_outbox_are_worked_on_apart(office) -> None:
+    """Who works on some handlers leaves the others' items, and the reverse; together they leave none."""
+    wake = wake_of(office, Bell("ours"), Bell("theirs"))
+    plan(office, wake, closing(office, office.subject()))
+    theirs = frozenset({"theirs"})
+    assert wake.run_next(but=theirs).handler == "ours"
+    assert wake.run_next(but=theirs) is None
+    assert wake.run_next(only=theirs).handler == "theirs"
+    assert wake.run_next() is None

@@ -37,3 +37,13 @@ def test_anything_else_is_one_clear_line(parse, text):
         parse(text, SHANGHAI)
     assert refused.value.hint
     assert "\n" not in refused.value.diagnostics()
+
+
+def test_a_day_that_is_not_over_means_up_to_now():
+    """Today is looked back to as it is now; a day to come keeps its end, which nobody knows."""
+    now = datetime(2026, 11, 21, 4, tzinfo=UTC)
+    assert parse_as_of("2026-11-21", SHANGHAI, now=now) == now
+    assert parse_as_of("2026-11-20", SHANGHAI, now=now) == datetime(2026, 11, 20, 16, tzinfo=UTC) - timedelta(
+        microseconds=1
+    )
+    assert parse_as_of("2026-11-22", SHANGHAI, now=now) > now

@@ -76,7 +76,7 @@ def test_key_is_no_person_and_a_person_no_key(connection, clock):
     for attempt in (
         lambda: authenticate_person(connection, name="capturer", password=secret),
         lambda: get_person(connection, key_id),
-        lambda: authenticate_key(connection, bearer=f"{made.principal_id}.{password}", clock=clock),
+        lambda: authenticate_key(connection, bearer=f"{made.principal_id}.{password}", now=clock.now()),
     ):
         with pytest.raises(NotAuthenticated):
             attempt()
@@ -87,7 +87,7 @@ def test_disabled_key_is_refused_and_an_unknown_name_is_said(connection, clock):
     _, bearer = a_key(connection, clock)
     disable(connection, "capturer")
     with pytest.raises(NotAuthenticated):
-        authenticate_key(connection, bearer=bearer, clock=clock)
+        authenticate_key(connection, bearer=bearer, now=clock.now())
     with pytest.raises(NotFound, match="There is no account or key 'nobody'"):
         disable(connection, "nobody")
 
@@ -105,17 +105,17 @@ def test_flood_of_sign_ins_is_turned_away(connection, clock, monkeypatch):
 def test_malformed_bearer_is_no_key(connection, clock, bearer):
     """Whatever stands in the header, it is answered as a wrong secret."""
     with pytest.raises(NotAuthenticated):
-        authenticate_key(connection, bearer=bearer, clock=clock)
+        authenticate_key(connection, bearer=bearer, now=clock.now())
 
 
 def test_key_ends_with_its_last_day(connection, clock):
     """The end itself is outside."""
     made, bearer = a_key(connection, clock, days=1)
     clock.advance(timedelta(days=1) - timedelta(microseconds=1))
-    assert authenticate_key(connection, bearer=bearer, clock=clock) == made
+    assert authenticate_key(connection, bearer=bearer, now=clock.now()) == made
     clock.advance(timedelta(microseconds=1))
     with pytest.raises(NotAuthenticated):
-        authenticate_key(connection, bearer=bearer, clock=clock)
+        authenticate_key(connection, bearer=bearer, now=clock.now())
 
 
 @pytest.mark.parametrize("role", ["capture", "ingest", "subject"])

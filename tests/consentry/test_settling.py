@@ -24,10 +24,10 @@ def test_problem_is_kept_until_a_round_succeeds() -> None:
     """A failing store shows, and goes away by itself."""
     log = _Log()
     settler = Settler(log)  # type: ignore[arg-type]  # a hand-written fake
-    settler.settle_once()
+    settler.work_once()
     assert settler.problem == "The data store cannot be used"
     log.fails = False
-    settler.settle_once()
+    settler.work_once()
     assert settler.problem is None
 
 

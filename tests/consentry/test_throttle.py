@@ -67,3 +67,18 @@ def test_idle_callers_are_forgotten(seconds, monkeypatch):
     seconds.now += 61
     assert taken(pace, "new") == 2
     assert set(pace._buckets) == {"new"}
+
+
+def test_crowd_of_busy_callers_is_not_swept_at_every_call(seconds, monkeypatch):
+    """Going through all of them is paid for by as many new ones, and idle ones are still dropped in the end."""
+    monkeypatch.setattr(throttle, "MAX_CALLERS", 10)
+    pace = Pace(2, seconds=seconds)
+    kept = []
+    for number in range(100):
+        pace.take(f"busy-{number}")
+        kept.append(pace._sweep_above)
+    assert sorted(set(kept)) == [10, 22, 46, 94, 190]
+    seconds.now += 61
+    for number in range(91):
+        pace.take(f"new-{number}")
+    assert set(pace._buckets) == {f"new-{number}" for number in range(91)}

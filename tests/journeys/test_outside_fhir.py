@@ -107,6 +107,11 @@ def test_the_report_refuses_what_the_vault_does_not_hold(taken):
     assert taken.report.refused_by_reason == reasons
 
 
+def test_nothing_that_was_granted_is_refused(taken):
+    """Each patient granted every purpose and recipient that its notice names: only too old values stay out."""
+    assert set(taken.report.refused_by_reason) == {EXPIRED}
+
+
 def test_what_is_refused_as_too_old_is_older_than_its_time_of_keeping(taken):
     """No value is dropped as expired while the catalogue would keep it."""
     now = taken.platform.clock.now()
@@ -160,12 +165,12 @@ def test_every_profiled_patient_has_tags(tags):
 
 
 def test_a_child_without_a_guardian_keeps_everything_to_itself(unguarded):
-    """What the child granted by itself is refused by that name, also where a recipient was named."""
+    """What the child granted by itself was never recorded, so that its data meet no decision, and none is stored."""
     reasons = {why for _, why in unguarded.report.refused}
-    child = [place for place, fate in unguarded.fates.by_place.items() if fate == "refused GUARDIAN"]
+    child = [place for place, fate in unguarded.fates.by_place.items() if fate == "refused NO_DECISION"]
     assert child
-    assert reasons == {"GUARDIAN", EXPIRED}
-    assert ("street_address", "GUARDIAN") in unguarded.report.refused
+    assert reasons == {"NO_DECISION", EXPIRED}
+    assert ("street_address", "NO_DECISION") in unguarded.report.refused
 
 
 def test_sending_the_bundles_again_stores_nothing(taken):

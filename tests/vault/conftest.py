@@ -21,7 +21,7 @@ from consent.asking import Asking
 from consent.gate import Gate
 from consent.permits import Permit
 from consent.registry import ActorKind, DecisionAct, DecisionRequest, Registry
-from consent.standing import Standing, get_standing, register_subject
+from consent.standing import Standing, get_standing, register_subjects
 from kernel.catalogue import (
     Catalogue,
     Compartment,
@@ -153,7 +153,7 @@ class House:
         duties = [code for code in purposes or self.catalogue.purposes if code in {"P05", "P13"}]
         contracts = [code for code in purposes or self.catalogue.purposes if code not in {"P05", "P13"}]
         with self.data.write() as connection:
-            register_subject(connection, subject, birth_date=None, clock=self.clock)
+            register_subjects(connection, {subject: None}, clock=self.clock)
             for act, codes in ((DecisionAct.CONTRACT, contracts), (DecisionAct.DUTY, duties)):
                 if codes:
                     request = DecisionRequest(

@@ -1,13 +1,14 @@
 """Erasure: order, resumption, legal holds, and what is left on disk."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import func, select
 
-from consent.standing import Standing, set_standing
+from consent.guardians import agents_of, guardians_of, record_agent, record_guardian
+from consent.standing import Standing, get_standing, register_subjects, set_standing
 from kernel.catalogue import Compartment
 from kernel.errors import Denied, NotFound, Unavailable
 from kernel.ids import SubjectId, new_id
@@ -81,6 +82,26 @@ def test_erasing_leaves_nothing_of_the_subject(any_house):
         assert rows(database, table, other) > 0
     assert any_house.resolver.find("his", "p-1") is None
     assert any_house.open(other, "P02", "name")[0].values == {"name": "张三"}
+
+
+def test_erasure_ends_every_relation(any_house):
+    """Who is erased decides for nobody, and nobody for them; each end has its entry, and the wards' revision moves."""
+    house = any_house
+    subject, ward, agent = house.subject(), house.subject(), house.subject()
+    adult = dict.fromkeys((subject, ward, agent), date(1985, 3, 1))
+    how = {"asking": house.asking, "log": house.log, "clock": house.clock}
+    with house.data.write() as connection:
+        register_subjects(connection, adult, clock=house.clock)
+        record_guardian(connection, subject=ward, guardian=subject, verification="court_order", **how)
+        ends = house.clock.now() + timedelta(days=9)
+        record_agent(connection, subject=subject, agent=agent, purposes=["P06"], expires_at=ends, **how)
+        before = get_standing(connection, ward).revision
+    house.erase(subject)
+    with house.data.read() as connection:
+        assert [known.ended_at is not None for known in guardians_of(connection, ward)] == [True]
+        assert [known.ended_at is not None for known in agents_of(connection, subject)] == [True]
+        assert get_standing(connection, ward).revision == before + 1
+    assert [house.entries(act)[0]["reason"] for act in ("guardian.ended", "agent.ended")] == ["ERASED", "ERASED"]
 
 
 def test_tombstones_stand_in_both_stores_and_in_the_log(house):

@@ -1,5 +1,6 @@
 """Erasure of chosen fields: what goes, what stays readable, what an old copy can give, and crashes in between."""
 
+import itertools
 import json
 import threading
 from contextlib import contextmanager
@@ -9,13 +10,22 @@ import pytest
 from sqlalchemy import select, update
 
 from consent.standing import Standing
+from kernel.catalogue import Compartment
 from kernel.errors import Conflict, IntegrityFailed, Unavailable
 from kernel.ids import SubjectId, new_id
-from vault._resealing import reseal
+from vault._erasable import rows_of
+from vault._keys import KeyUnavailable
+from vault._resealing import open_values, reseal
+from vault._rows import binding_of, header_of
+from vault.envelope import of_row, open_many
 from vault.identity import IdentityKeys
 from vault.payload import pack, unpack
 from vault.rotation import rotate_epoch
 from vault.tables import blind_index, data_key, erasure, key_tombstone, sealed_record, tombstone
+
+DEPLOYMENT = "dep_test"
+KEY_ID_AT = 2
+"""Version and suite stand before the key's id; see docs/reference/ciphertext-format.md."""
 
 KEYS_MADE, BEGUN, DESTROYED, CONCLUDED = range(4)
 
@@ -119,6 +129,49 @@ def test_an_older_copy_of_the_data_store_gives_nothing_back(house):
     assert column(house.data, sealed_record.c.row_no, sealed_record.c.subject_id == subject)
     assert values(house, subject, "P02", "consult_chat", "diagnosis") == {}
     assert values(house, other, "P02", "consult_chat") == {"consult_chat": "头疼"}
+
+
+def test_the_rows_of_an_older_copy_open_under_none_of_todays_keys(any_house):
+    """R15: every value of the compartment, taken byte for byte from a backup, against every key that there is now."""
+    house = any_house
+    subject = fill(house)
+    with house.data.read() as connection:
+        old = [row for row in rows_of(connection, subject) if row.compartment == "clinical"]
+    with house.vault._keyring.unlocked([subject], list(Compartment)) as keys:
+        opened = [value for row in old for value in open_values(row, keys, DEPLOYMENT).values()]
+    assert any("头疼".encode() in value for value in opened)
+    erase(house, subject, "consult_chat")
+    with house.vault._keyring.unlocked([subject], list(Compartment)) as keys:
+        for row in old:
+            with pytest.raises(KeyUnavailable):
+                open_values(row, keys, DEPLOYMENT)
+        todays = [keys.opening(key_id) for key_id in keys_of(house, subject)]
+        assert todays
+        for row, key in itertools.product(old, todays):
+            holder = of_row(DEPLOYMENT, header_of(row))
+            for code, sealed in unpack(row.payload):
+                renamed = key.key_id.join((sealed[:KEY_ID_AT], sealed[KEY_ID_AT + len(key.key_id) :]))
+                for value in (sealed, renamed):
+                    with pytest.raises(IntegrityFailed):
+                        open_many([(key, binding_of(row, holder, code), value)])
+
+
+def test_the_wrapped_key_of_an_erased_field_is_in_no_file_of_the_key_store(house):
+    """R15: what was destroyed cannot be dug out of the key store's own pages either."""
+    subject = fill(house)
+    wrapped = dict(zip(*(column_list(house.keys, c) for c in (data_key.c.key_id, data_key.c.wrapped)), strict=True))
+    erase(house, subject, "consult_chat")
+    gone = set(wrapped) - keys_of(house, subject)
+    assert gone
+    house.keys.dispose()
+    stored = b"".join(file.read_bytes() for file in house.folder.glob("keys.db*"))
+    assert all(wrapped[key_id] in stored for key_id in set(wrapped) - gone)
+    assert not any(wrapped[key_id] in stored for key_id in gone)
+
+
+def column_list(database, wanted) -> list:
+    with database.read() as connection:
+        return list(connection.execute(select(wanted).order_by(data_key.c.key_id)).scalars())
 
 
 def test_what_a_legal_floor_holds_stays_and_is_counted(house):

@@ -1,8 +1,11 @@
 """An under-18's record over HTTP: staff opens it under an approval by somebody else, and not without (R22)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
+from consentry.workflows.approvals import ApprovalNeeded, approve_read, check_approved
 
 REVEAL = {"purpose": "P02", "fields": ["sex"], "reason": "consultation 4711"}
 
@@ -100,6 +103,70 @@ def test_emergency_opens_without_and_leaves_the_task(doctor, minor, captured, pl
     assert said.status_code == 200, said.text
     with platform.data.read() as connection:
         assert [t.kind for t in open_tasks(connection, subject=minor)] == ["notify_emergency"]
+
+
+TAGS = {"purpose": "P07", "role": "analyst"}
+
+
+@pytest.fixture
+def tagged(captured, minor):
+    """The same person, who consents to profiling."""
+    captured.grant("teen", "P07")
+    return minor
+
+
+def test_minors_tags_are_read_under_an_approval_only(tagged, approve, call, captured, *, refused):
+    """R22: one person's tags are its record: refused and logged without an approval, which the entry names with it."""
+    analyst = call(captured.token("analyst"))
+    refused(analyst.get(f"/subjects/{tagged}/tags"), 403, "ApprovalNeeded")
+    denied = entries(call, captured, tagged, "access.denied")
+    assert [(e["reason"], e["purpose"], e["fields"]) for e in denied] == [("APPROVAL", "P07", ["tags"])]
+    assert entries(call, captured, tagged, "tags.read") == []
+    approval = approve(tagged, **TAGS)
+    said = analyst.get(f"/subjects/{tagged}/tags", approval=approval)
+    assert said.status_code == 200, said.text
+    assert [e["refs"]["approval"] for e in entries(call, captured, tagged, "tags.read")] == [approval]
+
+
+@pytest.mark.parametrize(
+    "change", [{"purpose": "P02", "role": "clinician"}, {"role": "operator"}, {"subject": "other"}]
+)
+def test_tags_need_an_approval_that_fits(tagged, approve, call, captured, *, refused, change):
+    """R22: one for the opening of the record, for another role or for another person is none."""
+    change = TAGS | change
+    subject = captured.person("other-teen", birth_date="2010-05-05") if change.pop("subject", None) else tagged
+    approval = approve(subject, **change)
+    analyst = call(captured.token("analyst"))
+    refused(analyst.get(f"/subjects/{tagged}/tags", approval=approval), 403, "ApprovalNeeded")
+    refused(analyst.get(f"/subjects/{tagged}/tags", approval="apr_x"), 422, "InvalidRequest")
+
+
+def test_adults_tags_need_no_approval(captured, call):
+    """Eighteen and older: role and gate decide."""
+    subject = captured.person("u-1", "P07")
+    assert call(captured.token("analyst")).get(f"/subjects/{subject}/tags").status_code == 200
+
+
+def test_nobody_reads_under_an_own_approval(platform, captured, minor):
+    """R22: whoever approved and holds the reader's role by now is still one person, not two."""
+    officer, _ = captured.person_account("officer", "compliance_officer")
+    made = approve_read(platform, officer, subject=minor, purpose="P02", role="clinician", reason="visit")
+    asked = {"subject": minor, "purpose": "P02", "approval": made.approval_id}
+    other, _ = captured.person_account("doctor", "clinician")
+    with platform.data.read() as connection:
+        assert check_approved(platform, connection, other, **asked) == made.approval_id
+        with pytest.raises(ApprovalNeeded):
+            check_approved(platform, connection, replace(officer, role="clinician"), **asked)
+
+
+def test_clock_that_is_set_back_revives_no_approval(minor, approve, captured, call, clock, *, refused):
+    """R22: what was over when the log went on stays over."""
+    approval = approve(minor, hours=2)
+    clock.advance(timedelta(hours=3))
+    captured.person("u-1")
+    clock.advance(-timedelta(hours=3))
+    doctor = call(captured.token("clinician"))
+    refused(doctor.post(f"/subjects/{minor}/reveal", REVEAL | {"approval": approval}), 403, "ApprovalNeeded")
 
 
 @pytest.mark.parametrize("role", ["clinician", "administrator", "capture"])

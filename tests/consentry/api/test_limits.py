@@ -1,9 +1,12 @@
 """What is refused before any route is asked: paths, methods, sizes, media types, and what is no JSON."""
 
+import asyncio
 import json
 import socket
 
 import pytest
+
+from consentry.api.app import create_app
 
 JSON = "application/json"
 
@@ -51,6 +54,37 @@ def test_body_of_unknown_length_is_refused(http, refused):
     said = http.post("/v1/records", content=iter([b"{", b"}"]), headers={"Content-Type": JSON})
     assert "content-length" not in said.request.headers
     refused(said, 411)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_length_beside_a_transfer_encoding_is_refused(address, order):
+    """A server lets the encoding override the length: five declared bytes could become any number."""
+    host, port = address.removeprefix("http://").split(":")
+    lengths = [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"]
+    head = b"POST /v1/tokens HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as raw:
+        raw.sendall(head + b"".join(lengths[n] for n in order) + b"\r\n")  # refused before a chunk was sent
+        assert raw.recv(100).startswith(b"HTTP/1.1 411")
+
+
+def test_body_that_grows_beyond_the_limit_is_not_read_on(platform):
+    """Whatever was declared: the first byte beyond the limit ends the request, and nothing more is taken in."""
+    asked, sent = [], []
+
+    async def receive():
+        asked.append(1)
+        return {"type": "http.request", "body": b" " * (platform.settings.max_body_bytes // 2), "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"5")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/tokens", "raw_path": b"/v1/tokens", "root_path": ""}
+    scope |= {"query_string": b"", "headers": headers, "scheme": "http", "http_version": "1.1", "asgi": {}}
+    asyncio.run(create_app(platform)(scope, receive, send))
+    assert sent[0]["status"] == 413
+    assert str(platform.settings.max_body_bytes) in sent[1]["body"].decode()
+    assert len(asked) == 3
 
 
 def test_nonsense_for_a_length_is_refused_by_the_server(address):

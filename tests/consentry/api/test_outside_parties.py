@@ -6,7 +6,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from consent.notices import publish
 from consent.recipients import record_recipient
+from consent.registry import RecipientNotTold
 from consentry.workflows.webhooks import add_webhook
 from kernel.catalogue import Label, RecipientText, TransferMechanism
 from tests.consentry.conftest import ADMIN
@@ -45,11 +47,27 @@ def receiver():
     made.close()
 
 
+def tell_of_court(platform):
+    """Publish, in both languages, the next edition of the notice on sharing, which tells of the court."""
+    known = platform.catalogue
+    sharing = replace(known.purposes["P11"], recipients=(*known.purposes["P11"].recipients, COURT.code))
+    told = replace(known, purposes={**known.purposes, "P11": sharing})
+    row = {"recipient": COURT.name.en, "contact": COURT.contact, "purpose": "a case abroad", "method": COURT.method,
+           "categories": "diagnosis"}  # fmt: skip
+    with platform.data.write() as connection:
+        for text in (notice for notice in known.notices if notice.code == "sharing"):
+            changed = replace(text, version="2026-12", third_parties=(*text.third_parties, row))
+            publish(connection, changed, told, asking=platform.asking(ADMIN), log=platform.log)
+    return {"code": "sharing", "version": "2026-12", "locale": "en"}
+
+
 def test_foreign_authority_gets_nothing_without_approval(call, captured, platform, record):
     """R12: though the person agreed and a mechanism stands, the request is denied, and says by which rule."""
     record(COURT)
     subject = captured.person("u-1")
-    captured.grant("u-1", "P11", recipient="foreign_court")
+    with pytest.raises(RecipientNotTold):
+        captured.grant("u-1", "P11", recipient="foreign_court")
+    captured.grant("u-1", "P11", recipient="foreign_court", notice=tell_of_court(platform))
     doctor = call(captured.token("clinician"))
     question = {"subject_id": subject, "purpose": "P11", "fields": ["diagnosis"], "recipient": "foreign_court"}
     said = doctor.post("/decisions", question)

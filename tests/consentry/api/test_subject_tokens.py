@@ -26,8 +26,20 @@ def tokens(platform, clock) -> SubjectTokens:
 
 @pytest.mark.parametrize("alg", ["EdDSA", "Ed25519"])
 def test_token_of_the_login_names_its_user(tokens, login, alg):
-    """Both names of the one algorithm of Ed25519 keys are known; the id is cleaned as records are."""
-    assert tokens.verify(login.token("u-１", alg=alg)) == "u-1"
+    """Both names of the one algorithm of Ed25519 keys are known."""
+    assert tokens.verify(login.token(alg=alg)) == "u-1"
+
+
+@pytest.mark.parametrize("sub", ["ｕ－１", "u-１", " u-1", "u-1 ", "u-1\u200b", "\u00adu-1", "u-1\ufeff", "u" * 257])
+def test_user_who_is_written_otherwise_is_nobody(tokens, login, sub):
+    """Two users of the login whom cleaning would make one are not made one."""
+    with pytest.raises(NotAuthenticated):
+        tokens.verify(login.token(sub))
+
+
+def test_user_without_latin_letters_is_somebody(tokens, login):
+    """What cleaning leaves as it is passes."""
+    assert tokens.verify(login.token("用户-1")) == "用户-1"
 
 
 @pytest.mark.parametrize(("kind", "alg"), [("EC", "ES256"), ("RSA", "RS256")])
@@ -159,6 +171,88 @@ def test_no_text_passes_for_a_token(tokens, bearer):
     assert isinstance(is_subject_token(bearer), bool)
     with pytest.raises(NotAuthenticated):
         tokens.verify(bearer)
+
+
+ODD_HEADERS = (
+    {"alg": ["EdDSA"]},
+    {"alg": {}},
+    {"alg": 5},
+    {"alg": None},
+    {"alg": ["HS256"]},
+    {"alg": "EdDSA", "kid": {}},
+    {"alg": "EdDSA", "crit": 5},
+    {"alg": "EdDSA", "crit": ["b64"], "b64": False},
+    {"alg": "HS256", "crit": 5},
+    {"alg": "HS256", "crit": {}},
+    {"alg": "HS256", "kid": []},
+    {"alg": "HS256", "b64": False},
+    {"alg": "HS256", "jwk": "x", "x5c": 5},
+    {},
+    ["alg"],
+    5,
+    "alg",
+    None,
+)
+
+
+@pytest.mark.parametrize("header", ODD_HEADERS, ids=json.dumps)
+def test_token_with_an_odd_header_is_a_401(call, header, refused):
+    """Values where names should stand, extensions that nobody knows: no credentials, and no mistake of ours."""
+    token = f"{_segment(json.dumps(header).encode())}.{_segment(b'{}')}.{_segment(b'x')}"
+    refused(call(token).get("/subjects/me/consents"), 401, "NotAuthenticated")
+
+
+@given(
+    header=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda part: (
+            st.lists(part, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["alg", "kid", "crit", "b64", "typ", "jwk", "jku", "x5c", "cty"]), part, max_size=4
+            )
+        ),
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+def test_no_header_is_more_than_refused(tokens, platform, header):
+    """Whatever JSON stands there, subject tokens and those of staff say the same."""
+    for made in (header, {"alg": "EdDSA", "x": header}, {"alg": "HS256", "typ": header}):
+        token = f"{_segment(json.dumps(made).encode())}.{_segment(b'{}')}.{_segment(b'x')}"
+        for verify in (tokens.verify, platform.tokens.verify):
+            with pytest.raises(NotAuthenticated):
+                verify(token)
+
+
+def _segment(part: bytes) -> str:
+    return urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def test_extension_that_is_signed_is_refused_all_the_same(tokens, login):
+    """RFC 7515: whoever does not understand what is critical refuses."""
+    header = {"alg": "Ed25519", "kid": "login-1", "crit": ["b64"], "b64": True}
+    body = f"{_segment(json.dumps(header).encode())}.{_segment(json.dumps(login.claims()).encode())}"
+    signature = login.key.get_op_key("sign").sign(body.encode())
+    with pytest.raises(NotAuthenticated):
+        tokens.verify(f"{body}.{_segment(signature)}")
+
+
+@pytest.mark.parametrize("kind", ["subject", "person", "key"])
+def test_clock_that_is_set_back_revives_nothing(call, captured, login, clock, *, refused, kind):
+    """What was over when the log went on stays over: the latest entry's time counts where the clock lags behind it."""
+    captured.person("u-1")
+    made = {
+        "subject": login.token,
+        "person": lambda: captured.token("compliance_officer"),
+        "key": lambda: captured.machine_key("capture", days=1),
+    }[kind]()
+    path = "/audit/entries" if kind == "person" else "/subjects/me/due?channel=app"
+    assert call(made).get(path).status_code == (422 if kind == "key" else 200)  # a key has no `me`
+    life = timedelta(days=1, minutes=1) if kind == "key" else timedelta(minutes=20)
+    clock.advance(life)
+    refused(call(made).get(path), 401, "NotAuthenticated")
+    captured.person("u-2")
+    clock.advance(-life)
+    refused(call(made).get(path), 401, "NotAuthenticated")
 
 
 OKP = {"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}

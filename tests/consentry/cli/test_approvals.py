@@ -38,3 +38,23 @@ def test_minors_record_opens_under_somebody_elses_approval(clinic, run, monkeypa
     given = json.loads(at(*ask, "--token", officer, "--json").out)
     ended = at(*reveal, "--approval", given["approval"])
     assert (ended.status, ended.err) == (0, "")
+
+
+def test_minors_tags_are_shown_under_an_approval(clinic, run, monkeypatch):
+    """R22: the gate is asked only once the approval fits."""
+
+    def at(*words):
+        return run(*words, "--home", clinic.home)
+
+    def signed_in(name, role):
+        made = json.loads(at("account", "person", name, "--role", role, "--json").out)
+        clinic.passwords[name] = made["password"]
+        return clinic.token(run, monkeypatch, name)
+
+    subject = a_minor(clinic.home)
+    show = ["tags", "show", subject, "--token", signed_in("ana.wu", "analyst")]
+    assert at(*show).line.startswith("The record of a minor opens only under an approval by somebody else")
+    ask = ["approve-read", subject, "--purpose", "P07", "--role", "analyst", "--reason", "complaint", "--json"]
+    given = json.loads(at(*ask, "--token", signed_in("officer.zhou", "compliance_officer")).out)
+    ended = at(*show, "--approval", given["approval"])
+    assert "under an approval" not in ended.err

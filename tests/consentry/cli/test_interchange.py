@@ -96,6 +96,8 @@ def test_fhir_out_and_in(run, home, granted, tmp_path):
         assert len(json.loads(file.read_text())["entry"]) == 1
         dry = run("consent", "import-fhir", file, "--source", "app", "--dry-run", "--home", home)
         assert (dry.status, "nothing was recorded" in dry.out) == (0, True), dry.err
+        assert "would record  1" in dry.out
+        assert "decisions" not in dry.out
     done = run("consent", "import-fhir", file, "--source", "app", "--home", home, "--json")
     assert len(json.loads(done.out)["decisions"]) == 1
     file.write_text(file.read_text().replace('"status": "active"', '"status": "draft"'))

@@ -15,7 +15,7 @@ from consent.notices import NoticeRef
 from consent.rules import DecisionAct
 from consentry.interchange.choices import Choice, Names, Person
 from consentry.interchange.fhir_consent import ConsentWriter, bundle_of
-from consentry.interchange.fhir_elements import Fault, covered
+from consentry.interchange.fhir_elements import Fault, Refused, covered
 from consentry.interchange.fhir_reading import ConsentReader
 from consentry.interchange.purpose_codes import ACT_REASON, PurposeCodes, load_purpose_codes
 from consentry.interchange.releases import Release
@@ -65,7 +65,7 @@ def choices(draw) -> Choice:
         decided_at=draw(instants).replace(tzinfo=draw(offsets)),
         recipient=draw(st.none() | st.sampled_from(["insurer", "sunrise-pharmacy"])),
         notice=draw(notices) if named else None,
-        notice_hash=draw(st.none() | st.just("ab" * 32)) if named else None,
+        notice_hash="ab" * 32 if opens or (named and draw(st.booleans())) else None,
         fields=draw(st.none() | fields) if opens else None,
         valid_from=begins,
         valid_until=draw(st.none() | utc) if opens else None,
@@ -173,9 +173,75 @@ def test_a_foreign_end_of_status_is_a_withdrawal_whatever_its_policy():
     assert (read.act, read.notice, read.valid_until) == (DecisionAct.WITHDRAW, None, None)
 
 
+def without_proof(release: Release = Release.R4) -> dict:
+    """The same, with nothing but a status to say that the person agreed."""
+    made = foreign(release)
+    del made["sourceReference"]
+    return made
+
+
+@BOTH
+def test_a_bare_status_is_no_consent(release):
+    """R19: a permit without a document, a record of the act or a verification is refused, and so says the rule."""
+    assert READER.read(without_proof(release)) == (Refused(Fault.PROOF, "Consent.sourceReference"),)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("element", "proof"),
+    [
+        ("sourceReference", {"reference": "QuestionnaireResponse/1"}),
+        ("sourceReference", {"identifier": {"system": "urn:oid:1.2", "value": "doc-1"}}),
+        ("sourceAttachment", {"contentType": "application/pdf", "data": "c2lnbmVk"}),
+        ("sourceAttachment", {"url": "https://elsewhere.example/signed.pdf"}),
+        ("verification", {"verified": True, "verifiedWith": {"reference": "Patient/p-17"}}),
+    ],
+)
+def test_a_sign_of_the_act_is_enough(release, element, proof):
+    """R19: a document, a record elsewhere, or somebody who asked the person; which of them it was is kept."""
+    is_list = release is Release.R5 or element == "verification"
+    read = READER.read(without_proof(release) | {element: [proof] if is_list else proof})
+    assert isinstance(read, Choice), read
+    assert read.proofs == (element,)
+
+
+@pytest.mark.parametrize(
+    ("element", "empty"),
+    [
+        ("sourceReference", {"reference": "#inside"}),
+        ("sourceReference", {"display": "signed at the desk"}),
+        ("sourceReference", {"identifier": {"system": NAMES.notices, "value": "research/2026-11/en"}}),
+        ("sourceAttachment", {"title": "signed at the desk"}),
+    ],
+)
+def test_what_points_at_nothing_is_no_sign(element, empty):
+    """R19: a title, a reference into nothing, and the notice itself: it tells what was shown, not what was done."""
+    assert READER.read(without_proof() | {element: empty}) == (Refused(Fault.PROOF, "Consent.sourceReference"),)
+
+
+@BOTH
+def test_a_grant_names_the_hash_of_what_was_shown(release):
+    """R19: the name of a notice alone does not say that these were its words."""
+    made = foreign(release)
+    if release is Release.R4:
+        made["policy"][0]["uri"] = made["policy"][0]["uri"].partition("#")[0]
+    else:
+        made["policyBasis"]["url"] = made["policyBasis"]["url"].partition("#")[0]
+    assert READER.read(made) == (Refused(Fault.NOTICE_HASH, "Consent.policy"),)
+
+
+def test_what_closes_needs_no_proof():
+    """A refusal or withdrawal is taken at its word, with a notice without hash, and whatever a verification says."""
+    made = without_proof() | {"status": "inactive", "verification": [{"verified": False}]}
+    made["policy"][0]["uri"] = made["policy"][0]["uri"].partition("#")[0]
+    del made["provision"]["code"]
+    assert READER.read(made).act is DecisionAct.WITHDRAW
+
+
 PERSON = {"reference": "Patient/p-17"}
 OTHER = {"reference": "Patient/p-18"}
 LABELLED = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
+NO_NOTICE = {"identifier": {"system": NAMES.notices, "value": "research"}}
 CODE = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
 
 
@@ -183,7 +249,9 @@ CODE = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
     ("fault", "element", "change"),
     [
         (Fault.NOT_A_CONSENT, "Consent", {"status": ["active"]}),
-        (Fault.UNREAD_ELEMENT, "Consent.verification", {"verification": [{"verified": False}]}),
+        (Fault.UNREAD_ELEMENT, "Consent.verification", {"verification": [{"verified": True, "id": "1"}]}),
+        (Fault.PROOF, "Consent.verification", {"verification": [{"verified": True}, {"verified": False}]}),
+        (Fault.PROOF, "Consent.verification", {"verification": [{"verified": True, "verifiedWith": OTHER}]}),
         (Fault.UNREAD_ELEMENT, "Consent.implicitRules", {"implicitRules": "https://elsewhere.example/rules"}),
         (Fault.UNREAD_ELEMENT, "Consent.extension", {"extension": [{"url": "https://e.example", "valueCode": "a"}]}),
         (
@@ -202,7 +270,7 @@ CODE = {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
         (Fault.ACTOR, "Consent.performer", {"performer": [PERSON, PERSON]}),
         (Fault.INSTANT, "Consent.dateTime", {"dateTime": "2026-11"}),
         (Fault.NOTICE, "Consent.policy", {"policy": [{"uri": "https://e.example/p"}]}),
-        (Fault.NOTICE, "Consent.sourceReference", {"sourceReference": {"reference": "DocumentReference/1"}}),
+        (Fault.NOTICE, "Consent.sourceReference", {"sourceReference": NO_NOTICE}),
     ],
 )
 def test_what_cannot_be_expressed_is_refused_by_name(fault, element, change):
@@ -292,8 +360,8 @@ def test_a_grantee_who_is_not_the_recipient_is_refused():
 
 def test_a_source_that_names_another_notice_than_the_policy_is_refused():
     """Which words were shown must be told once."""
-    made = copy.deepcopy(WRITER.write(GRANT, Release.R4))
-    made["sourceReference"]["identifier"]["value"] = "research/2026-12/en"
+    made = copy.deepcopy(WRITER.write(GRANT, Release.R5))
+    made["sourceReference"][1]["identifier"]["value"] = "research/2026-12/en"
     assert (Fault.NOTICE, "Consent.policy") in {(one.fault, one.element) for one in READER.read(made)}
 
 

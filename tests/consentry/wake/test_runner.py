@@ -1,14 +1,17 @@
 """The outbox is emptied beside a running server, within a bound, and at the end of commands."""
 
+import threading
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from consent.wake import Outcome, Tally, Wake
+from consent.wake import Closing, Outcome, Tally, Wake
 from consentry.platform import open_platform
-from consentry.wake.runner import Waker, run_wake
+from consentry.wake.runner import Teller, Waker, run_wake, run_wake_of
 from consentry.workflows.capture import withdraw_purpose
 from kernel.clock import FixedClock
 from kernel.errors import Unavailable
+from kernel.ids import EntryId
 
 BOUND_SECONDS = 5.0
 """As docs/explanation/withdrawal.md states it for a deployment of this size: the interval and the work."""
@@ -38,10 +41,10 @@ def test_runner_goes_on_after_a_store_that_could_not_be_used(platform, shelf) ->
 
         fails = True
 
-        def run_next(self, *, subject=None):
+        def run_next(self, **asked):
             if self.fails:
                 raise Unavailable("The data store cannot be used")
-            return super().run_next(subject=subject)
+            return super().run_next(**asked)
 
     wake = Broken((), platform.log, platform.clock, platform.data)
     waker = Waker(wake)
@@ -87,3 +90,84 @@ def test_run_settles_what_it_logged(platform, shelf) -> None:
     before = platform.log.settle().size
     assert platform.log.settle().size == before
     assert len(shelf.entries("wake.done")) == 2
+
+
+class Hook:
+    """Stands in for the webhooks' handler: one target, which answers when it is let."""
+
+    name = "webhooks"
+
+    def __init__(self) -> None:
+        self.begun, self.answers = threading.Event(), threading.Event()
+
+    def targets(self, connection, closing):
+        return ("wht_1",)
+
+    def run(self, item) -> Outcome:
+        self.begun.set()
+        assert self.answers.wait(30)
+        raise TimeoutError
+
+
+class Ours:
+    """Stands in for the vault's handler."""
+
+    name = "vault"
+
+    def __init__(self) -> None:
+        self.did = []
+
+    def targets(self, connection, closing):
+        return ("",)
+
+    def run(self, item) -> Outcome:
+        self.did.append(item.closing.subject)
+        return Outcome()
+
+
+def close_for(platform, wake, subjects) -> None:
+    at = platform.clock.now()
+    with platform.data.write() as connection:
+        for subject in subjects:
+            wake.plan(connection, [Closing(subject, "withdraw", "P07", "", None, EntryId("ent_1"), at)])
+
+
+def test_a_silent_receiver_holds_up_nothing_of_ours(platform, captured) -> None:
+    """R15: while a webhook is not answered at all, twelve people's erasures end within the stated bound."""
+    hook, ours = Hook(), Ours()
+    wake = Wake((hook, ours), platform.log, platform.clock, platform.data)
+    people = [captured.person(f"p-{number}") for number in range(12)]
+    close_for(platform, wake, people)
+    try:
+        with Teller(wake), Waker(wake):
+            assert hook.begun.wait(BOUND_SECONDS)
+            began = time.monotonic()
+            while len(ours.did) < len(people):
+                assert time.monotonic() - began < BOUND_SECONDS, "our own work waits for a receiver"
+                time.sleep(0.01)
+            assert not hook.answers.is_set()
+            hook.answers.set()
+    finally:
+        hook.answers.set()
+
+
+def test_commands_tell_others_last(platform, captured) -> None:
+    """An older webhook of the same person does not use up the seconds of a command before our own work is done."""
+    order = []
+
+    class Noted(Ours):
+        def __init__(self, name) -> None:
+            self.name = name
+
+        def run(self, item) -> Outcome:
+            order.append(self.name)
+            return Outcome()
+
+    hook = Noted("webhooks")
+    subject = captured.person("p-1")
+    close_for(platform, Wake((hook,), platform.log, platform.clock, platform.data), [subject])
+    platform.clock.advance(timedelta(minutes=1))
+    wake = Wake((hook, Noted("vault")), platform.log, platform.clock, platform.data)
+    close_for(platform, wake, [subject])
+    assert run_wake_of(replace(platform, wake=wake), subject) == Tally(done=3)
+    assert order == ["vault", "webhooks", "webhooks"]

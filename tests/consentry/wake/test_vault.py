@@ -7,8 +7,10 @@ from sqlalchemy import func, select
 
 from consent.assessments import revoke_assessment
 from consent.register_head import release, suspend
-from consent.wake import system_asking
+from consent.wake import MAX_ATTEMPTS, system_asking
 from consentry.workflows.erase import erase_subject, restrict_subject
+from consentry.workflows.follow_wake import show_wake
+from consentry.workflows.represent import release_subject
 from vault.tables import sealed_record
 
 _MINUTE = timedelta(minutes=1)
@@ -136,14 +138,69 @@ def test_a_missing_assessment_does_not_destroy(person, platform):
     assert person.rows() == 1
 
 
-def test_a_restriction_keeps(person, platform, captured):
-    """R16: a subject that is restricted before the work is done keeps everything; the restriction plans nothing."""
+@pytest.mark.parametrize("first", ["withdraw", "restrict"])
+def test_what_a_restriction_keeps_goes_when_it_is_lifted(person, platform, captured, first):
+    """R15, R16: the restriction keeps everything and the item waits, whichever came first; the release erases."""
+    person.grant("P08")
+    person.store(city="330100", district="330106")
+    if first == "withdraw":
+        person.withdraw("P08")
+    restrict_subject(platform, captured.caller, subject=person.subject, reason="disputed")
+    if first == "restrict":
+        person.withdraw("P08")
+    assert person.wake() == {"result": "open", "problem": "waits: SubjectRestricted"}
+    assert person.rows() == 2
+    release_subject(platform, captured.caller, subject=person.subject, reason="settled")
+    assert person.wake()["counts"]["values"] == 1
+    assert person.rows() == 1
+
+
+def test_waiting_for_a_release_takes_no_attempts(person, platform, captured):
+    """R16: a restriction of a month ends in no dead letter, and what waits for it is no backlog."""
+    person.grant("P08")
+    person.store(city="330100")
+    restrict_subject(platform, captured.caller, subject=person.subject, reason="disputed")
+    person.withdraw("P08")
+    for _ in range(MAX_ATTEMPTS + 2):
+        assert person.wake() == {"result": "open", "problem": "waits: SubjectRestricted"}
+        platform.clock.advance(timedelta(days=3))
+    with platform.data.read() as connection:
+        (item,) = [one for one in platform.wake.of_subject(connection, person.subject) if one.handler == "vault"]
+        assert platform.wake.oldest_open(connection) is None
+    assert item.attempts == 0
+    shown = [row for row in show_wake(platform, captured.caller, person.subject) if row["handler"] == "vault"]
+    assert (shown[0]["state"], shown[0]["problem"]) == ("open", "waits: SubjectRestricted")
+
+
+def test_whoever_granted_again_before_the_release_keeps_it(person, platform, captured):
+    """What counts is what stands when the restriction is lifted."""
     person.grant("P08")
     person.store(city="330100")
     person.withdraw("P08")
     restrict_subject(platform, captured.caller, subject=person.subject, reason="disputed")
+    person.wake()
+    release_subject(platform, captured.caller, subject=person.subject, reason="settled")
+    person.grant("P08", evidence={"mechanism": "tapped_button", "occasion": "own"})
+    assert person.wake()["result"] == "granted_again"
+    assert person.rows() == 1
+
+
+def test_what_an_erasure_left_waits_for_nothing(person, platform, captured):
+    """R16: what the law holds of an erased subject is the erasure's own; a withdrawal before it ends."""
+    person.grant("P02")
+    person.store(diagnosis=["icd10:I10"])
+    person.withdraw("P02")
+    assert erase_subject(platform, captured.caller, subject=person.subject, reason="asked").outcome.certificate is None
     assert person.wake()["result"] == "not_held"
     assert person.rows() == 1
+
+
+def test_a_withdrawal_of_what_is_not_stored_waits_for_no_release(person, platform, captured):
+    """A restricted subject without such data has nothing to wait for."""
+    person.grant("P08")
+    person.withdraw("P08")
+    restrict_subject(platform, captured.caller, subject=person.subject, reason="disputed")
+    assert person.wake()["result"] == "not_held"
 
 
 def test_an_erasure_has_its_own_way(person, platform, captured):

@@ -31,7 +31,7 @@ class Receiver:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self._answers: list[dict[str, Any]] = []
-        self._get: tuple[int, bytes] = (404, b"")
+        self._get: dict[str, Any] = {"status": 404}
         receiver = self
 
         class Answering(BaseHTTPRequestHandler):
@@ -41,8 +41,7 @@ class Receiver:
 
             def do_GET(self) -> None:
                 receiver._take(self)
-                status, content = receiver._get
-                receiver._answer(self, {"status": status, "content": content})
+                receiver._answer(self, receiver._get)
 
             def log_message(self, *_args: object) -> None:
                 pass
@@ -57,9 +56,9 @@ class Receiver:
         """Answer the next POST so; several calls stand in a row, afterwards 204."""
         self._answers.append({"status": status, **answer})
 
-    def answer_get(self, status: int, content: bytes = b"") -> None:
+    def answer_get(self, status: int, content: bytes = b"", **answer: Any) -> None:
         """Answer every GET so."""
-        self._get = (status, content)
+        self._get = {"status": status, "content": content, **answer}
 
     def methods(self) -> list[str]:
         return [one.method for one in self.seen]
@@ -83,6 +82,12 @@ class Receiver:
             return
         if answer["status"] == 0:
             request.wfile.write(b"no http\r\n\r\n")
+            return
+        if "headers_for_ever" in answer:
+            request.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            with suppress(OSError):
+                while not self._ended.wait(answer["headers_for_ever"]):
+                    request.wfile.write(b"x-more: " + b"x" * 1000 + b"\r\n")
             return
         content = answer.get("content", b"")
         request.send_response(answer["status"])

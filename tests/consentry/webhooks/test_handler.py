@@ -18,7 +18,7 @@ from consentry.stores.builds import Release, add_release
 from consentry.stores.webhooks import get_target
 from consentry.wake.parts import WakeParts
 from consentry.wake.webhook_messages import scope_of
-from consentry.wake.webhooks import NotRecalledYet, WebhooksHandler
+from consentry.wake.webhooks import NotRecalledYet, ReceiverGone, WebhooksHandler
 from consentry.workflows.erase import erase_subject, restrict_subject
 from consentry.workflows.webhooks import disable_webhook, list_webhooks, renew_webhook
 from kernel.catalogue import Label, RecipientText
@@ -130,7 +130,7 @@ def test_a_failed_delivery_is_asked_for_and_sent_again_under_its_id(insurer):
     insurer.receiver.script(503)
     insurer.withdraw()
     assert insurer.run().again == 1
-    assert insurer.items()[0].problem == "NotAcknowledged"
+    assert insurer.items()[0].problem == "ReceiverFailed"
     insurer.platform.clock.advance(timedelta(minutes=1))
     assert insurer.run().done == 1
     assert insurer.receiver.methods() == ["POST", "GET", "POST"]
@@ -173,35 +173,85 @@ def test_without_an_answer_an_item_dies_in_the_end(insurer):
         tally = insurer.run()
         insurer.platform.clock.advance(timedelta(hours=11))
     assert tally.dead == 1
-    assert insurer.entries("wake.dead")[0]["reason"] == "NotAcknowledged"
+    assert insurer.entries("wake.dead")[0]["reason"] == "ReceiverFailed"
     insurer.receiver.answer_get(200, b'{"received": true}')
     insurer.platform.wake.retry(insurer.items()[0].item_id, system_asking())
     assert insurer.run().done == 1
     assert insurer.receiver.methods().count("POST") == 8
 
 
-def test_gone_disables_the_target(insurer):
-    """410 means never again: its secret is deleted, later closings plan nothing for it, and the log says so."""
+def grant_anew(insurer) -> None:
+    insurer.act("grant", "P11", recipient="insurer", evidence={"mechanism": "tapped", "occasion": "own"})
+
+
+def test_gone_disables_the_target_and_leaves_a_dead_letter(insurer):
+    """R39: 410 means never again: the secret is deleted, and what was not told is dead at once, with its entry."""
     insurer.receiver.script(410)
     insurer.withdraw()
-    insurer.run()
-    assert insurer.results() == ["gone"]
+    assert insurer.run().dead == 1
+    (item,) = insurer.items()
+    (entry,) = insurer.entries("wake.dead")
+    assert (item.problem, item.attempts, item.finished_entry) == ("ReceiverGone", 1, entry["id"])
+    assert (entry["reason"], entry["refs"]["target"]) == ("ReceiverGone", insurer.target)
     (row,) = list_webhooks(insurer.platform, insurer.captured.caller)
     assert row["why"] == "gone"
     with insurer.platform.data.read() as connection:
         assert get_target(connection, insurer.target).secret == b""
     assert insurer.entries("webhook.recorded")[-1]["refs"] == {"webhook": insurer.target, "change": "disabled"}
-    insurer.act("grant", "P11", recipient="insurer", evidence={"mechanism": "tapped", "occasion": "own"})
+
+
+def test_what_follows_after_an_address_is_gone_is_dead_until_there_is_another(insurer, other_receiver):
+    """R39: no later closing is lost; each is a dead letter, and a retry tells the address that came afterwards."""
+    insurer.receiver.script(410)
     insurer.withdraw()
-    assert len(insurer.items()) == 1
+    insurer.run()
+    grant_anew(insurer)
+    insurer.withdraw()
+    insurer.run()
+    assert [item.problem for item in insurer.items()] == ["ReceiverGone", "TargetDisabled"]
+    assert insurer.receiver.methods() == ["POST"]
+    insurer.platform.clock.advance(timedelta(minutes=1))
+    other_receiver.answer_get(404)
+    successor = insurer.register("insurer", other_receiver)
+    for item in insurer.items():
+        insurer.platform.wake.retry(item.item_id, system_asking())
+    assert insurer.run().done == 2
+    assert insurer.results() == ["acknowledged", "acknowledged"]
+    assert {item.outcome["refs"]["sent_to"] for item in insurer.items()} == {successor}
+    sent = [one for one in other_receiver.seen if one.method == "POST"]
+    assert [one.headers["webhook-id"] for one in sent] == [item.item_id for item in insurer.items()]
+    verify(insurer.secret, sent[0].headers, sent[0].body)
+    grant_anew(insurer)
+    insurer.withdraw()
+    assert [item.target for item in insurer.items()][-1] == successor
+
+
+def test_a_recipient_with_another_address_is_told_there_alone(insurer, other_receiver):
+    """Where one of two addresses is gone, the other one has every message already and gets none twice."""
+    former = insurer.target
+    insurer.register("insurer", other_receiver)
+    insurer.receiver.script(410)
+    insurer.withdraw()
+    insurer.run()
+    (dead,) = [item for item in insurer.items() if item.target == former]
+    insurer.platform.wake.retry(dead.item_id, system_asking())
+    assert insurer.run().dead == 1
+    assert other_receiver.methods() == ["POST"]
+    grant_anew(insurer)
+    insurer.withdraw()
+    assert [item.target for item in insurer.items()].count(former) == 1
 
 
 def test_a_target_that_was_disabled_meanwhile_is_not_contacted(insurer):
-    """Promise 7: what the operator took away is not asked any more."""
+    """Promise 7: what the operator took away is not asked any more; what it was not told is a dead letter (R39)."""
     insurer.withdraw()
     disable_webhook(insurer.platform, insurer.captured.caller, insurer.target)
     insurer.run()
-    assert (insurer.results(), insurer.receiver.seen) == (["disabled"], [])
+    assert (insurer.results(), insurer.receiver.seen) == (["dead"], [])
+    assert insurer.entries("wake.dead")[0]["reason"] == "TargetDisabled"
+    grant_anew(insurer)
+    insurer.withdraw()
+    assert len(insurer.items()) == 1
 
 
 def test_gone_of_a_target_that_is_disabled_already_changes_nothing(insurer, monkeypatch):
@@ -217,8 +267,37 @@ def test_gone_of_a_target_that_is_disabled_already_changes_nothing(insurer, monk
         return answer
 
     monkeypatch.setattr(handler._poster, "post", disabling)
-    assert handler.run(insurer.items()[0]).result == "gone"
+    with pytest.raises(ReceiverGone):
+        handler.run(insurer.items()[0])
     assert list_webhooks(insurer.platform, insurer.captured.caller)[0]["why"] == "operator"
+
+
+def test_a_poisoned_answer_is_no(insurer):
+    """Whatever a receiver says to the question whether it has the message, the message is sent again."""
+    insurer.receiver.script(503)
+    insurer.withdraw()
+    insurer.run()
+    insurer.receiver.answer_get(200, b"[" * 60_000)
+    insurer.platform.clock.advance(timedelta(minutes=1))
+    assert insurer.run().done == 1
+    assert insurer.receiver.methods() == ["POST", "GET", "POST"]
+
+
+@pytest.mark.parametrize(("status", "posts"), [(503, 1), (429, 1), (400, 2)])
+def test_a_receiver_that_takes_nothing_is_asked_once_for_everybody(insurer, status, posts):
+    """An overloaded receiver is not tried for each person in turn; one that dislikes a message is."""
+    insurer.captured.person("u-2")
+    insurer.captured.grant("u-2", "P11", recipient="insurer")
+    for _ in range(posts):
+        insurer.receiver.script(status)
+    insurer.withdraw()
+    insurer.captured.record(insurer.captured.act("withdraw", insurer.captured.known("u-2"), "P11", recipient="insurer"))
+    insurer.run()
+    assert insurer.receiver.methods() == ["POST"] * posts
+    insurer.platform.clock.advance(timedelta(minutes=1))
+    insurer.run()
+    with insurer.platform.data.read() as connection:
+        assert insurer.platform.wake.oldest_open(connection) is None
 
 
 def parts_of(platform) -> WakeParts:

@@ -1,7 +1,10 @@
 """One exchange with a receiver: bounded in time and size, and with nobody else."""
 
+import gzip
+import socket
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -48,6 +51,56 @@ def test_a_packed_answer_is_not_unpacked(receiver):
     assert Poster().post(receiver.url, {}, b"{}").content == b"not gzip"
 
 
+def test_a_bomb_is_not_unpacked(receiver):
+    """A gigabyte in a megabyte costs 64 KiB of reading, to a question as well, and says nothing."""
+    bomb = gzip.compress(b'{"received": true}' + b" " * 200_000_000, compresslevel=1)
+    assert len(bomb) > MAX_ANSWER_BYTES
+    receiver.answer_get(200, bomb)
+    receiver.script(200, content=bomb, headers={"Content-Encoding": "gzip"})
+    tracemalloc.start()
+    try:
+        asked, sent = Poster().get(receiver.url, {}), Poster().post(receiver.url, {}, b"{}")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {len(asked.content), len(sent.content)} == {MAX_ANSWER_BYTES}
+    assert not asked.says_received
+    assert peak_bytes < 20_000_000
+
+
+def test_endless_headers_end_in_time_and_size(receiver):
+    """Headers without an end are given up, dripping after the total and pouring after their bound."""
+    for pause in (0.1, 0.0):
+        receiver.script(200, headers_for_ever=pause)
+        began = time.monotonic()
+        with pytest.raises(NotAnswered):
+            QUICK.post(receiver.url, {}, b"{}")
+        assert time.monotonic() - began < 5
+
+
+def test_a_redirected_question_is_no(receiver, other_receiver):
+    """Promise 7: whoever is named in the answer to a question is not asked instead."""
+    receiver.answer_get(302, b'{"received": true}', headers={"Location": other_receiver.url})
+    assert not Poster().get(receiver.url, {}).says_received
+    assert other_receiver.seen == []
+
+
+def test_a_silent_name_server_ends_in_time(receiver, monkeypatch):
+    """The bound counts although the look-up goes on in its thread."""
+    is_over = threading.Event()
+
+    def silent(*_asked, **_more):
+        is_over.wait(10)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    began = time.monotonic()
+    with pytest.raises(NotAnswered):
+        QUICK.post(receiver.url.replace("127.0.0.1", "localhost"), {}, b"{}")
+    assert time.monotonic() - began < 5
+    is_over.set()
+
+
 def test_silence_ends_in_time(receiver):
     """A receiver that says nothing is given up after the time for reading."""
     receiver.script(200, wait=threading.Event())
@@ -87,6 +140,10 @@ def test_no_answer_is_an_error_without_the_address(receiver, way):
         (200, b"\xff", False),
         (201, b'{"received": true}', False),
         (404, b'{"received": true}', False),
+        (200, b"[" * 60_000, False),
+        (200, b'{"received":' * 5_000, False),
+        (200, b'{"received":' + b"9" * 60_000 + b"}", False),
+        (200, b"", False),
     ],
 )
 def test_only_one_answer_says_that_a_message_is_there(receiver, status, content, received):

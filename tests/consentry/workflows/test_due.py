@@ -7,6 +7,7 @@ import pytest
 
 from consent.decisions import CoolDown
 from consent.notices import publish
+from consent.tables import consent_current
 from consentry.workflows.due import RENEWAL_WINDOW, find_due
 from consentry.workflows.representation import Acting
 from kernel.errors import NotFound
@@ -142,6 +143,34 @@ def test_recipients_are_asked_for_one_by_one(captured, platform) -> None:
     assert recipients() == ["sunrise-courier"]
     captured.record(captured.act("refuse", captured.known("u-1"), "P03"))
     assert recipients() == []
+
+
+def test_nobody_is_asked_about_a_recipient_that_the_notice_does_not_name(captured, platform) -> None:
+    """R08: a recipient that stands from before is offered again only under a notice that tells of it."""
+    subject = captured.person("u-1")
+    captured.grant("u-1", "P03", recipient="sunrise-courier")
+    shown = {"notice_edition": 0}
+    with platform.data.write() as connection:
+        connection.execute(consent_current.update().where(consent_current.c.recipient != "").values(shown))
+
+    def recipients() -> list[str | None]:
+        found = find_due(platform, captured.caller, Acting(subject), channel="app", locale="zh-CN")
+        return [item.recipient for item in found.items if item.purpose.code == "P03"]
+
+    assert recipients() == ["sunrise-pharmacy", "sunrise-courier"]
+    known = platform.catalogue
+    narrowed = replace(known.purposes["P03"], recipients=("sunrise-courier",))
+    told = replace(
+        known,
+        purposes={**known.purposes, "P03": narrowed},
+        recipients=tuple(one for one in known.recipients if one.code != "sunrise-pharmacy"),
+    )
+    platform.clock.advance(timedelta(minutes=1))
+    asking = platform.asking(captured.caller)
+    with platform.data.write() as connection:
+        for text in (notice for notice in known.notices if "P03" in notice.purposes and notice.audience == "general"):
+            publish(connection, replace(text, version=f"{text.version}.9"), told, asking=asking, log=platform.log)
+    assert recipients() == ["sunrise-courier"]
 
 
 def test_restricted_person_is_asked_nothing(captured, platform, due) -> None:

@@ -88,6 +88,19 @@ def test_a_consent_is_recorded_with_the_import_as_its_evidence(platform, capture
     evidence = platform.sealer.open_details(sealed, context=made.decision_id)
     assert (evidence["mechanism"], evidence["source"], evidence["release"]) == ("fhir_import", "app", release)
     assert evidence["resource_hash"].startswith("sha256:")
+    assert evidence["proof"] == "sourceReference"
+
+
+def test_a_bare_consent_is_refused_as_a_grant(platform, captured, subject, written):
+    """R19: a status that somebody set is no act of the person; the report names both rules, and nothing is open."""
+    file = written(form="single")
+    bare = json.loads(file.read_text(encoding="utf-8"))
+    del bare["sourceReference"]
+    bare["policy"][0]["uri"] = bare["policy"][0]["uri"].partition("#")[0]
+    file.write_text(json.dumps(bare), encoding="utf-8")
+    report = import_fhir(platform, captured.caller, file, source="app")
+    assert {one.rule for one in report.refused} == {"notice_hash", "proof"}
+    assert standing(platform, subject) == {}
 
 
 def test_period_uses_fields_and_offset_arrive(platform, captured, subject, written, clock):
@@ -213,6 +226,8 @@ def test_other_resources_are_counted_and_left(platform, captured, subject, writt
         ("a.json", '{"resourceType": "Patient"}'),
         ("a.json", '{"resourceType": "Bundle", "entry": [{}]}'),
         ("a.json", '{"resourceType": "Bundle", "entry": ["x"]}'),
+        ("a.json", '{"resourceType": "Bundle", "entry": 5}'),
+        ("a.json", '{"resourceType": "Bundle", "entry": {"resource": 1}}'),
         ("a.ndjson", "{"),
     ],
 )
@@ -221,6 +236,14 @@ def test_a_file_that_holds_no_consent_is_refused(platform, captured, tmp_path, n
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     with pytest.raises(SourceError):
+        import_fhir(platform, captured.caller, path, source="app")
+
+
+def test_an_entry_that_is_none_is_named_by_its_place(platform, captured, tmp_path):
+    """In a bundle of thousands the number finds it."""
+    path = tmp_path / "a.json"
+    path.write_text('{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient"}}, 5]}')
+    with pytest.raises(SourceError, match=r"a\.json#2 is no FHIR JSON"):
         import_fhir(platform, captured.caller, path, source="app")
 
 

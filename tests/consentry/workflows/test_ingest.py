@@ -1,9 +1,16 @@
 """Ingest: field by field through the gate, all or nothing, once; who cannot be told is not stored."""
 
+import json
+
 import pytest
 from sqlalchemy import func, select
 
+from audit.events import Act
+from audit.queries import find_entries
+from consent.tables import consent_current
 from vault.tables import data_key, sealed_record
+
+PHARMACY, COURIER = "sunrise-pharmacy", "sunrise-courier"
 
 
 def _rows(platform) -> int:
@@ -39,6 +46,107 @@ def test_prescription_needs_a_pharmacy_that_was_granted(captured) -> None:
     captured.grant("u-1", "P03", recipient="sunrise-pharmacy")
     stored = captured.store([captured.posted(kind="medication", number="r-2", prescription=["atc:C09AA05"])])
     assert stored["stored_fields"] == 1
+
+
+@pytest.fixture
+def delivering(captured):
+    """A person of care who granted the delivery to the pharmacy and, apart from it, to the courier."""
+    captured.person("u-1", "P02")
+    for recipient in (PHARMACY, COURIER):
+        captured.grant("u-1", "P03", recipient=recipient)
+    return captured
+
+
+def _recipients_of_rows(platform) -> list[str | None]:
+    """For whom the permit of every stored row was given, in the rows' order."""
+    platform.log.settle()
+    with platform.data.read() as connection:
+        rows = connection.scalars(select(sealed_record.c.permit_id).order_by(sealed_record.c.row_no)).all()
+        entries = [json.loads(entry.body) for entry in find_entries(connection, act=Act.PERMIT)]
+    given = {entry["refs"]["permit"]: entry.get("recipient") for entry in entries}
+    return [given[permit] for permit in rows]
+
+
+def _uses(platform, recipient: str) -> int:
+    with platform.data.read() as connection:
+        return connection.scalar(select(consent_current.c.uses).where(consent_current.c.recipient == recipient))
+
+
+def test_each_field_is_stored_under_the_permit_of_its_own_recipient(delivering, platform) -> None:
+    """The pharmacy may have the prescription, the courier the address, and each row says so."""
+    said = delivering.store(
+        [
+            delivering.posted(kind="medication", prescription=["atc:C09AA05"]),
+            delivering.posted(kind="profile", number="r-2", street_address="幸福路1号"),
+        ]
+    )
+    assert (said["stored_records"], said["stored_fields"], said["refused"]) == (2, 2, {})
+    assert _recipients_of_rows(platform) == [PHARMACY, COURIER]
+
+
+def test_one_record_for_two_recipients_is_one_record_under_two_permits(delivering, platform) -> None:
+    """Prescription and address in one record are counted once; sent again they are there already."""
+    record = delivering.posted(
+        kind="order", prescription=["atc:C09AA05"], street_address="幸福路1号", diagnosis=["icd10:I10"]
+    )
+    said = delivering.store([record])
+    assert (said["stored_records"], said["stored_fields"], said["refused"]) == (1, 3, {})
+    assert sorted(_recipients_of_rows(platform), key=str) == [None, COURIER, PHARMACY]
+    again = delivering.store(
+        [
+            record | {"values": dict(reversed(record["values"].items()))},
+            delivering.posted(number="r-9", diagnosis=["icd10:I10"]),
+        ]
+    )
+    assert (again["stored_records"], again["duplicates"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("granted", "missing"), [(PHARMACY, "street_address"), (COURIER, "prescription")])
+def test_what_only_another_recipient_may_have_lacks_that_recipient(captured, granted, missing) -> None:
+    """That a contract does not name a field is no reason while another recipient's does."""
+    captured.person("u-1", "P02")
+    captured.grant("u-1", "P03", recipient=granted)
+    said = captured.store([captured.posted(kind="order", prescription=["atc:C09AA05"], street_address="幸福路1号")])
+    assert said["stored_fields"] == 1
+    assert said["refused"] == {missing: {"RECIPIENT": 1}}
+
+
+def test_a_withdrawal_from_one_recipient_leaves_the_other(delivering) -> None:
+    """The address stays out by its own reason, and the prescription comes in."""
+    delivering.record(delivering.act("withdraw", delivering.known("u-1"), "P03", recipient=COURIER))
+    said = delivering.store([delivering.posted(kind="order", prescription=["atc:C09AA05"], street_address="幸福路1号")])
+    assert said["stored_fields"] == 1
+    assert said["refused"] == {"street_address": {"WITHDRAWN": 1}}
+
+
+def test_a_counted_use_is_taken_only_by_the_permit_that_stores_something(captured, platform) -> None:
+    """A prescription takes no use of what the courier was granted; the address takes the one there is."""
+    captured.person("u-1", "P02")
+    for recipient in (PHARMACY, COURIER):
+        captured.grant("u-1", "P03", recipient=recipient, max_uses=1)
+    captured.store([captured.posted(kind="medication", prescription=["atc:C09AA05"])])
+    assert (_uses(platform, PHARMACY), _uses(platform, COURIER)) == (1, 0)
+    said = captured.store([captured.posted(kind="profile", number="r-2", street_address="幸福路1号")])
+    assert said["stored_fields"] == 1
+    assert (_uses(platform, PHARMACY), _uses(platform, COURIER)) == (1, 1)
+
+
+def test_no_use_is_taken_for_what_only_somebody_else_sends(captured, platform) -> None:
+    """A grant of the dose alone keeps its use while its person sends a prescription, beside another's dose."""
+    captured.person("u-1", "P02")
+    captured.person("u-2", "P02")
+    captured.grant("u-1", "P03", recipient=PHARMACY, fields=["dose"], max_uses=1)
+    captured.grant("u-2", "P03", recipient=PHARMACY)
+    said = captured.store(
+        [
+            captured.posted("u-1", kind="medication", prescription=["atc:C09AA05"]),
+            captured.posted("u-2", kind="medication", number="r-2", dose="10 mg"),
+        ]
+    )
+    assert said["stored_fields"] == 1
+    assert said["refused"] == {"prescription": {"SCOPE": 1}}
+    with platform.data.read() as connection:
+        assert sum(connection.scalars(select(consent_current.c.uses))) == 0
 
 
 def test_same_batch_again_changes_nothing(captured, platform) -> None:

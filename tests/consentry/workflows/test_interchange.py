@@ -11,8 +11,9 @@ from consentry.interchange.purpose_codes import load_purpose_codes
 from consentry.interchange.releases import Release
 from consentry.packs import pack_folder
 from consentry.principals import Principal, PrincipalKind
+from consentry.receipt_keys import load_receipt_key
 from consentry.workflows.capture import withdraw_purpose
-from consentry.workflows.interchange import export_fhir, issue_receipt, read_records, receipt_public_key
+from consentry.workflows.interchange import export_fhir, issue_receipt, read_records
 from kernel.errors import BadInput, ConfigurationError, Denied, NotFound
 from kernel.ids import DecisionId, PrincipalId, SubjectId, new_id
 
@@ -67,7 +68,9 @@ def test_a_receipt_verifies_offline_with_its_checkpoint(platform, captured):
     decision = DecisionId(captured.grant("u-1", "P07"))
     issued = issue_receipt(platform, captured.caller, decision)
     found = verify_receipt(
-        issued.token, receipt_public_key(platform), log_key=VerifierKey.parse(platform.signer.verifier_key)
+        issued.token,
+        load_receipt_key(platform.settings.receipt_key_path).public_jwk,
+        log_key=VerifierKey.parse(platform.signer.verifier_key),
     )
     assert found.is_checkpoint_verified
     assert (found.receipt_id, found.claims["decision_id"]) == (issued.receipt_id, decision)
@@ -86,7 +89,7 @@ def test_a_receipt_of_the_grant_does_not_tell_of_the_withdrawal(platform, captur
     subject = captured.person("u-1")
     grant = DecisionId(captured.grant("u-1", "P07"))
     end = withdraw_purpose(platform, captured.caller, subject, "P07", recipient=None)
-    key = receipt_public_key(platform)
+    key = load_receipt_key(platform.settings.receipt_key_path).public_jwk
     acts = [
         [event["act"] for event in verify_receipt(issued.token, key).claims["consent_record"]["events"]]
         for issued in (issue_receipt(platform, captured.caller, one) for one in (grant, end.decision_id))

@@ -7,11 +7,12 @@ import pytest
 from consent.receipts import verify_receipt
 from consentry.interchange.releases import Release
 from consentry.platform import open_platform
+from consentry.receipt_keys import load_receipt_key
 from consentry.settings import load_settings
 from consentry.workflows.capture import withdraw_purpose
 from consentry.workflows.import_fhir import import_fhir
 from consentry.workflows.initialise import initialise
-from consentry.workflows.interchange import export_fhir, issue_receipt, read_records, receipt_public_key
+from consentry.workflows.interchange import export_fhir, issue_receipt, read_records
 
 
 @pytest.fixture
@@ -40,5 +41,5 @@ def test_out_and_in_on_postgresql(platform, captured, tmp_path):
     (record,) = read_records(platform, captured.caller, subject)
     assert [event["act"] for event in record["events"]] == ["grant", "grant", "withdraw"]
     issued = issue_receipt(platform, captured.caller, report.decisions[0])
-    claims = verify_receipt(issued.token, receipt_public_key(platform)).claims
+    claims = verify_receipt(issued.token, load_receipt_key(platform.settings.receipt_key_path).public_jwk).claims
     assert len(claims["consent_record"]["events"]) == 2

@@ -116,7 +116,7 @@ def test_agent_is_told_and_ends(platform, captured, clock):
     with pytest.raises(NotFound):
         end_agency(platform, captured.caller, relation)
     told = [e for e in history_json(platform, captured.caller, subject)["events"] if e["kind"].startswith("agent")]
-    assert [event["words"] for event in told] == [f"登记受托人 {agent}。", f"受托人 {agent} 的授权终止。"]
+    assert [event["words"] for event in told] == [f"登记受托代办人 {agent}。", f"受托代办人 {agent} 的授权终止。"]
     assert told[0]["facts"]["截止"] == "2026-11-30 10:00:00 +08:00"
     assert "P07" in told[0]["facts"]["授权目的"]
 

@@ -204,6 +204,7 @@ def upgrade() -> None:
         sa.Column("used_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("decision_id", "permit_id", name=op.f("pk_decision_use")),
     )
+    op.create_index(op.f("ix_decision_use_permit_id"), "decision_use", ["permit_id"], unique=False)
     op.create_table(
         "notice_change",
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -520,6 +521,7 @@ def downgrade() -> None:
     op.drop_table("register_head")
     op.drop_table("recipient")
     op.drop_table("notice_change")
+    op.drop_index(op.f("ix_decision_use_permit_id"), table_name="decision_use")
     op.drop_table("decision_use")
     op.drop_table("cohort_verdict")
     op.drop_table("cohort_shape")
