@@ -71,9 +71,9 @@ def childhood_until(age_class: AgeClass, until: date | None, digital_age: int = 
     return None if majority is None else majority.replace(year=majority.year - (ADULT_YEARS - digital_age))
 
 
-def age_refs(age_class: AgeClass, until: date | None) -> dict[str, str]:
+def age_told(age_class: AgeClass, until: date | None) -> tuple[str, str]:
     """Return what an entry says of an age: the class, and the month in which it ends (``none`` without an end)."""
-    return {"age_class": age_class.value, "age_until": NO_MONTH if until is None else until.isoformat()[:_MONTH_CHARS]}
+    return age_class.value, NO_MONTH if until is None else until.isoformat()[:_MONTH_CHARS]
 
 
 def grown_up_by(day: date, digital_age: int) -> dict[AgeClass, date]:

@@ -8,9 +8,10 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
-from consent.ages import age_refs
+from consent.ages import age_told
 from consent.asking import Asking
 from consent.standing import SubjectStanding
+from kernel.clock import format_instant
 from kernel.encoding import JsonValue
 from kernel.ids import EntryId, SubjectId
 from kernel.ports import Clock
@@ -55,10 +56,15 @@ def event_of(asking: Asking, act: Act, outcome: Outcome = Outcome.DONE) -> Event
     )
 
 
-def aged_event(asking: Asking, refined: SubjectStanding) -> Event:
-    """Return the entry of an age class that was refined after registration; with a month at most, and no birthday."""
-    refs = age_refs(refined.age_class, refined.age_class_until)
-    return replace(event_of(asking, Act.SUBJECT_AGED), subject=refined.subject, refs=refs)
+def age_refs(standing: SubjectStanding, at: datetime) -> dict[str, str]:
+    """Return what an entry says of an age class and since when it stands; with a month at most, and no birthday."""
+    age_class, until = age_told(standing.age_class, standing.age_class_until)
+    return {"age_class": age_class, "age_until": until, "changed_at": format_instant(at)}
+
+
+def aged_event(asking: Asking, refined: SubjectStanding, at: datetime) -> Event:
+    """Return the entry of an age class that was refined after registration."""
+    return replace(event_of(asking, Act.SUBJECT_AGED), subject=refined.subject, refs=age_refs(refined, at))
 
 
 def details_of(asking: Asking) -> Mapping[str, JsonValue] | None:

@@ -83,7 +83,7 @@ def merge_decisions(
         recorder.restrict(moment, kept, is_news=True, refs={"dropped": dropped})
     before, stays = stays, keep_younger(connection, stays, goes, now=now)
     if stays is not before:
-        recorder.log.record(connection, aged_event(moment.asking, stays))
+        recorder.log.record(connection, aged_event(moment.asking, stays, now))
     until = stays.childhood_until(catalogue.digital_age)
     merge = _Merge(moment, ledger, recorder, until, _closings(connection, kept), _closings(connection, dropped))
     for purpose, track in sorted(ledger.keys(kept) | ledger.keys(dropped)):

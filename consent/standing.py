@@ -72,10 +72,12 @@ class Registered:
     Attributes:
         fresh: those who were new.
         refined: those who were there before, and whose age class changed.
+        at: the instant that stands in the rows.
     """
 
     fresh: Mapping[SubjectId, SubjectStanding]
     refined: Sequence[SubjectStanding]
+    at: datetime
 
 
 def register_subjects(
@@ -100,7 +102,7 @@ def register_subjects(
     refined = [standing for standing in aged if standing is not None]
     _set_ages(connection, refined)
     insert_rows(connection, standing_change, [_change_row(changed, now) for changed in (*fresh.values(), *refined)])
-    return Registered(fresh, refined)
+    return Registered(fresh, refined, now)
 
 
 def find_standings(connection: Connection, subjects: Collection[SubjectId]) -> dict[SubjectId, SubjectStanding]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 import audit.tables
 from audit.events import Act
 from audit.scanning import ScannedEntry, find_scanned, waiting_entries
-from consent.ages import AgeClass, age_refs, majority_on
+from consent.ages import AgeClass, age_told, majority_on
 from consent.comparing import Names, is_told_at
 from consent.inspection import Findings, names_behind
 from consent.setwise import among_subjects, bind_subjects
@@ -120,7 +120,7 @@ def differing_standing(row: _Row, tale: Tale) -> list[str]:
         "logged directive": tale.no_kin not in (None, row.no_kin),
         "logged merge": tale.merged_into not in (FORGOTTEN, row.merged_into),
         "logged age": tale.age not in (None, _age_of(row)),
-        "registered_at": bool(tale.steps) and not is_told_at(tale.steps[0].entry, "registered_at", row.registered_at),
+        "registered_at": bool(tale.steps) and not is_told_at(tale.steps[0].entry, "changed_at", row.registered_at),
     }
     return [name for name, does in differs.items() if does]
 
@@ -165,8 +165,7 @@ def _only_stricter(changes: Sequence[_Row]) -> bool:
 
 
 def _age_of(row: _Row) -> _Age:
-    said = age_refs(AgeClass(row.age_class), row.age_class_until)
-    return said["age_class"], said["age_until"]
+    return age_told(AgeClass(row.age_class), row.age_class_until)
 
 
 def _tales(connection: Connection, subjects: Sequence[SubjectId]) -> dict[SubjectId, Tale]:

@@ -17,7 +17,7 @@ class WakeHealth(BaseModel):
 
     open: int = Field(description="Waiting, or being worked on.")
     dead: int = Field(description="Given up after all attempts; see `consentry consent wake --retry`.")
-    oldest_open_seconds: int | None = Field(description="How long the oldest waits that is neither done nor dead.")
+    oldest_open_seconds: int | None = Field(description="How long the oldest one is due or tried again.")
 
 
 class Health(BaseModel):

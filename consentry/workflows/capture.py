@@ -9,9 +9,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act, Event, Outcome
-from consent.ages import age_refs
 from consent.asking import Asking
-from consent.entries import aged_event
+from consent.entries import age_refs, aged_event
 from consent.guardians import record_agent, record_guardian
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NothingToClose, NoticeRef, Track
 from consent.rules import is_permissive
@@ -321,14 +320,14 @@ class _Run:
         opening = {place: act for place, act in acts.items() if is_registration(act)}
         births = {requests[place].subject: act.subject.stated_birth_date for place, act in opening.items()}
         registered = register_subjects(connection, births, clock=self.platform.clock)
-        events = [aged_event(self.asking, refined) for refined in registered.refined]
+        events = [aged_event(self.asking, refined, registered.at) for refined in registered.refined]
         for place, act in opening.items():
             subject = requests[place].subject
             new = registered.fresh.get(subject)
             done = Act.SUBJECT_LINKED if new is None else Act.SUBJECT_REGISTERED
             refs = {"source": act.subject.source or "", "purpose": ACCOUNT_PURPOSE}
             if new is not None:
-                refs |= age_refs(new.age_class, new.age_class_until)
+                refs |= age_refs(new, registered.at)
             asking = self.asking
             events.append(
                 Event(done, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject, refs=refs)

@@ -38,13 +38,13 @@ def retry_item(platform: Platform, caller: Principal, item_id: str) -> dict[str,
 
 
 def wake_counts(platform: Platform) -> tuple[dict[WakeState, int], timedelta | None]:
-    """Return how many items there are in each state, and how long the oldest waits that is neither done nor dead."""
+    """Return how many items there are in each state, and how long the oldest one is due or tried again."""
     with platform.data.read() as connection:
         return platform.wake.counts(connection), platform.wake.oldest_open(connection)
 
 
 def wake_backlog(platform: Platform) -> tuple[int, int, timedelta | None]:
-    """Return how many items are unfinished and dead, and how long the oldest unfinished one waits; without entry."""
+    """Return how many items are unfinished and dead, and how long the oldest one is due or tried again."""
     with platform.data.read() as connection:
         counts = platform.wake.counts(connection, (WakeState.OPEN, WakeState.SENDING, WakeState.DEAD))
         oldest = platform.wake.oldest_open(connection)

@@ -262,8 +262,9 @@ class _Run:
         known = find_standings(connection, stated)
         if known:
             births = {subject: stated[subject] for subject in known}
-            refined = register_subjects(connection, births, clock=self.platform.clock).refined
-            self.platform.log.record_many(connection, [aged_event(self.asking, standing) for standing in refined])
+            made = register_subjects(connection, births, clock=self.platform.clock)
+            told = [aged_event(self.asking, refined, made.at) for refined in made.refined]
+            self.platform.log.record_many(connection, told)
 
     def _needs(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> Needs:
         """Return what to ask the gate for: by purpose of collection, each subject's fields of this chunk."""

@@ -18,10 +18,10 @@ from audit.sequencer import Sequencer
 from audit.signing import create_signing_key
 from audit.tables import leaf
 from consent import inspection
-from consent.ages import AgeClass, age_refs
-from consent.comparing import Names, differing_representative
+from consent.ages import AgeClass
+from consent.comparing import Names, differing_assessment, differing_representative
 from consent.deaths import record_death
-from consent.entries import aged_event
+from consent.entries import age_refs, aged_event
 from consent.guardians import end_guardian, record_agent, record_guardian
 from consent.inspection import Findings
 from consent.notice_content import SECTIONS as ALL_SECTIONS
@@ -59,10 +59,8 @@ class Books:
         event = Event(Act.SUBJECT_REGISTERED, Outcome.DONE, "prn_test", "capture", office.asking.request_id)
         with office.database.write() as connection:
             made = register_subjects(connection, {subject: birth_date}, clock=office.clock)
-            events = [aged_event(office.asking, refined) for refined in made.refined]
-            for new in made.fresh.values():
-                refs = age_refs(new.age_class, new.age_class_until)
-                events.append(replace(event, subject=new.subject, refs=refs))
+            events = [aged_event(office.asking, refined, made.at) for refined in made.refined]
+            events += [replace(event, subject=new.subject, refs=age_refs(new, made.at)) for new in made.fresh.values()]
             office.journal.record_many(connection, events if told else [])
         return subject
 
@@ -315,9 +313,13 @@ def test_entries_older_than_the_words_are_no_difference():
     names = Names({})
     row = SimpleNamespace(
         relation_id="grd_1", subject_id=None, guardian=None, verification="v", capacity="guardian",
-        ends_on=date(2030, 1, 1), recorded_at=None,
+        ends_on=date(2030, 1, 1), recorded_at=datetime(2026, 11, 21, tzinfo=UTC),
     )  # fmt: skip
-    members = {"act": "guardian.recorded", "refs": {"relation": "grd_1", "verification": "v"}}
+    members = {
+        "act": "guardian.recorded",
+        "at": "2026-11-21T00:10:00.000000Z",
+        "refs": {"relation": "grd_1", "verification": "v"},
+    }
     entry = ScannedEntry("ent_1", members)
     assert differing_representative(row, entry, names, representative="guardian") == []
     said = ScannedEntry("ent_1", members | {"refs": {**members["refs"], "ends_on": "none"}})
@@ -337,7 +339,7 @@ def test_entries_older_than_the_words_are_no_difference():
             "UPDATE decision SET position = position + 1000 WHERE act = 'grant' AND purpose = 'P11'",
             ("decision", "position"),
         ),
-        ("UPDATE assessment SET recorded_at = recorded_at + 864000000000", ("assessment", "keep_until")),
+        ("UPDATE assessment SET recorded_at = recorded_at + 864000000000", ("assessment", "recorded_at")),
         ("UPDATE assessment SET keep_until = recorded_at", ("assessment", "keep_until")),
         ("UPDATE assessment SET approved_by = 'nobody'", ("assessment", "approved_by")),
         ("UPDATE assessment SET approved_at = approved_at - 1000000", ("assessment", "approved_at")),
@@ -352,7 +354,10 @@ def test_entries_older_than_the_words_are_no_difference():
         ("UPDATE audit_leaf SET act = 'consent.read' WHERE act = 'consent.granted'", ("entry", "index act")),
         ("UPDATE audit_leaf SET alias = 'als_other' WHERE act = 'consent.withdrawn'", ("entry", "index alias")),
         ("UPDATE audit_leaf SET at = at - 1 WHERE act = 'consent.withdrawn'", ("entry", "index at")),
-        ("UPDATE audit_leaf SET entry_id = 'ent_other' WHERE act = 'consent.withdrawn'", ("entry", "index entry_id")),
+        (
+            "UPDATE audit_leaf SET entry_id = 'ent_' || leaf_index WHERE act = 'consent.withdrawn'",
+            ("entry", "index entry_id"),
+        ),
         ("UPDATE decision_use SET used_at = used_at - 864000000000", ("permit", "used_at")),
         ("UPDATE subject_standing SET registered_at = registered_at - 864000000000", ("standing", "registered_at")),
         ("UPDATE standing_change SET changed_at = changed_at - 864000000000", ("standing", "history")),
@@ -426,7 +431,7 @@ def test_refined_age_has_an_entry_of_its_own(books):
     books.register(someone, date(2015, 1, 31))
     assert books.reconcile().is_clean
     told = [entry for entry in books.entries() if entry["act"] == "subject.aged"]
-    assert [entry["refs"] for entry in told] == [{"age_class": "under_14", "age_until": "2029-02"}]
+    assert [(entry["refs"]["age_class"], entry["refs"]["age_until"]) for entry in told] == [("under_14", "2029-02")]
     books.register(someone, date(2016, 1, 31), told=False)
     assert ("standing", "logged age") in books.found()
 
@@ -498,3 +503,27 @@ def test_registration_older_than_the_words_allows_a_shorter_history():
     assert differing_history(child, [_standing(deceased=True), child], tale) == ["history"]
     assert "registered_at" in differing_standing(child, replace(tale, steps=(replace(tale.steps[0],
                                                  entry=ScannedEntry("ent_3", {})),)))  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ["notice", "assessment", "recipient", "guardian"])
+def test_row_whose_entry_is_nowhere_is_found(books, table):
+    """A row that names an entry which the log does not hold has nothing behind it."""
+    represent(books)
+    books.log.settle()
+    books.tamper(f"UPDATE {table} SET entry_id = 'ent_none'")
+    assert (table, "entry") in books.found()
+
+
+def test_text_that_cannot_be_read_is_a_difference(books):
+    """Whatever stands in a column of JSON, the comparison goes on and names it; so for an entry without its time."""
+    represent(books)
+    books.log.settle()
+    books.tamper("UPDATE agent SET purposes = 'nonsense'")
+    assert ("agent", "purposes") in books.found()
+    row = SimpleNamespace(
+        assessment_id="PIA-1", version=1, outcome="approved", purposes="[]", content=b"nonsense", hash="ab",
+        approved_by="board", approved_at=None, expires_at=datetime(2027, 1, 1, tzinfo=UTC),
+        keep_until=datetime(2027, 1, 1, tzinfo=UTC), recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    found = differing_assessment(row, ScannedEntry("ent_1", {}), books.office.catalogue)
+    assert {"text", "approved_by", "expires_at", "recorded_at"} <= set(found)

@@ -276,3 +276,18 @@ def test_publication_waits_for_those_who_decide(postgres):
 def test_instants_are_those_of_the_pack_s_zone(office):
     """A day of a contract begins at midnight in Shanghai."""
     assert office.catalogue.begin_of(date(2026, 12, 1)) == datetime(2026, 11, 30, 16, tzinfo=UTC)
+
+
+def test_present_counts_what_is_recorded_whatever_its_instant(either_office):
+    """R35, R38: a revocation or an end whose row holds an instant ahead counts now; only a look back leaves it out."""
+    office = either_office
+    now = office.clock.now()
+    office.clock.advance(timedelta(days=30))
+    with office.database.write() as connection:
+        revoke_assessment(connection, "PIA-1", asking=office.asking, log=office.journal)
+        end_recipient(connection, "insurer", certificate="returned", asking=office.asking, log=office.journal)
+        terms = read_terms(connection, None)
+    purpose = next(one for one in office.catalogue.purposes.values() if one.assessment == "PIA-1")
+    present, past = (terms.for_purpose(purpose, "insurer", now, by_then=by_then) for by_then in (False, True))
+    assert (present.is_active, present.recipient_rule) == (False, "ended")
+    assert past.recipient_rule != "ended"

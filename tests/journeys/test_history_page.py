@@ -102,6 +102,21 @@ def test_page_tells_every_event_in_both_languages_with_the_words_that_were_shown
     assert "健康画像" in annex
     assert "SHA-256" in annex
     assert html.unescape(page.locator("article h3").inner_text())
+    assert page.locator("article h4").first.inner_text().startswith("个人信息处理者")
+    assert "Controller" in page.locator("article h4").first.inner_text()
+    columns = page.locator("article th").all_inner_texts()
+    assert columns[0].startswith("个人信息")
+    assert not {"item", "retention", "recipient"} & set(columns)
+
+
+def test_page_shows_what_state_each_decision_was_in(opened) -> None:
+    """The heading promises the state, and a withdrawal among the rows is marked as closed (R15)."""
+    page, _ = opened
+    assert page.locator("h2").first.inner_text().startswith("当时的状态")
+    rows = page.locator("#now tbody tr").all_inner_texts()
+    assert ["未开放" in row for row in rows if row.startswith("P07")] == [True]
+    assert ["在有效期内" in row for row in rows if row.startswith("P01")] == [True]
+    assert all("2026-11-21 10:00:00" in row and "+08:00" in row for row in rows)
 
 
 def test_page_prints_on_a4_and_fits_its_width(opened) -> None:

@@ -79,9 +79,15 @@ def bodies(captured, subject, granted):
     record = captured.posted("u-1", "profile", "9", sex="female", reading={"code": "loinc:8480-6", "value": "128"})
     guardian = captured.act("guardian", captured.known("u-1"))
     guardian["actor"] = {"kind": "guardian", "subject": {"source": "app", "id": "u-2", "birth_date": "1980-01-01"}}
+    research = {
+        "purposes": ["P12"],
+        "notice": captured.notice("P12"),
+        "recipient": "research_partner",
+        "fields": ["sex"],
+    }
     return [
         ("app", "/consents", EXAMPLES["contract"]["value"]),
-        ("app", "/consents", EXAMPLES["grant"]["value"] | {"recipient": "lab", "fields": ["sex"]}),
+        ("app", "/consents", EXAMPLES["grant"]["value"] | research),
         ("app", "/consents", guardian),
         ("app", f"/consents/{granted}/withdraw", {"at": "2026-11-21T01:00:00Z"}),
         ("his", "/records", {"source": "app", "records": [record | {"identity": {"sex": "female"}}]}),

@@ -153,3 +153,13 @@ def test_a_notice_is_printed_under_words(at):
     assert "Why it is necessary: " in said
     assert "Recipient: " in said
     assert "end_of_retention" not in said
+
+
+def test_a_refused_act_is_set_aside_with_what_to_do(at, tmp_path):
+    """The quarantine keeps the hint beside the message."""
+    path = tmp_path / "wrong.ndjson"
+    notice = {"code": "sharing", "version": "2026-11", "locale": "zh-CN"}
+    path.write_text(act(9, "grant", "P12", notice=notice))
+    at("ingest", "consents", path, "--quiet")
+    kept = (tmp_path / "wrong.ndjson.quarantine.csv").read_text()
+    assert "does not cover P12. Show the notice of the purpose." in kept

@@ -323,7 +323,7 @@ def test_unknown_numbers_count_against_the_cap(captured, platform) -> None:
 
     assert [tried(numbers[0]), tried(numbers[0])] == [NotFound, NotFound]
     assert tried(numbers[1]) is DailyCapReached
-    assert tried(numbers[1], "withdraw") is NotFound
+    assert tried(numbers[1], "withdraw") is DailyCapReached
 
 
 def test_unknown_representatives_count_against_the_cap(captured, platform) -> None:

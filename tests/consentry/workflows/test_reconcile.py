@@ -145,3 +145,23 @@ def test_log_that_cannot_be_signed_suspends_the_gate_too(watched):
     assert [one.part for one in done.mismatches] == ["log"]
     with pytest.raises(Unavailable, match="suspended"):
         watched.may_profile()
+
+
+def test_registered_age_stands_in_the_log_and_is_compared(watched):
+    """R21, R23: an entry names class and month, never the birthday; an age made up with its history shows."""
+    assert reconcile(watched.platform, ADMIN).is_clean
+    with watched.platform.data.read() as connection:
+        entry = find_entries(connection, act=Act.SUBJECT_REGISTERED)[0]
+    refs = entry.members["refs"]
+    assert isinstance(refs, dict)
+    assert (refs["age_class"], refs["age_until"]) == ("adult", "none")
+    with watched.platform.data.write() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO standing_change (subject_id, state, deceased, age_class, age_class_until, changed_at) "
+                "SELECT subject_id, state, deceased, 'under_18', '2030-01-01', changed_at FROM standing_change"
+            )
+        )
+        connection.execute(text("UPDATE subject_standing SET age_class = 'under_18', age_class_until = '2030-01-01'"))
+    done = reconcile(watched.platform, ADMIN)
+    assert {name for one in done.mismatches for name in one.differs} == {"logged age", "history"}
