@@ -80,6 +80,22 @@ def test_guardian_is_shown_a_notice_for_children(office):
     assert office.grant(child, "P06", notice=CHILD_CARE, **parent)
 
 
+def test_no_and_contract_rest_on_any_notice(office):
+    """Only a yes needs the words for children: what closes, or a contract, may name the general notice (R21)."""
+    child = office.subject(CHILD)
+    parent, _ = guardian_of(office, child)
+    assert office.record(child, DecisionAct.REFUSE, "P06", notice=CARE, **parent)
+    assert office.record(child, DecisionAct.CONTRACT, "P02", notice=CARE, actor_kind=ActorKind.OPERATOR)
+
+
+def test_guardian_of_a_ward_who_has_come_of_age_says_yes(office):
+    """Whom a court gives a guardian after majority is spoken for again, though it was registered as a child (R21)."""
+    ward = office.subject(CHILD)
+    go_to(office, date(2032, 6, 1))
+    guardian, _ = guardian_of(office, ward)
+    assert office.grant(ward, "P06", notice=CARE, **guardian)
+
+
 def test_child_may_always_say_no(office):
     """What closes needs nobody's leave."""
     child = office.subject(CHILD)
@@ -266,6 +282,23 @@ def test_refusal_for_one_recipient_cools_down_for_it_alone(office):
         office.grant(subject, "P11", recipient="insurer_b")
 
 
+def test_cool_down_counts_from_the_last_refusal(office):
+    """Who refuses again is left alone anew, also by a recipient that was never named (R18)."""
+    subject = office.subject()
+    for _ in range(2):
+        office.record(subject, DecisionAct.REFUSE, "P11")
+        office.clock.advance(timedelta(hours=25))
+    with pytest.raises(CoolDown):
+        office.grant(subject, "P11", recipient="insurer_a")
+
+
+def test_refusal_of_consent_does_not_hold_off_a_contract(office):
+    """A contract is no yes that somebody was prompted for (R18)."""
+    subject = office.subject()
+    office.record(subject, DecisionAct.REFUSE, "P02")
+    assert office.record(subject, DecisionAct.CONTRACT, "P02", actor_kind=ActorKind.OPERATOR)
+
+
 def test_backdated_yes_does_not_slip_under_the_cool_down(office):
     """The refusal counts from its recording; an older yes is told so first."""
     subject = office.subject()
@@ -277,11 +310,12 @@ def test_backdated_yes_does_not_slip_under_the_cool_down(office):
 
 @pytest.mark.parametrize("act", [DecisionAct.GRANT, DecisionAct.CONTRACT, DecisionAct.DUTY])
 def test_nothing_is_opened_for_the_dead(office, act):
-    """Neither consent nor contract nor duty begins after a death (R29)."""
+    """Neither consent nor contract nor duty begins after a death, whoever records it (R29)."""
     subject = office.subject()
     die(office, subject)
+    kind = ActorKind.SELF if act is DecisionAct.GRANT else ActorKind.OPERATOR
     with pytest.raises(SubjectDeceased, match=subject):
-        office.record(subject, act, "P02")
+        office.record(subject, act, "P02", actor_kind=kind)
 
 
 def test_kin_closes_for_the_dead_and_opens_nothing(office):

@@ -21,12 +21,14 @@ from consent.registry import (
     NoticeRef,
     NotWithdrawable,
     PurposeInactive,
+    Registry,
     Track,
 )
 from consent.standing import Standing, get_standing, set_standing
 from consent.tables import consent_current, decision
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import DecisionId, SubjectId, new_id
+from tests.consent.conftest import PlainSealer
 
 CLOSING = [DecisionAct.REFUSE, DecisionAct.WITHDRAW]
 
@@ -331,6 +333,52 @@ def test_recipients_keep_their_own_order(office):
     subject = office.subject()
     first = office.grant(subject, "P11", recipient="insurer_a")
     assert office.grant(subject, "P11", recipient="insurer_b", decided_at=first.decided_at - timedelta(days=1))
+
+
+def test_grant_to_a_recipient_may_be_older_than_the_general_one(office):
+    """Another's opening says nothing against it; both stand."""
+    subject = office.subject()
+    general = office.grant(subject, "P12")
+    assert office.grant(subject, "P12", recipient="lab", decided_at=general.decided_at - timedelta(days=1))
+
+
+@pytest.mark.parametrize("changes", [{"max_uses": 1}, {"fields": frozenset({"sex"})}])
+def test_closing_bounds_nothing(office, changes):
+    """A number of uses, or fields, belong to what opens."""
+    with pytest.raises(BadInput, match="whole purpose"):
+        office.withdraw(office.subject(), "P07", **changes)
+
+
+def test_who_stands_in_for_itself_is_not_named(office):
+    """A guardian is somebody else."""
+    subject = office.subject()
+    with pytest.raises(BadInput, match="not named"):
+        office.withdraw(subject, "P07", actor_kind=ActorKind.GUARDIAN, actor_subject=subject)
+
+
+def test_recipient_without_a_name_is_refused(office):
+    """An empty name would be the general decision under another word."""
+    with pytest.raises(BadInput, match="1 to 128"):
+        office.grant(office.subject(), "P12", recipient="")
+
+
+def test_evidence_may_tell_its_language_without_a_notice(office):
+    """A contract rests on no notice whose language could differ."""
+    evidence = {"mechanism": "checkbox", "locale": "zh-CN"}
+    subject = office.subject()
+    assert office.record(subject, DecisionAct.CONTRACT, "P02", actor_kind=ActorKind.OPERATOR, evidence=evidence)
+
+
+@pytest.mark.parametrize("fact", ["sensitive", "separate_consent"])
+def test_either_fact_keeps_a_purpose_apart(office, fact):
+    """R07: a sensitive purpose, and one with a consent of its own, each stands alone."""
+    known = office.catalogue.purposes
+    alone = dataclasses.replace(known["P08"], **{fact: True})
+    catalogue = dataclasses.replace(office.catalogue, purposes={**known, "P08": alone})
+    registry = Registry(catalogue, office.journal, PlainSealer(), office.clock)
+    request = office.request(office.subject(), DecisionAct.GRANT, "P08", "P09")
+    with office.database.write() as connection, pytest.raises(BundledConsent, match="P08"):
+        registry.record(connection, request, asking=office.asking)
 
 
 def test_unregistered_subject_cannot_decide(office):
