@@ -1,6 +1,7 @@
 """What a server does beside answering: at short intervals, whether or not anybody asks."""
 
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -12,7 +13,7 @@ INTERVAL_SECONDS: Final = 0.5
 """How long an entry may wait in the inbox of an idle server."""
 
 
-class Background:
+class Background(ABC):
     """A thread that does one thing at short intervals.
 
     A failure does not end it: the next round tries again. The failure is logged, and ``problem`` holds its message
@@ -43,9 +44,9 @@ class Background:
         """Whether the round under way is the last, and should be short."""
         return self._stop.is_set()
 
+    @abstractmethod
     def work(self) -> None:
         """Do it once."""
-        raise NotImplementedError
 
     def work_once(self) -> None:
         """Do it once, and keep the message of a failure."""

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from kernel.catalogue import AssessmentText
-from kernel.located_yaml import Located, PackError, load
-from kernel.pack_entries import Declared, Entry, Mistakes, read_date
+from kernel.located_yaml import Located
+from kernel.pack_entries import Declared, Entry, Mistakes, read_date, read_folder
 
 PARTS: Final = ("legality_and_necessity", "impact_and_risk", "protective_measures")
 """What an assessment must hold: PIPL 56 (R36)."""
@@ -23,16 +23,7 @@ _NO_DATE: Final = date.min
 
 def read_assessments(folder: Path, mistakes: Mistakes) -> list[Declared[AssessmentText]]:
     """Return the assessments of a folder that were read without mistakes; none where there is no folder."""
-    declared = []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            node = load(path)
-        except PackError as err:
-            mistakes.extend(err)
-            continue
-        if (text := read_assessment(node, mistakes)) is not None:
-            declared.append(Declared(text, node))
-    return declared
+    return read_folder(folder, read_assessment, mistakes)
 
 
 def read_assessment(node: Located, mistakes: Mistakes) -> AssessmentText | None:

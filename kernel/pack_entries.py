@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from kernel.catalogue import Label, Retention
-from kernel.located_yaml import Located, PackError, PackMistake
+from kernel.located_yaml import Located, PackError, PackMistake, load
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
@@ -111,6 +112,23 @@ class Entry:
     def retention(self, key: str = "retention") -> Retention:
         """Return how long to keep."""
         return self.read(key, read_retention, otherwise=Retention(None))
+
+
+def read_folder(folder: Path, read: Callable[[Located, Mistakes], _T | None], mistakes: Mistakes) -> list[Declared[_T]]:
+    """Return what the YAML files of a folder declare, one thing a file, as far as it was read without mistakes.
+
+    A folder that is not there declares nothing.
+    """
+    declared = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            node = load(path)
+        except PackError as err:
+            mistakes.extend(err)
+            continue
+        if (value := read(node, mistakes)) is not None:
+            declared.append(Declared(value, node))
+    return declared
 
 
 def read_coded(node: Located, mistakes: Mistakes) -> Iterator[tuple[str, Located]]:

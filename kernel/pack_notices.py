@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 from kernel.catalogue import NoticeText
-from kernel.located_yaml import Located, PackError, load
-from kernel.pack_entries import CODE, Declared, Entry, Mistakes
+from kernel.located_yaml import Located
+from kernel.pack_entries import CODE, Declared, Entry, Mistakes, read_folder
 
 SECTIONS: Final = (
     "controller",
@@ -38,16 +38,7 @@ _VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}(\.[0-9]{1,3})?")
 
 def read_notices(folder: Path, mistakes: Mistakes) -> list[Declared[NoticeText]]:
     """Return the notices of a folder that were read without mistakes."""
-    declared = []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            node = load(path)
-        except PackError as err:
-            mistakes.extend(err)
-            continue
-        if (notice := read_notice(node, mistakes)) is not None:
-            declared.append(Declared(notice, node))
-    return declared
+    return read_folder(folder, read_notice, mistakes)
 
 
 def read_notice(node: Located, mistakes: Mistakes) -> NoticeText | None:

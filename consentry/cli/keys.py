@@ -8,11 +8,6 @@ from consentry.cli.output import say
 app = typer.Typer(no_args_is_help=True, help="Key epochs.")
 
 
-@app.callback()
-def group() -> None:
-    """Key epochs."""
-
-
 @app.command("rotate")
 def rotate(home: Home = None) -> None:
     """End the key epoch: rewrap what lives, destroy the old key, scrub both stores; makes erasures final."""

@@ -30,13 +30,8 @@ def register(app: typer.Typer) -> None:
         (agents_app, "agent", "end", end_agent),
         (kin_app, "kin", "add", add_kin),
     ):
-        group.callback()(_group)
         group.command(command)(does)
         app.add_typer(group, name=name)
-
-
-def _group() -> None:
-    """Keep the command's own name where a group has one command only."""
 
 
 def _kin(text: str) -> str:

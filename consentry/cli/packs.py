@@ -11,11 +11,6 @@ from consentry.cli.output import say, say_json, say_pairs
 app = typer.Typer(no_args_is_help=True, help="Packs: fields, purposes, notices, views, tags.")
 
 
-@app.callback()
-def group() -> None:
-    """Packs: fields, purposes, notices, views, tags."""
-
-
 @app.command("lint")
 def lint(pack: Annotated[str, typer.Argument(help="Name of a built-in pack, or a folder.")] = "medical") -> None:
     """Check a pack whole: every mistake with file, line and what was expected; exit 2 when there is one."""

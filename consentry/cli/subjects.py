@@ -10,11 +10,6 @@ from consentry.cli.output import say
 app = typer.Typer(no_args_is_help=True, help="Find subjects, and record what becomes of them.")
 
 
-@app.callback()
-def group() -> None:
-    """Find subjects, and record what becomes of them."""
-
-
 @app.command("find")
 def find(
     source: Annotated[str, typer.Option(help="Name of the source system.")],
