@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
 from audit.events import Act, Event
 from consent.asking import Asking
@@ -25,13 +25,14 @@ from kernel.database import Database
 from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId, new_id
 from kernel.ports import Clock, Signer
+from vault._begun import STARTED, Begun, mark_begun
 from vault._erasable import held_keys, verified_rows
 from vault._keyring import keyring_of
 from vault._resealing import keys_left, reseal, shared_moves
 from vault._rows import SealedRow
 from vault.blind_index import MOBILE
 from vault.certificates import Certificate, Destruction, certify
-from vault.field_erasure import STARTED, FieldEraser
+from vault.field_erasure import FieldEraser
 from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys
 from vault.leftovers import ERASED, sweep_erased
 from vault.pseudonyms import forget_pseudonyms
@@ -169,19 +170,7 @@ class Eraser:
         set_standing(connection, subject, Standing.ERASING, now=now)
         event = replace(event_of(asking, Act.ERASURE_STARTED), subject=subject, refs={"erasure": erasure_id})
         entry_id = self._log.record(connection, event)
-        connection.execute(
-            insert(erasure).values(
-                erasure_id=erasure_id,
-                subject_id=subject,
-                state=STARTED,
-                actor=asking.actor,
-                role=asking.role,
-                request_id=asking.request_id,
-                started_at=now,
-                started_entry=entry_id,
-                counts={},
-            )
-        )
+        mark_begun(connection, Begun(erasure_id, subject, asking, now, entry_id), counts={})
         ended = read_live_relations(connection, subject)
         end_relations(connection, ended, reason="ERASED", now=now, asking=asking, log=self._log)
         if self._wake is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, select, update
 
 from audit.events import Act
 from consent.asking import Asking
@@ -26,6 +26,7 @@ from kernel.encoding import canonical_json
 from kernel.errors import Conflict, Unavailable
 from kernel.ids import RequestId, SubjectId, new_id
 from kernel.ports import Clock
+from vault._begun import STARTED, Begun, mark_begun
 from vault._erasable import rows_of, verify_rows
 from vault._field_plan import FieldPlan, plan_fields, stored_fields
 from vault._keyring import keyring_of
@@ -43,7 +44,6 @@ from vault.tombstones import bury, naming_keys
 
 __all__ = ["Choose", "FieldEraser", "FieldErasure"]
 
-STARTED: Final = "started"
 _RESTRICTED: Final = "restricted"
 _ATTEMPTS: Final = 4
 _CONTENT_KEY_BYTES: Final = 16
@@ -192,21 +192,13 @@ class FieldEraser:
         event = replace(event_of(asking, Act.FIELDS_ERASING), subject=subject, fields=tuple(fields))
         entry_id = self._log.record(connection, replace(event, refs={"erasure": erasure_id}))
         key_ids = sorted(key_id for leaving in plan.keys.values() for key_id in leaving)
-        connection.execute(
-            insert(erasure).values(
-                erasure_id=erasure_id,
-                subject_id=subject,
-                state=STARTED,
-                actor=asking.actor,
-                role=asking.role,
-                request_id=asking.request_id,
-                started_at=now,
-                started_entry=entry_id,
-                restricted_until=plan.held_until,
-                counts=_counts(plan) | {"keys": len(key_ids)},
-                fields=canonical_json(fields).decode(),
-                key_ids=canonical_json([key_id.hex() for key_id in key_ids]).decode(),
-            )
+        mark_begun(
+            connection,
+            Begun(erasure_id, subject, asking, now, entry_id),
+            restricted_until=plan.held_until,
+            counts=_counts(plan) | {"keys": len(key_ids)},
+            fields=canonical_json(fields).decode(),
+            key_ids=canonical_json([key_id.hex() for key_id in key_ids]).decode(),
         )
         return erasure_id
 
