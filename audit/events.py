@@ -77,6 +77,17 @@ class Act(StrEnum):
     EPOCH_ROTATED = "epoch.rotated"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"
+    ACCESS_FLAGGED = "access.flagged"
+    ACCESS_REVIEWED = "access.reviewed"
+    BREACH_OPENED = "breach.opened"
+    BREACH_CHANGED = "breach.changed"
+    BREACH_NOTIFIED = "breach.notified"
+    BREACH_CLOSED = "breach.closed"
+    LOG_ANCHORED = "log.anchored"
+    LOG_CONFIGURED = "log.configured"
+    LOG_KEY_ROTATED = "log.key_rotated"
+    LOG_PRUNED = "log.pruned"
+    LOG_RECOVERED = "log.recovered"
 
 
 OWNERS: Final[Mapping[Act, str]] = {
@@ -145,6 +156,17 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.EPOCH_ROTATED: "vault",
     Act.AUDIT_READ: "consentry",
     Act.AUDIT_EXPORTED: "consentry",
+    Act.ACCESS_FLAGGED: "consentry",
+    Act.ACCESS_REVIEWED: "consentry",
+    Act.BREACH_OPENED: "consentry",
+    Act.BREACH_CHANGED: "consentry",
+    Act.BREACH_NOTIFIED: "consentry",
+    Act.BREACH_CLOSED: "consentry",
+    Act.LOG_ANCHORED: "consentry",
+    Act.LOG_CONFIGURED: "consentry",
+    Act.LOG_KEY_ROTATED: "consentry",
+    Act.LOG_PRUNED: "audit",
+    Act.LOG_RECOVERED: "audit",
 }
 """The package that writes each act."""
 
