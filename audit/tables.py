@@ -67,15 +67,32 @@ leaf = Table(
     Column("purpose", String(256)),
     Column("request_id", String(256), nullable=False, index=True),
     Column("alias", String(40)),
+    Column("level", Integer),
     Index(None, "alias", "leaf_index"),
     Index(None, "actor", "leaf_index"),
     Index(None, "act", "leaf_index"),
 )
-"""The log. ``body`` is authoritative; the columns after ``leaf_hash`` are extracted from it for look-ups only."""
+"""The log. ``body`` is authoritative; the columns after ``leaf_hash`` are extracted from it for look-ups only.
+
+``leaf_index`` counts on over all origins; an entry's index in its own tree is ``leaf_index`` minus the origin's base. A
+pruned entry keeps index, id, hash and time; its body is empty.
+"""
+
+origin = Table(
+    "audit_origin",
+    metadata,
+    Column("origin_no", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(256), nullable=False),
+    Column("base", BigInteger, nullable=False),
+    Column("entry_id", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+"""Origins that were opened after a loss, from 2 on; the first one, whose base is 0, has no row."""
 
 subtree = Table(
     "audit_subtree",
     metadata,
+    Column("origin_no", Integer, primary_key=True, autoincrement=False),
     Column("level", Integer, primary_key=True, autoincrement=False),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("hash", StoredBytes, nullable=False),
@@ -90,16 +107,48 @@ head = Table(
     Column("peaks", StoredBytes, nullable=False),
     Column("at", Instant, nullable=False),
 )
-"""One row: number of leaves, roots of the perfect subtrees from left to right (32 bytes each), latest entry time."""
+"""One row an origin (``id`` is its number): number of leaves, roots of the perfect subtrees from left to right (32
+bytes each), latest entry time."""
 
 checkpoint = Table(
     "audit_checkpoint",
     metadata,
+    Column("origin_no", Integer, primary_key=True, autoincrement=False),
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("root", StoredBytes, nullable=False),
     Column("note", StoredBytes, nullable=False),
 )
-"""Every signed checkpoint, as the bytes that were handed out."""
+"""Signed checkpoints, as the bytes that were handed out."""
+
+handover = Table(
+    "audit_handover",
+    metadata,
+    Column("origin_no", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", StoredBytes, nullable=False),
+)
+"""Hand-overs from one signing key to the next, signed by both."""
+
+anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("origin_no", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("token", StoredBytes, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+"""What outside parties said of a checkpoint: kind ``witness`` (a signature line) or ``timestamp`` (RFC 3161, DER)."""
+
+prune = Table(
+    "audit_prune",
+    metadata,
+    Column("below", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_id", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+"""Up to where entries were pruned when their time of keeping was over: all with ``leaf_index`` < ``below``."""
 
 alias = Table(
     "audit_alias",
@@ -136,12 +185,31 @@ detail = Table(
 )
 """Sealed details beside their entry."""
 
-_APPEND_ONLY: Final = (leaf, subtree, checkpoint)
+_APPEND_ONLY: Final = (leaf, subtree, checkpoint, origin, handover, anchor, prune)
+_PRUNABLE: Final = leaf.name
+"""The one table of these in which a body may become empty, below what ``audit_prune`` says."""
+
+_PRUNES: Final = """
+NEW.leaf_index = OLD.leaf_index AND NEW.entry_id = OLD.entry_id AND NEW.leaf_hash = OLD.leaf_hash
+AND NEW.at = OLD.at AND length(NEW.body) = 0
+AND OLD.leaf_index < COALESCE((SELECT MAX(below) FROM audit_prune), 0)"""
 
 _POSTGRESQL_FUNCTION: Final = """
 CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END
+$body$"""
+
+_POSTGRESQL_LEAF_FUNCTION: Final = f"""
+CREATE OR REPLACE FUNCTION audit_leaf_only_pruned() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF {" ".join(_PRUNES.split())} THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'audit_leaf is append-only' USING ERRCODE = 'insufficient_privilege';
 END
 $body$"""
 
@@ -155,44 +223,70 @@ BEGIN
 END
 $body$"""
 
+_REPLACED: Final = {leaf.name: "leaf_index = NEW.leaf_index OR entry_id = NEW.entry_id"}
+"""What else than the primary key makes SQLite's INSERT OR REPLACE take away another row."""
 
-def _sqlite_triggers() -> tuple[str, ...]:
-    create = "CREATE TRIGGER IF NOT EXISTS"
-    refuse = "{0}_no_{1} BEFORE {1} ON {0} BEGIN SELECT RAISE(ABORT, '{0} is append-only'); END"
+
+def _sqlite_triggers() -> dict[str, str]:
+    """Return the statements by trigger name."""
     only_grows = "BEGIN SELECT RAISE(ABORT, 'audit_head only grows'); END"
-    return (
-        *(f"{create} {refuse.format(table.name, act)}" for table in _APPEND_ONLY for act in ("UPDATE", "DELETE")),
-        f"{create} audit_head_no_shrink BEFORE UPDATE ON audit_head WHEN NEW.size < OLD.size {only_grows}",
-        f"{create} audit_head_no_delete BEFORE DELETE ON audit_head {only_grows}",
-    )
+    statements = {
+        "audit_head_no_shrink": f"BEFORE UPDATE ON audit_head WHEN NEW.size < OLD.size {only_grows}",
+        "audit_head_no_delete": f"BEFORE DELETE ON audit_head {only_grows}",
+    }
+    for table in _APPEND_ONLY:
+        name = table.name
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
+        keys = " AND ".join(f"{column.name} = NEW.{column.name}" for column in table.primary_key)
+        there = f"WHEN EXISTS (SELECT 1 FROM {name} WHERE {_REPLACED.get(name, keys)})"
+        pruned = f"WHEN NOT ({' '.join(_PRUNES.split())}) " if name == _PRUNABLE else ""
+        statements |= {
+            f"{name}_no_update": f"BEFORE UPDATE ON {name} {pruned}{refuse}",
+            f"{name}_no_delete": f"BEFORE DELETE ON {name} {refuse}",
+            f"{name}_no_replace": f"BEFORE INSERT ON {name} {there} {refuse}",
+        }
+    return {name: f"CREATE TRIGGER IF NOT EXISTS {name} {rest}" for name, rest in statements.items()}
 
 
-def _postgresql_triggers() -> tuple[str, ...]:
-    refuse = " EXECUTE FUNCTION audit_refuse_change()"
-    rows = "CREATE OR REPLACE TRIGGER {0}_no_change BEFORE UPDATE OR DELETE ON {0} FOR EACH ROW" + refuse
-    whole = "CREATE OR REPLACE TRIGGER {0}_no_truncate BEFORE TRUNCATE ON {0}" + refuse
-    grows = (
-        "CREATE OR REPLACE TRIGGER audit_head_only_grows BEFORE UPDATE OR DELETE ON audit_head "
-        "FOR EACH ROW EXECUTE FUNCTION audit_head_grows()"
-    )
-    return (
-        _POSTGRESQL_FUNCTION,
-        _POSTGRESQL_HEAD_FUNCTION,
-        *(form.format(table.name) for table in _APPEND_ONLY for form in (rows, whole)),
-        whole.format("audit_head"),
-        grows,
-    )
+def _postgresql_triggers() -> dict[str, str]:
+    """Return the statements by trigger name."""
+    statements = {
+        "audit_head_no_truncate": "BEFORE TRUNCATE ON audit_head EXECUTE FUNCTION audit_refuse_change()",
+        "audit_head_only_grows": "BEFORE UPDATE OR DELETE ON audit_head FOR EACH ROW EXECUTE FUNCTION audit_head_grows()",
+    }
+    for table in _APPEND_ONLY:
+        name = table.name
+        function = "audit_leaf_only_pruned" if name == _PRUNABLE else "audit_refuse_change"
+        statements |= {
+            f"{name}_no_change": f"BEFORE UPDATE OR DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}()",
+            f"{name}_no_truncate": f"BEFORE TRUNCATE ON {name} EXECUTE FUNCTION audit_refuse_change()",
+        }
+    return {name: f"CREATE OR REPLACE TRIGGER {name} {rest}" for name, rest in statements.items()}
 
 
-CREATE_TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
+TRIGGERS: Final[Mapping[str, Mapping[str, str]]] = {
     "sqlite": _sqlite_triggers(),
     "postgresql": _postgresql_triggers(),
 }
-"""Statements by dialect, for migrations; ``metadata.create_all`` runs them by itself."""
+"""Statements by dialect and trigger name: what refuses to change the past."""
+
+CREATE_TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
+    "sqlite": tuple(TRIGGERS["sqlite"].values()),
+    "postgresql": (
+        _POSTGRESQL_FUNCTION,
+        _POSTGRESQL_LEAF_FUNCTION,
+        _POSTGRESQL_HEAD_FUNCTION,
+        *TRIGGERS["postgresql"].values(),
+    ),
+}
+"""Statements by dialect; ``metadata.create_all`` runs them by itself on tables that it has just made."""
 
 DROP_TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
     "sqlite": (),
-    "postgresql": ("DROP FUNCTION IF EXISTS audit_refuse_change()", "DROP FUNCTION IF EXISTS audit_head_grows()"),
+    "postgresql": tuple(
+        f"DROP FUNCTION IF EXISTS {name}()"
+        for name in ("audit_refuse_change", "audit_leaf_only_pruned", "audit_head_grows")
+    ),
 }
 """Statements to run after the tables are dropped; the triggers themselves go with their tables."""
 

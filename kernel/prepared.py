@@ -48,6 +48,24 @@ class Prepared:
         result = connection.exec_driver_sql(sql, given)
         return result.all() if result.returns_rows else ()
 
+    def insert_many(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
+        """Run an insert for many rows, each with its values in the order of ``columns``.
+
+        Args:
+            connection: one whose transaction has begun.
+            rows: values as the driver takes them.
+        """
+        sql, order, _ = self._text(connection)
+        columns = self._columns or ()
+        if connection.dialect.name == "sqlite":
+            if tuple(columns) != order:
+                raise AssertionError("the statement takes its values in another order than its columns")
+            given: list[Any] = [tuple(row) for row in rows]
+        else:
+            given = [dict(zip(columns, row, strict=True)) for row in rows]
+        if given:
+            connection.exec_driver_sql(sql, given)
+
     def _text(self, connection: Connection) -> _Text:
         dialect = connection.dialect
         found = self._texts.get(dialect.name)
