@@ -1,64 +1,75 @@
-"""Checkpoints: signs committed tree heads that extend what was signed before, and nothing else."""
+"""Checkpoints: has committed tree heads signed that extend what was signed before, and nothing else."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from audit.notes import sign_checkpoint
-from audit.sequencer import check_head, read_head
-from audit.state import SignerState, locked, read_state, write_state
+from audit.handovers import handover_keys
+from audit.origins import Origin
+from audit.sequencer import Appended, Head, check_head, read_head
+from audit.signer import HASHES_MAX, HeadSigner, NotAtHead
+from audit.state import SignerState
 from audit.tables import checkpoint as checkpoint_table
 from audit.tables import leaf
 from audit.verifier import Checkpoint, CompactRange, VerificationError, VerifierKey, leaf_hash, open_checkpoint
 from kernel.database import Database
-from kernel.errors import IntegrityFailed
-from kernel.ports import Signer
+from kernel.errors import IntegrityFailed, Unavailable
 
 _READ_SIZE: Final = 2_048
 """Leaves read at once while a tree grows: some megabytes at the most."""
 
+_ATTEMPTS: Final = 20
+"""Another process may have its leaves signed in between, so that ours start elsewhere."""
+
 
 class Checkpointer:
-    """Signs heads of one log; safe for several threads and processes that share the state file.
+    """Has the heads of one log signed; safe for several threads and processes.
 
-    The signer trusts the database for the new entries' bytes only. It hashes them itself on top of the tree that it
-    signed last, so a head that went back, or whose past was rewritten, is never signed.
+    It trusts the database for the new entries' bytes only. It hashes them itself on top of the tree that was signed
+    last, so a head that went back, or whose past was rewritten, is never signed.
     """
 
-    def __init__(self, database: Database, signer: Signer, state_path: Path) -> None:
+    def __init__(self, database: Database, signer: HeadSigner) -> None:
         self._database = database
         self._signer = signer
-        self._state_path = state_path
-        self._key = VerifierKey(signer.name, signer.public_key)
 
     @property
     def verifier_key(self) -> VerifierKey:
         """The public key that checkpoints verify under."""
-        return self._key
+        return self._signer.verifier_key
 
-    def sign_head(self) -> Checkpoint:
-        """Sign the committed head and remember it on disk before it is handed out; unchanged heads cost no write.
+    @property
+    def signer(self) -> HeadSigner:
+        """Who signs."""
+        return self._signer
 
+    def sign_head(self, appended: Sequence[Appended] = ()) -> Checkpoint:
+        """Have the committed head signed; it is remembered on disk before it is handed out.
+
+        Args:
+            appended: batches that this process has just committed; where they do not continue what was signed, the
+                store is read. An unchanged head costs no write.
         Raises:
             IntegrityFailed: the head lies behind what was signed before, or has another past.
-            Unavailable: store or state cannot be read or written, or another process holds the signer.
+            Unavailable: store or signer cannot be used.
         """
-        with locked(self._state_path):
-            state = read_state(self._state_path, self._key)
-            with self._database.read() as connection:
-                tree = self._grown(connection, state)
-                is_stored = state is None or _is_stored(connection, state.checkpoint)
-            if state is not None and tree.size == state.checkpoint.size:
-                return state.checkpoint
-            if state is not None and not is_stored:
-                with self._database.write() as connection:
-                    _store(connection, state.checkpoint)
-            signed = sign_checkpoint(tree.size, tree.root(), self._signer)
-            write_state(self._state_path, SignerState(signed, tuple(tree.peaks)))
-            return signed
+        for _ in range(_ATTEMPTS):
+            state = self._signer.head()
+            try:
+                signed = self._sign_appended(state, appended) or self._sign_stored(state)
+            except NotAtHead:
+                continue
+            if signed is not None:
+                return signed
+        raise Unavailable("The signer never stood where the log does", hint="Too many processes sign; try again.")
+
+    def check(self) -> None:
+        """Raise ``IntegrityFailed`` when the stored head lies behind what was signed, or has another past."""
+        state = self._signer.head()
+        with self._database.read() as connection:
+            self._unsigned(connection, state, limit=None)
 
     def last_signed(self) -> Checkpoint | None:
         """Return the checkpoint that was signed last, whatever the store says now; None before the first.
@@ -66,61 +77,124 @@ class Checkpointer:
         Raises:
             IntegrityFailed: the state is damaged.
         """
-        state = read_state(self._state_path, self._key)
+        state = self._signer.head()
         return None if state is None else state.checkpoint
 
     def store_signed(self, connection: Connection) -> None:
         """Write the last signed checkpoint into its table, within a transaction that is made anyway.
 
-        Between two such calls the newest checkpoint stands in the state file alone: one commit less for each access.
+        Between two such calls the newest checkpoint stands with the signer alone: one commit less for each access.
 
         Raises:
             IntegrityFailed: the state is damaged.
         """
         signed = self.last_signed()
         if signed is not None:
-            _store(connection, signed)
+            _store(connection, read_head(connection).origin, signed)
 
-    def _grown(self, connection: Connection, state: SignerState | None) -> CompactRange:
-        """Return the signed tree extended by the committed entries, after every check against head and history."""
-        tree = state.tree() if state else CompactRange()
+    def _sign_appended(self, state: SignerState | None, appended: Sequence[Appended]) -> Checkpoint | None:
+        """Have batches signed that continue the signed tree; None where they do not, or where there are none."""
+        tree = _tree(state)
+        hashes: list[bytes] = []
+        for batch in appended:
+            if batch.size_before != tree.size or (batch.origin.name or self._signer.name) != self._signer.name:
+                return None
+            for one in batch.hashes:
+                tree.append(one)
+            if tuple(tree.peaks) != batch.peaks:
+                raise _rewritten(batch.size_before)
+            hashes.extend(batch.hashes)
+        if not hashes or len(hashes) > HASHES_MAX:
+            return None
+        return self._signer.extend(tree.size - len(hashes), hashes)
+
+    def _sign_stored(self, state: SignerState | None) -> Checkpoint | None:
+        """Have the stored head signed, in steps where it is far ahead; None when there is more to sign."""
+        with self._database.read() as connection:
+            stored, hashes = self._unsigned(connection, state, limit=HASHES_MAX)
+            is_stored = state is None or _is_stored(connection, stored.origin, state.checkpoint)
+        if state is not None and not hashes:
+            return state.checkpoint
+        if state is not None and not is_stored:
+            with self._database.write() as connection:
+                _store(connection, stored.origin, state.checkpoint)
+        size = state.checkpoint.size if state else 0
+        signed = self._signer.extend(size, hashes)
+        return signed if size + len(hashes) == stored.tree.size else None
+
+    def _unsigned(
+        self, connection: Connection, state: SignerState | None, *, limit: int | None
+    ) -> tuple[Head, list[bytes]]:
+        """Return the stored head and the hashes that the signer lacks, after every check against head and history."""
         stored = read_head(connection)
         check_head(connection, stored)
-        size = stored.tree.size if stored else 0
-        later = self._later_roots(connection, state)
+        self._check_origin(stored.origin)
+        tree, size = _tree(state), stored.tree.size
+        later = self._later_roots(connection, stored.origin, state)
         if size < (signed := max([tree.size, *later])):
             raise IntegrityFailed(
                 f"The log holds {size} entries, but {signed} were signed",
-                hint="The data store was rolled back. Restore its newest copy; nothing is opened until then.",
+                hint="The data store was rolled back. Restore its newest copy, or see `consentry audit recover`; "
+                "nothing is opened until then.",
             )
-        for body in _bodies(connection, tree.size, size):
-            tree.append(leaf_hash(body))
+        hashes: list[bytes] = []
+        for body in _bodies(connection, stored.origin, tree.size, size):
+            hashes.append(leaf_hash(body))
+            tree.append(hashes[-1])
             if tree.size in later and later[tree.size] != tree.root():
                 raise _rewritten(tree.size)
-        if stored and tree.peaks != stored.tree.peaks:
+        if tree.peaks != stored.tree.peaks:
             raise _rewritten(size)
-        return tree
+        return stored, hashes[:limit]
 
-    def _later_roots(self, connection: Connection, state: SignerState | None) -> dict[int, bytes]:
+    def _check_origin(self, origin: Origin) -> None:
+        if origin.name is not None and origin.name != self._signer.name:
+            raise IntegrityFailed(
+                "The signer signs for another origin than the log's",
+                hint="A new origin was opened after a loss: use its signing key.",
+            )
+
+    def _later_roots(self, connection: Connection, origin: Origin, state: SignerState | None) -> dict[int, bytes]:
         """Return size and root of checkpoints that were signed after the state, which then is an older copy.
 
         Without any state the signer has lost its memory, and someone must know.
         """
         known = state.checkpoint.size if state else -1
-        query = select(checkpoint_table.c.note).where(checkpoint_table.c.size > known)
+        query = select(checkpoint_table.c.note).where(
+            checkpoint_table.c.origin_no == origin.number, checkpoint_table.c.size > known
+        )
         notes = list(connection.scalars(query))
         if state is None and notes:
             raise IntegrityFailed(
                 "The signer's state is missing, but the log has signed checkpoints",
                 hint="Restore a copy of the state file.",
             )
+        if not notes:
+            return {}
+        keys = [self._signer.verifier_key, *(handover_keys(note)[0] for note in self._signer.handovers())]
+        return dict(_opened(note, keys) for note in notes)
+
+
+def stored_notes(connection: Connection, origin: Origin, *, below: int) -> Iterator[bytes]:
+    """Yield the notes of an origin's checkpoints over fewer than ``below`` entries, smallest first."""
+    of_origin = checkpoint_table.c.origin_no == origin.number, checkpoint_table.c.size < below
+    query = select(checkpoint_table.c.note).where(*of_origin).order_by(checkpoint_table.c.size)
+    yield from connection.execution_options(yield_per=_READ_SIZE).scalars(query)
+
+
+def _tree(state: SignerState | None) -> CompactRange:
+    return state.tree() if state else CompactRange()
+
+
+def _opened(note: bytes, keys: Sequence[VerifierKey]) -> tuple[int, bytes]:
+    """Return size and root of a stored note that one of the log's keys signed."""
+    for key in keys:
         try:
-            signed = [open_checkpoint(note, self._key) for note in notes]
+            opened = open_checkpoint(note, key)
         except VerificationError:
-            raise IntegrityFailed(
-                "A stored checkpoint is not signed by this log's key", hint="Verify the log."
-            ) from None
-        return {checkpoint.size: checkpoint.root for checkpoint in signed}
+            continue
+        return opened.size, opened.root
+    raise IntegrityFailed("A stored checkpoint is not signed by this log's key", hint="Verify the log.")
 
 
 def _rewritten(size: int) -> IntegrityFailed:
@@ -130,25 +204,21 @@ def _rewritten(size: int) -> IntegrityFailed:
     )
 
 
-def stored_notes(connection: Connection, *, below: int) -> Iterator[bytes]:
-    """Yield the notes of the checkpoints over fewer than ``below`` entries, smallest first."""
-    query = select(checkpoint_table.c.note).where(checkpoint_table.c.size < below).order_by(checkpoint_table.c.size)
-    yield from connection.execution_options(yield_per=_READ_SIZE).scalars(query)
-
-
-def _bodies(connection: Connection, start: int, end: int) -> Iterator[bytes]:
-    for first in range(start, end, _READ_SIZE):
-        last = min(first + _READ_SIZE, end) - 1
+def _bodies(connection: Connection, origin: Origin, start: int, end: int) -> Iterator[bytes]:
+    for first in range(origin.base + start, origin.base + end, _READ_SIZE):
+        last = min(first + _READ_SIZE, origin.base + end) - 1
         query = select(leaf.c.body).where(leaf.c.leaf_index.between(first, last)).order_by(leaf.c.leaf_index)
         yield from connection.scalars(query)
 
 
-def _is_stored(connection: Connection, signed: Checkpoint) -> bool:
-    query = select(checkpoint_table.c.size).where(checkpoint_table.c.size == signed.size)
-    return connection.scalar(query) is not None
+def _is_stored(connection: Connection, origin: Origin, signed: Checkpoint) -> bool:
+    same = checkpoint_table.c.origin_no == origin.number, checkpoint_table.c.size == signed.size
+    return connection.scalar(select(checkpoint_table.c.size).where(*same)) is not None
 
 
-def _store(connection: Connection, signed: Checkpoint) -> None:
+def _store(connection: Connection, origin: Origin, signed: Checkpoint) -> None:
+    if _is_stored(connection, origin, signed):
+        return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = {"size": signed.size, "root": signed.root, "note": signed.note}
+    row = {"origin_no": origin.number, "size": signed.size, "root": signed.root, "note": signed.note}
     connection.execute(dialect.insert(checkpoint_table).on_conflict_do_nothing(), row)

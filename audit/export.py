@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import select
 
 from audit.checkpoints import stored_notes
+from audit.origins import FIRST
 from audit.tables import leaf
 from audit.verifier import Checkpoint, VerifierKey
 from audit.verifier.exports import CHECKPOINT_FILE, ENTRIES_FILE, HISTORY_FILE, LEAVES_FILE
@@ -80,7 +81,7 @@ def export_log(database: Database, signed: Checkpoint, key: VerifierKey, folder:
 
 def _write_log(database: Database, signed: Checkpoint, folder: Path) -> tuple[int, int]:
     with database.read() as connection:
-        notes = list(stored_notes(connection, below=signed.size))
+        notes = list(stored_notes(connection, FIRST, below=signed.size))
         query = select(leaf.c.leaf_index, leaf.c.body, leaf.c.leaf_hash, leaf.c.entry_id)
         below = query.where(leaf.c.leaf_index < signed.size).order_by(leaf.c.leaf_index)
         rows = connection.execution_options(yield_per=_READ_SIZE).execute(below)

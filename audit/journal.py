@@ -10,6 +10,7 @@ from sqlalchemy import Connection, ScalarSelect, func, insert, select
 from audit.aliases import ensure_aliases
 from audit.entries import cohort_digest, encode_entry, mentioned_subjects
 from audit.events import Event
+from audit.sequencer import NewEntry
 from audit.tables import cohort, cohort_member, detail, head, inbox
 from kernel.clock import require_aware, to_micros
 from kernel.encoding import JsonValue
@@ -75,13 +76,21 @@ class Journal:
         Raises:
             BadInput: an event cannot stand in the log; see ``encode_entry``.
         """
+        entries = self.encode(connection, events)
+        _INSERT.insert_many(connection, [(entry.entry_id, to_micros(entry.at), entry.body) for entry in entries])
+        return [EntryId(entry.entry_id) for entry in entries]
+
+    def encode(self, connection: Connection, events: Sequence[Event]) -> list[NewEntry]:
+        """Return the entries of events, with all that lies beside them written; the caller stores the entries.
+
+        Raises:
+            BadInput: an event cannot stand in the log; see ``encode_entry``.
+        """
         if not events:
             return []
         at = self.now(connection)
         aliases = ensure_aliases(connection, _all_subjects(events), at.year)
-        rows = [self._row(connection, event, at, aliases) for event in events]
-        connection.execute(insert(inbox), rows)
-        return [EntryId(str(row["entry_id"])) for row in rows]
+        return [self._entry(connection, event, at, aliases) for event in events]
 
     def read_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue] | None:
         """Open the sealed details of an entry, for the officer; None without details.
@@ -92,16 +101,14 @@ class Journal:
         sealed = connection.scalar(select(detail.c.sealed).where(detail.c.entry_id == entry_id))
         return None if sealed is None else self._sealer.open_details(sealed, context=entry_id)
 
-    def _row(
-        self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]
-    ) -> dict[str, str | datetime | bytes]:
+    def _entry(self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]) -> NewEntry:
         entry_id = EntryId(new_id("ent"))
         members = _record_cohort(connection, entry_id, [aliases[subject] for subject in dict.fromkeys(event.cohort)])
         body = encode_entry(event, entry_id, at, aliases=aliases, cohort=members)
         if event.details is not None:
             sealed = self._sealer.seal_details(event.details, context=entry_id)
             connection.execute(insert(detail), {"entry_id": entry_id, "sealed": sealed})
-        return {"entry_id": entry_id, "at": at, "body": body}
+        return NewEntry(entry_id, at, body)
 
 
 def _all_subjects(events: Sequence[Event]) -> set[SubjectId]:

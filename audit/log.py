@@ -14,11 +14,14 @@ from audit.entries import cohort_digest, decode_entry
 from audit.events import Act, Event, Outcome
 from audit.export import ExportSummary, export_log
 from audit.journal import Journal
+from audit.lag import Lag, read_lag
+from audit.origins import current_origin
 from audit.receipts import _MINT, Binding, Receipt
-from audit.sequencer import BATCH_SIZE, Sequencer
+from audit.sequencer import Sequencer
 from audit.tables import cohort, leaf
 from audit.tree import StoredTree
 from audit.verifier import Checkpoint, VerificationError, check_inclusion, leaf_hash
+from audit.writer import GroupWriter, Written
 from kernel.database import Database
 from kernel.encoding import JsonValue
 from kernel.errors import ConsentryError, IntegrityFailed, Unavailable
@@ -32,14 +35,19 @@ class LogUnavailable(Unavailable):
 class AuditLog:
     """The log of one data store.
 
-    Call ``settle``, ``receipt`` and ``export`` outside any transaction: they open their own.
+    Call ``write``, ``settle``, ``receipt`` and ``export`` outside any transaction: they open their own.
     """
 
     def __init__(self, database: Database, journal: Journal, sequencer: Sequencer, checkpointer: Checkpointer) -> None:
         self._database = database
         self._journal = journal
-        self._sequencer = sequencer
         self._checkpointer = checkpointer
+        self._writer = GroupWriter(database, journal, sequencer, checkpointer)
+
+    @property
+    def checkpointer(self) -> Checkpointer:
+        """Has the heads signed."""
+        return self._checkpointer
 
     def now(self, connection: Connection) -> datetime:
         """Return the time to decide by: the clock's, never before the latest entry's."""
@@ -59,6 +67,19 @@ class AuditLog:
         """Write one entry whose time and aliases the caller has read; see ``Journal.record_known``."""
         return self._journal.record_known(connection, event, at=at, aliases=aliases)
 
+    def write(self, event: Event) -> Written:
+        """Write one entry that stands for itself, and return when it is under a signed checkpoint on the disk.
+
+        Callers who wait at the same time share one commit and one signature.
+
+        Raises:
+            BadInput: the event cannot stand in the log; see ``Journal.record``.
+            IntegrityFailed: the stored log is not the one that was signed.
+            Unavailable: store or signer cannot be used; the entry may stand all the same, but what it
+                tells of must not be done.
+        """
+        return self._writer.write(event)
+
     def settle(self) -> Checkpoint:
         """Bring every committed entry under a signed checkpoint that has reached the disk.
 
@@ -66,9 +87,16 @@ class AuditLog:
             IntegrityFailed: the stored log is not the one that was signed.
             Unavailable: store or signer cannot be used.
         """
-        while self._sequencer.advance(also=self._checkpointer.store_signed) == BATCH_SIZE:
-            pass
-        return self._checkpointer.sign_head()
+        return self._writer.settle()
+
+    def lag(self) -> Lag:
+        """Return what is committed and not yet under a signed checkpoint.
+
+        Raises:
+            Unavailable: store or signer cannot be used.
+        """
+        with self._database.read() as connection:
+            return read_lag(connection, self._checkpointer.last_signed(), self._journal.now(connection))
 
     def receipt(
         self,
@@ -146,8 +174,9 @@ def _check_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint, 
         raise LogUnavailable(
             f"Entry {entry_id} is not in the log", hint="Commit the permit before asking for its receipt."
         )
-    index, body = int(row.leaf_index), row.body
-    proof = StoredTree(connection).inclusion_proof(index, signed.size)
+    origin = current_origin(connection)
+    index, body = int(row.leaf_index) - origin.base, row.body
+    proof = StoredTree(connection, origin).inclusion_proof(index, signed.size)
     check_inclusion(index, signed.size, leaf_hash(body), proof, signed.root)
     _check_permit(connection, entry_id, decode_entry(body), binding)
     return index

@@ -6,6 +6,7 @@ Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 import base64
 
 from audit.verifier import Checkpoint, VerifierKey
+from audit.verifier.notes import parse_note
 from kernel.errors import BadInput
 from kernel.ports import Signer
 
@@ -23,11 +24,20 @@ def sign_note(text: bytes, signer: Signer) -> bytes:
     """
     if not text.endswith(b"\n") or any(byte < 0x20 and byte != 0x0A for byte in text):  # noqa: PLR2004 - controls
         raise BadInput("A note's text must end with a line end and hold no control characters", hint="Use plain lines.")
-    key = VerifierKey(signer.name, signer.public_key)
-    signature = base64.b64encode(key.key_id + signer.sign(text)).decode()
-    return text + f"\n\u2014 {signer.name} {signature}\n".encode()
+    return text + b"\n" + _signature_line(text, signer)
+
+
+def with_signature(note: bytes, signer: Signer) -> bytes:
+    """Return a note with one more signature line under it."""
+    return note + _signature_line(parse_note(note).text.encode(), signer)
 
 
 def sign_checkpoint(size: int, root: bytes, signer: Signer) -> Checkpoint:
     """Sign a tree head under the signer's name as origin."""
     return Checkpoint(signer.name, size, root, sign_note(checkpoint_text(signer.name, size, root), signer))
+
+
+def _signature_line(text: bytes, signer: Signer) -> bytes:
+    key = VerifierKey(signer.name, signer.public_key)
+    signature = base64.b64encode(key.key_id + signer.sign(text)).decode()
+    return f"\u2014 {signer.name} {signature}\n".encode()

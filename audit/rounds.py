@@ -1,10 +1,14 @@
-"""Rounds of work that many callers share: who asks while a round runs is served by the next one, with all the others."""
+"""Rounds of work that many callers share: who asks while one round runs is served by the next, with all the others."""
 
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
+
+
+def _never() -> bool:
+    return False
 
 
 class SharedRounds(Generic[_T]):
@@ -22,15 +26,17 @@ class SharedRounds(Generic[_T]):
         self._result: _T
         self._error: Exception | None = None
 
-    def run(self) -> _T:
+    def run(self, is_served: Callable[[], bool] = _never) -> _T:
         """Have the work done in a round that begins after this call, and return its result.
 
+        Args:
+            is_served: says that a round which was under way has served the caller after all.
         Raises:
             Exception: what the round raised; everybody whom it served gets it.
         """
         with self._changed:
             wanted = self._started + 1
-            while self._finished < wanted:
+            while self._finished < wanted and not is_served():
                 if self._is_running:
                     self._changed.wait()
                     continue

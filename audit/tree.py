@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from audit.origins import Origin
 from audit.tables import leaf, subtree
 from audit.verifier import CompactRange, node_hash
 from kernel.errors import IntegrityFailed
@@ -13,13 +14,14 @@ FAN_OUT_BITS: Final = 8
 
 
 class StoredTree:
-    """Reads one snapshot of the tree.
+    """Reads one snapshot of one origin's tree.
 
     Source: RFC 9162 sections 2.1.3.1 and 2.1.4.1.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, origin: Origin) -> None:
         self._connection = connection
+        self._origin = origin
         self._cache: dict[tuple[int, int], list[bytes]] = {}
 
     def root(self, size: int) -> bytes:
@@ -83,13 +85,17 @@ class StoredTree:
         first = block << FAN_OUT_BITS
         end = first + (1 << FAN_OUT_BITS)
         if level == 0:
-            query = (
-                select(leaf.c.leaf_hash).where(leaf.c.leaf_index.between(first, end - 1)).order_by(leaf.c.leaf_index)
-            )
+            base = self._origin.base
+            within = leaf.c.leaf_index.between(base + first, base + end - 1)
+            query = select(leaf.c.leaf_hash).where(within).order_by(leaf.c.leaf_index)
         else:
             query = (
                 select(subtree.c.hash)
-                .where(subtree.c.level == level, subtree.c.position.between(first, end - 1))
+                .where(
+                    subtree.c.origin_no == self._origin.number,
+                    subtree.c.level == level,
+                    subtree.c.position.between(first, end - 1),
+                )
                 .order_by(subtree.c.position)
             )
         return list(self._connection.scalars(query))

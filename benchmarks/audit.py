@@ -34,7 +34,7 @@ def measured(platform: Platform, export: Path, entries: int) -> list[Figure]:
     appended = seconds_of(lambda: _append(platform, list(_events(entries))))
     platform.log.export(export)
     lines = (export / ENTRIES_FILE).read_bytes().splitlines()
-    key = VerifierKey.parse(platform.signer.verifier_key)
+    key = platform.signer.verifier_key
     verified, hashed = best_beside(lambda: verify_export(export, key), lambda: _hash_tree(lines), rounds=3)
     bare = len(lines) / hashed
     return [

@@ -11,7 +11,8 @@ from audit.checkpoints import Checkpointer
 from audit.journal import Journal
 from audit.log import AuditLog
 from audit.sequencer import Sequencer
-from audit.signing import NoteSigner, load_signing_key
+from audit.rotation import load_tree_signer
+from audit.signer import HeadSigner
 from consent.asking import Asking
 from consent.gate import Gate
 from consent.registry import Registry
@@ -54,7 +55,7 @@ class Platform:
     data: Database
     keys: Database
     keystore: KeyStore
-    signer: NoteSigner
+    signer: HeadSigner
     sealer: DetailSealer
     log: AuditLog
     registry: Registry
@@ -155,11 +156,9 @@ def parse_store_url(url: str) -> URL:
 def _wire(settings: Settings, data: Database, keys: Database, clock: Clock, at: Callable[[str], None]) -> Platform:
     catalogue = load_configured_pack(settings)
     keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
-    signer = load_signing_key(settings.signing_key_path)
+    signer = load_tree_signer(settings.signing_key_path, settings.signer_state_path)
     sealer = DetailSealer(keystore)
-    log = AuditLog(
-        data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, settings.signer_state_path)
-    )
+    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer))
     pseudonyms = Pseudonyms(keystore)
     layout = Layout.of(settings)
     products = Products(data, pseudonyms, layout, signer, log=log, clock=clock)

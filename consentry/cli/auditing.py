@@ -30,7 +30,7 @@ def export(
 
     with platform_for(home) as platform:
         summary = export_audit(platform, local_operator(), folder)
-        _say_export(summary, platform.signer.verifier_key, as_json=as_json)
+        _say_export(summary, str(platform.signer.verifier_key), as_json=as_json)
         if summary.alarm is not None:
             raise IntegrityFailed(f"The log does not verify: {summary.alarm}", hint="Keep the export as evidence.")
 

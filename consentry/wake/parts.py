@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from audit.log import AuditLog
-from audit.signing import NoteSigner
+from audit.signer import HeadSigner
 from consent.gate import Gate
 from consentry.products import Products
 from consentry.settings import Settings
@@ -24,7 +24,7 @@ class WakeParts:
     catalogue: Catalogue
     data: Database
     keystore: KeyStore
-    signer: NoteSigner
+    signer: HeadSigner
     sealer: DetailSealer
     log: AuditLog
     gate: Gate

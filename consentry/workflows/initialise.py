@@ -95,7 +95,7 @@ def _make(settings: Settings, wanted: list[tuple[str, str]], fresh: FreshPlaces,
     with open_platform(settings, clock=clock, check_pack=False) as platform:
         accounts = _first_entries(platform, wanted)
         platform.log.settle()
-        verifier_key = platform.signer.verifier_key
+        verifier_key = str(platform.signer.verifier_key)
     _write_config(settings)
     return Initialised(settings.home, settings.deployment, settings.config_path, accounts, verifier_key)
 

@@ -14,6 +14,7 @@ from audit.events import Act, Event, Outcome
 from audit.journal import Journal
 from audit.log import AuditLog
 from audit.sequencer import Sequencer
+from audit.signer import TreeSigner
 from audit.signing import NoteSigner, create_signing_key
 from audit.tables import metadata
 from kernel.clock import FixedClock
@@ -98,7 +99,7 @@ def open_desk(tmp_path: Path, clock: FixedClock, signer: NoteSigner) -> Iterator
         with database.write() as connection:
             metadata.create_all(connection)
         journal, sequencer = Journal(clock, BindingSealer()), Sequencer(database)
-        checkpointer = Checkpointer(database, signer, tmp_path / "signer.state")
+        checkpointer = Checkpointer(database, TreeSigner(signer, tmp_path / "signer.state"))
         log = AuditLog(database, journal, sequencer, checkpointer)
         return Desk(database, clock, signer, tmp_path, log, journal, sequencer, checkpointer)
 

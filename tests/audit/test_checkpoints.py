@@ -1,5 +1,8 @@
 """What the signer signs, remembers and refuses."""
 
+import base64
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +15,9 @@ from sqlalchemy import func, select
 
 from audit import state
 from audit.checkpoints import Checkpointer
+from audit.signer import TreeSigner
 from audit.signing import NoteSigner
+from audit.state import SLOT_BYTES
 from audit.tables import checkpoint
 from audit.verifier import EMPTY_ROOT, CompactRange, leaf_hash, open_checkpoint, verify_export
 from kernel.errors import IntegrityFailed, Unavailable
@@ -20,6 +25,14 @@ from kernel.errors import IntegrityFailed, Unavailable
 
 def stored_sizes(desk):
     return [row[0] for row in desk.rows("SELECT size FROM audit_checkpoint ORDER BY size")]
+
+
+def resealed(content, **members):
+    """The newest slot with other members, under a digest that fits."""
+    slots = [content[:SLOT_BYTES], content[SLOT_BYTES:]]
+    text = next(slot for slot in slots if slot.strip(b"\0")).rstrip(b"\0").split(b" ", 1)[1]
+    changed = json.dumps(json.loads(text) | members).encode()
+    return (hashlib.sha256(changed).hexdigest().encode() + b" " + changed + b"\n").ljust(SLOT_BYTES, b"\0")
 
 
 def data_file(desk):
@@ -64,7 +77,7 @@ def test_open_and_rolled_back_transactions_are_never_signed_for(any_desk):
 
     def append_and_fail():
         with any_desk.database.write() as connection:
-            assert any_desk.sequencer.append(connection) == 2
+            assert len(any_desk.sequencer.append(connection).hashes) == 2
             assert any_desk.checkpointer.sign_head().size == 1
             raise RuntimeError
 
@@ -102,15 +115,48 @@ def test_checkpoint_is_kept_even_when_another_sequenced_without_it(desk):
 
 
 def test_state_reaches_the_disk_before_the_checkpoint_is_handed_out(desk, monkeypatch):
-    """File, then name: fsync of the new state, rename, fsync of the folder."""
+    """One write and one flush a signature; the first one flushes the folder too."""
     desk.fill(1)
     desk.sequencer.advance()
     steps = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, pwrite = os.fsync, os.pwrite
     monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append("fsync"), fsync(descriptor)))
-    monkeypatch.setattr(Path, "replace", lambda path, to: (steps.append("rename"), replace(path, to)))
+    monkeypatch.setattr(os, "pwrite", lambda *given: (steps.append("write"), pwrite(*given)))
     desk.checkpointer.sign_head()
-    assert steps == ["fsync", "rename", "fsync"]
+    assert steps == ["write", "fsync", "fsync"]
+    desk.fill(1)
+    desk.sequencer.advance()
+    steps.clear()
+    desk.checkpointer.sign_head()
+    assert steps == ["write", "fsync"]
+
+
+def test_torn_slot_leaves_the_other_one(desk):
+    """Power lost in the middle of a write costs the last signature, not the memory."""
+    for _ in range(3):
+        desk.fill(1)
+        last = desk.log.settle()
+    content = bytearray(desk.state_path.read_bytes())
+    newest = content.rindex(b"\\n3\\n")
+    content[newest : newest + 200] = bytes(200)
+    desk.state_path.write_bytes(content)
+    remembered = desk.checkpointer.last_signed()
+    assert remembered.size == 2
+    assert desk.log.settle() == last
+
+
+def test_state_of_the_first_format_is_read_and_followed_by_slots(desk):
+    """A deployment that was made before keeps its memory."""
+    desk.fill(2)
+    signed = desk.log.settle()
+    peaks = desk.checkpointer.signer.head().peaks
+    first = {"v": 1, "note": signed.note.decode(), "peaks": [base64.b64encode(peak).decode() for peak in peaks]}
+    desk.state_path.write_text(json.dumps(first))
+    assert desk.checkpointer.last_signed() == signed
+    for size in (3, 4, 5):
+        desk.fill(1)
+        assert desk.log.settle().size == size
+        assert desk.checkpointer.last_signed().size == size
 
 
 def test_state_that_cannot_be_written_hands_out_nothing(desk, monkeypatch):
@@ -126,8 +172,7 @@ def test_state_that_cannot_be_written_hands_out_nothing(desk, monkeypatch):
         patch.setattr(state.os, "fsync", full)
         with pytest.raises(Unavailable, match="No space"):
             desk.log.settle()
-    assert first.note.decode().splitlines()[0] in desk.state_path.read_text()
-    assert state.read_state(desk.state_path, desk.checkpointer.verifier_key).checkpoint == first
+    assert desk.checkpointer.last_signed() == first
     assert desk.log.settle().size == 2
 
 
@@ -187,7 +232,7 @@ def test_old_state_beside_a_rewritten_log_is_refused(desk):
     desk.database.dispose()
     shutil.copy(desk.folder / "old.db", data_file(desk))
     desk.state_path.write_bytes(old)
-    insert_row = f"INSERT INTO audit_checkpoint VALUES ({note[0]}, x'{note[1]}', x'{note[2]}')"
+    insert_row = f"INSERT INTO audit_checkpoint VALUES (1, {note[0]}, x'{note[1]}', x'{note[2]}')"
     desk.unguarded(insert_row)
     with pytest.raises(IntegrityFailed, match="3 were signed"):
         desk.checkpointer.sign_head()
@@ -201,7 +246,7 @@ def test_stored_checkpoint_with_a_foreign_signature_is_refused(desk):
     """A row that only claims to be signed is no evidence."""
     desk.fill(1)
     desk.log.settle()
-    desk.unguarded("INSERT INTO audit_checkpoint VALUES (9, x'00', x'00')")
+    desk.unguarded("INSERT INTO audit_checkpoint VALUES (1, 9, x'00', x'00')")
     with pytest.raises(IntegrityFailed, match="not signed"):
         desk.checkpointer.sign_head()
 
@@ -210,14 +255,19 @@ def test_stored_checkpoint_with_a_foreign_signature_is_refused(desk):
     "damage",
     [
         lambda content: b"",
-        lambda content: content[:-5],
-        lambda content: content.replace(b'"v": 1', b'"v": 2'),
+        lambda content: content[:20],
+        lambda content: content.replace(b'"v": 2', b'"v": 3'),
         lambda content: content.replace(b"\\n1\\n", b"\\n2\\n"),
-        lambda content: content[: content.index(b'"peaks"')] + b'"peaks": []}',
-        lambda content: content[: content.index(b'"peaks"')] + b'"peaks": ["AAAA"]}',
-        lambda content: content[: content.index(b'"peaks"')] + b'"peaks": ["' + b"A" * 43 + b'="]}',
+        lambda content: resealed(content, peaks=[]),
+        lambda content: resealed(content, peaks=["AAAA"]),
+        lambda content: resealed(content, peaks=["A" * 43 + "="]),
+        lambda content: resealed(content, peaks=7),
+        lambda content: resealed(content, note=7),
+        lambda content: resealed(content, note="no note"),
         lambda content: b"[]",
         lambda content: b'{"v": 1}',
+        lambda content: b'{"v": 1, "note": 1, "peaks": []}',
+        lambda content: b"[" * 100_000,
     ],
 )
 def test_damaged_state_is_refused(desk, damage):
@@ -233,7 +283,7 @@ def test_state_of_another_key_is_refused(desk):
     """A new key begins a new log; it does not take an old one over."""
     desk.fill(1)
     desk.log.settle()
-    other = Checkpointer(desk.database, NoteSigner(desk.signer.name, b"\x07" * 32), desk.state_path)
+    other = Checkpointer(desk.database, TreeSigner(NoteSigner(desk.signer.name, b"\x07" * 32), desk.state_path))
     with pytest.raises(IntegrityFailed):
         other.sign_head()
 
@@ -247,7 +297,7 @@ def test_state_that_cannot_be_read_is_unavailable(desk):
 
 def test_missing_state_folder_is_unavailable(desk):
     """Nothing is signed where nothing can be remembered."""
-    checkpointer = Checkpointer(desk.database, desk.signer, desk.folder / "none" / "state")
+    checkpointer = Checkpointer(desk.database, TreeSigner(desk.signer, desk.folder / "none" / "state"))
     with pytest.raises(Unavailable):
         checkpointer.sign_head()
 
@@ -292,13 +342,13 @@ from audit.events import Act, Event, Outcome
 from audit.journal import Journal
 from audit.log import AuditLog
 from audit.sequencer import Sequencer
-from audit.signing import load_signing_key
+from audit.rotation import load_tree_signer
 from kernel.clock import SystemClock
 from kernel.database import open_database
 from kernel.ids import RequestId
 folder = Path(sys.argv[1])
 database = open_database(f"sqlite:///{folder / 'data.db'}", label="data store")
-checkpointer = Checkpointer(database, load_signing_key(folder / "signing.key"), folder / "signer.state")
+checkpointer = Checkpointer(database, load_tree_signer(folder / "signing.key", folder / "signer.state"))
 log = AuditLog(database, Journal(SystemClock(), None), Sequencer(database), checkpointer)
 for number in range(15):
     with database.write() as connection:

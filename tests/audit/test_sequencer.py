@@ -14,6 +14,12 @@ from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId
 
 
+def advanced(desk):
+    """Append one batch, and say of how many entries."""
+    appended = desk.sequencer.advance()
+    return 0 if appended is None else len(appended.hashes)
+
+
 def order(desk):
     return [EntryId(row[0]) for row in desk.rows("SELECT entry_id FROM audit_leaf ORDER BY leaf_index")]
 
@@ -21,14 +27,14 @@ def order(desk):
 def test_entries_become_leaves_in_the_order_of_the_inbox(any_desk):
     """Every entry is appended once, gapless, with the hash of its bytes."""
     ids = any_desk.fill(7)
-    assert any_desk.sequencer.advance() == 7
+    assert advanced(any_desk) == 7
     assert order(any_desk) == ids
     with any_desk.database.read() as connection:
         leaves = connection.execute(select(leaf).order_by(leaf.c.leaf_index)).all()
         assert connection.scalar(select(func.count()).select_from(inbox)) == 0
     assert [row.leaf_index for row in leaves] == list(range(7))
     assert all(row.leaf_hash == leaf_hash(row.body) for row in leaves)
-    assert any_desk.sequencer.advance() == 0
+    assert advanced(any_desk) == 0
 
 
 def test_head_is_the_root_over_all_leaves(any_desk):
@@ -46,7 +52,7 @@ def test_head_is_the_root_over_all_leaves(any_desk):
 def test_long_inbox_is_taken_in_batches(desk):
     """A transaction stays short however much waits."""
     desk.fill(BATCH_SIZE + 3)
-    assert [desk.sequencer.advance() for _ in range(3)] == [BATCH_SIZE, 3, 0]
+    assert [advanced(desk) for _ in range(3)] == [BATCH_SIZE, 3, 0]
 
 
 def test_complete_subtrees_are_stored_once(desk):
@@ -61,7 +67,7 @@ def test_complete_subtrees_are_stored_once(desk):
         part = CompactRange()
         for hashed in hashes[position * 256 : position * 256 + 256]:
             part.append(hashed)
-        assert tuple(stored[position]) == (1, position, part.root())
+        assert tuple(stored[position]) == (1, 1, position, part.root())
     assert len(stored) == 2
 
 
@@ -87,7 +93,7 @@ def test_further_writes_share_the_transaction(desk):
     with pytest.raises(RuntimeError):
         desk.sequencer.advance(also=fail)
     assert order(desk) == []
-    assert desk.sequencer.advance() == 2
+    assert advanced(desk) == 2
 
 
 def test_leaf_missing_at_the_end_stops_the_sequencer(desk):
@@ -134,8 +140,8 @@ def test_entry_that_commits_late_is_not_skipped(open_desk, pg_url):
     with desk.database.write() as slow:
         late = desk.log.record(slow, desk.permit())
         (early,) = desk.fill(1)
-        assert desk.sequencer.advance() == 1
-    assert desk.sequencer.advance() == 1
+        assert advanced(desk) == 1
+    assert advanced(desk) == 1
     assert order(desk) == [early, late]
 
 

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 from sqlalchemy import insert
 
+from audit.origins import FIRST
 from audit.tables import leaf, subtree
 from audit.tree import StoredTree
 from audit.verifier import EMPTY_ROOT, CompactRange, check_consistency, check_inclusion, node_hash
@@ -28,7 +29,7 @@ def plant(desk, clock):
         for hashed in hashes:
             completed = tree.append(hashed)
             for level, root in enumerate(completed[8::8], start=1):
-                roots.append({"level": level, "position": (tree.size >> 8 * level) - 1, "hash": root})
+                roots.append({"origin_no": 1, "level": level, "position": (tree.size >> 8 * level) - 1, "hash": root})
         fixed = {
             "body": b"",
             "at": clock.now(),
@@ -55,7 +56,7 @@ def test_every_proof_of_small_trees_verifies(desk, plant):
     """All sizes and places up to 40: what the tree proves, the verifier accepts."""
     hashes = plant(40)
     with desk.database.read() as connection:
-        tree = StoredTree(connection)
+        tree = StoredTree(connection, FIRST)
         roots = {size: tree.root(size) for size in range(1, 41)}
         assert roots == {size: naive_root(hashes[:size]) for size in range(1, 41)}
         for size in range(1, 41):
@@ -71,7 +72,7 @@ def test_proofs_of_a_tree_with_three_levels_verify(desk, plant):
     hashes = plant(66_100)
     size = len(hashes)
     with desk.database.read() as connection:
-        tree = StoredTree(connection)
+        tree = StoredTree(connection, FIRST)
         root = tree.root(size)
         assert root == naive_root(hashes)
         for index in (0, 255, 256, 32_768, 65_535, 65_536, 66_047, 66_048, size - 1):
@@ -83,11 +84,11 @@ def test_proofs_of_a_tree_with_three_levels_verify(desk, plant):
 def test_empty_tree_has_the_empty_root(desk):
     """The root of nothing is the hash of nothing."""
     with desk.database.read() as connection:
-        assert StoredTree(connection).root(0) == EMPTY_ROOT
+        assert StoredTree(connection, FIRST).root(0) == EMPTY_ROOT
 
 
 def test_missing_leaves_make_no_proof(desk, plant):
     """A proof over rows that are not there is an error, not a wrong proof."""
     plant(10)
     with desk.database.read() as connection, pytest.raises(IntegrityFailed, match="lacks nodes"):
-        StoredTree(connection).inclusion_proof(3, 20)
+        StoredTree(connection, FIRST).inclusion_proof(3, 20)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from audit.sequencer import BATCH_SIZE, Sequencer
+from audit.sequencer import Sequencer
 from audit.tables import leaf
 from consent.gate import Permit
 from consent.registry import ActorKind, DecisionAct, DecisionRequest
@@ -133,7 +133,7 @@ def withdraw(course, reopened):
 def sequenced(office):
     """Bring everything into the tree, and return the place of each entry."""
     sequencer = Sequencer(office.database)
-    while sequencer.advance() == BATCH_SIZE:
+    while sequencer.advance() is not None:
         pass
     with office.database.read() as connection:
         rows = connection.execute(select(leaf.c.entry_id, leaf.c.leaf_index)).all()

@@ -15,6 +15,7 @@ from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from audit.scanning import ScannedEntry
 from audit.sequencer import Sequencer
+from audit.signer import TreeSigner
 from audit.signing import create_signing_key
 from audit.tables import leaf
 from consent import inspection
@@ -101,7 +102,7 @@ def books(either_office, tmp_path: Path) -> Books:
     office = either_office
     database = office.database
     signer = create_signing_key(tmp_path / "signing.key", "register.example/log")
-    checkpointer = Checkpointer(database, signer, tmp_path / "signer.state")
+    checkpointer = Checkpointer(database, TreeSigner(signer, tmp_path / "signer.state"))
     log = AuditLog(database, office.journal, Sequencer(database), checkpointer)
     asking = office.asking
     loaded = Event(Act.PACK_LOADED, Outcome.DONE, "system", "administrator", asking.request_id)

@@ -140,7 +140,7 @@ def test_upgraded_store_refuses_to_change_the_past(new_store: NewStore) -> None:
     database = migrated(new_store(), Store.DATA)
     with database.write() as connection:
         connection.execute(
-            sa.text("INSERT INTO audit_checkpoint (size, root, note) VALUES (1, :root, :note)"),
+            sa.text("INSERT INTO audit_checkpoint (origin_no, size, root, note) VALUES (1, 1, :root, :note)"),
             {"root": b"\x00" * 32, "note": b"note"},
         )
     for change in ("UPDATE audit_checkpoint SET size = 2", "DELETE FROM audit_checkpoint"):

@@ -215,7 +215,7 @@ def test_log_shows_the_order_and_verifies(service: Service, patients: Patients, 
     assert acts[end + 1 :] == ["gate.refusal"]
     with open_platform(service.settings) as platform:
         export_audit(platform, ADMIN, tmp_path / "log")
-        key = platform.signer.verifier_key
+        key = str(platform.signer.verifier_key)
     assert verify([str(tmp_path / "log"), "--key", str(key)]) == 0
 
 

@@ -15,6 +15,7 @@ from audit.journal import Journal
 from audit.log import AuditLog
 from audit.receipts import Receipt
 from audit.sequencer import Sequencer
+from audit.signer import TreeSigner
 from audit.signing import NoteSigner, create_signing_key
 from audit.tables import leaf
 from consent.asking import Asking
@@ -269,7 +270,7 @@ def _wired(
     catalogue = small_catalogue()
     keystore = KeyStore(keys, custodian, clock)
     sealer = DetailSealer(keystore)
-    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer, folder / "signer.state"))
+    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, TreeSigner(signer, folder / "signer.state")))
     return House(
         folder=folder,
         data=data,

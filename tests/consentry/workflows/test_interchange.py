@@ -70,7 +70,7 @@ def test_a_receipt_verifies_offline_with_its_checkpoint(platform, captured):
     found = verify_receipt(
         issued.token,
         load_receipt_key(platform.settings.receipt_key_path).public_jwk,
-        log_key=VerifierKey.parse(platform.signer.verifier_key),
+        log_key=platform.signer.verifier_key,
     )
     assert found.is_checkpoint_verified
     assert (found.receipt_id, found.claims["decision_id"]) == (issued.receipt_id, decision)
