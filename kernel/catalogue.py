@@ -12,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from kernel.errors import BadInput
+from kernel.oversight import Oversight
 
 
 class FieldClass(StrEnum):
@@ -337,6 +338,9 @@ class Role:
     fields: frozenset[str] | None = None
 
 
+_OVERSIGHT: Final = Oversight()
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """A whole pack, loaded and checked.
@@ -361,6 +365,7 @@ class Catalogue:
     jurisdiction: str = "CN"
     digital_age: int = 14
     cool_down: timedelta = timedelta(hours=48)
+    oversight: Oversight = _OVERSIGHT
 
     def get_field(self, code: str) -> Field:
         """Return a field; raises ``BadInput`` for an unknown one."""

@@ -14,11 +14,13 @@ from kernel.catalogue import Catalogue
 from kernel.encoding import JsonValue, digest
 from kernel.errors import NotFound
 from kernel.located_yaml import Located, PackError, PackMistake, load
+from kernel.oversight import Oversight
 from kernel.pack_assessments import read_assessments
 from kernel.pack_entries import Declared, Entry, Mistakes
 from kernel.pack_events import read_event_types, read_relations
 from kernel.pack_fields import read_fields
 from kernel.pack_notices import read_notices
+from kernel.pack_oversight import read_oversight
 from kernel.pack_purposes import read_purposes, read_roles
 from kernel.pack_recipients import read_recipients
 from kernel.pack_rules import Declarations, check_declarations
@@ -33,7 +35,9 @@ _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _VERSION: Final = re.compile(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}")
 _FILES: Final = ("pack", "fields", "purposes", "events", "relations", "roles")
 _RECIPIENTS: Final = "recipients"
-"""The one file that a pack without recipients can leave out."""
+_OVERSIGHT: Final = "oversight"
+_OPTIONAL: Final = (_RECIPIENTS, _OVERSIGHT)
+"""Files that a pack can leave out: without recipients, and with the product's own thresholds."""
 
 _AGES: Final = (13, 16)
 """Between which years of age a country may draw the line: GDPR 8; PIPL 31 draws it at 14 (R23)."""
@@ -69,7 +73,7 @@ def load_pack(folder: Path) -> Catalogue:
 
     Args:
         folder: holds pack.yaml, fields.yaml, purposes.yaml, events.yaml, relations.yaml, roles.yaml and notices/, and
-            where it has them recipients.yaml and assessments/.
+            where it has them recipients.yaml, oversight.yaml and assessments/.
     Returns:
         The catalogue; its hash covers what the files mean, not their comments or layout.
     Raises:
@@ -79,10 +83,11 @@ def load_pack(folder: Path) -> Catalogue:
     roots = _load_files(folder, mistakes)
     declarations = _read_declarations(roots, folder, mistakes)
     head = _read_head(roots["pack"], mistakes) if "pack" in roots else _NO_HEAD
+    oversight = _read_oversight(roots, declarations, mistakes)
     if roots.keys() >= set(_FILES):
         check_declarations(declarations, mistakes)
     mistakes.check()
-    return _assemble(declarations, head)
+    return _assemble(declarations, head, oversight)
 
 
 def builtin_pack_path(name: str) -> Path:
@@ -99,7 +104,7 @@ def builtin_pack_path(name: str) -> Path:
 
 def _load_files(folder: Path, mistakes: Mistakes) -> dict[str, Located]:
     roots = {}
-    optional = (_RECIPIENTS,) if (folder / f"{_RECIPIENTS}.yaml").exists() else ()
+    optional = [name for name in _OPTIONAL if (folder / f"{name}.yaml").exists()]
     for name in (*_FILES, *optional):
         try:
             roots[name] = load(folder / f"{name}.yaml")
@@ -176,11 +181,17 @@ def _read_declarations(roots: Mapping[str, Located], folder: Path, mistakes: Mis
     )
 
 
+def _read_oversight(roots: Mapping[str, Located], declarations: Declarations, mistakes: Mistakes) -> Oversight:
+    if _OVERSIGHT not in roots:
+        return Oversight()
+    return read_oversight(roots[_OVERSIGHT], declarations.purpose_codes, mistakes)
+
+
 def _codes(root: Located) -> frozenset[str]:
     return frozenset(code for code, _ in root.items()) if root.kind == "mapping" else frozenset()
 
 
-def _assemble(declarations: Declarations, head: _Head) -> Catalogue:
+def _assemble(declarations: Declarations, head: _Head, oversight: Oversight) -> Catalogue:
     notices = sorted((d.value for d in declarations.notices), key=lambda n: (n.code, n.version, n.locale))
     catalogue = Catalogue(
         pack=head.name,
@@ -198,6 +209,7 @@ def _assemble(declarations: Declarations, head: _Head) -> Catalogue:
         jurisdiction=head.jurisdiction,
         digital_age=head.digital_age,
         cool_down=head.cool_down,
+        oversight=oversight,
     )
     return replace(catalogue, hash=digest(_plain(catalogue)))
 

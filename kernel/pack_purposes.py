@@ -11,8 +11,10 @@ PURPOSE_CODE: Final = re.compile(r"P[0-9]{2}")
 
 ACTS: Final = frozenset(
     {
+        "access.read",
         "audit.export",
         "audit.read",
+        "audit.review",
         "consent.capture",
         "consent.read",
         "consent.represent",

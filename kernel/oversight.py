@@ -1,0 +1,65 @@
+"""By which numbers an officer watches the log and the law's duties; a pack may set others in its oversight.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class AccessThresholds:
+    """When an access to somebody's record is unusual.
+
+    Attributes:
+        volume_cap: distinct people whom one actor may open in a natural day, whatever the past.
+        volume_floor, volume_factor: below the floor nobody is compared; above it, so many times the usual day of the
+            role is unusual.
+        history_days: how many days before are the past.
+        hour_accesses: accesses of an actor in the past below which its hours are not judged.
+        denial_streak, denial_minutes: so many refusals of one actor within so many minutes.
+        review_hours: within which an emergency access is reviewed (GB/T 39725; R49).
+    """
+
+    volume_cap: int = 100
+    volume_floor: int = 20
+    volume_factor: int = 5
+    history_days: int = 28
+    hour_accesses: int = 40
+    denial_streak: int = 5
+    denial_minutes: int = 60
+    review_hours: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class DutyThresholds:
+    """From how many people on the law asks for something.
+
+    Attributes:
+        sensitive_for_assessment, subjects_for_assessment, subjects_for_contract: people whose data went abroad in a
+            year (促进和规范数据跨境流动规定 5, 7, 8; R11).
+        subjects_for_audit, audit_months: a compliance audit above so many, every so many months (合规审计办法 4; R45).
+        subjects_for_officer, officer_working_days: an officer is filed from so many on, within so many working days
+            (合规审计办法 12; R45).
+        sensitive_for_person: above so many with sensitive data a responsible person is named (R45).
+    """
+
+    sensitive_for_assessment: int = 10_000
+    subjects_for_assessment: int = 1_000_000
+    subjects_for_contract: int = 100_000
+    subjects_for_audit: int = 10_000_000
+    audit_months: int = 24
+    subjects_for_officer: int = 1_000_000
+    officer_working_days: int = 30
+    sensitive_for_person: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """Everything that an officer watches by.
+
+    Attributes:
+        care_purposes: purposes that are treatment, payment or operations in the sense of HIPAA (45 CFR 164.501), each
+            with which of them; an accounting of disclosures leaves them out (164.528(a)(1)(i)).
+    """
+
+    care_purposes: Mapping[str, str] = field(default_factory=dict)
+    access: AccessThresholds = AccessThresholds()
+    duties: DutyThresholds = DutyThresholds()

@@ -1,0 +1,59 @@
+"""Reads oversight.yaml: by which numbers an officer watches, and which purposes count as care itself."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Final, TypeVar
+
+from kernel.located_yaml import Located
+from kernel.oversight import AccessThresholds, DutyThresholds, Oversight
+from kernel.pack_entries import Entry, Mistakes, read_texts
+
+CARE: Final = ("treatment", "payment", "operations")
+"""45 CFR 164.501."""
+
+_MOST: Final = 1_000_000_000
+_Thresholds = TypeVar("_Thresholds", AccessThresholds, DutyThresholds)
+
+
+def read_oversight(root: Located, purposes: Collection[str], mistakes: Mistakes) -> Oversight:
+    """Return what a pack says; whatever it leaves out has the product's own number.
+
+    Args:
+        root: the file, or an empty mapping without one.
+        purposes: codes that the pack declares.
+        mistakes: takes every mistake.
+    """
+    entry = Entry(root, mistakes, required=(), optional={"access", "care_purposes", "duties"})
+    return Oversight(
+        care_purposes=entry.read("care_purposes", lambda node: _care(node, purposes, mistakes), otherwise={}),
+        access=entry.read("access", lambda node: _thresholds(node, AccessThresholds, mistakes), otherwise=_ACCESS),
+        duties=entry.read("duties", lambda node: _thresholds(node, DutyThresholds, mistakes), otherwise=_DUTIES),
+    )
+
+
+def _thresholds(node: Located, kind: type[_Thresholds], mistakes: Mistakes) -> _Thresholds:
+    names = {one.name for one in fields(kind)}
+    entry = Entry(node, mistakes, required=(), optional=names)
+    given = {name: entry.read(name, _number, otherwise=0) for name in names if name in node}
+    return kind(**given)
+
+
+def _number(node: Located) -> int:
+    return node.integer(minimum=1, maximum=_MOST)
+
+
+def _care(node: Located, purposes: Collection[str], mistakes: Mistakes) -> Mapping[str, str]:
+    node.mapping(required=(), optional=CARE)
+    found: dict[str, str] = {}
+    for kind, listed in node.items():
+        for code in read_texts(listed):
+            if code not in purposes:
+                mistakes.add(listed, f"unknown purpose {code!r}", expected="a purpose that the pack declares")
+            if code in found:
+                mistakes.add(listed, f"{code} is {found[code]} already", expected="every purpose once")
+            found[code] = kind
+    return found
+
+
+_ACCESS: Final = AccessThresholds()
+_DUTIES: Final = DutyThresholds()
