@@ -79,6 +79,7 @@ class Act(StrEnum):
     AUDIT_EXPORTED = "audit.exported"
     ACCESS_FLAGGED = "access.flagged"
     ACCESS_REVIEWED = "access.reviewed"
+    DUTY_RECORDED = "duty.recorded"
     BREACH_OPENED = "breach.opened"
     BREACH_CHANGED = "breach.changed"
     BREACH_NOTIFIED = "breach.notified"
@@ -158,6 +159,7 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.AUDIT_EXPORTED: "consentry",
     Act.ACCESS_FLAGGED: "consentry",
     Act.ACCESS_REVIEWED: "consentry",
+    Act.DUTY_RECORDED: "consentry",
     Act.BREACH_OPENED: "consentry",
     Act.BREACH_CHANGED: "consentry",
     Act.BREACH_NOTIFIED: "consentry",
