@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
@@ -11,6 +11,7 @@ from consentry import __version__
 from consentry.api import (
     approvals,
     audit,
+    audit_stream,
     choices,
     consents,
     decisions,
@@ -24,26 +25,14 @@ from consentry.api import (
 )
 from consentry.api.guard import Guard
 from consentry.api.origins import Origins, page_routes
+from consentry.api.telemetry import NO_TELEMETRY
 from consentry.log_clock import LogClock
 from consentry.platform import Platform
 from consentry.subject_tokens import SubjectTokens
 from consentry.throttle import Pace
 
-if TYPE_CHECKING:
-    from fastapi.telemetry import TelemetryConfig
-
 _THREADS: Final = 12
 """Requests at work at once; SQLAlchemy's pool gives each store 15 connections, and nobody shall wait for one."""
-
-_NO_TELEMETRY: Final["TelemetryConfig"] = {
-    "tracing": False,
-    "metrics": False,
-    "logs": False,
-    "operation_spans": False,
-    "auto_configure": False,
-}
-"""The framework would hand bodies and messages to whatever exporter the environment names."""
-
 
 ROUTERS: Final = tuple(
     module.router
@@ -59,6 +48,7 @@ ROUTERS: Final = tuple(
         approvals,
         oversight,
         audit,
+        audit_stream,
     )
 )
 """One a resource."""
@@ -80,7 +70,7 @@ def create_app(platform: Platform) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
-        telemetry=_NO_TELEMETRY,
+        telemetry=NO_TELEMETRY,
     )
     settings = platform.settings
     app.state.platform = platform

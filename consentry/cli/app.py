@@ -14,11 +14,13 @@ from consentry.cli import (
     packs,
     registering,
     revealing,
+    streaming,
     subjects,
     tags,
     views,
     waking,
     webhooks,
+    witnessing,
 )
 
 app = typer.Typer(
@@ -45,4 +47,6 @@ app.add_typer(views.exports, name="export")
 app.add_typer(tags.app, name="tags")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhook")
+witnessing.register(auditing.app)
+streaming.register(auditing.app)
 app.add_typer(auditing.app, name="audit")
