@@ -121,6 +121,30 @@ class Names:
         """The pack's and the register's recipients."""
         return f"{_ROOT}/{self.catalogue.pack}/recipient"
 
+    @property
+    def aliases(self) -> str:
+        """Identifies subjects by the random names under which they stand in the log."""
+        return f"{_ROOT}/{self.deployment}/subject-alias"
+
+    @property
+    def principals(self) -> str:
+        """Identifies staff and machines."""
+        return f"{_ROOT}/{self.deployment}/principal"
+
+    @property
+    def roles(self) -> str:
+        """The pack's roles."""
+        return f"{_ROOT}/{self.catalogue.pack}/role"
+
+    @property
+    def requests(self) -> str:
+        """Identifies requests."""
+        return f"{_ROOT}/{self.deployment}/request"
+
+    def logged(self, name: str) -> str:
+        """Identify what an entry of the log refers to under a name, or, by ``entry``, the entry itself."""
+        return f"{_ROOT}/{self.deployment}/{name}"
+
     def notice_policy(self, choice: Choice) -> str:
         """Return the policy address of a choice: its notice with the hash, or the pack where it names none."""
         if choice.notice is None:
@@ -134,4 +158,7 @@ ACTOR_KIND: Final = f"{_ROOT}/StructureDefinition/actor-kind"
 RENEWS: Final = f"{_ROOT}/StructureDefinition/renews"
 DECIDED_AT: Final = f"{_ROOT}/StructureDefinition/decided-at"
 MAX_USES: Final = f"{_ROOT}/StructureDefinition/max-uses"
-"""Extensions of ours. The last is a modifier: a reader who does not know it must not use the consent."""
+"""Extensions of Consent. The last is a modifier: a reader who does not know it must not use the consent."""
+
+LOG_ENTRY: Final = f"{_ROOT}/StructureDefinition/log-entry"
+"""Our extension of AuditEvent: the entry that it was made from, and where the proof of it is found."""
