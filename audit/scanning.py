@@ -1,4 +1,7 @@
-"""A pass over the whole log below a signed checkpoint, hashed again while it is read, in flat memory."""
+"""A pass over the whole log below a signed checkpoint, hashed again while it is read, in flat memory.
+
+Of a pruned entry the stored hash stands for its bytes; that it was pruned is believed only where the log says so.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +10,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, select
 
 from audit.entries import decode_entry
-from audit.tables import head, inbox, leaf
+from audit.events import Act
+from audit.origins import current_origin
+from audit.pruned import KeptDigest, Pruning, is_kept
+from audit.tables import head, inbox, leaf, prune
 from audit.verifier import Checkpoint, CompactRange, leaf_hash
 from kernel.clock import format_instant
 from kernel.database import Database
@@ -25,7 +31,7 @@ class ScannedEntry:
     """One entry as its stored bytes say it; ``members`` is empty where the bytes are no entry.
 
     Attributes:
-        index: its place in the tree; None while it waits for it.
+        index: its ``leaf_index``; None while it waits for the tree.
         differing: the look-up columns that do not say what the bytes say; filled by ``scan_entries``.
     """
 
@@ -44,23 +50,80 @@ class ScannedEntry:
 def scan_entries(database: Database, signed: Checkpoint) -> Iterator[list[ScannedEntry]]:
     """Yield the entries below a checkpoint in order, each batch in a read transaction of its own.
 
+    Those of earlier origins come first; they are compared with their stored hashes. Pruned entries are left out.
+
     Raises:
-        IntegrityFailed: after the last batch, when the bytes that were read are not those that were signed.
+        IntegrityFailed: after the last batch, when the bytes that were read are not those that were signed, or more
+            is empty than the log says.
     """
-    tree = CompactRange()
-    for first in range(0, signed.size, _BATCH):
-        last = min(first + _BATCH, signed.size) - 1
-        query = select(leaf).where(leaf.c.leaf_index.between(first, last))
+    with database.read() as connection:
+        base, pruning = current_origin(connection).base, read_pruning(connection)
+    scan = _Scan(base, pruning)
+    end = base + signed.size
+    for first in range(0, end, _BATCH):
+        query = select(leaf).where(leaf.c.leaf_index.between(first, min(first + _BATCH, end) - 1))
         with database.read() as connection:
             rows = connection.execute(query.order_by(leaf.c.leaf_index)).all()
-        for row in rows:
-            tree.append(leaf_hash(row.body))
-        yield [_compared(row) for row in rows]
-    if tree.size != signed.size or tree.root() != signed.root:
-        raise IntegrityFailed(
-            f"The {signed.size} signed entries are not those that are stored",
-            hint="Export the log and run consentry-verify, which names the first bad one.",
-        )
+        yield [entry for row in rows if (entry := scan.read(row)) is not None]
+    scan.conclude(signed)
+
+
+def signed_end(connection: Connection, signed: Checkpoint) -> int:
+    """Return the ``leaf_index`` of the first entry that a checkpoint of the current origin does not cover."""
+    return current_origin(connection).base + signed.size
+
+
+def read_pruning(connection: Connection) -> Pruning:
+    """Return up to where the log was pruned, and whether an entry says so too."""
+    row = connection.execute(select(prune).order_by(prune.c.below.desc()).limit(1)).one_or_none()
+    if row is None:
+        return Pruning()
+    entry = find_scanned(connection, [row.entry_id]).get(row.entry_id)
+    counts = {} if entry is None else entry.members.get("counts")
+    is_told = (
+        entry is not None
+        and entry.members.get("act") == Act.LOG_PRUNED.value
+        and isinstance(counts, Mapping)
+        and counts.get("bound") == row.below
+    )
+    kept = None if entry is None else entry.refs.get("kept")
+    return Pruning(row.below, kept if isinstance(kept, str) else None, is_told)
+
+
+class _Scan:
+    """Grows the tree again, row by row, and counts which entries keep their bytes."""
+
+    def __init__(self, base: int, pruning: Pruning) -> None:
+        self._base = base
+        self._pruning = pruning
+        self._tree = CompactRange()
+        self._kept = KeptDigest()
+
+    def read(self, row: Row[*tuple[Any, ...]]) -> ScannedEntry | None:
+        """Take one row in, and return its entry; None where it was pruned and nothing is left of it."""
+        is_pruned = self._pruning.is_told and row.leaf_index < self._pruning.below and not row.body
+        hashed = row.leaf_hash if is_pruned else leaf_hash(row.body)
+        if row.leaf_index >= self._base:
+            self._tree.append(hashed)
+        entry = _compared(row, is_pruned=is_pruned)
+        if row.leaf_index < self._pruning.below and is_kept(entry.members):
+            self._kept.add(row.leaf_index)
+        if hashed != row.leaf_hash:
+            return replace(entry, differing=(*entry.differing, "leaf_hash"))
+        return None if is_pruned and not entry.differing else entry
+
+    def conclude(self, signed: Checkpoint) -> None:
+        """Raise ``IntegrityFailed`` unless what was read is what was signed."""
+        if self._tree.size != signed.size or self._tree.root() != signed.root:
+            raise IntegrityFailed(
+                f"The {signed.size} signed entries are not those that are stored",
+                hint="Export the log and run consentry-verify, which names the first bad one.",
+            )
+        if not self._pruning.is_told or (self._pruning.below and self._pruning.kept != self._kept.hexdigest()):
+            raise IntegrityFailed(
+                f"The log does not say that what is empty below {self._pruning.below} was pruned",
+                hint="Compare it with a backup: entries that must be kept were emptied.",
+            )
 
 
 def find_scanned(connection: Connection, entry_ids: Sequence[str]) -> dict[str, ScannedEntry]:
@@ -104,14 +167,19 @@ def waiting_entries(connection: Connection) -> Iterator[ScannedEntry]:
         yield _scanned(row.entry_id, row.body)
 
 
-def _compared(row: Row[*tuple[Any, ...]]) -> ScannedEntry:
+def _compared(row: Row[*tuple[Any, ...]], *, is_pruned: bool) -> ScannedEntry:
     """Return an entry with the names of the look-up columns that differ from its bytes."""
     entry = _scanned(row.entry_id, row.body, row.leaf_index)
+    if is_pruned:
+        differing = [name for name in (*_LOOKED_UP, "level") if getattr(row, name)]
+        return replace(entry, differing=tuple(differing))
     differing = [name for name, member in _LOOKED_UP.items() if getattr(row, name) != _text(entry.members.get(member))]
     if not entry.members:
         differing = ["entry_id"]
     elif format_instant(row.at) != entry.members.get("at"):
         differing.append("at")
+    if entry.members and row.level != entry.members.get("level"):
+        differing.append("level")
     return replace(entry, differing=tuple(differing)) if differing else entry
 
 

@@ -5,7 +5,7 @@ takes one away leaves a difference here. Everything is read in batches, each in 
 memory stays flat and nobody waits for long.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Row, Table, func, select
 
 import audit.tables
 from audit.events import Act
-from audit.scanning import ScannedEntry, find_scanned, scan_entries, waiting_entries
+from audit.scanning import ScannedEntry, find_scanned, scan_entries, signed_end, waiting_entries
 from audit.verifier import Checkpoint
 from consent.comparing import (
+    Names,
     differing_assessment,
     differing_decision,
     differing_notice,
@@ -76,7 +77,7 @@ def _entries(database: Database, signed: Checkpoint, found: Findings) -> None:
     except IntegrityFailed as broken:
         found.add("log", signed.origin, (broken.message,))
     with database.read() as connection:
-        uses.conclude(connection, signed.size)
+        uses.conclude(connection, signed_end(connection, signed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def _decisions(database: Database, found: Findings) -> None:
                 differs = differing_decision(to_decision(row), entries.get(row.entry_id), names)
             except (KeyError, ValueError):
                 differs = ["unreadable"]
-            found.add("decision", row.decision_id, _tolerated(connection, row, differs))
+            found.add("decision", row.decision_id, _tolerated(connection, row, differs, entries, names))
 
 
 def _representatives(database: Database, table: Table, role: str, found: Findings) -> None:
@@ -163,7 +164,7 @@ def _representatives(database: Database, table: Table, role: str, found: Finding
             differs = differing_representative(row, entries.get(row.entry_id), names, representative=role)
             if row.ended_at is not None and not _is_end_told(connection, row):
                 differs.append("ended_at")
-            found.add(role, row.relation_id, _tolerated(connection, row, differs))
+            found.add(role, row.relation_id, _tolerated(connection, row, differs, entries, names))
 
 
 def _is_end_told(connection: Connection, row: Row[*tuple[Any, ...]]) -> bool:
@@ -181,16 +182,37 @@ def _is_end_told(connection: Connection, row: Row[*tuple[Any, ...]]) -> bool:
     )
 
 
-def _tolerated(connection: Connection, row: Row[*tuple[Any, ...]], differs: list[str]) -> list[str]:
-    """Forget what cannot be told any more: the aliases of an erased subject are destroyed after the log's floor."""
-    if not differs or not set(differs) <= {"subject", "actor_subject", "guardian", "agent"}:
+def _tolerated(
+    connection: Connection,
+    row: Row[*tuple[Any, ...]],
+    differs: list[str],
+    entries: Mapping[str, ScannedEntry],
+    names: Names,
+) -> list[str]:
+    """Forget what cannot be told any more: the names of an erased subject are destroyed after the log's floor.
+
+    A name that still leads to somebody is told, whoever was erased.
+    """
+    entry, lost = entries.get(row.entry_id), {*differs}
+    if "subject" in lost:
+        lost.discard("ended_at")  # the end is looked up by the subject's names
+    if not lost or entry is None or not lost <= {*_NAMED}:
         return differs
+    said = [entry.members.get("subject") if name == "subject" else entry.refs.get(name) for name in lost]
+    people = {getattr(row, _NAMED[name]) for name in lost}
+    is_lost = all(isinstance(text, str) and text not in names.subjects for text in said)
     standing = subject_standing.c
-    state = connection.scalar(select(standing.state).where(standing.subject_id == row.subject_id))
-    known = connection.scalar(
-        select(func.count()).select_from(audit.tables.alias).where(audit.tables.alias.c.subject_id == row.subject_id)
-    )
-    return [] if state == Standing.ERASED and not known else differs
+    erased = select(func.count()).where(standing.subject_id.in_(people), standing.state == Standing.ERASED)
+    return [] if is_lost and connection.scalar(erased) == len(people) else differs
+
+
+_NAMED: Final[Mapping[str, str]] = {
+    "subject": "subject_id",
+    "actor_subject": "actor_subject",
+    "guardian": "guardian",
+    "agent": "agent",
+}
+"""What of a row is a person, each with its column."""
 
 
 def _published(connection: Connection, catalogue: Catalogue, found: Findings) -> None:

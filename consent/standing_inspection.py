@@ -108,6 +108,9 @@ def inspect_standings(connection: Connection, rows: Sequence[_Row], found: Findi
     tales = _tales(connection, subjects)
     for row in rows:
         known, tale = changes.get(row.subject_id, []), tales.get(SubjectId(row.subject_id), Tale())
+        is_erased = row.state == Standing.ERASED and bool(known) and known[-1].state == row.state
+        if is_erased and not tale.steps:
+            continue  # its names were destroyed after the log's floor: nobody can say what was told of it
         found.add("standing", row.subject_id, [*differing_standing(row, tale), *differing_history(row, known, tale)])
 
 

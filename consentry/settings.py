@@ -29,6 +29,8 @@ _PATHS: Final = (
     "views_folder",
     "exports_folder",
     "subject_token_jwks_file",
+    "witness_policy_file",
+    "timestamp_roots_file",
 )
 _STORES: Final = ("data_store", "key_store")
 _SQLITE: Final = "sqlite:///"
@@ -66,6 +68,19 @@ class Settings(BaseSettings):
     token_minutes: int = Field(default=15, ge=1, le=720, description="Life of a person's token.")
     busy_timeout_ms: int = Field(default=10_000, ge=0, description="How long a writer waits for a locked SQLite store.")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body.")
+    audit_retention_days: int = Field(
+        default=2192, ge=183, description="How long entries of the log are kept; six years, never below six months."
+    )
+    witness_policy_file: Path | None = Field(
+        default=None, description="Policy that names the log's witnesses and their quorum (c2sp.org/tlog-policy)."
+    )
+    timestamp_url: str = Field(default="", description="RFC 3161 authority that timestamps checkpoints; empty: none.")
+    timestamp_roots_file: Path | None = Field(
+        default=None, description="Root certificates that timestamps are believed under; PEM."
+    )
+    anchor_seconds: int = Field(
+        default=300, ge=5, le=86_400, description="How often a server has a grown log cosigned and timestamped."
+    )
     subject_token_issuer: str = Field(default="", description="`iss` of subject tokens; empty: there are none.")
     subject_token_audience: str = Field(default="", description="`aud` that a subject token must name.")
     subject_token_jwks_file: Path | None = Field(
