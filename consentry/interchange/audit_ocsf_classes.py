@@ -148,6 +148,7 @@ ACTIVITIES: Final[dict[Act, Activity]] = {
     Act.BREACH_CHANGED: _incident(2, 3),
     Act.BREACH_NOTIFIED: _incident(2, 3),
     Act.BREACH_CLOSED: _incident(3, 1),
+    Act.DUTY_RECORDED: _entity(_CREATE, "duty"),
     Act.LOG_ANCHORED: _entity(_UPDATE, "audit log"),
     Act.LOG_CONFIGURED: _entity(_UPDATE, "audit log", 3),
     Act.LOG_KEY_ROTATED: _entity(_UPDATE, "audit log", 2),
