@@ -7,6 +7,7 @@ same among a thousand entries and among ten million.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
@@ -36,7 +37,7 @@ _SKEW: Final = timedelta(hours=1)
 """How far the times of two entries may run against their order: longer than any transaction that writes one lasts."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EntryView:
     """One entry with its place in the log; ``body`` are the bytes that were hashed, empty once it was pruned."""
 
@@ -45,7 +46,7 @@ class EntryView:
     at: datetime
     body: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def members(self) -> Mapping[str, JsonValue]:
         """The entry's members, parsed from its bytes; of a pruned one what is left of it."""
         if not self.body:

@@ -19,7 +19,7 @@ _LAST_INDEX = 2**53 - 1
 
 
 class AuditPage(BaseModel):
-    """Entries by their place in the log."""
+    """Entries by their place in the log; a page can be short before the end, where what is sought is rare."""
 
     entries: list[dict[str, JsonValue]]
     next_after: int | None = Field(description="Give it as `after` for the next page; null at the end.")
@@ -35,16 +35,18 @@ class AuditFilter(BaseModel):
     act: Act | None = None
     purpose: Annotated[str | None, Field(min_length=1, max_length=40)] = None
     outcome: Outcome | None = None
+    level: Annotated[int | None, Field(ge=1, le=5, description="The least level of the fields.")] = None
     request_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     since: Instant | None = None
     until: Instant | None = None
     after: Annotated[int | None, Field(ge=0, le=_LAST_INDEX)] = None
+    newest_first: Annotated[bool, Field(description="The newest first; `after` then stands further back.")] = False
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
 @router.get("/audit/entries", responses=responses(401, 403))
 def list_entries(platform: PlatformHere, caller: Caller, wanted: Annotated[AuditFilter, Query()]) -> AuditPage:
-    """List entries, oldest first; for compliance officers and administrators."""
+    """List entries, oldest first unless asked otherwise; for compliance officers and administrators."""
     check_allowed(platform, caller, "audit.read", persons_only=True)
     query = AuditQuery(
         subject=wanted.subject_id,
@@ -52,10 +54,12 @@ def list_entries(platform: PlatformHere, caller: Caller, wanted: Annotated[Audit
         act=wanted.act,
         purpose=wanted.purpose,
         outcome=wanted.outcome,
+        level=wanted.level,
         request_id=wanted.request_id,
         since=wanted.since,
         until=wanted.until,
         after_index=wanted.after,
+        newest_first=wanted.newest_first,
         limit=wanted.limit,
     )
     entries, next_after = read_audit(platform, caller, query)

@@ -42,20 +42,25 @@ def query(  # noqa: PLR0917 - filters of one command
     act: Annotated[str | None, typer.Option(help="For example gate.permit.")] = None,
     purpose: Annotated[str | None, typer.Option(help="For example P02.")] = None,
     outcome: Annotated[str | None, typer.Option(help="allowed, denied, done or failed.")] = None,
+    level: Annotated[int | None, typer.Option(help="Fields of this level or above.", min=1, max=5)] = None,
+    request_id: Annotated[str | None, typer.Option("--request", help="All entries of one request.")] = None,
     since: Annotated[datetime | None, typer.Option(help="From this moment (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(help="Before this moment (UTC).")] = None,
+    after: Annotated[int | None, typer.Option(help="Go on after this index.", min=0)] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,  # noqa: FBT002 - a flag
     limit: Annotated[int, typer.Option(help="How many entries at most.", min=1, max=500)] = 50,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Entries by subject, actor, act, purpose, outcome and time; this reading is logged too."""
+    """Entries by subject, actor, act, purpose, outcome, level, request and time; this reading is logged too."""
     from datetime import UTC
 
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.read_audit import AuditQuery, read_audit
 
     asked = AuditQuery(
-        subject=subject, actor=actor, act=act, purpose=purpose, outcome=outcome, limit=limit,
+        subject=subject, actor=actor, act=act, purpose=purpose, outcome=outcome, level=level,
+        request_id=request_id, after_index=after, newest_first=newest, limit=limit,
         since=None if since is None else since.replace(tzinfo=UTC),
         until=None if until is None else until.replace(tzinfo=UTC),
     )  # fmt: skip
@@ -69,7 +74,7 @@ def query(  # noqa: PLR0917 - filters of one command
     rows = [(*(entry.get(name) for name in header), _refs(entry)) for entry in entries]
     say_table((*header, "refers to"), rows)
     if next_after is not None:
-        say("there are more entries; narrow the query or raise --limit")
+        say(f"there may be more entries; narrow the query, or go on with --after {next_after}")
 
 
 @app.command("reconcile")

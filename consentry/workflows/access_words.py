@@ -1,0 +1,167 @@
+"""Accesses for people: each one as a row of codes beside words, in Chinese or English."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection
+
+from audit.accesses import KINDS, Access
+from consent.decisions import Decision
+from consent.rules import DecisionAct
+from consent.sentences import Teller
+from consent.words import ACTS, REASONS, Language
+from consentry.platform import Platform
+from consentry.workflows.history import recipient_names
+from kernel.catalogue import Label, LawfulBasis
+from kernel.clock import format_instant
+from kernel.encoding import JsonValue
+from kernel.errors import NotFound
+from kernel.ids import DecisionId, is_id
+
+BASES: Final[Mapping[LawfulBasis, Label]] = {
+    LawfulBasis.CONSENT: Label("本人同意", "the person's consent"),
+    LawfulBasis.CONTRACT: Label("履行合同", "a contract"),
+    LawfulBasis.LEGAL_DUTY: Label("法定义务", "a legal duty"),
+    LawfulBasis.EMERGENCY: Label("紧急情况", "an emergency"),
+}
+
+_BASIS_OF: Final = {
+    DecisionAct.GRANT: LawfulBasis.CONSENT,
+    DecisionAct.RENEW: LawfulBasis.CONSENT,
+    DecisionAct.CONTRACT: LawfulBasis.CONTRACT,
+    DecisionAct.DUTY: LawfulBasis.LEGAL_DUTY,
+}
+
+_RULES: Final[Mapping[str, Label]] = {
+    "ROLE": Label("该角色无此权限", "the role may not do this"),
+    "APPROVAL": Label("未成年人的记录须经他人批准", "a minor's record needs an approval"),
+    "REPRESENTATION": Label("无权代表本人", "not entitled to speak for the person"),
+    "PROCESSOR": Label("超出受托合同", "outside the processor's contract"),
+    "OWN_ACT": Label("无权处理该决定", "not the caller's own decision"),
+    "OWN_ACCESS": Label("不得复核自己的访问", "nobody reviews an own access"),
+}
+"""Rules other than the gate's that deny; one that is not here is told by its code."""
+
+_SELF: Final = Label("本人", "the person")
+_REPRESENTATIVE: Final = Label("监护人、亲属或受托人", "a guardian, kin or agent")
+
+
+@dataclass
+class AccessTeller:
+    """Tells accesses to one person.
+
+    Attributes:
+        own: the person's aliases.
+        names_staff: whether ids of principals are told: to officers, and not to the person, who is told the role.
+        decisions: those that were looked up already.
+    """
+
+    platform: Platform
+    teller: Teller
+    own: frozenset[str]
+    names_staff: bool
+    decisions: dict[str, Decision | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, platform: Platform, connection: Connection, own: Sequence[str], *, locale: str, names_staff: bool
+    ) -> "AccessTeller":
+        """Return who tells in a locale's language."""
+        teller = Teller(platform.catalogue, Language.of(locale), recipient_names(connection))
+        return cls(platform, teller, frozenset(own), names_staff)
+
+    def row(self, connection: Connection, access: Access) -> dict[str, JsonValue]:
+        """Return one access, codes beside words."""
+        teller = self.teller
+        return {
+            "index": access.index,
+            "at": format_instant(access.at),
+            "at_label": teller.instant(access.at),
+            "kind": access.kind.value,
+            "kind_label": teller.label(KINDS[access.kind]),
+            "allowed": access.allowed,
+            "actor": access.actor if self.names_staff else None,
+            "role": access.role,
+            "who": self.who(access),
+            "purpose": access.purpose,
+            "purpose_label": None if access.purpose is None else self._purpose(access.purpose),
+            "recipient": self._recipient_code(access),
+            "recipient_label": self._recipient(access),
+            "fields": list(access.fields),
+            "fields_label": teller.fields(access.fields),
+            "level": access.level,
+            "basis": access.basis,
+            "basis_label": self._basis(connection, access),
+            "reason": access.reason,
+            "reason_label": self._reason(access),
+            "entries": list(access.evidence),
+        }
+
+    def who(self, access: Access) -> str:
+        """Return who made an access: the person, a representative, or the role of staff or of a machine."""
+        if access.actor in self.own:
+            return self.teller.label(_SELF)
+        if is_id(access.actor, "als"):
+            return self.teller.label(_REPRESENTATIVE)
+        role = self.platform.catalogue.roles.get(access.role)
+        return access.role if role is None else self.teller.label(role.label)
+
+    def bases(self, connection: Connection, access: Access) -> frozenset[LawfulBasis]:
+        """Return the lawful bases behind an access; those that its purpose may rest on where the log names none."""
+        made = self._made(connection, access)
+        if made:
+            return frozenset(_BASIS_OF[one.act] for one in made if one.act in _BASIS_OF)
+        purpose = self.platform.catalogue.purposes.get(access.purpose or "")
+        if purpose is None:
+            return frozenset()
+        if access.basis is not None:  # a permit that names no decision rests on what needs none
+            return frozenset(purpose.bases) - {LawfulBasis.CONSENT}
+        return frozenset(purpose.bases)
+
+    def _made(self, connection: Connection, access: Access) -> list[Decision]:
+        names = [] if access.basis is None else access.basis.split("/")
+        found = [self._decision(connection, name) for name in names if is_id(name, "dec")]
+        return [one for one in found if one is not None]
+
+    def _decision(self, connection: Connection, name: str) -> Decision | None:
+        if name not in self.decisions:
+            try:
+                self.decisions[name] = self.platform.registry.get(connection, DecisionId(name))
+            except NotFound:
+                self.decisions[name] = None
+        return self.decisions[name]
+
+    def _basis(self, connection: Connection, access: Access) -> str | None:
+        if not access.allowed or access.purpose is None:
+            return None
+        made = self._made(connection, access)
+        if made:
+            told = (f"{self.teller.label(ACTS[one.act])} {self.teller.instant(one.decided_at)}" for one in made)
+            return "; ".join(told)
+        labels = [self.teller.label(BASES[basis]) for basis in sorted(self.bases(connection, access))]
+        return " / ".join(labels) or None
+
+    def _reason(self, access: Access) -> str | None:
+        if access.allowed or access.reason is None:
+            return None
+        known = {**{reason.value: label for reason, label in REASONS.items()}, **_RULES}
+        label = known.get(access.reason)
+        return access.reason if label is None else self.teller.label(label)
+
+    def _purpose(self, code: str) -> str:
+        known = self.platform.catalogue.purposes.get(code)
+        return code if known is None else self.teller.label(known.label)
+
+    def _recipient_code(self, access: Access) -> str | None:
+        is_person = access.recipient is not None and is_id(access.recipient, "als")
+        return None if is_person and not self.names_staff else access.recipient
+
+    def _recipient(self, access: Access) -> str | None:
+        if access.recipient is None:
+            return None
+        if access.recipient in self.own:
+            return self.teller.label(_SELF)
+        if is_id(access.recipient, "als"):
+            return self.teller.label(_REPRESENTATIVE)
+        return self.teller.recipient(access.recipient)

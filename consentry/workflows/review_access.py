@@ -1,0 +1,68 @@
+"""The officer's verdict on a finding: justified, or an incident; nobody reviews an own access."""
+
+from enum import StrEnum
+
+from audit.events import Act, Event, Outcome
+from consentry.platform import Platform
+from consentry.principals import Principal
+from consentry.workflows.denials import check_allowed, record_denial
+from consentry.workflows.unusual_access import Flagged, read_findings
+from consentry.workflows.watch_lists import REVIEW
+from kernel.errors import BadInput, Conflict, Denied, NotFound
+
+
+class Verdict(StrEnum):
+    """What a review comes to."""
+
+    JUSTIFIED = "justified"
+    INCIDENT = "incident"
+
+
+class OwnAccess(Denied):
+    """The finding is about the reviewer's own access."""
+
+
+def review_finding(platform: Platform, caller: Principal, finding_id: str, *, verdict: Verdict, note: str) -> Flagged:
+    """Record what an officer says about a finding; the note is sealed beside the entry.
+
+    What was found justified can still become an incident; an incident stays one.
+
+    Raises:
+        Denied: the role may not review, or the caller is no person.
+        OwnAccess: the finding is about the caller; the try stays in the log.
+        NotFound: nothing was flagged under this id.
+        Conflict: it has this verdict, or is an incident.
+        BadInput: no note.
+    """
+    check_allowed(platform, caller, REVIEW, persons_only=True)
+    if not note.strip():
+        raise BadInput("A review needs a note", hint="Say what was found out in --note.")
+    with platform.data.read() as connection:
+        found = _get(read_findings(platform, connection), finding_id)
+    if found.finding.actor == caller.principal_id:
+        record_denial(platform, caller, reason="OWN_ACCESS", refs={"act": REVIEW, "finding": found.finding_id})
+        raise OwnAccess("Nobody reviews an own access", hint="Ask another compliance officer.")
+    asking = platform.asking(caller)
+    with platform.data.write() as connection:
+        _check_news(_get(read_findings(platform, connection), finding_id), verdict)
+        event = Event(
+            Act.ACCESS_REVIEWED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
+            reason=verdict.value, refs={"finding": finding_id}, details={"note": note.strip()},
+        )  # fmt: skip
+        platform.log.record(connection, event)
+        reviewed = _get(read_findings(platform, connection), finding_id)
+    platform.log.settle()
+    return reviewed
+
+
+def _get(found: dict[str, Flagged], finding_id: str) -> Flagged:
+    if finding_id not in found:
+        raise NotFound("No finding has this id", hint="See `consentry audit findings`.")
+    return found[finding_id]
+
+
+def _check_news(found: Flagged, verdict: Verdict) -> None:
+    if found.verdict in (verdict.value, Verdict.INCIDENT.value):
+        raise Conflict(
+            f"The finding was reviewed: {found.verdict}", hint="Only what was justified can become an incident."
+        )
