@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.handovers import handover_keys
-from audit.origins import Origin
+from audit.origins import Origin, current_origin
 from audit.sequencer import Appended, Head, check_head, read_head
 from audit.signer import HASHES_MAX, HeadSigner, NotAtHead
 from audit.state import SignerState
@@ -16,6 +16,7 @@ from audit.tables import leaf
 from audit.verifier import Checkpoint, CompactRange, VerificationError, VerifierKey, leaf_hash, open_checkpoint
 from kernel.database import Database
 from kernel.errors import IntegrityFailed, Unavailable
+from kernel.prepared import Prepared
 
 _READ_SIZE: Final = 2_048
 """Leaves read at once while a tree grows: some megabytes at the most."""
@@ -80,17 +81,20 @@ class Checkpointer:
         state = self._signer.head()
         return None if state is None else state.checkpoint
 
-    def store_signed(self, connection: Connection) -> None:
+    def store_signed(self, connection: Connection, origin: Origin | None = None) -> None:
         """Write the last signed checkpoint into its table, within a transaction that is made anyway.
 
         Between two such calls the newest checkpoint stands with the signer alone: one commit less for each access.
 
+        Args:
+            connection: of a transaction that may write.
+            origin: the current one, where the caller has read it.
         Raises:
             IntegrityFailed: the state is damaged.
         """
         signed = self.last_signed()
         if signed is not None:
-            _store(connection, read_head(connection).origin, signed)
+            _store(connection, origin or current_origin(connection), signed)
 
     def _sign_appended(self, state: SignerState | None, appended: Sequence[Appended]) -> Checkpoint | None:
         """Have batches signed that continue the signed tree; None where they do not, or where there are none."""
@@ -212,8 +216,7 @@ def _bodies(connection: Connection, origin: Origin, start: int, end: int) -> Ite
 
 
 def _is_stored(connection: Connection, origin: Origin, signed: Checkpoint) -> bool:
-    same = checkpoint_table.c.origin_no == origin.number, checkpoint_table.c.size == signed.size
-    return connection.scalar(select(checkpoint_table.c.size).where(*same)) is not None
+    return bool(_STORED.rows(connection, number=origin.number, size=signed.size))
 
 
 def _store(connection: Connection, origin: Origin, signed: Checkpoint) -> None:
@@ -222,3 +225,10 @@ def _store(connection: Connection, origin: Origin, signed: Checkpoint) -> None:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"origin_no": origin.number, "size": signed.size, "root": signed.root, "note": signed.note}
     connection.execute(dialect.insert(checkpoint_table).on_conflict_do_nothing(), row)
+
+
+_STORED: Final = Prepared(
+    select(checkpoint_table.c.size).where(
+        checkpoint_table.c.origin_no == bindparam("number"), checkpoint_table.c.size == bindparam("size")
+    )
+)

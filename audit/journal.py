@@ -8,9 +8,8 @@ from typing import Final
 from sqlalchemy import Connection, ScalarSelect, func, insert, select
 
 from audit.aliases import ensure_aliases
-from audit.entries import cohort_digest, encode_entry, mentioned_subjects
+from audit.entries import NewEntry, cohort_digest, encode_entry, mentioned_subjects
 from audit.events import Event
-from audit.sequencer import NewEntry
 from audit.tables import cohort, cohort_member, detail, head, inbox
 from kernel.clock import require_aware, to_micros
 from kernel.encoding import JsonValue
@@ -56,8 +55,8 @@ class Journal:
         if event.cohort or event.details is not None or mentioned_subjects(event):
             return self.record(connection, event)
         entry_id = EntryId(new_id("ent"))
-        body = encode_entry(event, entry_id, at, aliases=aliases, cohort=None)
-        _INSERT.rows(connection, entry_id=entry_id, at=to_micros(at), body=body)
+        entry = encode_entry(event, entry_id, at, aliases=aliases, cohort=None)
+        _INSERT.rows(connection, entry_id=entry_id, at=to_micros(at), body=entry.body)
         return entry_id
 
     def record(self, connection: Connection, event: Event) -> EntryId:
@@ -80,15 +79,21 @@ class Journal:
         _INSERT.insert_many(connection, [(entry.entry_id, to_micros(entry.at), entry.body) for entry in entries])
         return [EntryId(entry.entry_id) for entry in entries]
 
-    def encode(self, connection: Connection, events: Sequence[Event]) -> list[NewEntry]:
+    def encode(
+        self, connection: Connection, events: Sequence[Event], *, latest: datetime | None = None
+    ) -> list[NewEntry]:
         """Return the entries of events, with all that lies beside them written; the caller stores the entries.
 
+        Args:
+            connection: the caller's transaction.
+            events: what happened.
+            latest: time of the latest entry, where the caller holds the head and knows it; else it is read.
         Raises:
             BadInput: an event cannot stand in the log; see ``encode_entry``.
         """
         if not events:
             return []
-        at = self.now(connection)
+        at = self.now(connection) if latest is None else max(require_aware(self._clock.now()), latest)
         aliases = ensure_aliases(connection, _all_subjects(events), at.year)
         return [self._entry(connection, event, at, aliases) for event in events]
 
@@ -104,11 +109,11 @@ class Journal:
     def _entry(self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]) -> NewEntry:
         entry_id = EntryId(new_id("ent"))
         members = _record_cohort(connection, entry_id, [aliases[subject] for subject in dict.fromkeys(event.cohort)])
-        body = encode_entry(event, entry_id, at, aliases=aliases, cohort=members)
+        entry = encode_entry(event, entry_id, at, aliases=aliases, cohort=members)
         if event.details is not None:
             sealed = self._sealer.seal_details(event.details, context=entry_id)
             connection.execute(insert(detail), {"entry_id": entry_id, "sealed": sealed})
-        return NewEntry(entry_id, at, body)
+        return entry
 
 
 def _all_subjects(events: Sequence[Event]) -> set[SubjectId]:

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from audit.tables import origin as origin_table
+from kernel.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,14 @@ FIRST: Final = Origin(1, 0)
 
 def origins(connection: Connection) -> list[Origin]:
     """Return every origin, the oldest first."""
-    query = select(origin_table.c.origin_no, origin_table.c.base, origin_table.c.name)
-    later = connection.execute(query.order_by(origin_table.c.origin_no))
-    return [FIRST, *(Origin(number, base, name) for number, base, name in later)]
+    return [FIRST, *(Origin(number, base, name) for number, base, name in _LATER.rows(connection))]
 
 
 def current_origin(connection: Connection) -> Origin:
     """Return the origin that entries are appended to."""
     return origins(connection)[-1]
+
+
+_LATER: Final = Prepared(
+    select(origin_table.c.origin_no, origin_table.c.base, origin_table.c.name).order_by(origin_table.c.origin_no)
+)

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
-from audit.entries import decode_entry
+from audit.entries import NewEntry, decode_entry
 from audit.origins import Origin, current_origin
 from audit.tables import head, inbox, leaf, subtree
 from audit.tree import FAN_OUT_BITS
 from audit.verifier import HASH_BYTES, CompactRange, leaf_hash
-from kernel.clock import to_micros
+from kernel.clock import from_micros, to_micros
 from kernel.database import Database
-from kernel.encoding import JsonValue
 from kernel.errors import IntegrityFailed
 from kernel.prepared import Prepared
 
@@ -24,20 +23,11 @@ BATCH_SIZE: Final = 2_048
 _ADVISORY_LOCK: Final = 0x636F6E73_65717363
 """A number of our own ("consseqsc") for pg_advisory_xact_lock: one sequencer at a time."""
 
-_EXTRACTED: Final = ("act", "outcome", "actor", "role", "purpose", "request_id")
-"""Members that the look-up columns of the same names repeat."""
+_EXTRACTED: Final = ("act", "outcome", "actor", "role", "purpose", "request_id", "subject")
+"""Members that look-up columns repeat; that of the subject is named ``alias``."""
 
-_LEAF_COLUMNS: Final = ("leaf_index", "entry_id", "body", "leaf_hash", "at", *_EXTRACTED, "alias", "level")
+_LEAF_COLUMNS: Final = ("leaf_index", "entry_id", "body", "leaf_hash", "at", *_EXTRACTED[:-1], "alias", "level")
 _SUBTREE_COLUMNS: Final = ("origin_no", "level", "position", "hash")
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """Entry bytes that are to become a leaf."""
-
-    entry_id: str
-    at: datetime
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,42 +84,42 @@ class Sequencer:
             return appended
 
     def append(
-        self, connection: Connection, entries: Callable[[Connection], Sequence[NewEntry]] | None = None
+        self, connection: Connection, entries: Callable[[Connection, datetime | None], Sequence[NewEntry]] | None = None
     ) -> Appended | None:
         """Append one batch in the caller's transaction, which then holds the head until it ends.
 
         Args:
             connection: of a transaction that may write.
-            entries: called once the turn is held; makes further entries, which follow those that waited.
+            entries: called once the turn is held, with the latest entry's time; makes further entries, which follow
+                those that waited.
         """
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        rows = connection.execute(select(inbox).order_by(inbox.c.seq).limit(BATCH_SIZE)).all()
-        waiting = [NewEntry(row.entry_id, row.at, row.body) for row in rows]
+        rows = _WAITING.rows(connection, limit=BATCH_SIZE)
+        waiting = [NewEntry(entry_id, from_micros(at), _as_bytes(body)) for _, entry_id, at, body in rows]
+        before = read_head(connection)
         if entries is not None:
-            waiting.extend(entries(connection))
+            waiting.extend(entries(connection, _latest(before, waiting)))
         if not waiting:
             return None
-        appended = append_entries(connection, waiting)
+        appended = append_entries(connection, before, waiting)
         if rows:
-            connection.execute(delete(inbox).where(inbox.c.seq.in_([row.seq for row in rows])))
+            connection.execute(delete(inbox).where(inbox.c.seq.in_([row[0] for row in rows])))
         return appended
 
 
-def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> Appended:
-    """Append entries to the current origin's tree; the caller holds the turn.
+def append_entries(connection: Connection, before: Head, entries: Sequence[NewEntry]) -> Appended:
+    """Append entries to the current origin's tree; the caller holds the turn, and has read the head under it.
 
     Raises:
         IntegrityFailed: head and leaves do not fit together, or an entry does not hold its own bytes.
     """
-    before = read_head(connection)
     check_head(connection, before)
     tree = CompactRange(before.tree.size, list(before.tree.peaks))
     rows, roots, hashes = _grow(before.origin, tree, entries)
     _INSERT_LEAVES.insert_many(connection, rows)
     _INSERT_SUBTREES.insert_many(connection, roots)
-    latest = max([entry.at for entry in entries] + ([before.at] if before.at else []))
-    _write_head(connection, before, tree, latest)
+    _write_head(connection, before, tree, _latest(before, entries))
     return Appended(before.origin, before.tree.size, tuple(hashes), tuple(tree.peaks))
 
 
@@ -140,18 +130,19 @@ def read_head(connection: Connection) -> Head:
         IntegrityFailed: the head's bytes make no tree.
     """
     origin = current_origin(connection)
-    row = connection.execute(select(head).where(head.c.id == origin.number)).one_or_none()
-    if row is None:
+    rows = _HEAD.rows(connection, number=origin.number)
+    if not rows:
         return Head(origin, CompactRange(), None)
-    peaks = [row.peaks[start : start + HASH_BYTES] for start in range(0, len(row.peaks), HASH_BYTES)]
-    if row.size < 0 or len(row.peaks) != HASH_BYTES * row.size.bit_count():
+    size, joined, at = rows[0]
+    if not isinstance(joined, bytes) or size < 0 or len(joined) != HASH_BYTES * size.bit_count():
         raise IntegrityFailed("The log's head is damaged", hint="Export the log and verify it.")
-    return Head(origin, CompactRange(row.size, peaks), row.at)
+    peaks = [joined[start : start + HASH_BYTES] for start in range(0, len(joined), HASH_BYTES)]
+    return Head(origin, CompactRange(size, peaks), from_micros(at))
 
 
 def check_head(connection: Connection, stored: Head) -> None:
     """Raise ``IntegrityFailed`` unless the head counts exactly the leaves that are there."""
-    last = connection.scalar(select(func.max(leaf.c.leaf_index)))
+    (last,) = _LAST.rows(connection)[0]
     size = stored.origin.base + stored.tree.size
     if size != (0 if last is None else last + 1):
         raise IntegrityFailed(
@@ -177,7 +168,7 @@ def _grow(
 
 
 def _leaf_row(index: int, entry: NewEntry, hashed: bytes) -> tuple[object, ...]:
-    members = decode_entry(entry.body)
+    members = entry.members or decode_entry(entry.body)
     if members.get("id") != entry.entry_id:
         raise IntegrityFailed(
             f"Inbox entry {entry.entry_id} does not hold its own bytes", hint="The data store was changed."
@@ -189,23 +180,35 @@ def _leaf_row(index: int, entry: NewEntry, hashed: bytes) -> tuple[object, ...]:
         entry.body,
         hashed,
         to_micros(entry.at),
-        *(_text(members.get(name)) for name in _EXTRACTED),
-        _text(members.get("subject")),
+        *[value if type(value := members.get(name)) is str else None for name in _EXTRACTED],
         level if isinstance(level, int) else None,
     )
 
 
-def _text(member: JsonValue) -> str | None:
-    return member if isinstance(member, str) else None
+def _latest(before: Head, entries: Sequence[NewEntry]) -> datetime | None:
+    """Return the latest time of the log with these entries; None for an empty one."""
+    times = [entry.at for entry in entries] + ([before.at] if before.at else [])
+    return max(times, default=None)
 
 
-def _write_head(connection: Connection, before: Head, tree: CompactRange, at: datetime) -> None:
-    number = before.origin.number
+def _as_bytes(body: object) -> bytes:
+    """Return stored bytes as bytes even where someone put text in their place; see ``audit.tables.StoredBytes``."""
+    return body if isinstance(body, bytes) else str(body).encode()
+
+
+def _write_head(connection: Connection, before: Head, tree: CompactRange, at: datetime | None) -> None:
     values = {"size": tree.size, "peaks": b"".join(tree.peaks), "at": at}
-    changed = connection.execute(update(head).where(head.c.id == number).values(**values))
-    if changed.rowcount == 0:
+    number = before.origin.number
+    if before.at is None:
         connection.execute(insert(head).values(id=number, **values))
+    else:
+        connection.execute(update(head).where(head.c.id == number).values(**values))
 
 
+_WAITING: Final = Prepared(
+    select(inbox.c.seq, inbox.c.entry_id, inbox.c.at, inbox.c.body).order_by(inbox.c.seq).limit(bindparam("limit"))
+)
+_HEAD: Final = Prepared(select(head.c.size, head.c.peaks, head.c.at).where(head.c.id == bindparam("number")))
+_LAST: Final = Prepared(select(func.max(leaf.c.leaf_index)))
 _INSERT_LEAVES: Final = Prepared(insert(leaf).inline(), columns=_LEAF_COLUMNS)
 _INSERT_SUBTREES: Final = Prepared(insert(subtree).inline(), columns=_SUBTREE_COLUMNS)

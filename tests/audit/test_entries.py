@@ -23,7 +23,7 @@ ALIAS = "als_cccccccccccccccccccccccc"
 def encode(*, aliases=None, cohort=None, **members):
     given_members = {"actor": "prn_1", "role": "clinician", "request_id": RequestId("req_1"), **members}
     event = Event(Act.PERMIT, Outcome.ALLOWED, **given_members)
-    return encode_entry(event, ENTRY, AT, aliases=aliases or {}, cohort=cohort)
+    return encode_entry(event, ENTRY, AT, aliases=aliases or {}, cohort=cohort).body
 
 
 FROZEN = (
@@ -115,7 +115,7 @@ def test_subject_in_a_reference_stands_under_the_alias():
     """References may point at people."""
     event = Event(Act.PERMIT, Outcome.DONE, "prn_1", "r", RequestId("q"), refs={"guardian": SUBJECT, "batch": "bat_1"})
     assert mentioned_subjects(event) == (SUBJECT,)
-    body = encode_entry(event, ENTRY, AT, aliases={SUBJECT: ALIAS}, cohort=None)
+    body = encode_entry(event, ENTRY, AT, aliases={SUBJECT: ALIAS}, cohort=None).body
     assert decode_entry(body)["refs"] == {"guardian": ALIAS, "batch": "bat_1"}
 
 

@@ -53,4 +53,4 @@ def test_example_entry_is_canonical_and_shows_every_member(subject, clock):
         refs={"a": "b"},
     )
     written = encode_entry(event, "ent_1", clock.now(), aliases={subject: "als_1"}, cohort={"size": 1, "digest": "00"})
-    assert set(decode_entry(written)) == set(json.loads(example))
+    assert set(decode_entry(written.body)) == set(json.loads(example))
