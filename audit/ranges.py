@@ -1,13 +1,13 @@
 """Entries by ranges of their index, read window by window: flat memory, and no reader that keeps a writer waiting."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from audit.origins import FIRST, Origin, current_origin, origins
+from audit.origins import FIRST, Origin, origins
 from audit.tables import checkpoint, leaf, prune
 from audit.verifier import Checkpoint, CompactRange, leaf_hash
 from kernel.database import Database
@@ -16,8 +16,10 @@ from kernel.errors import IntegrityFailed
 WINDOW: Final = 512
 """Indexes in one read transaction: some hundred kilobytes; no writer of a SQLite store waits longer than it takes."""
 
-_COUNTED: Final = 65_536
-"""Indexes counted in one read transaction, which reads no entry."""
+_COUNTED: Final = 8_192
+"""Indexes counted in one read transaction."""
+
+_Leaf: TypeAlias = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +65,15 @@ class PlacedEntry:
     leaf_hash: bytes = field(repr=False)
 
 
-def signed_end(connection: Connection, signed: Checkpoint) -> int:
-    """Return the first index, counted over all origins, that a checkpoint of the current origin does not cover."""
-    return current_origin(connection).base + signed.size
-
-
 def count_entries(database: Database, wanted: EntryRange) -> int:
-    """Return how many entries of a range are kept; pruned ones are not counted."""
+    """Return how many entries of a range have their bytes; pruned ones are not counted."""
     with database.read() as connection:
-        kept = max(wanted.first, _pruned_below(connection))
-    if wanted.is_whole:
-        return max(0, wanted.end - kept)
-    counted = 0
-    for first in range(kept, wanted.end, _COUNTED):
-        query = select(func.count()).select_from(leaf)
+        bound = _pruned_below(connection)
+    counted = max(0, wanted.end - max(bound, wanted.first)) if wanted.is_whole else 0
+    for part in _parts(wanted, min(bound, wanted.end) if wanted.is_whole else wanted.end, _COUNTED):
+        query = select(func.count()).where(*_conditions(part), _has_bytes(bound))
         with database.read() as connection:
-            counted += connection.scalar(query.where(*_conditions(wanted, first, _COUNTED))) or 0
+            counted += connection.scalar(query) or 0
     return counted
 
 
@@ -90,42 +85,47 @@ def read_entries(database: Database, wanted: EntryRange, signed: Checkpoint) -> 
             (after the last window) the whole tree was read and is not the one that was signed.
     """
     with database.read() as connection:
-        places = _Places.read(connection, signed)
-        kept = max(wanted.first, _pruned_below(connection))
-    tree = CompactRange()
-    for first in range(kept, wanted.end, WINDOW):
-        query = select(leaf.c.leaf_index, leaf.c.body, leaf.c.leaf_hash).order_by(leaf.c.leaf_index)
+        reader = _Reader(connection, signed)
+    query = select(leaf.c.leaf_index, leaf.c.body, leaf.c.leaf_hash).order_by(leaf.c.leaf_index)
+    for window in _parts(wanted, wanted.end, WINDOW):
         with database.read() as connection:
-            rows = connection.execute(query.where(*_conditions(wanted, first, WINDOW))).all()
-        found = [places.placed(row.leaf_index, row.body, row.leaf_hash) for row in rows]
-        if wanted.is_whole and len(found) != min(WINDOW, wanted.end - first):
+            rows = connection.execute(query.where(*_conditions(window))).all()
+        if wanted.is_whole and len(rows) != window.end - window.first:
             raise _rewritten()
-        for entry in found:
-            if entry.origin == signed.origin:
-                tree.append(entry.leaf_hash)
-        yield found
-    if tree.size == signed.size and tree.root() != signed.root:
-        raise _rewritten()
+        yield [entry for row in rows if (entry := reader.read(row)) is not None]
+    reader.check_whole()
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """The origins of a log, newest first, by which an index is told to be the n-th of its tree."""
+class _Reader:
+    """Hashes entries again, gives them their places, and grows the tree of the current origin."""
 
-    origins: tuple[tuple[Origin, str], ...]
-
-    @classmethod
-    def read(cls, connection: Connection, signed: Checkpoint) -> "_Places":
+    def __init__(self, connection: Connection, signed: Checkpoint) -> None:
+        self._signed = signed
+        self._bound = _pruned_below(connection)
+        self._tree = CompactRange()
         found = origins(connection)
         first = signed.origin if len(found) == 1 else _first_name(connection)
-        return cls(tuple((one, one.name or first) for one in reversed(found)))
+        self._newest_first = [(one, one.name or first) for one in reversed(found)]
 
-    def placed(self, index: int, body: bytes, hashed: bytes) -> PlacedEntry:
-        """Return an entry with its place, after hashing its bytes again."""
-        if leaf_hash(body) != hashed:
+    def read(self, row: _Leaf) -> PlacedEntry | None:
+        """Return an entry with its place, or None where it was pruned."""
+        is_pruned = row.leaf_index < self._bound and not row.body
+        if not is_pruned and leaf_hash(row.body) != row.leaf_hash:
             raise _rewritten()
-        mine, name = next((one, name) for one, name in self.origins if index >= one.base)
-        return PlacedEntry(index, index - mine.base, name, body, hashed)
+        origin, name = self._origin_of(row.leaf_index)
+        if name == self._signed.origin:
+            self._tree.append(row.leaf_hash)
+        if is_pruned:
+            return None
+        return PlacedEntry(row.leaf_index, row.leaf_index - origin.base, name, row.body, row.leaf_hash)
+
+    def check_whole(self) -> None:
+        """Compare the tree with the signed one, where all of it was read."""
+        if self._tree.size == self._signed.size and self._tree.root() != self._signed.root:
+            raise _rewritten()
+
+    def _origin_of(self, index: int) -> tuple[Origin, str]:
+        return next((one, name) for one, name in self._newest_first if index >= one.base)
 
 
 def _pruned_below(connection: Connection) -> int:
@@ -139,9 +139,18 @@ def _first_name(connection: Connection) -> str:
     return note.split(b"\n", 1)[0].decode()
 
 
-def _conditions(wanted: EntryRange, first: int, count: int) -> list[ColumnElement[bool]]:
-    last = min(first + count, wanted.end) - 1
-    conditions: list[ColumnElement[bool]] = [leaf.c.leaf_index.between(first, last)]
+def _parts(wanted: EntryRange, end: int, size: int) -> Iterator[EntryRange]:
+    for first in range(wanted.first, end, size):
+        yield replace(wanted, first=first, end=min(first + size, end))
+
+
+def _has_bytes(bound: int) -> ColumnElement[bool]:
+    """Return what is true of entries that were not pruned; only those below the bound are looked into."""
+    return or_(leaf.c.leaf_index >= bound, func.length(leaf.c.body) > 0)
+
+
+def _conditions(wanted: EntryRange) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [leaf.c.leaf_index.between(wanted.first, wanted.end - 1)]
     if wanted.acts:
         conditions.append(leaf.c.act.in_(wanted.acts))
     if wanted.since is not None:

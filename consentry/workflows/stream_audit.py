@@ -8,7 +8,8 @@ from enum import StrEnum
 from itertools import chain
 
 from audit.events import Act, Event, Outcome
-from audit.ranges import EntryRange, PlacedEntry, count_entries, read_entries, signed_end
+from audit.ranges import EntryRange, PlacedEntry, count_entries, read_entries
+from audit.scanning import signed_end
 from audit.verifier import Checkpoint
 from consentry.access import check_may_act
 from consentry.interchange.audit_csv import BOM, Heading, heading, write_row
