@@ -8,6 +8,7 @@ from consentry.cli import (
     consents,
     ingesting,
     interchange,
+    keeping,
     keys,
     operating,
     overseeing,
@@ -49,4 +50,5 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhook")
 witnessing.register(auditing.app)
 streaming.register(auditing.app)
+keeping.register(auditing.app)
 app.add_typer(auditing.app, name="audit")
