@@ -52,6 +52,31 @@ class DutyThresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class BreachThresholds:
+    """How grave a personal data breach is, and within what time whom it is told to.
+
+    Attributes:
+        particularly_serious, serious, larger: people from whom on it is 特别重大, 重大 and 较大 (R43).
+        larger_hours, critical_hours: to the authority, of a larger one and of critical infrastructure
+            (国家网络安全事件报告管理办法 4; R42).
+        at_once_hours: what the law calls at once, without undue delay (PIPL 57; GDPR 34); a number of our own.
+        gdpr_hours: to the supervisory authority (GDPR 33).
+        hipaa_days: to the people concerned (45 CFR 164.404).
+        hipaa_people: from so many on to the authority and the media within the same time (164.406, 164.408).
+    """
+
+    particularly_serious: int = 100_000_000
+    serious: int = 10_000_000
+    larger: int = 1_000_000
+    larger_hours: int = 4
+    critical_hours: int = 1
+    at_once_hours: int = 24
+    gdpr_hours: int = 72
+    hipaa_days: int = 60
+    hipaa_people: int = 500
+
+
+@dataclass(frozen=True, slots=True)
 class Oversight:
     """Everything that an officer watches by.
 
@@ -63,3 +88,4 @@ class Oversight:
     care_purposes: Mapping[str, str] = field(default_factory=dict)
     access: AccessThresholds = AccessThresholds()
     duties: DutyThresholds = DutyThresholds()
+    breach: BreachThresholds = BreachThresholds()

@@ -5,14 +5,14 @@ from dataclasses import fields
 from typing import Final, TypeVar
 
 from kernel.located_yaml import Located
-from kernel.oversight import AccessThresholds, DutyThresholds, Oversight
+from kernel.oversight import AccessThresholds, BreachThresholds, DutyThresholds, Oversight
 from kernel.pack_entries import Entry, Mistakes, read_texts
 
 CARE: Final = ("treatment", "payment", "operations")
 """45 CFR 164.501."""
 
 _MOST: Final = 1_000_000_000
-_Thresholds = TypeVar("_Thresholds", AccessThresholds, DutyThresholds)
+_Thresholds = TypeVar("_Thresholds", AccessThresholds, BreachThresholds, DutyThresholds)
 
 
 def read_oversight(root: Located, purposes: Collection[str], mistakes: Mistakes) -> Oversight:
@@ -23,11 +23,12 @@ def read_oversight(root: Located, purposes: Collection[str], mistakes: Mistakes)
         purposes: codes that the pack declares.
         mistakes: takes every mistake.
     """
-    entry = Entry(root, mistakes, required=(), optional={"access", "care_purposes", "duties"})
+    entry = Entry(root, mistakes, required=(), optional={"access", "breach", "care_purposes", "duties"})
     return Oversight(
         care_purposes=entry.read("care_purposes", lambda node: _care(node, purposes, mistakes), otherwise={}),
         access=entry.read("access", lambda node: _thresholds(node, AccessThresholds, mistakes), otherwise=_ACCESS),
         duties=entry.read("duties", lambda node: _thresholds(node, DutyThresholds, mistakes), otherwise=_DUTIES),
+        breach=entry.read("breach", lambda node: _thresholds(node, BreachThresholds, mistakes), otherwise=_BREACH),
     )
 
 
@@ -57,3 +58,4 @@ def _care(node: Located, purposes: Collection[str], mistakes: Mistakes) -> Mappi
 
 _ACCESS: Final = AccessThresholds()
 _DUTIES: Final = DutyThresholds()
+_BREACH: Final = BreachThresholds()
