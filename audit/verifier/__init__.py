@@ -6,11 +6,11 @@ here, so that what is written and what is verified cannot drift apart.
 
 from audit.verifier.command import main
 from audit.verifier.exports import Report, verify_export
+from audit.verifier.failures import VerificationError
 from audit.verifier.merkle import (
     EMPTY_ROOT,
     HASH_BYTES,
     CompactRange,
-    VerificationError,
     check_consistency,
     check_inclusion,
     leaf_hash,

@@ -1,248 +1,197 @@
 """Verification of an exported log: every entry under every checkpoint, or the first bad entry by name.
 
-Source: docs/reference/audit-format.md.
+Source: docs/reference/audit-format.md, c2sp.org/tlog-tiles.
 """
 
 import base64
-import itertools
 import json
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-from audit.verifier.merkle import CompactRange, VerificationError, leaf_hash
-from audit.verifier.notes import Checkpoint, VerifierKey, open_checkpoint
+from audit.verifier.bundles import split_bundle
+from audit.verifier.climb import climb
+from audit.verifier.diagnosis import MESSAGES, diagnose
+from audit.verifier.entry_bytes import entry_id, is_canonical
+from audit.verifier.failures import Phrase, VerificationError
+from audit.verifier.handovers import KeyChain
+from audit.verifier.notes import Checkpoint, VerifierKey
+from audit.verifier.policy import Policy
+from audit.verifier.ranges import TILE_BITS
+from audit.verifier.tiles import TileFolder, read_bounded, take_inventory, tile_width
 
-ENTRIES_FILE: Final = "entries.ndjson"
-LEAVES_FILE: Final = "leaves.txt"
 CHECKPOINT_FILE: Final = "checkpoint"
 HISTORY_FILE: Final = "checkpoints.ndjson"
+HANDOVERS_FILE: Final = "handovers.ndjson"
 
-_LINE_MAX_BYTES: Final = 1 << 20
-_MESSAGES: Final = {
-    "changed": "an entry was changed or replaced",
-    "removed": "an entry was removed",
-    "inserted": "an entry was inserted",
-    "swapped": "two entries were swapped",
-    "truncated": "the entries end before the checkpoint",
-}
-_LEAF_LINE: Final = re.compile(rb"([0-9a-f]{64}) ([!-~]{1,64})\n")
+NOTE_MAX_BYTES: Final = 1 << 16
+_LINE_MAX_BYTES: Final = 1 << 19
+_HANDOVERS_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A log that verified: every entry stands under every checkpoint that was given."""
+    """A log that verified: every entry stands under every checkpoint that was given.
+
+    Attributes:
+        pruned: entries whose bytes are gone, as a later entry says; their hashes still prove the rest.
+        handovers: how often the signing key changed.
+        witnesses: names of the keys that cosigned the last checkpoint, where a policy was given.
+    """
 
     origin: str
     size: int
     root: str
     checkpoints: int
+    pruned: int = 0
+    handovers: int = 0
+    witnesses: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Side:
-    """One of the two lists of leaf hashes, compared with the checkpoints while it grows."""
-
-    anchors: dict[int, set[bytes]]
-    tree: CompactRange = field(default_factory=CompactRange)
-    proven: int = 0
-    refuted: int | None = None
-
-    def take(self, leaf: bytes | None) -> None:
-        if leaf is not None:
-            self.tree.append(leaf)
-        roots = self.anchors.get(self.tree.size)
-        if roots is not None and self.refuted is None:
-            if roots == {self.tree.root()}:
-                self.proven = self.tree.size
-            else:
-                self.refuted = self.tree.size
-
-
-@dataclass(slots=True)
-class _Scan:
-    """What one pass over entries and leaf list found."""
-
-    entries: _Side
-    leaves: _Side
-    differing: int | None = None
-    around: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
-    found_id: str | None = None
-    stated_id: str | None = None
-    surplus_id: str | None = None
-    flaw: VerificationError | None = None
-
-
-def verify_export(folder: Path, key: VerifierKey, later: Sequence[bytes] = ()) -> Report:
+def verify_export(
+    folder: Path,
+    key: VerifierKey,
+    later: Sequence[bytes] = (),
+    *,
+    policy: Policy | None = None,
+    check_entries: bool = False,
+) -> Report:
     """Verify an exported log.
 
     Args:
         folder: what ``audit export`` wrote.
-        key: the log's public key, from a trusted place.
+        key: a public key of the log, from a trusted place; the first, or a later one.
         later: notes of checkpoints that were kept elsewhere; they show truncation, rollback and fork.
+        policy: whose quorum the last checkpoint must have.
+        check_entries: also parse every entry: canonical, and no id twice.
     Raises:
         VerificationError: the export is not whole; it names the first bad entry where there is one.
         OSError: a file that is there cannot be read.
     """
-    final = open_checkpoint(_read(folder / CHECKPOINT_FILE), key)
-    known = [final, *_history(folder / HISTORY_FILE, key)]
-    known += [_open_named(f"later checkpoint {number}", note, key) for number, note in enumerate(later, start=1)]
-    anchors: dict[int, set[bytes]] = {}
-    for checkpoint in known:
-        anchors.setdefault(checkpoint.size, set()).add(checkpoint.root)
-    scan = _scan(folder, anchors, final.size)
-    if scan.entries.tree.size != final.size or scan.entries.tree.root() != final.root:
-        raise _located(scan, final.size)
-    _check_whole(scan, max(anchors), final.size)
-    return Report(final.origin, final.size, base64.b64encode(final.root).decode(), len(known))
+    chain = KeyChain(key, _handovers(folder / HANDOVERS_FILE))
+    final = chain.open(read_bounded(folder / CHECKPOINT_FILE, NOTE_MAX_BYTES))
+    known = [(final.size, final.root)]
+    known += [(each.size, each.root) for each in _history(folder / HISTORY_FILE, chain)]
+    kept = [_open_named(Phrase("later checkpoint {}", (number,)), note, chain) for number, note in enumerate(later, 1)]
+    known += [(each.size, each.root) for each in kept]
+    counted = len(known)
+    known += [(each.size, each.root) for each in chain.handovers]
+    pruned = _check_tree(folder, final.size, known)
+    if check_entries:
+        _check_entries(TileFolder(str(folder), final.size))
+    witnesses = () if policy is None else _witnesses(policy, final, kept)
+    root = base64.b64encode(final.root).decode()
+    return Report(final.origin, final.size, root, counted, pruned, len(chain.handovers), witnesses)
 
 
-def _check_whole(scan: _Scan, largest: int, size: int) -> None:
-    """Raise for what a matching root leaves open: other pasts, altered helper files, entries that are none."""
-    if (refuted := scan.entries.refuted) is not None and refuted <= size:
-        first = scan.entries.proven
-        message = f"another log of {refuted} entries was signed with the same key"
-        raise VerificationError("forked", message, index=first, within=(first, refuted - 1))
-    if scan.differing is not None:
-        message = f"{LEAVES_FILE} was altered at line {scan.differing + 1}; the entries themselves are whole"
-        raise VerificationError("leaf_list", message)
-    if scan.flaw is not None:
-        raise scan.flaw
-    if largest > size:
-        message = f"a checkpoint over {largest} entries was signed, the export ends after {size}"
-        raise VerificationError("truncated", message, index=size)
-
-
-def _located(scan: _Scan, size: int) -> VerificationError:
-    """Name the first bad entry: by the leaf list where a checkpoint proves it, else between two checkpoints."""
-    first, count = scan.entries.proven, scan.entries.tree.size
-    end = size if scan.entries.refuted is None else min(scan.entries.refuted, size)
-    index = scan.differing
-    if first >= size:
-        message = "an entry stands beyond the checkpoint"
-        return VerificationError("inserted", message, index=size, entry_id=scan.surplus_id)
-    if index is not None and scan.leaves.proven >= end:
-        kind = _kind(scan.around)
-        entry_id = scan.found_id if kind == "inserted" else scan.stated_id
-        return VerificationError(kind, _MESSAGES[kind], index=index, entry_id=entry_id)
-    if index is None or not first <= index < end:
-        index = first
-    kind = "truncated" if count < size and scan.entries.refuted is None else "changed"
-    message = "entries and leaf list were both altered; the place is known as far as the checkpoints tell"
-    return VerificationError(kind, message, index=index, within=(first, end - 1))
-
-
-def _kind(around: Sequence[tuple[bytes | None, bytes | None]]) -> str:
-    """Tell from the hashes found and stated at the first difference and after it what happened."""
-    (found, stated), (next_found, next_stated) = (*around, (None, None))[:2]
-    if found is None:
-        return "truncated"
-    if found == next_stated:
-        return "swapped" if next_found == stated else "removed"
-    return "inserted" if next_found == stated or stated is None else "changed"
-
-
-def _scan(folder: Path, anchors: dict[int, set[bytes]], size: int) -> _Scan:
-    scan = _Scan(_Side(anchors), _Side(anchors))
-    scan.entries.take(None)
-    scan.leaves.take(None)
-    seen: set[str] = set()
-    pairs = itertools.zip_longest(_lines(folder / ENTRIES_FILE), _lines(folder / LEAVES_FILE))
-    for index, (line, leaf_line) in enumerate(pairs):
-        found = None if line is None else leaf_hash(line.removesuffix(b"\n"))
-        stated, stated_id = _leaf(leaf_line)
-        if found is not None:
-            scan.entries.take(found)
-        if leaf_line is not None:
-            scan.leaves.take(stated)
-        if scan.differing is None and found != stated:
-            scan.differing, scan.found_id, scan.stated_id = index, _entry_id(line), stated_id
-        if scan.differing is not None and len(scan.around) < 2:  # noqa: PLR2004 - this line and the next
-            scan.around.append((found, stated))
-        if index == size:
-            scan.surplus_id = _entry_id(line)
-        if scan.flaw is None and line is not None:
-            scan.flaw = _flaw(index, line, stated_id, seen)
-    return scan
-
-
-def _history(path: Path, key: VerifierKey) -> Iterator[Checkpoint]:
-    for number, line in enumerate(_lines(path), start=1):
-        source = f"line {number} of {HISTORY_FILE}"
+def _witnesses(policy: Policy, final: Checkpoint, kept: Sequence[Checkpoint]) -> tuple[str, ...]:
+    """Return who cosigned the last checkpoint, in the export or in a copy that was kept elsewhere."""
+    copies = [each.note for each in kept if (each.size, each.root) == (final.size, final.root)]
+    for note in copies:
         try:
-            note = json.loads(line).encode()
-        except (ValueError, AttributeError, RecursionError):
-            raise VerificationError("checkpoint", f"{source}: not a checkpoint in JSON") from None
-        yield _open_named(source, note, key)
+            return tuple(key.name for key in policy.check(note))
+        except VerificationError as err:
+            if err.kind != "quorum":
+                raise
+    return tuple(key.name for key in policy.check(final.note))
 
 
-def _open_named(source: str, note: bytes, key: VerifierKey) -> Checkpoint:
+def _check_tree(folder: Path, size: int, known: Sequence[tuple[int, bytes]]) -> int:
+    """Return how many entries are pruned; raise unless entries, tiles and every known root agree."""
+    roots: dict[int, set[bytes]] = {}
+    for at, root in known:
+        roots.setdefault(at, set()).add(root)
+    tiles, stray = take_inventory(str(folder), size)
     try:
-        return open_checkpoint(note, key)
-    except VerificationError as err:
-        raise VerificationError(err.kind, f"{source}: {err.message}") from None
+        pruned = climb(tiles, roots)
+    except VerificationError as missing:
+        raise _diagnose_with_gaps(tiles, roots, stray) or missing from None
+    if pruned is None:
+        raise diagnose(tiles, roots) or stray or VerificationError("changed", MESSAGES["changed"])
+    if stray is not None:
+        raise stray
+    if (largest := max(roots)) > size:
+        message = "a checkpoint over {} entries was signed, the export ends after {}"
+        raise VerificationError("truncated", message, largest, size, index=size)
+    return pruned.count
 
 
-def _flaw(index: int, line: bytes, stated_id: str | None, seen: set[str]) -> VerificationError | None:
-    """Return what is wrong with an entry whose bytes were signed: not canonical, another id, an id used twice."""
-    entry_id = _entry_id(line)
-    if entry_id is None or not _is_canonical(line):
-        problem = "an entry is not canonical"
-    elif entry_id != stated_id:
-        problem = f"{LEAVES_FILE} names another id than the entry"
-    elif entry_id in seen:
-        problem = "an entry's id was used before"
-    else:
-        seen.add(entry_id)
-        return None
-    return VerificationError("malformed", problem, index=index, entry_id=entry_id)
-
-
-def _is_canonical(line: bytes) -> bool:
-    """Say whether a line is one RFC 8785 object; entries have no floats, and their keys are ASCII."""
+def _diagnose_with_gaps(
+    tiles: TileFolder, roots: dict[int, set[bytes]], stray: VerificationError | None
+) -> VerificationError | None:
+    """Say what is wrong where a file is missing, from what lies in its place."""
     try:
-        members = json.loads(line, parse_float=_refuse, parse_constant=_refuse)
-        text = json.dumps(members, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return text.encode() + b"\n" == line
-    except (ValueError, RecursionError):
-        return False
+        return diagnose(tiles, roots) or stray
+    except VerificationError:
+        return stray
 
 
-def _refuse(number: str) -> None:
-    raise ValueError(number)
+def _check_entries(tiles: TileFolder) -> None:
+    """Raise for an entry whose bytes were signed, and which is no entry all the same."""
+    seen: set[str] = set()
+    for bundle in range(tiles.bundles):
+        entries, _ = split_bundle(tiles.read_bundle(bundle), tile_width(tiles.size, 0, bundle))
+        for index, entry in enumerate(entries, start=bundle << TILE_BITS):
+            if not entry:
+                continue
+            named = entry_id(entry)
+            if named is None or not is_canonical(entry):
+                raise VerificationError("malformed", "an entry is not canonical", index=index, entry_id=named)
+            if named in seen:
+                raise VerificationError("malformed", "an entry's id was used before", index=index, entry_id=named)
+            seen.add(named)
 
 
-def _entry_id(line: bytes | None) -> str | None:
+def _history(path: Path, chain: KeyChain) -> Iterator[Checkpoint]:
+    for number, note in enumerate(_notes(path), start=1):
+        yield _open_named(_line(number, path), note, chain)
+
+
+def _handovers(path: Path) -> list[bytes]:
+    """Return the notes of the hand-overs; none when there is no such file."""
+    if not path.exists() and not path.is_symlink():
+        return []
+    notes: list[bytes] = []
+    for note in _notes(path):
+        if len(notes) == _HANDOVERS_MAX:
+            raise VerificationError("handover", "there are more than {} hand-overs", _HANDOVERS_MAX)
+        notes.append(note)
+    return notes
+
+
+def _notes(path: Path) -> Iterator[bytes]:
+    """Yield the notes of a file, each a JSON string in its one form on a line of its own."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise VerificationError("foreign_file", "{} is no regular file", ascii(path.name))
     try:
-        entry_id = json.loads(line or b"null")["id"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return entry_id if isinstance(entry_id, str) else None
-
-
-def _leaf(line: bytes | None) -> tuple[bytes | None, str | None]:
-    """Parse a line of the leaf list; a malformed one yields a hash that equals none."""
-    if line is None:
-        return None, None
-    match = _LEAF_LINE.fullmatch(line)
-    return (bytes.fromhex(match[1].decode()), match[2].decode()) if match else (b"", None)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with _opened(path) as file:
-        while line := file.readline(_LINE_MAX_BYTES):
-            yield line
-
-
-def _read(path: Path) -> bytes:
-    with _opened(path) as file:
-        return file.read(_LINE_MAX_BYTES)
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
+        file = path.open("rb")
     except FileNotFoundError:
-        raise VerificationError("missing_file", f"the export lacks {path.name}") from None
+        raise VerificationError("missing_file", "the export lacks {}", ascii(path.name)) from None
+    with file:
+        for number, line in enumerate(iter(lambda: file.readline(_LINE_MAX_BYTES), b""), start=1):
+            note = _unquoted(line)
+            if note is None:
+                message = "{}: not a note in JSON"
+                raise VerificationError("checkpoint", message, _line(number, path))
+            yield note
+
+
+def _unquoted(line: bytes) -> bytes | None:
+    try:
+        text = json.loads(line)
+        is_exact = isinstance(text, str) and json.dumps(text).encode() + b"\n" == line
+        return text.encode() if is_exact else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _line(number: int, path: Path) -> Phrase:
+    return Phrase("line {} of {}", (number, path.name))
+
+
+def _open_named(source: Phrase, note: bytes, chain: KeyChain) -> Checkpoint:
+    try:
+        return chain.open(note)
+    except VerificationError as err:
+        raise VerificationError(err.kind, "{}: {}", source, err.phrase) from None

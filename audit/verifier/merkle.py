@@ -8,36 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from audit.verifier.failures import VerificationError
+
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
-
-
-class VerificationError(Exception):
-    """Bytes do not verify.
-
-    Attributes:
-        kind: what is wrong, one word: ``signature``, ``checkpoint``, ``proof``, ``changed``, ``removed``, ``inserted``,
-            ``swapped``, ``truncated``, ``forked``, ``malformed``, ``leaf_list``, ``missing_file``.
-        index: the first bad entry, counted from 0, where one can be named.
-        entry_id: its id, as far as the export states one.
-        within: first and last index between which it lies, when the leaf list was altered as well.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        message: str,
-        *,
-        index: int | None = None,
-        entry_id: str | None = None,
-        within: tuple[int, int] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.index = index
-        self.entry_id = entry_id
-        self.within = within
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -83,7 +57,7 @@ def check_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], 
     Source: RFC 9162 section 2.1.3.2; the proof's length is exact.
     """
     if not 0 <= index < size:
-        raise VerificationError("proof", f"index {index} lies outside a tree of {size}")
+        raise VerificationError("proof", "index {} lies outside a tree of {}", index, size)
     inner = (index ^ (size - 1)).bit_length()
     border = (index >> inner).bit_count()
     _check_shape(proof, inner + border, leaf)
@@ -100,7 +74,7 @@ def check_consistency(size1: int, size2: int, proof: Sequence[bytes], root1: byt
     Source: RFC 9162 section 2.1.4.2; the proof's length is exact.
     """
     if not 0 < size1 <= size2:
-        raise VerificationError("proof", f"that a tree of {size2} extends one of {size1} cannot be proven")
+        raise VerificationError("proof", "that a tree of {} extends one of {} cannot be proven", size2, size1)
     if size1 == size2:
         _check_shape(proof, 0)
         _check_equal(root1, root2, "two trees of one size have different roots")
@@ -135,7 +109,7 @@ def _chain_inner(seed: bytes, nodes: Sequence[bytes], index: int) -> bytes:
 
 def _check_shape(proof: Sequence[bytes], length: int, *hashes: bytes) -> None:
     if len(proof) != length:
-        raise VerificationError("proof", f"a proof of {len(proof)} hashes stands where {length} are needed")
+        raise VerificationError("proof", "a proof of {} hashes stands where {} are needed", len(proof), length)
     if any(len(node) != HASH_BYTES for node in (*proof, *hashes)):
         raise VerificationError("proof", "a hash is not 32 bytes long")
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.verifier.merkle import HASH_BYTES, VerificationError
+from audit.verifier.failures import InputError, VerificationError
+from audit.verifier.merkle import HASH_BYTES
 
 ED25519: Final = 1
 """Signature type of a log's key (c2sp.org/signed-note)."""
@@ -27,7 +28,7 @@ _SIGNATURES_MAX: Final = 100
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
-class KeyTextError(ValueError):
+class KeyTextError(InputError):
     """A text is no verifier key."""
 
 
@@ -69,8 +70,12 @@ class VerifierKey:
         if not is_key_name(name) or raw is None or len(raw) != 1 + HASH_BYTES or raw[0] not in _ALGORITHMS:
             raise KeyTextError("not an Ed25519 verifier key of the form name+hash+base64")
         if raw[0] != algorithm:
-            wanted = "a log's key (type 1)" if algorithm == ED25519 else "a witness's key (type 4)"
-            raise KeyTextError(f"the verifier key is not {wanted}")
+            is_log = algorithm == ED25519
+            raise KeyTextError(
+                "the verifier key is not a log's key (type 1)"
+                if is_log
+                else "the verifier key is not a witness's key (type 4)"
+            )
         key = cls(name, raw[1:], raw[0])
         if key.key_id.hex() != stated:
             raise KeyTextError("the verifier key's hash does not fit its name and material")
@@ -147,7 +152,7 @@ def parse_note(note: bytes) -> Note:
         raise VerificationError("checkpoint", "the file is no signed note")
     lines = block[:-1].split("\n")
     if len(lines) > _SIGNATURES_MAX:
-        raise VerificationError("checkpoint", f"the note carries more than {_SIGNATURES_MAX} signatures")
+        raise VerificationError("checkpoint", "the note carries more than {} signatures", _SIGNATURES_MAX)
     return Note(text + "\n", tuple(map(_parse_signature, lines)))
 
 
@@ -156,9 +161,9 @@ def open_note(note: bytes, key: VerifierKey) -> str:
     parsed = parse_note(note)
     ours = parsed.by(key)
     if not ours:
-        raise VerificationError("signature", f"the checkpoint carries no signature by {str(key)!a}")
+        raise VerificationError("signature", "the checkpoint carries no signature by {}", ascii(str(key)))
     if not all(key.is_signed(parsed.text.encode(), signature) for signature in ours):
-        raise VerificationError("signature", f"the checkpoint's signature by {str(key)!a} is bad")
+        raise VerificationError("signature", "the checkpoint's signature by {} is bad", ascii(str(key)))
     return parsed.text
 
 
@@ -208,7 +213,7 @@ def open_cosignatures(note: bytes, witnesses: Iterable[VerifierKey]) -> dict[Ver
         for signature in parsed.by(witness):
             time = _cosigned_at(parsed.text, witness, signature)
             if time is None:
-                raise VerificationError("signature", f"the cosignature by {str(witness)!a} is bad")
+                raise VerificationError("signature", "the cosignature by {} is bad", ascii(str(witness)))
             found[witness] = max(time, found.get(witness, 0))
     return found
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.verifier.merkle import VerificationError
+from audit.verifier.failures import InputError, VerificationError
 from audit.verifier.notes import (
     COSIGNATURE,
     ED25519,
@@ -33,7 +33,7 @@ _LOG_WORDS: Final = (1, 2)
 _WITNESS_WORDS: Final = (2, 3)
 
 
-class PolicyError(ValueError):
+class PolicyError(InputError):
     """A file is no trust policy."""
 
 
@@ -80,13 +80,13 @@ class Policy:
             PolicyError: the file breaks a rule of the format; the line is named.
         """
         if len(data) > _FILE_MAX_BYTES:
-            raise PolicyError(f"the policy is larger than {_FILE_MAX_BYTES} bytes")
+            raise PolicyError("the policy is larger than {} bytes", _FILE_MAX_BYTES)
         draft = _Draft()
         for number, line in enumerate(data.split(b"\n"), start=1):
             try:
                 draft.read_line(line)
             except (PolicyError, KeyTextError) as err:
-                raise PolicyError(f"line {number} of the policy: {err}") from None
+                raise PolicyError("line {} of the policy: {}", number, err.phrase) from None
         if draft.quorum is None:
             raise PolicyError("the policy names no quorum")
         return cls(tuple(draft.logs), tuple(draft.witnesses), tuple(draft.groups.values()), draft.quorum)
@@ -103,9 +103,8 @@ class Policy:
         self._check_log(note)
         cosigned = open_cosignatures(note, [witness.key for witness in self.witnesses])
         if not self.is_met(cosigned):
-            wanted = ascii(self.quorum)
-            message = f"{len(cosigned)} known witness(es) cosigned, which is no quorum {wanted}"
-            raise VerificationError("quorum", message)
+            message = "{} known witness(es) cosigned, which is no quorum {}"
+            raise VerificationError("quorum", message, len(cosigned), ascii(self.quorum))
         return cosigned
 
     def is_met(self, cosigned: Mapping[VerifierKey, int]) -> bool:
@@ -172,7 +171,7 @@ class _Draft:
         name, threshold, *members = words
         self._check_name(name)
         if len(self.groups) == _DEFINED_MAX:
-            raise PolicyError(f"more than {_DEFINED_MAX} groups")
+            raise PolicyError("more than {} groups", _DEFINED_MAX)
         for member in members:
             self._check_defined(member)
             if member in self.used:
@@ -209,7 +208,7 @@ def _check_new(key: VerifierKey, known: Sequence[VerifierKey]) -> None:
     if any(key.public_key == other.public_key for other in known):
         raise PolicyError("the key stands there already")
     if len(known) == _DEFINED_MAX:
-        raise PolicyError(f"more than {_DEFINED_MAX} keys of a kind")
+        raise PolicyError("more than {} keys of a kind", _DEFINED_MAX)
 
 
 def _parse_threshold(text: str, members: int) -> int:

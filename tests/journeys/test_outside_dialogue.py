@@ -103,7 +103,7 @@ def test_no_planted_identifier_stands_in_any_byte_of_the_deployment(taken):
     """Stores with their journals, views, tags, audit export: no file holds a planted value, in no plain encoding."""
     needles = [needle for value in taken.files.values for needle in _spellings(value)]
     files = [file for file in taken.home.rglob("*") if file.is_file()]
-    assert {"data.db", "keys.db", "entries.ndjson"} <= {file.name for file in files}
+    assert {"data.db", "keys.db", "checkpoint"} <= {file.name for file in files}
     for file in files:
         content = file.read_bytes()
         assert not any(needle in content for needle in needles), file.name

@@ -1,0 +1,72 @@
+"""Proofs that leave the house: that one entry stands in the log, as a text that is verified offline.
+
+Source: c2sp.org/tlog-proof.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select
+
+from audit.origins import current_origin
+from audit.tables import leaf
+from audit.tree import StoredTree
+from audit.verifier import Checkpoint
+from audit.verifier.proofs import PROOF_HEADER
+from kernel.errors import BadInput, NotFound
+from kernel.ids import EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProof:
+    """An entry's bytes with the proof that they stand in the log.
+
+    Attributes:
+        index: its place in the tree of its origin.
+        entry: the bytes that were hashed; empty when they were pruned.
+    """
+
+    index: int
+    entry: bytes = field(repr=False)
+    proof: str = field(repr=False)
+
+
+def write_proof(index: int, hashes: Sequence[bytes], note: bytes, extra: bytes | None = None) -> str:
+    """Return the text of an inclusion proof.
+
+    Args:
+        index: the entry's place, from 0.
+        hashes: from the leaf's sibling upwards.
+        note: the signed checkpoint, with what cosignatures it has.
+        extra: opaque bytes that nobody vouches for.
+    """
+    lines = [PROOF_HEADER]
+    if extra:
+        lines.append(f"extra {base64.b64encode(extra).decode()}")
+    lines.append(f"index {index}")
+    lines += [base64.b64encode(node).decode() for node in hashes]
+    return "".join(f"{line}\n" for line in lines) + "\n" + note.decode()
+
+
+def prove_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint) -> EntryProof:
+    """Prove an entry under a signed checkpoint of the current origin.
+
+    Raises:
+        NotFound: no such entry stands in the log.
+        BadInput: it stands in an earlier origin, or is not yet under the checkpoint.
+        IntegrityFailed: the stored tree lacks nodes.
+    """
+    query = select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == entry_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"Entry {entry_id} is not in the log", hint="Look its id up with `consentry audit query`.")
+    origin = current_origin(connection)
+    index = int(row.leaf_index) - origin.base
+    if not 0 <= index < signed.size:
+        raise BadInput(
+            f"Entry {entry_id} is not under the checkpoint over {signed.size} entries",
+            hint="Export the log: it holds what was logged before a loss.",
+        )
+    hashes = StoredTree(connection, origin).inclusion_proof(index, signed.size)
+    return EntryProof(index, row.body, write_proof(index, hashes, signed.note))
