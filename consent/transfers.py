@@ -18,10 +18,9 @@ from consent.recipients import MechanismKind
 from consent.tables import transfer
 from kernel.catalogue import Catalogue, FieldClass
 from kernel.ids import SubjectId
+from kernel.oversight import DutyThresholds
 
-SENSITIVE_FOR_ASSESSMENT: Final = 10_000
-SUBJECTS_FOR_ASSESSMENT: Final = 1_000_000
-SUBJECTS_FOR_CONTRACT: Final = 100_000
+_THRESHOLDS: Final = DutyThresholds()
 
 
 class TransferNeed(StrEnum):
@@ -40,11 +39,11 @@ class TransferCount:
     sensitive: int
 
 
-def need_of(count: TransferCount) -> TransferNeed:
-    """Return what is needed for so many people."""
-    if count.sensitive >= SENSITIVE_FOR_ASSESSMENT or count.subjects >= SUBJECTS_FOR_ASSESSMENT:
+def need_of(count: TransferCount, thresholds: DutyThresholds = _THRESHOLDS) -> TransferNeed:
+    """Return what is needed for so many people, by the law's numbers or those of the pack."""
+    if count.sensitive >= thresholds.sensitive_for_assessment or count.subjects >= thresholds.subjects_for_assessment:
         return TransferNeed.SECURITY_ASSESSMENT
-    if count.sensitive or count.subjects >= SUBJECTS_FOR_CONTRACT:
+    if count.sensitive or count.subjects >= thresholds.subjects_for_contract:
         return TransferNeed.CONTRACT_OR_CERTIFICATION
     return TransferNeed.NOTHING
 

@@ -162,7 +162,7 @@ def transfers(platform: Platform, caller: Principal, *, year: int | None = None)
         total = total_transfers(connection, asked)
         counts = transfer_counts(connection, asked)
         known = {one.code: one for one in list_recipients(connection)}
-    need = need_of(total)
+    need = need_of(total, platform.catalogue.oversight.duties)
     rows: list[JsonValue] = []
     for code, count in counts.items():
         rows.append(
