@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from consentry import __version__
 from consentry.api import (
+    accesses,
     approvals,
     audit,
     audit_stream,
@@ -20,6 +21,7 @@ from consentry.api import (
     oversight,
     problems,
     records,
+    reviews,
     subjects,
     tokens,
 )
@@ -45,10 +47,12 @@ ROUTERS: Final = tuple(
         decisions,
         records,
         subjects,
+        accesses,
         approvals,
         oversight,
         audit,
         audit_stream,
+        reviews,
     )
 )
 """One a resource."""

@@ -15,6 +15,7 @@ from consentry.cli import (
     packs,
     registering,
     revealing,
+    reviewing,
     streaming,
     subjects,
     tags,
@@ -51,4 +52,5 @@ app.add_typer(webhooks.app, name="webhook")
 witnessing.register(auditing.app)
 streaming.register(auditing.app)
 keeping.register(auditing.app)
+reviewing.register(auditing.app)
 app.add_typer(auditing.app, name="audit")

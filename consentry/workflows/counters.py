@@ -100,6 +100,14 @@ def record_filing(platform: Platform, caller: Principal, duty: Duty, *, on: date
     platform.log.settle()
 
 
+def read_duty(code: str) -> Duty:
+    """Return the duty of a code; raises ``BadInput``."""
+    try:
+        return Duty(code)
+    except ValueError:
+        raise BadInput("There is no such duty", hint=f"One of: {', '.join(Duty)}.") from None
+
+
 def read_filings(connection: Connection) -> list[Filing]:
     """Return what was recorded of duties, in the log's order, folded from the log."""
     found = []
