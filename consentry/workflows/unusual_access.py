@@ -80,7 +80,7 @@ def flag_unusual(
         platform: every part.
         asking: who looks.
         since: a week ago where it is None.
-        until: now where it is None.
+        until: to the log's end where it is None.
     Returns:
         What is new, in the order in which it was tripped.
     Raises:
@@ -90,11 +90,10 @@ def flag_unusual(
     platform.log.settle()
     with platform.data.read() as connection:
         now = platform.log.now(connection)
-        end = now if until is None else until
-        begin = end - timedelta(days=DEFAULT_DAYS) if since is None else since
-        if begin >= end:
+        begin = (until or now) - timedelta(days=DEFAULT_DAYS) if since is None else since
+        if begin >= (until or now):
             raise BadInput("The period has no length", hint="Give --since before --until.")
-        found = _find(platform, connection, begin, end)
+        found = _find(platform, connection, begin, until)
     with platform.data.write() as connection:
         flagged = read_findings(platform, connection)
         fresh = [one for one in [*found, *_overdue(platform, flagged, now)] if one.finding_id not in flagged]
@@ -167,7 +166,7 @@ def sentence(finding: Finding, locale: str) -> str:
     return words.format(actor=finding.actor, day=finding.day.isoformat(), **finding.numbers)
 
 
-def _find(platform: Platform, connection: Connection, since: datetime, until: datetime) -> list[Finding]:
+def _find(platform: Platform, connection: Connection, since: datetime, until: datetime | None) -> list[Finding]:
     zone, thresholds = ZoneInfo(platform.catalogue.time_zone), platform.catalogue.oversight.access
     first_day = since.astimezone(zone).date() - timedelta(days=thresholds.history_days)
     begin = datetime.combine(first_day, time.min, zone).astimezone(UTC)
@@ -176,7 +175,7 @@ def _find(platform: Platform, connection: Connection, since: datetime, until: da
     return find_unusual(looks, known, thresholds, since=since)
 
 
-def _looks(connection: Connection, zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[Look]:
+def _looks(connection: Connection, zone: ZoneInfo, since: datetime, until: datetime | None) -> Iterator[Look]:
     for act in sorted(WATCHED):
         after: int | None = None
         while True:
