@@ -11,7 +11,7 @@ from consentry.api.problems import responses
 from consentry.api.routes import new_router
 from consentry.workflows.counters import read_counters
 from consentry.workflows.denials import check_allowed
-from consentry.workflows.review_access import Verdict, review_finding
+from consentry.workflows.review_access import ReviewVerdict, review_finding
 from consentry.workflows.unusual_access import finding_json, list_findings
 from consentry.workflows.watch_lists import REVIEW
 
@@ -36,7 +36,7 @@ class ReviewRequest(BaseModel):
         json_schema_extra={"examples": [{"verdict": "justified", "note": "covered the ward that night"}]},
     )
 
-    verdict: Verdict
+    verdict: ReviewVerdict
     note: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
 
 

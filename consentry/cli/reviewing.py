@@ -170,11 +170,11 @@ def review(
     home: Home = None,
 ) -> None:
     """Record a compliance officer's verdict on a finding; nobody reviews an own access."""
-    from consentry.workflows.review_access import Verdict, review_finding
+    from consentry.workflows.review_access import ReviewVerdict, review_finding
 
     with platform_for(home) as platform:
         caller = person_from(platform, token)
-        done = review_finding(platform, caller, finding, verdict=Verdict(verdict.value), note=note)
+        done = review_finding(platform, caller, finding, verdict=ReviewVerdict(verdict.value), note=note)
     say(f"{done.finding_id} is {done.verdict}")
 
 

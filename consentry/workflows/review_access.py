@@ -11,7 +11,7 @@ from consentry.workflows.watch_lists import REVIEW
 from kernel.errors import BadInput, Conflict, Denied, NotFound
 
 
-class Verdict(StrEnum):
+class ReviewVerdict(StrEnum):
     """What a review comes to."""
 
     JUSTIFIED = "justified"
@@ -22,7 +22,9 @@ class OwnAccess(Denied):
     """The finding is about the reviewer's own access."""
 
 
-def review_finding(platform: Platform, caller: Principal, finding_id: str, *, verdict: Verdict, note: str) -> Flagged:
+def review_finding(
+    platform: Platform, caller: Principal, finding_id: str, *, verdict: ReviewVerdict, note: str
+) -> Flagged:
     """Record what an officer says about a finding; the note is sealed beside the entry.
 
     What was found justified can still become an incident; an incident stays one.
@@ -61,8 +63,8 @@ def _get(found: dict[str, Flagged], finding_id: str) -> Flagged:
     return found[finding_id]
 
 
-def _check_news(found: Flagged, verdict: Verdict) -> None:
-    if found.verdict in (verdict.value, Verdict.INCIDENT.value):
+def _check_news(found: Flagged, verdict: ReviewVerdict) -> None:
+    if found.verdict in (verdict.value, ReviewVerdict.INCIDENT.value):
         raise Conflict(
             f"The finding was reviewed: {found.verdict}", hint="Only what was justified can become an incident."
         )

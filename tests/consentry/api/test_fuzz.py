@@ -120,12 +120,32 @@ def test_bodies_of_any_bytes_make_no_500(world, place, content):
 @QUIET
 @given(
     name=st.sampled_from(["subject_id", "actor", "act", "purpose", "outcome", "since", "until", "after", "limit"])
-    | st.sampled_from(["channel", "locale", "as_of", "from", "by", "fields", "recipient"])
+    | st.sampled_from(
+        [
+            "channel",
+            "locale",
+            "as_of",
+            "from",
+            "by",
+            "fields",
+            "recipient",
+            "format",
+            "from_index",
+            "bom",
+            "view",
+            "level",
+            "only_open",
+        ]
+    )
     | TEXTS,
     value=TEXTS | st.integers().map(str) | st.datetimes().map(str),
     path=st.sampled_from(
         [
             "/audit/entries",
+            "/audit/stream",
+            "/audit/findings",
+            "/subjects/{}/accesses",
+            "/subjects/{}/disclosures",
             "/subjects/{}/tags",
             "/{}",
             "/subjects/{}/due",

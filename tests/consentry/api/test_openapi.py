@@ -20,8 +20,10 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "http-api.md").read_t
 OURS = "http://127.0.0.1:8080"
 FOR_SUBJECTS = {
     "GET /v1/consents/{decision_id}/receipt",
+    "GET /v1/subjects/{subject_id}/accesses",
     "GET /v1/subjects/{subject_id}/consents",
     "GET /v1/subjects/{subject_id}/consents/history",
+    "GET /v1/subjects/{subject_id}/disclosures",
     "GET /v1/subjects/{subject_id}/due",
     "POST /v1/consents",
     "POST /v1/consents/{decision_id}/renew",
@@ -30,12 +32,16 @@ FOR_SUBJECTS = {
 }
 """Routes that take subject tokens."""
 PERSONS_ONLY = {
+    "GET /v1/audit/counters",
     "GET /v1/audit/entries",
+    "GET /v1/audit/findings",
+    "GET /v1/audit/stream",
     "GET /v1/consents/statistics",
     "GET /v1/subjects/{subject_id}/explain",
     "GET /v1/subjects/{subject_id}/wake",
     "GET /v1/subjects/{subject_id}/tags",
     "POST /v1/approvals",
+    "POST /v1/audit/findings/{finding_id}/review",
     "POST /v1/subjects/{subject_id}/reveal",
 }
 MEDIA = "application/json"
@@ -74,7 +80,12 @@ def curls() -> list[tuple[str, str, object]]:
 
 
 def template(path: str) -> str:
-    named = {"$DECISION": "{decision_id}", "$SUBJECT": "{subject_id}", "/me/": "/{subject_id}/"}
+    named = {
+        "$DECISION": "{decision_id}",
+        "$SUBJECT": "{subject_id}",
+        "$FINDING": "{finding_id}",
+        "/me/": "/{subject_id}/",
+    }
     named |= {"/profiling/2026-11/zh-CN": "/{code}/{version}/{locale}", "/profiling/": "/{code}/"}
     for shown, parameter in named.items():
         path = path.replace(shown, parameter)
@@ -110,21 +121,27 @@ def modules():
 
 
 def test_schema_has_the_routes_of_the_release(operations):
-    """Twenty-one routes, and no other."""
+    """These routes, and no other."""
     assert sorted(operations) == [
+        "GET /v1/audit/counters",
         "GET /v1/audit/entries",
+        "GET /v1/audit/findings",
+        "GET /v1/audit/stream",
         "GET /v1/consents/statistics",
         "GET /v1/consents/{decision_id}/receipt",
         "GET /v1/health",
         "GET /v1/notices/{code}/current",
         "GET /v1/notices/{code}/{version}/{locale}",
+        "GET /v1/subjects/{subject_id}/accesses",
         "GET /v1/subjects/{subject_id}/consents",
         "GET /v1/subjects/{subject_id}/consents/history",
+        "GET /v1/subjects/{subject_id}/disclosures",
         "GET /v1/subjects/{subject_id}/due",
         "GET /v1/subjects/{subject_id}/explain",
         "GET /v1/subjects/{subject_id}/tags",
         "GET /v1/subjects/{subject_id}/wake",
         "POST /v1/approvals",
+        "POST /v1/audit/findings/{finding_id}/review",
         "POST /v1/consents",
         "POST /v1/consents/{decision_id}/renew",
         "POST /v1/consents/{decision_id}/withdraw",

@@ -55,15 +55,23 @@ CALLS = {
     "wake": ("GET", f"/subjects/{SUBJECT}/wake", None),
     "explain": ("GET", f"/subjects/{SUBJECT}/explain?purpose=P02&fields=sex", None),
     "statistics": ("GET", "/consents/statistics", None),
+    "stream": ("GET", "/audit/stream", None),
+    "accesses": ("GET", f"/subjects/{SUBJECT}/accesses", None),
+    "disclosures": ("GET", f"/subjects/{SUBJECT}/disclosures", None),
+    "findings": ("GET", "/audit/findings", None),
+    "review": ("POST", f"/audit/findings/{'0' * 32}/review", {"verdict": "justified", "note": "looked into"}),
+    "counters": ("GET", "/audit/counters", None),
 }
 CAPTURES = {"capture", "withdraw", "renew", "signal", "due"}
 READS = {"decide", "standing", "history", "receipt"}
 LOOKS = {"wake", "explain"}
+ACCOUNTS = {"accesses", "disclosures"}
+OVERSEES = {"log", "stream", "statistics", "findings", "counters"}
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},
-    "administrator": {*CAPTURES, *READS, *LOOKS, "ingest", "log", "statistics"},
-    "compliance_officer": {*READS, *LOOKS, "log", "statistics", "approve"},
+    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, "ingest"},
+    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, "approve", "review"},
     "clinician": {*READS, *LOOKS, "reveal"},
     "health_manager": {*READS, *LOOKS, "reveal"},
     "customer_service": {*READS, *LOOKS},
@@ -71,7 +79,7 @@ ALLOWED = {
     "analyst": {"tags"},
     "content_reviewer": {"reveal"},
     "key_custodian": set(),
-    "subject": (CAPTURES | READS) - {"decide"},
+    "subject": (CAPTURES | READS | ACCOUNTS) - {"decide"},
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from audit.vigilance import Rule
 from consentry.principals import Principal, PrincipalKind
 from consentry.workflows.reveal import reveal
-from consentry.workflows.review_access import OwnAccess, Verdict, review_finding
+from consentry.workflows.review_access import OwnAccess, ReviewVerdict, review_finding
 from consentry.workflows.unusual_access import finding_json, flag_unusual, list_findings, mark_unusual, read_findings
 from consentry.workflows.watch_lists import (
     link_staff,
@@ -128,7 +128,7 @@ def test_emergency_is_overdue_after_a_day_without_a_review(platform, patient, op
     opened(patient, "P15")
     (first,) = mark_unusual(platform, ADMIN)
     assert first.rule is Rule.BREAK_GLASS
-    review_finding(platform, OFFICER, first.finding_id, verdict=Verdict.JUSTIFIED, note="unconscious patient")
+    review_finding(platform, OFFICER, first.finding_id, verdict=ReviewVerdict.JUSTIFIED, note="unconscious patient")
     clock.advance(timedelta(hours=2))
     opened(patient, "P15")
     assert rules(platform) == [Rule.BREAK_GLASS]
@@ -143,7 +143,7 @@ def test_late_review_does_not_hide_that_it_was_late(platform, patient, opened, c
     opened(patient, "P15")
     (first,) = mark_unusual(platform, ADMIN)
     clock.advance(timedelta(hours=25))
-    review_finding(platform, OFFICER, first.finding_id, verdict=Verdict.JUSTIFIED, note="unconscious patient")
+    review_finding(platform, OFFICER, first.finding_id, verdict=ReviewVerdict.JUSTIFIED, note="unconscious patient")
     assert rules(platform) == [Rule.BREAK_GLASS_OVERDUE]
 
 
@@ -153,7 +153,7 @@ def test_nobody_reviews_an_own_access(platform, patient, opened, clinician):
     (found,) = mark_unusual(platform, ADMIN)
     same = Principal(clinician.principal_id, "dr.wu", PrincipalKind.PERSON, "compliance_officer")
     with pytest.raises(OwnAccess):
-        review_finding(platform, same, found.finding_id, verdict=Verdict.JUSTIFIED, note="mine")
+        review_finding(platform, same, found.finding_id, verdict=ReviewVerdict.JUSTIFIED, note="mine")
     platform.log.settle()
     with platform.data.read() as connection:
         assert read_findings(platform, connection)[found.finding_id].verdict is None
@@ -169,18 +169,18 @@ def test_verdict_only_grows_graver(platform, patient, opened):
     def say(verdict, caller=OFFICER, note="looked into", name=found.finding_id):
         return review_finding(platform, caller, name, verdict=verdict, note=note)
 
-    assert say(Verdict.JUSTIFIED).verdict == "justified"
+    assert say(ReviewVerdict.JUSTIFIED).verdict == "justified"
     with pytest.raises(Conflict):
-        say(Verdict.JUSTIFIED)
-    assert say(Verdict.INCIDENT).verdict == "incident"
+        say(ReviewVerdict.JUSTIFIED)
+    assert say(ReviewVerdict.INCIDENT).verdict == "incident"
     with pytest.raises(Conflict):
-        say(Verdict.JUSTIFIED)
+        say(ReviewVerdict.JUSTIFIED)
     with pytest.raises(BadInput):
-        say(Verdict.INCIDENT, note=" ")
+        say(ReviewVerdict.INCIDENT, note=" ")
     with pytest.raises(NotFound):
-        say(Verdict.INCIDENT, name="0" * 32)
+        say(ReviewVerdict.INCIDENT, name="0" * 32)
     with pytest.raises(Denied):
-        say(Verdict.INCIDENT, caller=ADMIN)
+        say(ReviewVerdict.INCIDENT, caller=ADMIN)
 
 
 def test_denials_in_a_row_are_flagged_with_the_actor(platform, patient, clinician, opened):
