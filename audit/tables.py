@@ -252,7 +252,8 @@ def _postgresql_triggers() -> dict[str, str]:
     """Return the statements by trigger name."""
     statements = {
         "audit_head_no_truncate": "BEFORE TRUNCATE ON audit_head EXECUTE FUNCTION audit_refuse_change()",
-        "audit_head_only_grows": "BEFORE UPDATE OR DELETE ON audit_head FOR EACH ROW EXECUTE FUNCTION audit_head_grows()",
+        "audit_head_only_grows": "BEFORE UPDATE OR DELETE ON audit_head FOR EACH ROW "
+        "EXECUTE FUNCTION audit_head_grows()",
     }
     for table in _APPEND_ONLY:
         name = table.name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.events import Act, Event, Outcome
-from audit.verifier import VerifierKey, verify_export
+from audit.verifier import verify_export
 from audit.verifier.exports import ENTRIES_FILE
 from benchmarks.deployment import new_deployment
 from benchmarks.figures import Figure

@@ -10,8 +10,8 @@ from sqlalchemy.exc import ArgumentError
 from audit.checkpoints import Checkpointer
 from audit.journal import Journal
 from audit.log import AuditLog
-from audit.sequencer import Sequencer
 from audit.rotation import load_tree_signer
+from audit.sequencer import Sequencer
 from audit.signer import HeadSigner
 from consent.asking import Asking
 from consent.gate import Gate

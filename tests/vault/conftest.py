@@ -270,7 +270,9 @@ def _wired(
     catalogue = small_catalogue()
     keystore = KeyStore(keys, custodian, clock)
     sealer = DetailSealer(keystore)
-    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, TreeSigner(signer, folder / "signer.state")))
+    log = AuditLog(
+        data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, TreeSigner(signer, folder / "signer.state"))
+    )
     return House(
         folder=folder,
         data=data,

@@ -2,7 +2,6 @@
 
 import pytest
 
-from audit.verifier import VerifierKey
 from consent.receipts import verify_receipt
 from consent.shapes import RECORD, check_shape
 from consentry.interchange.choices import Choice, Names
