@@ -13,6 +13,7 @@ from audit.log import AuditLog
 from audit.rotation import load_tree_signer
 from audit.sequencer import Sequencer
 from audit.signer import HeadSigner
+from audit.signer_client import RemoteSigner
 from consent.asking import Asking
 from consent.gate import Gate
 from consent.registry import Registry
@@ -153,10 +154,22 @@ def parse_store_url(url: str) -> URL:
         ) from None
 
 
+def open_signer(settings: Settings) -> HeadSigner:
+    """Return who signs the log's heads: a process of its own where the settings name its socket, else this one.
+
+    Raises:
+        Unavailable: the signer does not answer, or a file cannot be read.
+        ConfigurationError: the key file is open to others, or holds no key.
+    """
+    if settings.signer_socket is not None:
+        return RemoteSigner(settings.signer_socket)
+    return load_tree_signer(settings.signing_key_path, settings.signer_state_path)
+
+
 def _wire(settings: Settings, data: Database, keys: Database, clock: Clock, at: Callable[[str], None]) -> Platform:
     catalogue = load_configured_pack(settings)
     keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
-    signer = load_tree_signer(settings.signing_key_path, settings.signer_state_path)
+    signer = open_signer(settings)
     sealer = DetailSealer(keystore)
     log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer))
     pseudonyms = Pseudonyms(keystore)

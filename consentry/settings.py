@@ -29,6 +29,7 @@ _PATHS: Final = (
     "views_folder",
     "exports_folder",
     "subject_token_jwks_file",
+    "signer_socket",
     "witness_policy_file",
     "timestamp_roots_file",
 )
@@ -52,6 +53,9 @@ class Settings(BaseSettings):
         default=None, description="Root key of the key file custodian; default home/root.key."
     )
     signing_key_file: Path | None = Field(default=None, description="Log signing key; default home/signing.key.")
+    signer_socket: Path | None = Field(
+        default=None, description="Socket of `consentry audit signer`; empty: this process signs with signing_key_file."
+    )
     token_key_file: Path | None = Field(
         default=None, description="Key that signs person tokens; default home/token.key."
     )

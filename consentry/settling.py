@@ -7,6 +7,7 @@ from typing import Final, Protocol, Self
 
 import structlog
 
+from audit.lag import Lag
 from kernel.errors import ConsentryError
 
 INTERVAL_SECONDS: Final = 0.5
@@ -67,6 +68,10 @@ class Background(ABC):
 class Settles(Protocol):
     """The part of the audit log that the settler uses."""
 
+    def lag(self) -> Lag:
+        """Return what is committed and not yet under a signed checkpoint."""
+        ...
+
     def settle(self) -> object:
         """Bring every committed entry under a signed checkpoint."""
         ...
@@ -83,5 +88,9 @@ class Settler(Background):
         self._log = log
 
     def work(self) -> None:
-        """Settle."""
+        """Settle, and raise the alarm where entries had to wait for longer than a second."""
+        lag = self._log.lag()
+        if lag.is_alarming:
+            seconds = round(lag.oldest.total_seconds(), 3)
+            structlog.get_logger().error("log.lagging", entries=lag.entries, oldest_seconds=seconds)
         self._log.settle()

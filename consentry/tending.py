@@ -1,17 +1,23 @@
 """Beside a running server: what has expired is recorded within a minute, and who has come of age is to be asked."""
 
+import time
 from typing import Final
 
 from consent.wake import system_asking
 from consentry.platform import Platform
 from consentry.settling import Background
 from consentry.workflows.tend import ask_again_in_steps, expire_in_steps
+from consentry.workflows.unusual_access import flag_unusual
 
 INTERVAL_SECONDS: Final = 60.0
 """The gate refuses what is over by itself; so long may it take until what follows from the end begins."""
 
 AT_ONCE: Final = 200
 """Decisions in one transaction: short enough that nobody waits long for the lock."""
+
+
+LOOK_SECONDS: Final = 3600.0
+"""How often the log is looked through for unusual access."""
 
 
 class Tender(Background):
@@ -23,6 +29,7 @@ class Tender(Background):
     def __init__(self, platform: Platform, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
         super().__init__(interval_seconds=interval_seconds)
         self._platform = platform
+        self._looked: float | None = None
 
     def work(self) -> None:
         """Record what is due, and stop between two transactions when the server ends."""
@@ -31,3 +38,6 @@ class Tender(Background):
             for _ in steps(self._platform, asking, at_once=AT_ONCE):
                 if self.is_ending:
                     return
+        if self._looked is None or time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            flag_unusual(self._platform, asking)

@@ -20,10 +20,19 @@ class WakeHealth(BaseModel):
     oldest_open_seconds: int | None = Field(description="How long the oldest one is due or tried again.")
 
 
+class LogHealth(BaseModel):
+    """How far the signed checkpoint was behind the log when this was asked."""
+
+    entries: int = Field(description="Entries under the signed checkpoint now.")
+    lag_ms: int = Field(description="How long the oldest entry had waited for its checkpoint.")
+    alarm: bool = Field(description="Whether that was more than a second.")
+
+
 class Health(BaseModel):
     """Both stores answer, and the log can be signed."""
 
     status: str
+    log: LogHealth
     pack: str
     pack_version: str
     wake: WakeHealth
@@ -33,10 +42,20 @@ class Health(BaseModel):
 def health(platform: PlatformHere) -> Health:
     """Answer 200 when stores and log can be used, 503 otherwise; needs no credentials and tells nothing else."""
     ping(platform.keys)
-    platform.log.settle()
     return Health(
-        status="ok", pack=platform.catalogue.pack, pack_version=platform.catalogue.version, wake=_wake(platform)
+        status="ok",
+        log=_log(platform),
+        pack=platform.catalogue.pack,
+        pack_version=platform.catalogue.version,
+        wake=_wake(platform),
     )
+
+
+def _log(platform: Platform) -> LogHealth:
+    lag = platform.log.lag()
+    signed = platform.log.settle()
+    waited = round(lag.oldest.total_seconds() * 1000)
+    return LogHealth(entries=signed.size, lag_ms=waited, alarm=lag.is_alarming)
 
 
 def _wake(platform: Platform) -> WakeHealth:

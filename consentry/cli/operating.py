@@ -57,20 +57,25 @@ def serve(
     """Run the HTTP API; ends with Ctrl-C."""
     import uvicorn
 
+    from consentry.anchoring import Anchorer
     from consentry.api.app import create_app
     from consentry.cli.session import platform_for
+    from consentry.outsiders import Outsiders
     from consentry.settling import Settler
     from consentry.tending import Tender
     from consentry.wake.runner import Teller, Waker
+    from consentry.workflows.anchor import check_witnessed
 
     with (
         platform_for(home) as platform,
         Settler(platform.log),
+        Anchorer(platform, Outsiders.of(platform.settings)),
         Waker(platform.wake),
         Teller(platform.wake),
         Tender(platform),
     ):
         settings = platform.settings
+        check_witnessed(platform)
         uvicorn.run(
             create_app(platform),
             host=host or settings.host,

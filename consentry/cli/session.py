@@ -25,16 +25,20 @@ def settings_for(home: Path | None) -> "Settings":
 
 
 @contextmanager
-def platform_for(home: Path | None, *, check_pack: bool = True) -> "Iterator[Platform]":
+def platform_for(home: Path | None, *, check_pack: bool = True, check_log: bool = True) -> "Iterator[Platform]":
     """Open the platform for one command; what it logged is under a signed checkpoint when it ends.
 
     Args:
         home: the data folder.
         check_pack: refuse a pack that was not taken into use; False for the command that does so.
+        check_log: refuse a log that is not the one that was signed; False for commands that show or mend it.
     """
     from consentry.platform import open_platform
+    from consentry.workflows.keep_log import check_log as check
 
     with open_platform(settings_for(home), check_pack=check_pack) as platform:
+        if check_log:
+            check(platform)
         yield platform
         platform.log.settle()
 

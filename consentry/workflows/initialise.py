@@ -18,6 +18,7 @@ from consentry.receipt_keys import create_receipt_key
 from consentry.settings import Settings, config_text
 from consentry.tokens import create_token_key
 from consentry.workflows.accounts import record_principal
+from consentry.workflows.configure_log import LogConfiguration, configured_event
 from consentry.workflows.load_pack import take_into_use
 from kernel.catalogue import Catalogue
 from kernel.clock import SystemClock
@@ -131,7 +132,8 @@ def _store_files(settings: Settings) -> list[Path]:
 def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
     log_name = f"consentry.local/{settings.deployment}"
     fresh.file(settings.root_key_path, KeyfileCustodian.create)
-    fresh.file(settings.signing_key_path, lambda draft: create_signing_key(draft, log_name))
+    if settings.signer_socket is None:
+        fresh.file(settings.signing_key_path, lambda draft: create_signing_key(draft, log_name))
     fresh.file(settings.token_key_path, create_token_key)
     fresh.file(settings.receipt_key_path, create_receipt_key)
     for path in _key_files(settings):
@@ -139,7 +141,8 @@ def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
 
 
 def _key_files(settings: Settings) -> tuple[Path, ...]:
-    return settings.root_key_path, settings.signing_key_path, settings.token_key_path, settings.receipt_key_path
+    signing = () if settings.signer_socket is not None else (settings.signing_key_path,)
+    return settings.root_key_path, *signing, settings.token_key_path, settings.receipt_key_path
 
 
 def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
@@ -175,6 +178,7 @@ def _first_entries(platform: Platform, wanted: list[tuple[str, str]]) -> tuple[A
     asking = Asking(SYSTEM, "administrator", RequestId(new_id("req")))
     with platform.data.write() as connection:
         platform.log.record(connection, _event(asking, Act.SYSTEM_INIT, {"deployment": platform.settings.deployment}))
+        platform.log.record(connection, configured_event(LogConfiguration.of(platform), asking))
         take_into_use(platform, connection, asking)
         accounts = []
         for name, role in wanted:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.events import Act, Event, Outcome
+from audit.guards import missing_guards
 from audit.verifier import Checkpoint
 from consent.asking import Asking
 from consent.inspection import Findings, Mismatch
@@ -114,7 +115,11 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
         found = Findings()
         found.add("log", "head", (broken.message,))
         return 0, found
-    return signed.size, reconcile_register(platform.data, platform.catalogue, signed)
+    found = reconcile_register(platform.data, platform.catalogue, signed)
+    with platform.data.read() as connection:
+        for missing in missing_guards(connection):
+            found.add("guard", missing, ("store",))
+    return signed.size, found
 
 
 def _conclude(

@@ -10,6 +10,7 @@ def test_health_needs_no_credentials_and_names_the_pack(call):
     assert said.status_code == 200
     assert said.json() == {
         "status": "ok",
+        "log": {"entries": said.json()["log"]["entries"], "lag_ms": 0, "alarm": False},
         "pack": "medical",
         "pack_version": said.json()["pack_version"],
         "wake": {"open": 0, "dead": 0, "oldest_open_seconds": None},
