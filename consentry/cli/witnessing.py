@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from consentry.cli.options import Json
-from consentry.cli.output import say, say_json, say_pairs
+from consentry.cli.options import Home, Json
+from consentry.cli.output import say, say_json, say_pairs, say_table
 from kernel.errors import BadInput, IntegrityFailed
 
 if TYPE_CHECKING:
     from audit.verifier import VerifierKey
     from audit.witness_state import Cosigned, Fork
+    from consentry.workflows.anchor import AnchoredHead
 
 _BUSY_AT: Final = 64
 """Connections at once; logs ask seldom, so more than that is somebody who wants to fill the memory."""
@@ -24,6 +25,8 @@ def register(app: typer.Typer) -> None:
     app.command("witness-key")(witness_key)
     app.command("witness")(witness)
     app.command("witness-show")(witness_show)
+    app.command("anchor")(anchor)
+    app.command("anchors")(anchors)
 
 
 def witness_key(
@@ -77,6 +80,56 @@ def witness_show(state: State, as_json: Json = False) -> None:  # noqa: FBT002 -
             f"{len(forks)} checkpoints contradict what was cosigned",
             hint="Both notes are in --json: hand them to the log's operator and its auditors.",
         )
+
+
+def anchor(home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+    """Have the log's head cosigned by the policy's witnesses and timestamped; exit 1 without a quorum."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.anchor import anchor as anchor_now
+    from consentry.workflows.anchor import check_anchored
+
+    with platform_for(home) as platform:
+        done = anchor_now(platform, local_operator())
+        _say_anchored(done, as_json=as_json)
+        check_anchored(done)
+
+
+def anchors(
+    limit: Annotated[int, typer.Option("--limit", help="How many checkpoints at most.", min=1, max=500)] = 10,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Stored cosignatures and timestamps, newest first, each verified offline; exit 1 where one is bad."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.list_anchors import list_anchors
+
+    with platform_for(home) as platform:
+        rows = list_anchors(platform, local_operator(), limit=limit)
+    if as_json:
+        for row in rows:
+            say_json(row.as_json())
+    else:
+        header = ("size", "kind", "name", "states", "verdict")
+        say_table(header, [(row.size, row.kind, row.name, row.states, row.verdict) for row in rows])
+    if bad := sum(row.is_bad for row in rows):
+        raise IntegrityFailed(
+            f"{bad} stored anchors do not verify", hint="Export the log and run consentry-verify; keep both."
+        )
+
+
+def _say_anchored(done: "AnchoredHead", *, as_json: bool) -> None:
+    witnesses = {one.witness.name: one.problem or "cosigned" for one in done.said}
+    told = {
+        "size": done.checkpoint.size,
+        "root": done.checkpoint.root.hex(),
+        "quorum_met": done.quorum_met,
+        "timestamp": None if done.timestamp is None else done.timestamp.isoformat(),
+        "entry": done.entry_id,
+    }
+    if as_json:
+        say_json(told | {"witnesses": witnesses, "timestamp_problem": done.timestamp_problem or None})
+        return
+    say_pairs(told | {f"witness {ascii(name)[1:-1]}": said for name, said in witnesses.items()})
 
 
 def _parse_log(text: str) -> "VerifierKey":

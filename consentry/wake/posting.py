@@ -75,12 +75,12 @@ class Poster:
         self._bounds = bounds or Bounds()
 
     def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
-        """Send a message.
+        """Send a message, as JSON unless the headers say otherwise.
 
         Raises:
             NotAnswered: no connection, no answer in time, or one that is no HTTP.
         """
-        return _run(self._exchange("POST", url, {**headers, "content-type": "application/json"}, content))
+        return _run(self._exchange("POST", url, {"content-type": "application/json", **headers}, content))
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
         """Ask whether a message has arrived; raises like ``post``."""

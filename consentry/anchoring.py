@@ -1,0 +1,43 @@
+"""Beside a running server: a log that has grown is cosigned and timestamped outside."""
+
+from audit.anchors import has_grown
+from consent.wake import system_asking
+from consentry.outsiders import Outsiders
+from consentry.platform import Platform
+from consentry.settling import Background
+from consentry.workflows.anchor import anchor_head, check_anchored
+
+
+class Anchorer(Background):
+    """Does what ``consentry audit anchor`` does, whenever others than its own entries have been added.
+
+    Args:
+        platform: every part.
+        outsiders: whom the settings name.
+        interval_seconds: the setting ``anchor_seconds`` when left out.
+    """
+
+    name = "anchorer"
+    complaint = "log.not_anchored"
+
+    def __init__(self, platform: Platform, outsiders: Outsiders, *, interval_seconds: float | None = None) -> None:
+        seconds = platform.settings.anchor_seconds if interval_seconds is None else interval_seconds
+        super().__init__(interval_seconds=seconds)
+        self._platform = platform
+        self._outsiders = outsiders
+        self._anchored: int | None = None
+
+    def work(self) -> None:
+        """Anchor the head, unless nothing but entries about anchoring was added since the last success."""
+        if not self._outsiders.are_there or not self._is_due():
+            return
+        done = anchor_head(self._platform, system_asking(), self._outsiders)
+        check_anchored(done)
+        self._anchored = done.checkpoint.size
+
+    def _is_due(self) -> bool:
+        if self._anchored is None:
+            return True
+        size = self._platform.log.settle().size
+        with self._platform.data.read() as connection:
+            return has_grown(connection, self._anchored, size)
