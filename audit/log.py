@@ -45,6 +45,11 @@ class AuditLog:
         self._writer = GroupWriter(database, journal, sequencer, checkpointer)
 
     @property
+    def journal(self) -> Journal:
+        """Writes events into the inbox."""
+        return self._journal
+
+    @property
     def checkpointer(self) -> Checkpointer:
         """Has the heads signed."""
         return self._checkpointer

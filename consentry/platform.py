@@ -117,7 +117,11 @@ def open_platform(
         platform.eraser.resume()
         platform.batches.finish_discards()
         platform.products.sweep()
-        yield platform
+        try:
+            yield platform
+        finally:
+            if isinstance(platform.signer, RemoteSigner):
+                platform.signer.close()
     finally:
         data.dispose()
         keys.dispose()

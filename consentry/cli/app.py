@@ -16,6 +16,7 @@ from consentry.cli import (
     registering,
     revealing,
     reviewing,
+    signing,
     streaming,
     subjects,
     tags,
@@ -53,4 +54,5 @@ witnessing.register(auditing.app)
 streaming.register(auditing.app)
 keeping.register(auditing.app)
 reviewing.register(auditing.app)
+signing.register(auditing.app)
 app.add_typer(auditing.app, name="audit")

@@ -12,7 +12,8 @@ from audit.tables import handover
 from consent.wake import system_asking
 from consentry.platform import Platform
 from consentry.workflows.configure_log import check_configured
-from kernel.errors import IntegrityFailed
+from consentry.workflows.recover_log import finish_recovery
+from kernel.errors import IntegrityFailed, Unavailable
 
 _NAMED: Final = 3
 
@@ -25,6 +26,8 @@ def check_log(platform: Platform) -> None:
         ConfigurationError: see ``check_configured``.
         Unavailable: the signer cannot be used.
     """
+    if finish_recovery(platform):
+        raise Unavailable("The key of the new origin is in place now", hint="Start again: it is read then.")
     platform.log.checkpointer.check()
     with platform.data.read() as connection:
         missing = missing_guards(connection)

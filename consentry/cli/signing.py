@@ -1,0 +1,155 @@
+"""Commands on the log's signature: proofs, the verifier, the signer, its key, and a new origin after a loss."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consentry.cli.options import Home, Json
+from consentry.cli.output import say, say_json, say_pairs
+
+Accept = Annotated[list[str], typer.Option("--accept", help="Token of a person who accepts it; twice.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to those on the audit log."""
+    app.command("proof")(proof)
+    app.command("verifier")(verifier)
+    app.command("signer-key")(signer_key)
+    app.command("signer")(signer)
+    app.command("rotate-key")(rotate_key)
+    app.command("configure")(configure)
+    app.command("recover")(recover)
+
+
+def proof(
+    entry: Annotated[str, typer.Argument(help="Id of the entry: ent_….")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the two files.")] = Path(),
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Write one entry and its proof for `consentry-verify entry`; this reading is logged too."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.prove_entry import prove
+    from kernel.ids import EntryId
+
+    with platform_for(home) as platform:
+        proven = prove(platform, local_operator(), EntryId(entry))
+        key = str(platform.signer.verifier_key)
+    out.mkdir(parents=True, exist_ok=True)
+    files = {"entry": out / f"{entry}.json", "proof": out / f"{entry}.tlog-proof"}
+    files["entry"].write_bytes(proven.entry)
+    files["proof"].write_text(proven.proof, encoding="utf-8")
+    told = {"index": proven.index, **{name: str(path) for name, path in files.items()}, "key": key}
+    if as_json:
+        say_json(told)
+        return
+    say_pairs(told)
+    say(f"verify: consentry-verify entry --proof {files['proof']} --entry {files['entry']} --key '{key}'")
+
+
+def verifier(file: Annotated[Path, typer.Argument(help="New file for the program.")]) -> None:
+    """Write the verifier as one program in one file, to be handed over; needs no deployment."""
+    from audit.verifier_file import write_verifier
+
+    say(f"{write_verifier(file)}: one program; it needs python3 and the package cryptography.")
+
+
+def signer_key(
+    file: Annotated[Path, typer.Argument(help="New file for the secret key.")],
+    name: Annotated[str, typer.Option("--name", help="The log's name, like hospital.example/log.")],
+) -> None:
+    """Make the key of a signer that is a process of its own, and print the public key; needs no deployment."""
+    from audit.signing import create_signing_key
+
+    say(create_signing_key(file, name).verifier_key)
+
+
+def signer(
+    key: Annotated[Path, typer.Option("--key", help="Secret key of `consentry audit signer-key`.")],
+    state: Annotated[Path, typer.Option("--state", help="File with what was signed last.")],
+    socket: Annotated[Path, typer.Option("--socket", help="Unix socket to listen on.")],
+) -> None:
+    """Run the signer as a process of its own, under its own account; ends with Ctrl-C."""
+    from audit.rotation import load_tree_signer
+    from audit.signer_service import serve_signer
+
+    signing = load_tree_signer(key, state)
+    signing.head()
+    with serve_signer(signing, socket) as server:
+        say(f"signing for {signing.verifier_key} on {socket}")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("the signer ends")
+
+
+def rotate_key(
+    key: Annotated[Path | None, typer.Option("--key", help="Key file of a signer on its own.")] = None,
+    state: Annotated[Path | None, typer.Option("--state", help="Its state file.")] = None,
+    home: Home = None,
+) -> None:
+    """Hand the log over to a new signing key; restart what runs. With --key and --state for a signer on its own."""
+    from audit.rotation import load_tree_signer, rotate_signing_key
+    from consentry.cli.session import platform_for
+    from kernel.errors import BadInput
+
+    if (key is None) is not (state is None):
+        raise BadInput("A signer on its own has a key and a state", hint="Give --key and --state, or neither.")
+    if key is None or state is None:
+        with platform_for(home) as platform:
+            if platform.settings.signer_socket is not None:
+                raise BadInput("The key is the signer's, behind its socket", hint="Rotate it there: --key and --state.")
+            platform.log.settle()
+            key, state = platform.settings.signing_key_path, platform.settings.signer_state_path
+        rotate_signing_key(key, state)
+        with platform_for(home):
+            pass  # the start writes the hand-over into the log
+    else:
+        rotate_signing_key(key, state)
+    say(f"handed over; the log's public key is now {load_tree_signer(key, state).verifier_key}")
+
+
+def configure(
+    accept: Accept,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Put the settings' retention and witness policy into use; takes two people."""
+    from consentry.cli.session import local_operator, person_from, platform_for
+    from consentry.workflows.configure_log import configure_log
+
+    with platform_for(home, check_log=False) as platform:
+        people = [person_from(platform, token) for token in accept]
+        done = configure_log(platform, local_operator(), accepted_by=people)
+    told = {"retention_days": done.retention_days, "policy": done.policy_hash}
+    say_json(told) if as_json else say_pairs(told)
+
+
+def recover(
+    reason: Annotated[str, typer.Option("--reason", help="What happened to the log.")],
+    accept: Accept,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option("--checkpoint", help="A checkpoint of the old log that was kept elsewhere.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Open a new origin after the log was lost or rolled back; takes two people."""
+    from consentry.cli.session import local_operator, person_from, settings_for
+    from consentry.platform import open_platform
+    from consentry.workflows.recover_log import recover_log
+    from kernel.errors import BadInput
+
+    try:
+        known = [path.read_bytes() for path in checkpoint or ()]
+    except OSError as err:
+        raise BadInput(f"A checkpoint cannot be read: {err.strerror}", hint="Check --checkpoint.") from None
+    with open_platform(settings_for(home)) as platform:
+        people = [person_from(platform, token) for token in accept]
+        done = recover_log(platform, local_operator(), reason=reason, accepted_by=people, known=known)
+    previous = "unknown" if done.previous is None else f"{done.previous.origin}, {done.previous.size} entries"
+    told = {"origin": done.checkpoint.origin, "entry": done.entry_id, "key": done.verifier_key, "previous": previous}
+    say_json(told) if as_json else say_pairs(told)
+    if not as_json:
+        say("unwitnessed until `consentry audit anchor`; back up signing.key and signing.state, keep the old ones")
