@@ -1,13 +1,9 @@
 """The witness's HTTP interface, served on loopback and asked as a log asks."""
 
-import socket
 import threading
-import time
-from contextlib import closing
 
 import httpx
 import pytest
-import uvicorn
 
 from audit.notes import checkpoint_text, sign_note
 from audit.signing import NoteSigner
@@ -17,6 +13,7 @@ from audit.witness_state import open_witness_state
 from consentry.api.witness import create_witness_app
 from kernel.database import open_database
 from tests.audit.memory_log import MemoryLog
+from tests.consentry.outside_parties import serving
 
 LOG = NoteSigner("log.example/audit", b"l" * 32)
 WITNESS = NoteSigner("w.example/1", b"w" * 32, algorithm=COSIGNATURE)
@@ -34,16 +31,8 @@ def url(state_path, clock):
     """The address of a running witness whose patience for its state is short."""
     state = open_database(f"sqlite:///{state_path}", label="witness state", busy_timeout_ms=50)
     app = create_witness_app(Witness(WITNESS, [LOG.key], state, clock))
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(20)
+    with serving(app) as address:
+        yield address
     state.dispose()
 
 
