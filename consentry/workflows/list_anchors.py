@@ -1,7 +1,8 @@
 """What outside parties said of the log, each word of it verified again without asking anybody."""
 
+import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,6 +32,7 @@ class ListedAnchor:
         kind: ``log`` for the log's own signature, ``witness`` or ``timestamp``.
         states: the time that it states, in UTC, once it is verified.
         verdict: ``VERIFIED``, ``UNKNOWN``, or ``BAD`` and why.
+        said: the very bytes: the note, a signature line, or a DER timestamp response.
     """
 
     size: int
@@ -39,6 +41,7 @@ class ListedAnchor:
     name: str
     states: datetime | None
     verdict: str
+    said: bytes = field(repr=False)
 
     @property
     def is_bad(self) -> bool:
@@ -50,7 +53,7 @@ class ListedAnchor:
         states = None if self.states is None else self.states.isoformat()
         return {
             "size": self.size, "root": self.root, "kind": self.kind, "name": self.name, "states": states,
-            "verdict": self.verdict,
+            "verdict": self.verdict, "said": base64.b64encode(self.said).decode(),
         }  # fmt: skip
 
 
@@ -77,14 +80,16 @@ def list_anchors(platform: Platform, caller: Principal, *, limit: int) -> list[L
 
 def _verified(one: Anchored, keys: Sequence[VerifierKey] | None, outsiders: Outsiders) -> list[ListedAnchor]:
     root, verdict = _log_verdict(one, keys)
-    lines = [ListedAnchor(one.size, root, "log", keys[0].name if keys else "an earlier origin", None, verdict)]
+    lines = [
+        ListedAnchor(one.size, root, "log", keys[0].name if keys else "an earlier origin", None, verdict, one.note)
+    ]
     witnesses = {witness_name(w.key): w.key for w in (outsiders.policy.witnesses if outsiders.policy else ())}
     for said in one.anchors:
         if said.kind is AnchorKind.WITNESS:
             states, verdict = _witness_verdict(one, said, witnesses)
         else:
             states, verdict = _timestamp_verdict(one, said, outsiders.roots)
-        lines.append(ListedAnchor(one.size, root, said.kind.value, said.name, states, verdict))
+        lines.append(ListedAnchor(one.size, root, said.kind.value, said.name, states, verdict, said.token))
     return lines
 
 

@@ -1,5 +1,6 @@
 """Anchoring a deployment's log: what is kept, what is an alarm, and what a quorum is worth."""
 
+import base64
 import json
 import shutil
 import socket
@@ -19,6 +20,7 @@ from audit.tables import anchor as anchor_table
 from audit.tables import leaf
 from audit.timestamps import TimestampRoots, check_timestamp
 from audit.verifier import VerificationError
+from audit.verifier.notes import open_cosignatures
 from audit.verifier.policy import Policy
 from audit.witness import Witness, encode_submission
 from audit.witness_state import open_witness_state
@@ -332,7 +334,9 @@ def test_listed_anchors_are_verified_again(tmp_path, quorum, configured, opened)
     }  # fmt: skip
     assert {one.root for one in listed} == {done.checkpoint.root.hex()}
     assert all(one.states for one in listed if one.kind != "log")
-    json.dumps([one.as_json() for one in listed])
+    told = {one["kind"]: base64.b64decode(one["said"]) for one in json.loads(json.dumps([i.as_json() for i in listed]))}
+    assert check_timestamp(told["timestamp"], told["log"], TimestampRoots.load(authority.roots)) == done.timestamp
+    assert set(open_cosignatures(told["log"] + told["witness"], [quorum.keys["w1"]])) == {quorum.keys["w1"]}
     unknown = {one.kind: one.verdict for one in list_anchors(configured(), ADMIN, limit=5)}
     assert unknown == {"log": VERIFIED, "witness": UNKNOWN, "timestamp": UNKNOWN}
     other = Authority.make(tmp_path / "other")
