@@ -127,7 +127,7 @@ def find_page(connection: Connection, sought: Sought, *, limit: int = 100, also:
     if sought.actor is not None:
         return _merged(connection, [_along("actor", sought.actor)], sought, limit)
     if sought.act is not None:
-        return _merged(connection, [_along("act", sought.act.value)], sought, limit)
+        return _merged(connection, [_along("act", str(sought.act))], sought, limit)
     return _read_stretches(connection, sought, limit)
 
 

@@ -16,7 +16,7 @@ from audit.events import Act, Event, Outcome
 from audit.journal import Journal
 from audit.origins import Origin, current_origin
 from audit.sequencer import Head, append_entries
-from audit.tables import leaf
+from audit.tables import checkpoint, leaf
 from audit.tables import origin as origin_table
 from audit.verifier import Checkpoint, CompactRange
 from kernel.errors import BadInput
@@ -62,8 +62,19 @@ def open_origin(connection: Connection, journal: Journal, recovery: Recovery) ->
     (entry,) = journal.encode(connection, [_event(recovery, base - before.base, survived)])
     row = {"origin_no": following.number, "name": following.name, "base": base, "entry_id": entry.entry_id}
     connection.execute(insert(origin_table), row | {"at": entry.at})
+    _keep_checkpoint(connection, before.number, recovery.last_known)
     append_entries(connection, Head(following, CompactRange(), None), [entry])
     return EntryId(entry.entry_id)
+
+
+def _keep_checkpoint(connection: Connection, number: int, last_known: Checkpoint | None) -> None:
+    """Keep the old origin's last checkpoint with the log: every export shows by it what was lost."""
+    if last_known is None:
+        return
+    same = checkpoint.c.origin_no == number, checkpoint.c.size == last_known.size
+    if connection.scalar(select(checkpoint.c.size).where(*same)) is None:
+        row = {"origin_no": number, "size": last_known.size, "root": last_known.root, "note": last_known.note}
+        connection.execute(insert(checkpoint), row)
 
 
 def _surviving_root(connection: Connection, base: int, end: int) -> bytes:

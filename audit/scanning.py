@@ -157,7 +157,7 @@ def entries_of(connection: Connection, acts: Collection[str], *, since: int = 0)
 
 def differing_head(connection: Connection) -> list[str]:
     """Return what the log's head says otherwise than its entries: the latest time, by which the gate decides."""
-    stored = connection.scalar(select(head.c.at))
+    stored = connection.scalar(select(func.max(head.c.at)))
     return [] if stored == connection.scalar(select(func.max(leaf.c.at))) else ["at"]
 
 

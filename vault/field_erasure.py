@@ -45,7 +45,9 @@ from vault.tombstones import bury, naming_keys
 __all__ = ["Choose", "FieldEraser", "FieldErasure"]
 
 _RESTRICTED: Final = "restricted"
-_ATTEMPTS: Final = 4
+_ATTEMPTS: Final = 40
+"""A stream of records of the same person may need a new key between our two looks, again and again."""
+
 _CONTENT_KEY_BYTES: Final = 16
 
 Choose = Callable[[Connection, frozenset[str]], Collection[str]]

@@ -1,0 +1,215 @@
+"""The log's own life on whole deployments: rolled back and recovered, rotated, signed elsewhere, configured."""
+
+import shutil
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from audit.rotation import load_tree_signer
+from audit.signer_service import serve_signer
+from audit.signing import create_signing_key
+from audit.verifier import VerificationError, VerifierKey, verify_export
+from consentry.demo.shell import Shell
+from consentry.platform import open_platform
+from consentry.principals import Principal, PrincipalKind
+from consentry.settings import load_settings
+from consentry.workflows.configure_log import configure_log
+from consentry.workflows.initialise import initialise
+from consentry.workflows.keep_log import check_log
+from consentry.workflows.reconcile import reconcile
+from consentry.workflows.recover_log import recover_log
+from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, IntegrityFailed, Unavailable
+from kernel.ids import PrincipalId
+
+pytestmark = pytest.mark.xdist_group("promises")
+
+
+def person(name: str, role: str = "compliance_officer") -> Principal:
+    """Somebody with a role."""
+    return Principal(PrincipalId(f"usr_{name}"), name, PrincipalKind.PERSON, role)
+
+
+TWO = (person("li"), person("wang"))
+ADMIN = person("admin", "administrator")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A fresh deployment."""
+    made = Shell(tmp_path / "home", shown=False)
+    made.json("init")
+    return made
+
+
+@pytest.fixture
+def rolled_back(shell: Shell, tmp_path: Path) -> Shell:
+    """A deployment whose data store is an older copy, beside today's signer."""
+    shutil.copy(shell.home / "data.db", tmp_path / "old.db")
+    shell.run("audit", "query")
+    shutil.copy(tmp_path / "old.db", shell.home / "data.db")
+    return shell
+
+
+def test_start_refuses_a_store_that_was_rolled_back(rolled_back: Shell) -> None:
+    """An older database beside the signer that knows more: nothing starts."""
+    with pytest.raises(IntegrityFailed, match="were signed"):
+        rolled_back.run("audit", "query")
+
+
+def test_start_and_reconcile_tell_of_a_dropped_guard(shell: Shell) -> None:
+    """A trigger that somebody dropped stops the start, and reconcile names it and suspends the gate."""
+    with sqlite3.connect(shell.home / "data.db") as connection:
+        connection.execute("DROP TRIGGER audit_leaf_no_delete")
+    with pytest.raises(IntegrityFailed, match="audit_leaf_no_delete"):
+        shell.run("audit", "query")
+    with open_platform(load_settings(home=shell.home)) as platform:
+        found = reconcile(platform, ADMIN)
+    assert found.is_suspended
+    assert any("audit_leaf_no_delete" in str(one) for one in found.mismatches)
+
+
+def test_two_people_open_a_new_origin_and_the_log_goes_on(rolled_back: Shell, tmp_path: Path) -> None:
+    """The old key is set aside, the new origin starts at 0 with what is known of the old one, whose loss shows."""
+    settings = load_settings(home=rolled_back.home)
+    with open_platform(settings) as platform:
+        for people in ((TWO[0],), (TWO[0], TWO[0]), ()):
+            with pytest.raises(BadInput, match="Two different"):
+                recover_log(platform, ADMIN, reason="restored", accepted_by=people)
+        with pytest.raises(Denied):
+            recover_log(platform, ADMIN, reason="restored", accepted_by=(TWO[0], person("dr", "clinician")))
+        with pytest.raises(BadInput, match="reason"):
+            recover_log(platform, ADMIN, reason=" ", accepted_by=TWO)
+        with pytest.raises(BadInput, match="does not verify"):
+            recover_log(platform, ADMIN, reason="restored", accepted_by=TWO, known=[b"no note"])
+        before = platform.signer.verifier_key
+        done = recover_log(platform, ADMIN, reason="restored from an old backup", accepted_by=TWO)
+    assert (done.checkpoint.origin, done.previous.origin) == (f"{before.name}#2", before.name)
+    assert (rolled_back.home / "signing.key.1").exists()
+    assert (rolled_back.home / "signing.state.1").exists()
+    rolled_back.run("audit", "export", str(tmp_path / "log"))
+    assert verify_export(tmp_path / "log", VerifierKey.parse(done.verifier_key)).origin == f"{before.name}#2"
+    with pytest.raises(VerificationError) as lost:
+        verify_export(tmp_path / "log" / "earlier" / "1", before)
+    assert lost.value.kind in {"truncated", "changed"}
+    with open_platform(settings) as platform:
+        check_log(platform)
+        assert reconcile(platform, ADMIN).is_clean
+        with pytest.raises(Conflict, match="nothing to recover"):
+            recover_log(platform, ADMIN, reason="again", accepted_by=TWO)
+
+
+def test_interrupted_recovery_is_finished_by_the_next_start(
+    rolled_back: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the new origin's entry and the change of keys."""
+    settings = load_settings(home=rolled_back.home)
+
+    def killed(_platform: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, open_platform(settings) as platform:
+        patch.setattr("consentry.workflows.recover_log._take_into_use", killed)
+        with pytest.raises(KeyboardInterrupt):
+            recover_log(platform, ADMIN, reason="restored", accepted_by=TWO)
+    with open_platform(settings) as platform, pytest.raises(Unavailable, match="in place now"):
+        check_log(platform)
+    with open_platform(settings) as platform:
+        check_log(platform)
+        assert platform.log.settle().origin.endswith("#2")
+
+
+def test_rotated_key_is_told_by_the_log_and_followed_by_the_verifier(shell: Shell, tmp_path: Path) -> None:
+    """Who trusts the first key verifies the whole log after the rotation."""
+    with open_platform(load_settings(home=shell.home)) as platform:
+        first = platform.signer.verifier_key
+    shell.run("audit", "rotate-key")
+    shell.run("audit", "export", str(tmp_path / "log"))
+    with open_platform(load_settings(home=shell.home)) as platform:
+        second = platform.signer.verifier_key
+    assert second != first
+    for key in (first, second):
+        assert verify_export(tmp_path / "log", key).origin == first.name
+    entries = shell.json("audit", "query", "--act", "log.key_rotated")
+    assert entries["refs"]["new_key"] == second.key_id.hex()
+
+
+def test_deployment_signs_through_a_signer_of_its_own(tmp_path: Path) -> None:
+    """No signing key lies with the platform; without the signer nothing starts."""
+    create_signing_key(tmp_path / "key", "hospital.example/log")
+    settings = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s")
+    with serve_signer(load_tree_signer(tmp_path / "key", tmp_path / "state"), tmp_path / "s") as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician")
+        used = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s", deployment=made.deployment)
+        with open_platform(used) as platform:
+            check_log(platform)
+            assert platform.log.settle().origin == "hospital.example/log"
+            platform.log.export(tmp_path / "log")
+        server.shutdown()
+        thread.join()
+    assert verify_export(tmp_path / "log", VerifierKey.parse(made.verifier_key)).size > 0
+    assert not list((tmp_path / "home").glob("signing.*"))
+    with pytest.raises(Unavailable, match="does not answer"), open_platform(used):
+        pass
+
+
+@pytest.mark.parametrize("switch", ["audit", "audit_enabled", "log"])
+def test_log_cannot_be_switched_off(shell: Shell, switch: str) -> None:
+    """There is no such setting, and a file that tries one stops the start."""
+    with (shell.home / "consentry.toml").open("a") as file:
+        file.write(f"\n{switch} = false\n")
+    with pytest.raises(ConfigurationError, match=switch):
+        shell.run("audit", "query")
+
+
+def test_retention_is_never_shortened(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six years were logged; one year is refused at the start, seven are recorded."""
+    monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "365")
+    with pytest.raises(ConfigurationError, match="kept for 2192 days"):
+        shell.run("audit", "query")
+    monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "2600")
+    shell.run("audit", "query")
+    monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "2192")
+    with pytest.raises(ConfigurationError, match="kept for 2600 days"):
+        shell.run("audit", "query")
+
+
+def test_witness_policy_is_dropped_by_two_people_only(shell: Shell, tmp_path: Path) -> None:
+    """A start without the policy that the log was put under is refused; two people may change it."""
+    key = create_signing_key(tmp_path / "witness.key", "witness.example/w1", algorithm=4).verifier_key
+    (tmp_path / "policy").write_text(f"witness w1 {key}\nquorum w1\n")
+    settings = load_settings(home=shell.home)
+    watched = settings.model_copy(update={"witness_policy_file": tmp_path / "policy"})
+    with open_platform(watched) as platform:
+        check_log(platform)
+    with open_platform(settings) as platform:
+        with pytest.raises(ConfigurationError, match="witness policy"):
+            check_log(platform)
+        with pytest.raises(BadInput):
+            configure_log(platform, ADMIN, accepted_by=(TWO[0], TWO[0]))
+        with pytest.raises(Denied):
+            configure_log(platform, ADMIN, accepted_by=(TWO[0], person("dr", "clinician")))
+        assert configure_log(platform, ADMIN, accepted_by=TWO).policy_hash == "none"
+        check_log(platform)
+
+
+def test_one_entry_is_proven_to_an_outsider(shell: Shell, tmp_path: Path) -> None:
+    """Entry and proof leave the house and verify with the public key alone; another entry does not."""
+    with open_platform(load_settings(home=shell.home)) as platform:
+        key = str(platform.signer.verifier_key)
+    first, second = (one["id"] for one in shell.json_lines("audit", "query", "--limit", "2"))
+    told = shell.json("audit", "proof", first, "--out", str(tmp_path))
+    other = shell.json("audit", "proof", second, "--out", str(tmp_path))
+    status, _ = verify_entry(told["proof"], told["entry"], key)
+    assert status == 0
+    assert verify_entry(told["proof"], other["entry"], key)[0] == 1
+
+
+def verify_entry(proof: str, entry: str, key: str) -> tuple[int, str]:
+    """Run the verifier on one entry."""
+    from audit.verifier import main
+
+    return main(["entry", "--proof", proof, "--entry", entry, "--key", key]), ""
