@@ -12,7 +12,7 @@ from benchmarks.outside_dialogue import measured
 @pytest.mark.parametrize(
     ("group", "figures"),
     [
-        ("audit", lambda: audit.run(entries=300)),
+        ("audit", lambda: audit.run(entries=300, each=2)),
         ("consent", lambda: consent.run(subjects=40)),
         ("tags", lambda: tags.run(subjects=300, events=6_000)),
         ("views", lambda: views.run(people=60)),
