@@ -50,6 +50,11 @@ class AuditLog:
         return self._journal
 
     @property
+    def newest(self) -> Checkpoint | None:
+        """The checkpoint that this process was given last, without asking anybody; None before the first."""
+        return self._writer.newest
+
+    @property
     def checkpointer(self) -> Checkpointer:
         """Has the heads signed."""
         return self._checkpointer

@@ -58,7 +58,11 @@ class _Waiting:
 
 
 class GroupWriter:
-    """Appends entries and has them signed, for all who wait; safe for many threads, beside other processes."""
+    """Appends entries and has them signed, for all who wait; safe for many threads, beside other processes.
+
+    Attributes:
+        newest: the checkpoint that this process was given last; None before the first.
+    """
 
     def __init__(self, database: Database, journal: Journal, sequencer: Sequencer, checkpointer: Checkpointer) -> None:
         self._database = database
@@ -70,6 +74,7 @@ class GroupWriter:
         self._is_led = False
         self._unsigned: list[Appended] = []
         self._signing = threading.Lock()
+        self.newest: Checkpoint | None = None
 
     def write(self, event: Event) -> Written:
         """Write one entry; see ``AuditLog.write``."""
@@ -184,4 +189,5 @@ class GroupWriter:
         with self._signing:
             with self._mutex:
                 appended, self._unsigned = self._unsigned, []
-            return self._checkpointer.sign_head(appended)
+            self.newest = self._checkpointer.sign_head(appended)
+            return self.newest

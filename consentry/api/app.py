@@ -26,6 +26,7 @@ from consentry.api import (
     tokens,
 )
 from consentry.api.guard import Guard
+from consentry.api.held_checkpoints import HeldCheckpoints
 from consentry.api.origins import Origins, page_routes
 from consentry.api.telemetry import NO_TELEMETRY
 from consentry.log_clock import LogClock
@@ -83,6 +84,7 @@ def create_app(platform: Platform) -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
+    app.add_middleware(HeldCheckpoints, log=platform.log)
     app.add_middleware(Guard, max_body_bytes=settings.max_body_bytes)
     app.add_middleware(Origins, allowed=settings.cors_origins, routes=page_routes(ROUTERS, prefix="/v1"))
     return app
