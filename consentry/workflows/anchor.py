@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -154,8 +154,18 @@ def _ask_witnesses(platform: Platform, outsiders: Outsiders, post: Post) -> tupl
         if kept.size == asked or not any(one.stand is Stand.AHEAD for one in said):
             break
         asked = kept.size
+    newest = platform.log.settle().size
+    said = [_overtaken(one) if one.stand is Stand.AHEAD and one.size <= newest else one for one in said]
     check_statements(kept, said)
     return kept, said
+
+
+def _overtaken(said: Statement) -> Statement:
+    """Return what it means that another server of this log was faster each time: no cosignature, and no alarm.
+
+    Should the log be another one than the witness knows, the next question, from what it names, is refused.
+    """
+    return replace(said, stand=Stand.FAILED, size=0, problem="cosigned a newer head of this log meanwhile")
 
 
 def _ask_authority(signed: Checkpoint, outsiders: Outsiders, post: Post) -> tuple[datetime | None, bytes | None, str]:

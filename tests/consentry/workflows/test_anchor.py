@@ -24,7 +24,7 @@ from audit.verifier.notes import open_cosignatures
 from audit.verifier.policy import Policy
 from audit.witness import Witness, encode_submission
 from audit.witness_state import open_witness_state
-from audit.witnessing import HeadBehindWitness, Stand
+from audit.witnessing import HeadBehindWitness, Reply, Stand
 from consentry.access import can_act
 from consentry.anchoring import Anchorer
 from consentry.outsiders import Outsiders, post_outside
@@ -263,6 +263,25 @@ def test_two_servers_of_one_log_do_not_alarm_each_other(quorum, configured):
         thread.join(120)
     assert failed == []
     check_anchored(anchor(servers[0], ADMIN))
+
+
+def test_server_that_is_overtaken_each_time_raises_no_alarm(quorum, configured):
+    """A witness at a size that the log has reached meanwhile is newer; beyond the log it is ahead."""
+    quorum.add("busy", "http://busy.example")
+    platform = configured(witness_policy_file=quorum.ask_for(1))
+    outsiders, asking = Outsiders.of(platform.settings), platform.asking(ADMIN)
+
+    def overtaken(_url, _content, _kind):
+        return Reply(409, f"{grow(platform).size}\n".encode())
+
+    done = anchor_head(platform, asking, outsiders, post=overtaken)
+    assert done.problems == ["witness 'busy' cosigned a newer head of this log meanwhile"]
+
+    def ahead(_url, _content, _kind):
+        return Reply(409, f"{grow(platform).size + 9}\n".encode())
+
+    with pytest.raises(HeadBehindWitness):
+        anchor_head(platform, asking, outsiders, post=ahead)
 
 
 def test_policy_that_lists_another_log_is_refused(quorum, configured, tmp_path):
