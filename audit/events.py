@@ -167,7 +167,7 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.LOG_ANCHORED: "consentry",
     Act.LOG_CONFIGURED: "consentry",
     Act.LOG_KEY_ROTATED: "consentry",
-    Act.LOG_PRUNED: "audit",
+    Act.LOG_PRUNED: "consentry",
     Act.LOG_RECOVERED: "audit",
 }
 """The package that writes each act."""

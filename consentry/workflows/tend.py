@@ -82,10 +82,18 @@ def _in_steps(platform: Platform, step: Callable[[Connection], Sequence[object]]
 
 
 def list_tasks(platform: Platform, caller: Principal, *, due_by: datetime | None = None) -> list[Task]:
-    """Return open tasks, the most urgent first, at most a hundred."""
+    """Return open tasks, the most urgent first, at most a hundred; the entry of this reading counts whom they name."""
     check_may_act(platform.catalogue, caller, _ACT)
-    with platform.data.read() as connection:
-        return open_tasks(connection, due_by=due_by)
+    asking = platform.asking(caller)
+    with platform.data.write() as connection:
+        found = open_tasks(connection, due_by=due_by)
+        event = Event(
+            Act.CONSENT_READ, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id,
+            cohort=tuple(dict.fromkeys(task.subject for task in found)), counts={"tasks": len(found)},
+            refs={"what": "tasks"},
+        )  # fmt: skip
+        platform.log.record(connection, event)
+    return found
 
 
 def finish_task(platform: Platform, caller: Principal, task_id: str, *, note: str | None = None) -> Task:
