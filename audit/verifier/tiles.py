@@ -3,6 +3,7 @@
 Source: c2sp.org/tlog-tiles.
 """
 
+import errno
 import os
 import re
 import stat
@@ -26,6 +27,9 @@ _ENTRIES: Final = "entries"
 _LEVEL: Final = r"(entries|[0-9]|[1-5][0-9]|6[0-3])"
 _FOLDER_PATH: Final = re.compile(_LEVEL + r"(/x[0-9]{3}){0,6}(/[0-9]{3}\.p)?")
 _FILE_PATH: Final = re.compile(_LEVEL + r"/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+_NOT_REGULAR: Final = (errno.ELOOP, errno.ENXIO)
+"""What the system says of a link that is not followed, and of a socket."""
+
 _OPEN_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -54,13 +58,21 @@ def read_bounded(path: str | Path, limit: int) -> bytes:
     """
     name = ascii(os.path.basename(path))  # noqa: PTH119 - paths of tiles are texts, for speed
     try:
-        is_regular = stat.S_ISREG(os.lstat(path).st_mode)
+        descriptor = os.open(path, _OPEN_FLAGS)
     except FileNotFoundError:
         raise VerificationError("missing_file", "the export lacks {}", name) from None
-    if not is_regular:
-        raise VerificationError("foreign_file", "{} is no regular file", name)
-    with os.fdopen(os.open(path, _OPEN_FLAGS), "rb", buffering=0) as file:
-        content = file.read(limit + 1)
+    except OSError as err:
+        if err.errno in _NOT_REGULAR:
+            raise VerificationError("foreign_file", "{} is no regular file", name) from None
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise VerificationError("foreign_file", "{} is no regular file", name)
+        # One byte more than there should be tells a file that grew; a buffer of the limit each time would be slow.
+        content = os.read(descriptor, min(status.st_size, limit) + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > limit:
         raise VerificationError("foreign_file", "{} is larger than {} bytes", name, limit)
     return content
