@@ -1,8 +1,8 @@
 """What people say of a breach as it arrives: a JSON file of the command line, or an HTTP body."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from consentry.acts import Instant, SubjectIdText
 
@@ -12,6 +12,18 @@ Words = Annotated[str, Field(min_length=1, max_length=2000)]
 DutyCode = Annotated[str, Field(pattern=r"^[a-z]{3,10}(\.[a-z]{3,12})?$", examples=["pipl.authority"])]
 Number = Annotated[int, Field(ge=0, le=10_000_000_000)]
 MAX_SUBJECTS = 50_000
+
+
+_EXAMPLE: Final[dict[str, JsonValue]] = {
+    "categories": "names and mobile numbers",
+    "cause": "a lost laptop",
+    "harm": "calls by strangers",
+    "measures": "the account was closed",
+    "self_protection": "give no code to callers",
+    "contact": "privacy@clinic.example",
+    "people": 1200,
+    "estimate": True,
+}
 
 
 class _Said(BaseModel):
@@ -36,6 +48,8 @@ class BreachReport(_Said):
         subjects: their ids, as far as they are known.
     """
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE, {"people": 1300, "estimate": False}]})
+
     categories: Words | None = Field(default=None, repr=False, description="Which kinds of data.")
     cause: Words | None = Field(default=None, repr=False, description="What happened and why.")
     harm: Words | None = Field(default=None, repr=False, description="What harm may follow.")
@@ -56,6 +70,12 @@ class BreachReport(_Said):
 class BreachNotice(_Said):
     """That somebody was told: under which duty, how, with which text, when."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"duty": "pipl.authority", "channel": "portal", "text": "the text that was sent"}]
+        }
+    )
+
     duty: DutyCode
     channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{1,39}$", examples=["sms"])]
     text: Annotated[str, Field(min_length=1, max_length=20_000, repr=False, description="Only its SHA-256 is kept.")]
@@ -67,6 +87,10 @@ class BreachNotice(_Said):
 
 class BreachWaiver(_Said):
     """That a duty need not be done, and why; it counts once two people have said so."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"duty": "pipl.individuals", "reason": "stolen disk was encrypted"}]}
+    )
 
     duty: DutyCode
     reason: Words = Field(repr=False)

@@ -13,6 +13,7 @@ from consentry.api import (
     approvals,
     audit,
     audit_stream,
+    breaches,
     choices,
     consents,
     decisions,
@@ -52,6 +53,7 @@ ROUTERS: Final = tuple(
         approvals,
         oversight,
         audit,
+        breaches,
         audit_stream,
         reviews,
     )

@@ -5,6 +5,7 @@ import typer
 from consentry.cli import (
     accounts,
     auditing,
+    breaches,
     consents,
     ingesting,
     interchange,
@@ -56,3 +57,4 @@ keeping.register(auditing.app)
 reviewing.register(auditing.app)
 signing.register(auditing.app)
 app.add_typer(auditing.app, name="audit")
+app.add_typer(breaches.app, name="breach")

@@ -1,5 +1,6 @@
 """Breach cases: opened, told of, and closed only when everybody was told whom the law names (R41–R44)."""
 
+import base64
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +16,11 @@ from consent.entries import now_in_log
 from consent.standing import find_standings
 from consent.tables import task
 from consent.tasks import NewTask, TaskKind, create_tasks
+from consentry.access import can_act
 from consentry.breach_acts import BreachNotice, BreachReport, BreachWaiver
 from consentry.breach_duties import Facts, duties_of
 from consentry.breach_facts import PROFILES, Named, facts_from
+from consentry.breach_report import case_json
 from consentry.breaches import Case, facts_members, get_case, read_cases
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -153,11 +156,41 @@ def close_breach(platform: Platform, caller: Principal, case_id: str, *, reason:
         return get_case(connection, case_id)
 
 
-def list_breaches(platform: Platform, caller: Principal) -> tuple[list[Case], datetime]:
-    """Return every case, the oldest first, and the moment by which their timers are told."""
+def list_breaches(platform: Platform, caller: Principal, *, locale: str = "zh-CN") -> list[dict[str, JsonValue]]:
+    """Return every case without its words, the oldest first, with its timers as of now.
+
+    Raises:
+        Denied: the role may not.
+    """
+    check_allowed(platform, caller, OPEN_ACT, persons_only=True)
+    thresholds = platform.catalogue.oversight.breach
+    with platform.data.read() as connection:
+        now = now_in_log(connection, platform.log, platform.clock)
+        return [case_json(case, thresholds, now, locale) for case in read_cases(connection).values()]
+
+
+def show_breach(platform: Platform, caller: Principal, case_id: str, *, locale: str = "zh-CN") -> dict[str, JsonValue]:
+    """Return one case with the checkpoint that its entries lie under; its words too for who manages cases.
+
+    Raises:
+        Denied: the role may not.
+        NotFound: there is no such case.
+    """
     check_allowed(platform, caller, OPEN_ACT, persons_only=True)
     with platform.data.read() as connection:
-        return list(read_cases(connection).values()), now_in_log(connection, platform.log, platform.clock)
+        case = get_case(connection, case_id)
+    words = read_words(platform, caller, case) if can_act(platform.catalogue, caller, MANAGE_ACT) else None
+    signed = platform.log.settle()
+    with platform.data.read() as connection:
+        now = now_in_log(connection, platform.log, platform.clock)
+        tasks = open_guardian_tasks(connection, case_id)
+    told = case_json(case, platform.catalogue.oversight.breach, now, locale)
+    checkpoint: dict[str, JsonValue] = {
+        "origin": signed.origin,
+        "size": signed.size,
+        "root": base64.b64encode(signed.root).decode(),
+    }
+    return {**told, "words": words, "guardian_tasks": tasks, "checkpoint": checkpoint}
 
 
 def open_guardian_tasks(connection: Connection, case_id: str) -> int:

@@ -43,6 +43,17 @@ JSON = st.recursive(
 )
 
 
+def breach_bodies(subject):
+    """A sound body of every posting route on breach cases; the case itself need not exist."""
+    words = dict.fromkeys(("categories", "cause", "harm", "measures", "self_protection", "contact"), "words")
+    case = "/breaches/brc_" + "a" * 24
+    yield "/breaches", words | {"people": 3, "subjects": [subject], "profiles": ["pipl"], "estimate": True}
+    yield f"{case}/changes", {"people": 3, "accesses": {"actor": "prn_a", "since": "2026-11-21T01:00:00Z"}}
+    yield f"{case}/notifications", {"duty": "pipl.authority", "channel": "sms", "text": "x", "people": 1}
+    yield f"{case}/waivers", {"duty": "pipl.authority", "reason": "x"}
+    yield f"{case}/closing", {"reason": "x"}
+
+
 @pytest.fixture(scope="module")
 def world(copied, serve, capturing, tmp_path_factory):
     """A server with one patient: bearers of every kind of caller, and a sound request of every posting route."""
@@ -67,6 +78,7 @@ def world(copied, serve, capturing, tmp_path_factory):
             ("clinician", "/tokens", {"name": "", "password": "x"}),
             ("capture", f"/consents/{granted}/renew", RENEWAL),
             ("compliance_officer", "/approvals", {"subject_id": subject, **APPROVAL}),
+            *(("compliance_officer", path, body) for path, body in breach_bodies(subject)),
         ]
         with httpx.Client(base_url=f"{address}/v1", trust_env=False, timeout=30) as http:
             yield sound, bearers, http

@@ -62,6 +62,22 @@ CALLS = {
     "review": ("POST", f"/audit/findings/{'0' * 32}/review", {"verdict": "justified", "note": "looked into"}),
     "counters": ("GET", "/audit/counters", None),
 }
+CASE = "brc_" + "a" * 24
+CALLS |= {
+    "breach": ("POST", "/breaches", {"people": 3}),
+    "breaches": ("GET", "/breaches", None),
+    "show breach": ("GET", f"/breaches/{CASE}", None),
+    "change breach": ("POST", f"/breaches/{CASE}/changes", {"people": 3}),
+    "tell of breach": (
+        "POST",
+        f"/breaches/{CASE}/notifications",
+        {"duty": "pipl.authority", "channel": "sms", "text": "x"},
+    ),
+    "waive": ("POST", f"/breaches/{CASE}/waivers", {"duty": "pipl.authority", "reason": "x"}),
+    "close breach": ("POST", f"/breaches/{CASE}/closing", {"reason": "x"}),
+}
+BREACHES = {"breach", "breaches", "show breach"}
+MANAGES = {"change breach", "tell of breach", "waive", "close breach"}
 CAPTURES = {"capture", "withdraw", "renew", "signal", "due"}
 READS = {"decide", "standing", "history", "receipt"}
 LOOKS = {"wake", "explain"}
@@ -70,8 +86,8 @@ OVERSEES = {"log", "stream", "statistics", "findings", "counters"}
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},
-    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, "ingest"},
-    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, "approve", "review"},
+    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, "ingest"},
+    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *MANAGES, "approve", "review"},
     "clinician": {*READS, *LOOKS, "reveal"},
     "health_manager": {*READS, *LOOKS, "reveal"},
     "customer_service": {*READS, *LOOKS},
