@@ -12,15 +12,7 @@ from consentry.api.routes import new_router
 from consentry.breach_acts import BreachNotice, BreachReport, BreachWaiver, Words
 from consentry.platform import Platform
 from consentry.principals import Principal
-from consentry.workflows.breach import (
-    change_breach,
-    close_breach,
-    list_breaches,
-    notify_breach,
-    open_breach,
-    show_breach,
-    waive_breach,
-)
+from consentry.workflows import breach as workflow
 
 router = new_router("breaches")
 
@@ -80,7 +72,9 @@ class BreachState(BaseModel):
 class BreachDetail(BreachState):
     """A case with what proves it."""
 
-    words: dict[str, JsonValue] | None = Field(description="For who manages cases; null for others.")
+    words: dict[str, JsonValue] | None = Field(
+        description="For who manages cases and asks for the case; null elsewhere."
+    )
     guardian_tasks: int = Field(description="Guardians of named minors who are still to be told.")
     checkpoint: dict[str, JsonValue] = Field(description="Origin, size and root of the log above its entries.")
 
@@ -96,13 +90,13 @@ def open_case(
     body: BreachReport, platform: PlatformHere, caller: Caller, locale: WantedLocale = "zh-CN"
 ) -> BreachDetail:
     """Open a case; all six words and the number of people are wanted."""
-    return _told(platform, caller, open_breach(platform, caller, body).case_id, locale)
+    return _told(platform, caller, workflow.open_breach(platform, caller, body).case_id, locale)
 
 
 @router.get("/breaches", responses=responses(401, 403))
 def list_cases(platform: PlatformHere, caller: Caller, locale: WantedLocale = "zh-CN") -> BreachList:
     """List every case with its timers; for compliance officers and administrators."""
-    return BreachList.model_validate({"cases": list_breaches(platform, caller, locale=locale)})
+    return BreachList.model_validate({"cases": workflow.list_breaches(platform, caller, locale=locale)})
 
 
 @router.get("/breaches/{case_id}", responses=responses(401, 403, 404))
@@ -110,7 +104,7 @@ def show_case(
     case_id: CasePath, platform: PlatformHere, caller: Caller, locale: WantedLocale = "zh-CN"
 ) -> BreachDetail:
     """Show one case; reading its words leaves an entry."""
-    return _told(platform, caller, case_id, locale)
+    return BreachDetail.model_validate(workflow.show_breach(platform, caller, case_id, locale=locale))
 
 
 @router.post("/breaches/{case_id}/changes", responses=_ACTING)
@@ -118,7 +112,7 @@ def change_case(
     case_id: CasePath, body: BreachReport, platform: PlatformHere, caller: Caller, locale: WantedLocale = "zh-CN"
 ) -> BreachDetail:
     """Record what turned out later."""
-    return _told(platform, caller, change_breach(platform, caller, case_id, body).case_id, locale)
+    return _told(platform, caller, workflow.change_breach(platform, caller, case_id, body).case_id, locale)
 
 
 @router.post("/breaches/{case_id}/notifications", responses=_ACTING)
@@ -126,7 +120,7 @@ def notify_case(
     case_id: CasePath, body: BreachNotice, platform: PlatformHere, caller: Caller, locale: WantedLocale = "zh-CN"
 ) -> BreachDetail:
     """Record that somebody was told."""
-    return _told(platform, caller, notify_breach(platform, caller, case_id, body).case_id, locale)
+    return _told(platform, caller, workflow.notify_breach(platform, caller, case_id, body).case_id, locale)
 
 
 @router.post("/breaches/{case_id}/waivers", responses=_ACTING)
@@ -134,7 +128,7 @@ def waive_duty(
     case_id: CasePath, body: BreachWaiver, platform: PlatformHere, caller: Caller, locale: WantedLocale = "zh-CN"
 ) -> BreachDetail:
     """Say that a duty need not be done; a second person has to say so too."""
-    return _told(platform, caller, waive_breach(platform, caller, case_id, body).case_id, locale)
+    return _told(platform, caller, workflow.waive_breach(platform, caller, case_id, body).case_id, locale)
 
 
 @router.post("/breaches/{case_id}/closing", responses=_ACTING)
@@ -142,8 +136,8 @@ def close_case(
     case_id: CasePath, body: Closing, platform: PlatformHere, caller: Caller, locale: WantedLocale = "zh-CN"
 ) -> BreachDetail:
     """Close a case in which nobody is left to be told."""
-    return _told(platform, caller, close_breach(platform, caller, case_id, reason=body.reason).case_id, locale)
+    return _told(platform, caller, workflow.close_breach(platform, caller, case_id, reason=body.reason).case_id, locale)
 
 
 def _told(platform: Platform, caller: Principal, case_id: str, locale: str) -> BreachDetail:
-    return BreachDetail.model_validate(show_breach(platform, caller, case_id, locale=locale))
+    return BreachDetail.model_validate(workflow.show_breach(platform, caller, case_id, locale=locale, with_words=False))

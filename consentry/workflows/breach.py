@@ -169,9 +169,17 @@ def list_breaches(platform: Platform, caller: Principal, *, locale: str = "zh-CN
         return [case_json(case, thresholds, now, locale) for case in read_cases(connection).values()]
 
 
-def show_breach(platform: Platform, caller: Principal, case_id: str, *, locale: str = "zh-CN") -> dict[str, JsonValue]:
-    """Return one case with the checkpoint that its entries lie under; its words too for who manages cases.
+def show_breach(
+    platform: Platform, caller: Principal, case_id: str, *, locale: str = "zh-CN", with_words: bool = True
+) -> dict[str, JsonValue]:
+    """Return one case with the checkpoint that its entries lie under.
 
+    Args:
+        platform: every part.
+        caller: who reads.
+        case_id: the case.
+        locale: ``zh-CN`` or ``en``, of the labels.
+        with_words: opens the words for who manages cases; this reading leaves an entry.
     Raises:
         Denied: the role may not.
         NotFound: there is no such case.
@@ -179,7 +187,8 @@ def show_breach(platform: Platform, caller: Principal, case_id: str, *, locale: 
     check_allowed(platform, caller, OPEN_ACT, persons_only=True)
     with platform.data.read() as connection:
         case = get_case(connection, case_id)
-    words = read_words(platform, caller, case) if can_act(platform.catalogue, caller, MANAGE_ACT) else None
+    may_read = with_words and can_act(platform.catalogue, caller, MANAGE_ACT)
+    words = read_words(platform, caller, case) if may_read else None
     signed = platform.log.settle()
     with platform.data.read() as connection:
         now = now_in_log(connection, platform.log, platform.clock)

@@ -25,12 +25,14 @@ from typer.main import get_command
 import consentry.workflows
 from audit.events import OWNERS, Act
 from consentry.api.app import ROUTERS
+from consentry.breach_acts import BreachNotice, BreachReport
 from consentry.cli import main
 from consentry.cli.app import app as command_line
 from consentry.platform import Platform, open_platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.settings import Settings, load_settings
 from consentry.workflows.accounts import add_key, add_person
+from consentry.workflows.breach import WORDS, notify_breach, open_breach
 from consentry.workflows.unusual_access import list_findings, mark_unusual
 from consentry.workflows.watch_lists import protect
 from kernel.ids import PrincipalId, SubjectId
@@ -257,6 +259,7 @@ RECORD = {
     "source": "app", "source_subject": "nobody-knows", "kind": "profile", "source_record": "1",
     "observed_at": "2026-11-20", "values": {"sex": "female"},
 }  # fmt: skip
+BREACH = dict.fromkeys(WORDS, "words") | {"people": 12}
 CALLS: Mapping[str, tuple[str, str, object]] = {
     "POST /v1/tokens": ("", "", {"name": "complete-clinician", "password": "wrong"}),
     "POST /v1/consents": ("capture", "", ACT | {"evidence": EVIDENCE}),
@@ -289,6 +292,16 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
         "compliance_officer", "", {"verdict": "justified", "note": "covered the ward"}
     ),
     "GET /v1/audit/counters": ("compliance_officer", "", None),
+    "POST /v1/breaches": ("administrator", "", BREACH),
+    "GET /v1/breaches/{case_id}": ("compliance_officer", "", None),
+    "POST /v1/breaches/{case_id}/changes": ("compliance_officer", "", {"people": 13}),
+    "POST /v1/breaches/{case_id}/notifications": (
+        "compliance_officer", "", {"duty": "pipl.authority", "channel": "portal", "text": "what happened"}
+    ),
+    "POST /v1/breaches/{case_id}/waivers": (
+        "compliance_officer", "", {"duty": "pipl.authority", "reason": "encrypted"}
+    ),
+    "POST /v1/breaches/{case_id}/closing": ("compliance_officer", "", {"reason": "everybody was told"}),
 }  # fmt: skip
 """A call of every route that has a workflow with acts: by whom, with what query and body."""
 
@@ -318,6 +331,7 @@ def filled(world: World, value: object, finding: str) -> Any:
         named = {
             "{subject}": world.subject, "{subject_id}": world.subject, "{decision_id}": world.decision,
             "{spare}": world.spare, "{spare_decision}": world.spare_decision, "{finding_id}": finding,
+            "{case_id}": finding,
         }  # fmt: skip
         for name, text in named.items():
             value = value.replace(name, text)
@@ -342,7 +356,7 @@ def test_route_leaves_its_entry_under_its_caller(world, name):
     """What was allowed stands in the log as one of the declared acts, and as no other."""
     role, query, body = CALLS[name]
     method, path = name.partition(" ")[0], path_of(name)
-    finding = flagged(world) if "finding_id" in name else ""
+    finding = flagged(world) if "finding_id" in name else opened_case(world, name) if "case_id" in name else ""
     before = world.size()
     said = world.call(role, method, filled(world, path + query, finding), filled(world, body, finding))
     assert said.status_code < 500, said.text
@@ -360,7 +374,10 @@ def test_refused_route_leaves_its_entry_too(world, name):
     method, path = name.partition(" ")[0], path_of(name)
     before = world.size()
     said = world.call(
-        "key_custodian", method, filled(world, path + CALLS[name][1], "0" * 32), filled(world, CALLS[name][2], "")
+        "key_custodian",
+        method,
+        filled(world, path + CALLS[name][1], f"brc_{'a' * 24}" if "case_id" in name else "0" * 32),
+        filled(world, CALLS[name][2], ""),
     )
     assert said.status_code == 403, said.text
     found = [one for one in world.entries(before) if one["actor"] == world.bearers["key_custodian"][0]]
@@ -377,6 +394,16 @@ def flagged(world: World) -> str:
     world.call("clinician", "POST", f"/v1/subjects/{world.subject}/reveal", reveal)
     mark_unusual(world.platform, ADMIN)
     return list_findings(world.platform, ADMIN)[0].finding_id
+
+
+def opened_case(world: World, name: str) -> str:
+    """The id of a breach case; for its closing one in which everybody was told."""
+    case = open_breach(world.platform, ADMIN, BreachReport.model_validate(BREACH))
+    officer = Principal(PrincipalId("prn_o"), "officer", PrincipalKind.PERSON, "compliance_officer")
+    for duty in ("pipl.authority", "pipl.individuals") if name.endswith("/closing") else ():
+        notice = BreachNotice(duty=duty, channel="portal", text="what happened")
+        notify_breach(world.platform, officer, case.case_id, notice)
+    return case.case_id
 
 
 LINES: Mapping[str, str] = {
@@ -472,6 +499,12 @@ ELSEWHERE = {
     "audit recover",
     "audit review",
     "audit unusual",
+    "breach changed",
+    "breach close",
+    "breach notified",
+    "breach open",
+    "breach show",
+    "breach waive",
     "consent agent end",
     "consent guardian end",
     "consent import-fhir",
