@@ -51,9 +51,11 @@ def grants(
     stores = {"data": Store.DATA, "keys": Store.KEYS}
     if store is not None and store not in stores:
         raise BadInput("There are two stores", hint="Write --store data or --store keys.")
-    for name in stores if store is None else [store]:
+    wanted = list(stores) if store is None else [store]
+    statements = {name: grant_statements(stores[name], role, pruner=pruner) for name in wanted}
+    for name, found in statements.items():
         say(f"-- {'data store' if name == 'data' else 'key store'}")
-        for statement in grant_statements(stores[name], role, pruner=pruner):
+        for statement in found:
             say(f"{statement};")
 
 
