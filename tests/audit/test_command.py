@@ -138,7 +138,8 @@ def test_range_is_shown_when_the_tile_was_altered_too(exported, key, capsys):
     """What is known of the place is said."""
     edit(exported)
     tile = exported / "tile/0/000.p/10"
-    tile.write_bytes(tile.read_bytes()[:-1] + b"\0")
+    hashes = tile.read_bytes()
+    tile.write_bytes(hashes[:-1] + bytes([hashes[-1] ^ 1]))
     assert main([str(exported), "--key", key]) == 1
     assert "[first bad entry within 0 to 9]" in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from consentry.demo.shell import Shell
-from kernel.errors import Unavailable
+from kernel.errors import IntegrityFailed
 
 pytestmark = pytest.mark.xdist_group("promises")
 
@@ -110,7 +110,7 @@ def test_no_record_no_key(clinic: Clinic) -> None:
     state = clinic.folder / "home" / "signing.state"
     kept = state.read_bytes()
     state.write_bytes(b"damaged")
-    with pytest.raises(Unavailable):
+    with pytest.raises(IntegrityFailed, match="signer's state is damaged"):
         clinic.shell.run("reveal", subject, *REVEAL, token=doctor)
     state.write_bytes(kept)
     assert "icd10:I10" in clinic.shell.run("reveal", subject, *REVEAL, token=doctor)

@@ -21,11 +21,11 @@ def shell(tmp_path: Path) -> Shell:
 
 def test_edited_entry_is_named_by_the_verifier(shell: Shell, tmp_path: Path) -> None:
     """An entry that was changed behind the triggers is found in the next export, by its place."""
-    _tamper(shell, "UPDATE audit_leaf SET body = replace(body, 'pack', 'puck') WHERE leaf_index = 1")
+    _tamper(shell, "UPDATE audit_leaf SET body = replace(body, 'pack.loaded', 'puck.loaded') WHERE leaf_index = 2")
     shell.run("audit", "export", str(tmp_path / "log"))
     status, said = verify(tmp_path / "log", str(tmp_path / "log.pub"))
     assert status == 1
-    assert "entry 1" in said
+    assert "entry 2" in said
 
 
 def test_shortened_log_is_refused_by_the_signer_and_kept_as_evidence(shell: Shell, tmp_path: Path) -> None:

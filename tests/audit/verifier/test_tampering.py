@@ -87,7 +87,8 @@ def test_altered_leaf_tile_that_hides_nothing_still_leaves_the_first_difference(
     """A rewritten tile elsewhere does not hide which entry differs from its hash."""
     tampered.put_entries(changed(tampered.log.entries, 7))
     path = tampered.folder / "tile/0/000"
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    hashes = path.read_bytes()
+    path.write_bytes(hashes[:-1] + bytes([hashes[-1] ^ 1]))
     assert tampered.verdict() == ("changed", 7, (0, 99))
 
 
