@@ -10,7 +10,7 @@ from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from consent.asking import Asking
 from consentry.layout import Layout
-from consentry.rewriting import Cleared, holds, rewrite_build, rewriting
+from consentry.rewriting import Cleared, holds, rewrite_build, rewrite_without, rewriting
 from consentry.stores.acts import forget_answers
 from consentry.stores.approvals import forget_approvals
 from consentry.stores.builds import (
@@ -25,7 +25,7 @@ from consentry.stores.builds import (
     set_build_rows,
 )
 from consentry.stores.tag_values import TagRun, forget_in_runs, list_runs
-from consentry.workshop import rewrite_without, sweep
+from consentry.workshop import sweep
 from deid.manifest import FILE_NAME
 from kernel.database import Database
 from kernel.ids import SubjectId

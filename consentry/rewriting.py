@@ -8,16 +8,19 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deid.files import file_sha256
 from deid.manifest import FILE_NAME, Manifest, parse_manifest, signed_manifest
 from kernel.errors import Unavailable
 from kernel.ports import Signer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NEXT: Final = "manifest.next"
 PATIENCE_SECONDS: Final = 60.0
@@ -97,13 +100,32 @@ def finish_rewrite(folder: Path, register: Register) -> None:
         waiting.replace(folder / FILE_NAME)
 
 
+def read_rows(file: Path, columns: Sequence[str] | None = None) -> "pa.Table":
+    """Return a Parquet file's rows as they were at one moment.
+
+    The file is opened once. A path given to pyarrow is opened twice, for the footer and for the rows, and a rewrite
+    that takes its place in between leaves a reader with the footer of one file and the rows of the other.
+    """
+    import pyarrow.parquet as pq
+
+    with file.open("rb") as opened:
+        return pq.read_table(opened, columns=None if columns is None else list(columns))
+
+
+def rewrite_without(file: Path, names: Collection[str]) -> bool:
+    """Rewrite a Parquet file without the rows of some pseudonyms, whole or not at all; says whether it held any."""
+    draft = _draft_without(file, names)
+    if draft is not None:
+        draft.replace(file)
+    return draft is not None
+
+
 def holds(file: Path, name: str) -> bool:
     """Say whether a Parquet file has rows of a pseudonym."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    named = pq.read_table(file, columns=["pseudonym"])["pseudonym"]
+    named = read_rows(file, columns=["pseudonym"])["pseudonym"]
     return bool(pc.any(pc.equal(named, pa.scalar(name, pa.string()))).as_py())
 
 
@@ -125,13 +147,17 @@ def _draft_without(file: Path, names: Collection[str]) -> Path | None:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.read_table(file)
+    table = read_rows(file)
     kept = table.filter(pc.invert(pc.is_in(table["pseudonym"], pa.array(sorted(names), pa.string()))))
     if kept.num_rows == table.num_rows:
         return None
     draft = file.with_suffix(".draft")
-    pq.write_table(kept, draft, compression="zstd")
-    _sync(draft)
+    try:
+        pq.write_table(kept, draft, compression="zstd")
+        _sync(draft)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
     return draft
 
 
@@ -139,10 +165,9 @@ def _renewed(present: Manifest, folder: Path, drafts: Mapping[Path, Path]) -> Ma
     """Return the manifest of a build once its drafts are in place."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     coming = {name: drafts.get(folder / name, folder / name) for name in present.files}
-    left = pa.concat_tables([pq.read_table(file, columns=["pseudonym"]) for file in coming.values()])
+    left = pa.concat_tables([read_rows(file, columns=["pseudonym"]) for file in coming.values()])
     people = pc.count_distinct(left["pseudonym"]).as_py()
     return replace(
         present,

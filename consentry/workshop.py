@@ -54,27 +54,6 @@ def sweep(root: Path, prefix: str, registered: Callable[[], Collection[str]]) ->
     return len(abandoned)
 
 
-def rewrite_without(file: Path, names: Collection[str]) -> bool:
-    """Rewrite a Parquet file without the rows of some pseudonyms, whole or not at all; says whether it held any."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(file)
-    kept = table.filter(pc.invert(pc.is_in(table["pseudonym"], pa.array(sorted(names), pa.string()))))
-    if kept.num_rows == table.num_rows:
-        return False
-    draft = file.with_suffix(".draft")
-    try:
-        pq.write_table(kept, draft, compression="zstd")
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
-    return True
-
-
 def _mark(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.making")
 

@@ -16,9 +16,10 @@ from consentry.packs import pack_folder
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
+from consentry.rewriting import read_rows, rewrite_without
 from consentry.stores.builds import ViewBuild, add_view_build
 from consentry.workflows.withheld import ended_meanwhile
-from consentry.workshop import making, rewrite_without
+from consentry.workshop import making
 from deid.files import file_sha256
 from deid.manifest import FILE_NAME, VIEW_GRADE, Manifest, Product, columns_of, signed_manifest
 from deid.rows import RowBuilder, SourceRow
@@ -216,9 +217,8 @@ def view_manifest(
 ) -> bytes:
     """Return the signed manifest of a view's file as it lies there now."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    table = pq.read_table(file)
+    table = read_rows(file)
     manifest = Manifest(
         product=Product.VIEW,
         code=view.code,

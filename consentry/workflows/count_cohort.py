@@ -42,7 +42,7 @@ def count_cohort(platform: Platform, caller: Principal, expression: str) -> Coun
     with platform.data.read() as connection:
         run = get_newest_run(connection, inputs.scope)
     file = platform.layout.tags_file(run.run_id)
-    names = read_pseudonyms([str(file)])
+    names = read_pseudonyms([file])
     withheld, _ = withheld_pseudonyms(
         platform, asking, scope=inputs.scope, pseudonyms=names, purpose=inputs.purpose, fields=inputs.fields
     )

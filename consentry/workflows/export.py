@@ -13,6 +13,7 @@ from consentry.access import check_may_act
 from consentry.packs import pack_folder
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.rewriting import read_rows
 from consentry.stores.builds import Release, ViewBuild, add_release, get_newest_build
 from consentry.stores.tag_values import TagRun, get_newest_run
 from consentry.workflows.run_tags import TAGS_FIELD, load_pack_taxonomy
@@ -155,10 +156,9 @@ class _Run:
     def _people(self, build: ViewBuild, tags: TagRun) -> "tuple[pa.Table, int]":
         """Return the rows of everybody whose decision names this recipient, with tags and this release's pseudonyms."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         file = self.platform.layout.view_file(build.view, build.build_id)
-        names = read_pseudonyms([str(file)])
+        names = read_pseudonyms([file])
         _, live = withheld_pseudonyms(
             self.platform, self.asking, scope=self.view.scope, pseudonyms=names, purpose=self.definition.purpose,
             fields=self.definition.fields | {TAGS_FIELD}, recipient=self.definition.recipient,
@@ -167,10 +167,8 @@ class _Run:
             self.platform, self.asking, scope=self.view.scope, pseudonyms=sorted(live), purpose=self.view.purpose,
             fields=self.view.fields | {TAGS_FIELD},
         )  # fmt: skip
-        rows = pq.read_table(file, columns=["pseudonym", *self.definition.columns])
-        tagged = pq.read_table(
-            self.platform.layout.tags_file(tags.run_id), columns=["pseudonym", *self.definition.tags]
-        )
+        rows = read_rows(file, columns=["pseudonym", *self.definition.columns])
+        tagged = read_rows(self.platform.layout.tags_file(tags.run_id), columns=["pseudonym", *self.definition.tags])
         places = {name: place for place, name in enumerate(tagged["pseudonym"].to_pylist())}
         kept = [name in profiled and name in places for name in rows["pseudonym"].to_pylist()]
         people = rows.filter(pa.array(kept, pa.bool_()))

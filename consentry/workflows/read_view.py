@@ -6,6 +6,7 @@ from audit.events import Act, Event, Outcome
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.rewriting import read_rows
 from consentry.stores.builds import get_newest_build
 from consentry.workflows.build_view import get_view
 from consentry.workflows.withheld import read_pseudonyms, withheld_pseudonyms
@@ -23,7 +24,6 @@ def read_view(platform: Platform, caller: Principal, name: str) -> "pa.Table":
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     check_may_act(platform.catalogue, caller, "view.read")
     view, asking = get_view(platform, name), platform.asking(caller)
@@ -31,7 +31,7 @@ def read_view(platform: Platform, caller: Principal, name: str) -> "pa.Table":
         build = get_newest_build(connection, name)
     file = platform.layout.view_file(build.view, build.build_id)
     withheld, live = withheld_pseudonyms(
-        platform, asking, scope=view.scope, pseudonyms=read_pseudonyms([str(file)]), purpose=view.purpose,
+        platform, asking, scope=view.scope, pseudonyms=read_pseudonyms([file]), purpose=view.purpose,
         fields=view.fields,
     )  # fmt: skip
     with platform.data.write() as connection:
@@ -44,5 +44,5 @@ def read_view(platform: Platform, caller: Principal, name: str) -> "pa.Table":
             ),
         )  # fmt: skip
     platform.log.settle()
-    table = pq.read_table(file)
+    table = read_rows(file)
     return table.filter(pc.invert(pc.is_in(table["pseudonym"], pa.array(sorted(withheld), pa.string()))))

@@ -117,7 +117,7 @@ class _Run:
 
     def evaluate(self) -> TagsRun:
         """Evaluate and register; once more without those whose decision ends meanwhile."""
-        names = read_pseudonyms([str(self.inputs.subjects_file)])
+        names = read_pseudonyms([self.inputs.subjects_file])
         withheld, live = withheld_pseudonyms(
             self.platform, self.asking, scope=self.inputs.scope, pseudonyms=names, purpose=self.inputs.purpose,
             fields=self.inputs.fields,

@@ -1,6 +1,7 @@
 """Who must be left out of something that is built already: everybody whose decision does not cover it any more."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
@@ -8,19 +9,19 @@ from sqlalchemy import Connection
 from consent.asking import Asking
 from consent.locks import lock_for_permits
 from consentry.platform import Platform
+from consentry.rewriting import read_rows
 from kernel.ids import SubjectId
 
 _BATCH: Final = 5_000
 
 
-def read_pseudonyms(files: Sequence[str]) -> list[str]:
+def read_pseudonyms(files: Sequence[Path]) -> list[str]:
     """Return the distinct pseudonyms of Parquet files, sorted."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     found: set[str] = set()
     for file in files:
-        found.update(pc.unique(pq.read_table(file, columns=["pseudonym"])["pseudonym"]).to_pylist())
+        found.update(pc.unique(read_rows(file, columns=["pseudonym"])["pseudonym"]).to_pylist())
     return sorted(found)
 
 

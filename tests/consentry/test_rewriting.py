@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from consentry.rewriting import NEXT, Cleared, finish_rewrite, holds, rewrite_build, rewriting
+from consentry.rewriting import NEXT, Cleared, finish_rewrite, holds, read_rows, rewrite_build, rewriting
 from consentry.workflows.build_view import build_view
 from deid.files import file_sha256
 from deid.manifest import FILE_NAME
@@ -114,3 +114,29 @@ def test_holds_tells_whose_rows_a_file_has(tmp_path) -> None:
     pq.write_table(pa.table({"pseudonym": ["abc", "def"]}), tmp_path / "f.parquet")
     assert holds(tmp_path / "f.parquet", "abc")
     assert not holds(tmp_path / "f.parquet", "ab")
+
+
+def test_reader_sees_the_file_before_or_after_a_rewrite(tmp_path) -> None:
+    """A file that is replaced again and again while it is read is never half of one and half of the other."""
+    file, tables = (
+        tmp_path / "data.parquet",
+        {1: pa.table({"pseudonym": ["p-1"]}), 400: pa.table({"pseudonym": [f"q-{n}" for n in range(400)]})},
+    )
+    pq.write_table(tables[1], file)
+    over = threading.Event()
+
+    def replace() -> None:
+        while not over.is_set():
+            for table in tables.values():
+                pq.write_table(table, file.with_suffix(".draft"), compression="zstd")
+                file.with_suffix(".draft").replace(file)
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        for _ in range(1_000):
+            seen = read_rows(file)
+            assert seen.equals(tables[seen.num_rows])
+    finally:
+        over.set()
+        writer.join()

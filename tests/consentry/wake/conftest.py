@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import func, select
 
@@ -11,6 +10,7 @@ from audit.entries import decode_entry
 from audit.tables import inbox, leaf
 from consent.wake import WakeItem
 from consentry.platform import Platform
+from consentry.rewriting import read_rows
 from consentry.stores.builds import list_view_builds
 from consentry.stores.tables import tag_value
 from consentry.stores.tag_values import list_runs
@@ -53,7 +53,7 @@ class Shelf:
         with self.platform.data.read() as connection:
             files = [layout.view_file(b.view, b.build_id) for b in list_view_builds(connection)]
             files += [layout.tags_file(run.run_id) for run in list_runs(connection)]
-        return sum(name in names for file in files for name in pq.read_table(file)["pseudonym"].to_pylist())
+        return sum(name in names for file in files for name in read_rows(file)["pseudonym"].to_pylist())
 
     def tags_of(self, subject: SubjectId) -> int:
         """The subject's stored tag values."""
