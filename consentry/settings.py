@@ -18,6 +18,17 @@ CONFIG_VARIABLE: Final = "CONSENTRY_CONFIG"
 
 HOME_VARIABLE: Final = "CONSENTRY_HOME"
 
+_PREFIX: Final = "CONSENTRY_"
+_OTHER_VARIABLES: Final = frozenset({
+    CONFIG_VARIABLE,
+    "CONSENTRY_TOKEN",
+    "CONSENTRY_NIGHTLY",
+    "CONSENTRY_OUTSIDE_DATA",
+    "CONSENTRY_TEST_POSTGRES",
+    "CONSENTRY_VECTORS",
+})  # fmt: skip
+"""No settings: the settings file, a person's token for the command line, and what tests and benchmarks are told."""
+
 DEFAULT_HOME: Final = Path("consentry-data")
 
 _PATHS: Final = (
@@ -42,7 +53,7 @@ _ORIGIN: Final = re.compile(r"https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhos
 class Settings(BaseSettings):
     """Where things live and how the service listens; every setting is documented in docs/reference/settings.md."""
 
-    model_config = SettingsConfigDict(env_prefix="CONSENTRY_", env_ignore_empty=True, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
 
     home: Path = Field(default=DEFAULT_HOME, description="Data folder of the embedded profile.")
     deployment: str = Field(default="", description="Name of this deployment; bound into every ciphertext.")
@@ -183,9 +194,10 @@ def load_settings(**overrides: object) -> Settings:
     folder.
 
     Raises:
-        ConfigurationError: a setting is unknown or out of range, or a file cannot be read; the message names it, never
-            its value.
+        ConfigurationError: a setting or a variable is unknown, a setting is out of range, or a file cannot be read; the
+            message names it, never its value.
     """
+    _check_environment()
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what it is given
     except ValidationError as err:
@@ -214,6 +226,17 @@ def config_text(settings: Settings) -> str:
             written[name] = _from_folder(str(value), Path.cwd())
     lines = [f"{name} = {_quoted(value)}" for name, value in written.items()]
     return "\n".join(["# Settings of this deployment; docs/reference/settings.md explains each.", *lines, ""])
+
+
+def _check_environment() -> None:
+    """Refuse a variable that looks like a setting and is none: who misspells one must not believe that it holds."""
+    known = _OTHER_VARIABLES | {_PREFIX + name.upper() for name in Settings.model_fields}
+    named = (name for name, value in os.environ.items() if value and name.upper().startswith(_PREFIX))
+    unknown = sorted(name for name in named if name.upper() not in known)
+    if unknown:
+        raise ConfigurationError(
+            f"Environment variable {unknown[0]!a} names no setting", hint="See docs/reference/settings.md; unset it."
+        )
 
 
 def _read_files(arguments: dict[str, Any]) -> list[dict[str, Any]]:
