@@ -24,6 +24,7 @@ from kernel.errors import BadInput, Unavailable
 KEY_FILE: Final = "log.pub"
 README_FILE: Final = "README.txt"
 EARLIER_FOLDER: Final = "earlier"
+TIMESTAMP_FOLDER: Final = "timestamps"
 _READ_SIZE: Final = 2_048
 _LENGTH_MAX: Final = 0xFFFF
 
@@ -39,6 +40,7 @@ checkpoints.ndjson  every head that was signed before / 此前签署的全部检
 handovers.ndjson    hand-overs of the signing key / 签名密钥的交接记录
 tile/entries/       the entries, the bytes that were hashed / 条目原文(即计入哈希的字节)
 tile/0/, tile/1/ …  the hashes of the tree (c2sp.org/tlog-tiles) / 哈希树各层
+timestamps/         RFC 3161 timestamps over the head, when an authority was asked / 时间戳(如有配置)
 log.pub             the public key; take it from elsewhere / 公钥,校验时请从独立渠道取得
 earlier/            what was logged before a loss, if ever / 日志重建之前的部分(如有)
 
@@ -51,6 +53,9 @@ How to verify / 校验方法
     --policy FILE       which witnesses must have cosigned / 要求哪些见证方联署
     --entries           also parse every entry / 逐条检查条目格式
     --lang zh           中文输出
+
+    openssl ts -verify -in timestamps/1.tsr -data timestamps/note -CAfile ROOTS
+                        the timestamp, by any RFC 3161 tool / 用任意 RFC 3161 工具校验时间戳
 
 Exit status: 0 whole, 1 not whole (the first bad entry is named), 2 wrong usage.
 退出码:0 完整;1 不完整(指出第一个有问题的条目);2 用法错误。
@@ -108,7 +113,10 @@ def export_log(
             notes = _stored_handovers(connection, origin) if handovers is None else handovers
             entries_bytes, earlier = _write_origin(connection, origin, signed.size, folder)
             _write_notes(folder / HANDOVERS_FILE, notes)
-            note = with_signatures(signed.note, _cosignatures(connection, origin, signed.size))
+            note = with_signatures(signed.note, _said(connection, origin, signed.size, AnchorKind.WITNESS))
+            stamps = _said(connection, origin, signed.size, AnchorKind.TIMESTAMP)
+        if stamps:
+            _write_timestamps(folder / TIMESTAMP_FOLDER, signed.note, stamps)
         _write(folder / README_FILE, [_README.format(origin=signed.origin, size=signed.size).encode()])
         _write(folder / KEY_FILE, [f"{key}\n".encode()])
         _write(folder / CHECKPOINT_FILE, [note])
@@ -128,7 +136,7 @@ def _write_earlier(connection: Connection, folder: Path) -> int:
             below.mkdir(parents=True)
             _write_origin(connection, origin, last.size, below)
             _write_notes(below / HANDOVERS_FILE, _stored_handovers(connection, origin))
-            cosigned = with_signatures(last.note, _cosignatures(connection, origin, last.size))
+            cosigned = with_signatures(last.note, _said(connection, origin, last.size, AnchorKind.WITNESS))
             _write(below / CHECKPOINT_FILE, [cosigned])
             written += 1
     return written
@@ -240,8 +248,9 @@ def _history(connection: Connection, origin: Origin, size: int) -> Iterator[byte
         yield with_signatures(note, [row.token for row in tokens]) if at == known else note
 
 
-def _cosignatures(connection: Connection, origin: Origin, size: int) -> Sequence[bytes]:
-    of_size = anchor.c.origin_no == origin.number, anchor.c.size == size, anchor.c.kind == AnchorKind.WITNESS.value
+def _said(connection: Connection, origin: Origin, size: int, kind: AnchorKind) -> Sequence[bytes]:
+    """Return the cosignature lines or the timestamps of one head."""
+    of_size = anchor.c.origin_no == origin.number, anchor.c.size == size, anchor.c.kind == kind.value
     return connection.scalars(select(anchor.c.token).where(*of_size).order_by(anchor.c.name)).all()
 
 
@@ -260,6 +269,14 @@ def _write_notes(path: Path, notes: Iterable[bytes]) -> int:
         file.flush()
         os.fsync(file.fileno())
     return written
+
+
+def _write_timestamps(folder: Path, note: bytes, stamps: Sequence[bytes]) -> None:
+    """Write the bytes that an authority stamped, the note without cosignatures, and what it answered."""
+    folder.mkdir()
+    _write(folder / "note", [note])
+    for number, stamp in enumerate(stamps, 1):
+        _write(folder / f"{number}.tsr", [stamp])
 
 
 def _write(path: Path, parts: Iterable[bytes]) -> None:

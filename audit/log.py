@@ -142,11 +142,14 @@ class AuditLog:
             ) from err
         return Receipt(_MINT, binding, entry_id=entry_id, index=index, tree_size=signed.size)
 
-    def export(self, folder: Path) -> ExportSummary:
+    def export(self, folder: Path, *, under: Checkpoint | None = None) -> ExportSummary:
         """Settle, and write the whole log for offline verification; see ``audit.export``.
 
         A log that is not the one that was signed is exported under its last checkpoint, with the alarm in the summary.
 
+        Args:
+            folder: a new one.
+            under: a checkpoint of the current origin, one that was cosigned for example; None signs the head as it is.
         Raises:
             BadInput: the folder holds something already.
             IntegrityFailed: the log cannot be settled, and no checkpoint was signed before.
@@ -154,7 +157,7 @@ class AuditLog:
         """
         alarm = None
         try:
-            signed = self.settle()
+            signed = under or self.settle()
         except IntegrityFailed as err:
             last = self._checkpointer.last_signed()
             if last is None:

@@ -12,7 +12,7 @@ from consentry.cli.output import cell, say, say_json, say_pairs, say_table
 from kernel.errors import BadInput, IntegrityFailed
 
 if TYPE_CHECKING:
-    from audit.export import ExportSummary
+    from consentry.workflows.export_audit import LogHandedOver
     from consentry.workflows.reconcile import Reconciled
 
 app = typer.Typer(no_args_is_help=True, help="Read the audit log and hand it over for verification.")
@@ -26,13 +26,16 @@ def export(
 ) -> None:
     """Write the whole log for `consentry-verify`."""
     from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.anchor import check_anchored
     from consentry.workflows.export_audit import export_audit
 
     with platform_for(home, check_log=False) as platform:
-        summary = export_audit(platform, local_operator(), folder)
-        _say_export(summary, str(platform.signer.verifier_key), as_json=as_json)
-        if summary.alarm is not None:
-            raise IntegrityFailed(f"The log does not verify: {summary.alarm}", hint="Keep the export as evidence.")
+        done = export_audit(platform, local_operator(), folder)
+        _say_export(done, str(platform.signer.verifier_key), as_json=as_json)
+        if done.summary.alarm is not None:
+            raise IntegrityFailed(f"The log does not verify: {done.summary.alarm}", hint="Keep the export as evidence.")
+        if done.anchored is not None:
+            check_anchored(done.anchored)
 
 
 @app.command("query")
@@ -107,14 +110,17 @@ def reconcile(
             )
 
 
-def _say_export(summary: "ExportSummary", key: str, *, as_json: bool) -> None:
+def _say_export(done: "LogHandedOver", key: str, *, as_json: bool) -> None:
+    summary, head = done.summary, done.anchored
+    policy = "" if head is None or head.quorum_met is None else " --policy POLICY"
     if as_json:
         note = summary.checkpoint.note.decode()
         told = {"folder": str(summary.folder), "entries": summary.checkpoint.size, "checkpoint": note, "key": key}
-        say_json(told | {"alarm": summary.alarm})
+        outside = None if head is None else {"quorum_met": head.quorum_met, "problems": head.problems}
+        say_json(told | {"alarm": summary.alarm, "anchored": outside})
         return
     say_pairs({"folder": summary.folder, "entries": summary.checkpoint.size, "bytes": summary.entries_bytes})
-    say(f"verify: consentry-verify {summary.folder} --key '{key}'")
+    say(f"verify: consentry-verify log {summary.folder} --key '{key}'{policy}")
 
 
 def _refs(entry: Mapping[str, object]) -> str:

@@ -1,25 +1,51 @@
-"""Hand the log over for offline verification."""
+"""Hand the log over for offline verification, under a head that the witnesses cosigned where there are any."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audit.events import Act, Event, Outcome
 from audit.export import ExportSummary
 from consentry.access import check_may_act
+from consentry.outsiders import Outsiders
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.workflows.anchor import AnchoredHead, anchor_head
+from kernel.errors import IntegrityFailed
 
 
-def export_audit(platform: Platform, caller: Principal, folder: Path) -> ExportSummary:
+@dataclass(frozen=True, slots=True)
+class LogHandedOver:
+    """What was written, and what those outside the house said of its head.
+
+    Attributes:
+        anchored: None where nobody outside is configured, and when they were not to be asked because of an alarm.
+    """
+
+    summary: ExportSummary
+    anchored: AnchoredHead | None = None
+
+
+def export_audit(platform: Platform, caller: Principal, folder: Path) -> LogHandedOver:
     """Write the whole log, this act included, into a new folder.
+
+    Witnesses and an authority that are configured are asked first. One that does not answer hinders nothing: the
+    answer names it, and `consentry-verify --policy` will find no quorum.
 
     Raises:
         Denied: the role may not export the log.
         BadInput: the folder is not empty.
+        ConfigurationError: the witness policy is wrong, or the roots of the authority are.
     """
     check_may_act(platform.catalogue, caller, "audit.export")
-    asking = platform.asking(caller)
+    asking, outsiders = platform.asking(caller), Outsiders.of(platform.settings)
     with platform.data.write() as connection:
         platform.log.record(
             connection, Event(Act.AUDIT_EXPORTED, Outcome.DONE, asking.actor, asking.role, asking.request_id)
         )
-    return platform.log.export(folder)
+    if not outsiders.are_there:
+        return LogHandedOver(platform.log.export(folder))
+    try:
+        anchored = anchor_head(platform, asking, outsiders)
+    except IntegrityFailed as err:
+        return LogHandedOver(replace(platform.log.export(folder), alarm=err.message))
+    return LogHandedOver(platform.log.export(folder, under=anchored.checkpoint), anchored)

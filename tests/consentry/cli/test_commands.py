@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -281,8 +282,7 @@ def test_log_is_exported_and_verified(at, tmp_path):
     """The line to verify with is printed, and it works; a program gets folder, checkpoint and key."""
     ended = at("audit", "export", tmp_path / "log")
     command = ended.out.splitlines()[-1].removeprefix("verify: consentry-verify ")
-    folder, _, key = command.partition(" --key ")
-    words = [sys.executable, "-m", "audit.verifier", folder, "--key", key.strip("'")]
+    words = [sys.executable, "-m", "audit.verifier", *shlex.split(command)]
     assert subprocess.run(words, capture_output=True, check=False).returncode == 0
     told = json.loads(at("audit", "export", tmp_path / "log2", "--json").out)
     assert told.keys() >= {"folder", "entries", "checkpoint", "key"}

@@ -5,7 +5,6 @@ import json
 import shutil
 import socket
 import threading
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -38,32 +37,7 @@ from kernel.errors import ConfigurationError, Denied, IntegrityFailed, Unavailab
 from kernel.ids import PrincipalId, RequestId
 from tests.audit.timestamp_authority import Authority
 from tests.consentry.conftest import ADMIN
-from tests.consentry.outside_parties import Quorum, answering
-
-
-@pytest.fixture
-def opened():
-    """Closes what a test opens."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def quorum(tmp_path, platform, opened):
-    """Witnesses of this deployment's log."""
-    (tmp_path / "outside").mkdir()
-    return Quorum(tmp_path / "outside", platform.log.checkpointer.verifier_key, opened)
-
-
-@pytest.fixture
-def configured(deployment, platform, opened, clock):
-    """Opens the same deployment under further settings."""
-
-    def open_with(**settings):
-        given = load_settings(**{**deployment.settings.model_dump(), **settings})
-        return opened.enter_context(open_platform(given, clock=clock))
-
-    return open_with
+from tests.consentry.outside_parties import answering
 
 
 def grow(platform, count=1):
