@@ -8,6 +8,8 @@ BIN := .venv/bin
 ARGS ?=
 ONLY ?=
 export UV_LINK_MODE ?= copy
+# compiled once at installation: a command starts in half the time, also where Python may not write beside its sources
+export UV_COMPILE_BYTECODE ?= 1
 
 .PHONY: help demo serve test check coverage bench nightly docs lock browser format
 

@@ -39,6 +39,8 @@ from kernel.ids import PrincipalId, SubjectId
 from tests.consentry.api.conftest import serving
 from tests.journeys.declared_acts import BACKGROUND, COMMANDS, ROUTES, WORKFLOWS
 
+pytestmark = pytest.mark.xdist_group("completeness")
+
 ROOT = Path(__file__).parents[2]
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
 STORES = (Platform, Connection, Settings)
