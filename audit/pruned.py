@@ -11,10 +11,20 @@ Source: docs/explanation/retention-of-the-log.md.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from audit.events import Act
 from kernel.encoding import JsonValue
+
+FLOOR_DAYS: Final = 183
+"""Six months, below which nothing is ever pruned: 网络安全法 23(3)."""
+
+RETENTION_COUNT: Final = "retention_days"
+"""Under this name ``log.configured`` says how long entries are kept."""
+
+_PLANNING: Final = timedelta(days=1)
+"""A pruning is planned at most so long before its entry; a retention that was lengthened meanwhile does not bind it."""
 
 _NO_USES: Final = hashlib.sha256(b"").hexdigest()
 """What a permit's entry says in ``used`` when it takes a use of no decision: the digest of no ids."""
@@ -99,8 +109,44 @@ class Pruning:
         below: bound of ``leaf_index``; 0 where nothing was pruned.
         kept: digest over the entries below that keep their bytes; None where nothing was pruned.
         is_told: whether a ``log.pruned`` entry says the same as the table.
+        at: the time of that entry; None where there is none.
     """
 
     below: int = 0
     kept: str | None = None
     is_told: bool = True
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
+class PrunedAge:
+    """Whether what was pruned was as old as the log had promised to keep it.
+
+    Who owns the store can have an entry signed that says ``log.pruned``, and empty what it names. What he cannot make
+    older are the entries among it that keep their bytes: a pruning takes nothing younger than its bound, so that
+    none of these is younger either.
+    """
+
+    said_at: datetime | None
+    _youngest: datetime | None = None
+    _days: int = FLOOR_DAYS
+
+    def take(self, at: datetime) -> None:
+        """Take in the time of an entry below the bound."""
+        self._youngest = at if self._youngest is None else max(self._youngest, at)
+
+    def hear(self, at: datetime, members: Mapping[str, JsonValue]) -> None:
+        """Take in how long an entry says that entries are kept, where it was in force before the pruning."""
+        counts = members.get("counts")
+        if members.get("act") != Act.LOG_CONFIGURED.value or not isinstance(counts, Mapping) or self.said_at is None:
+            return
+        days = counts.get(RETENTION_COUNT)
+        if isinstance(days, int) and at <= self.said_at - _PLANNING:
+            self._days = max(self._days, days)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether nothing below the bound was too young."""
+        if self._youngest is None:
+            return True
+        return self.said_at is not None and self._youngest <= self.said_at - timedelta(days=self._days)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Exists, Row, delete, func, insert, literal, or_, select, update
 
+from audit import pruned
 from audit.entries import decode_entry
 from audit.events import Act
 from audit.origins import current_origin
@@ -25,11 +26,8 @@ from kernel.encoding import JsonValue
 from kernel.errors import ConfigurationError, IntegrityFailed
 from kernel.ids import EntryId, SubjectId
 
-FLOOR_DAYS: Final = 183
-"""Six months, below which nothing is ever pruned: 网络安全法 23(3)."""
-
-RETENTION_COUNT: Final = "retention_days"
-"""Under this name ``log.configured`` says how long entries are kept."""
+FLOOR_DAYS: Final = pruned.FLOOR_DAYS
+RETENTION_COUNT: Final = pruned.RETENTION_COUNT
 
 _BATCH: Final = 2_048
 """Entries in one transaction: writers of a SQLite store wait for no longer than it takes."""

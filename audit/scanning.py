@@ -5,15 +5,16 @@ Of a pruned entry the stored hash stands for its bytes; that it was pruned is be
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
-from audit.entries import decode_entry
+from audit.entries import cohort_digest, decode_entry
 from audit.events import Act
 from audit.origins import current_origin
-from audit.pruned import KeptDigest, Pruning, is_kept
-from audit.tables import head, inbox, leaf, prune
+from audit.pruned import KeptDigest, PrunedAge, Pruning, is_kept
+from audit.tables import cohort, cohort_member, head, inbox, leaf, prune
 from audit.verifier import Checkpoint, CompactRange, leaf_hash
 from kernel.clock import format_instant
 from kernel.database import Database
@@ -32,7 +33,8 @@ class ScannedEntry:
 
     Attributes:
         index: its ``leaf_index``; None while it waits for the tree.
-        differing: the look-up columns that do not say what the bytes say; filled by ``scan_entries``.
+        differing: the look-up columns that do not say what the bytes say, and ``cohort`` where the names beside the entry
+            are not those of its digest; filled by ``scan_entries``.
     """
 
     entry_id: str
@@ -64,7 +66,8 @@ def scan_entries(database: Database, signed: Checkpoint) -> Iterator[list[Scanne
         query = select(leaf).where(leaf.c.leaf_index.between(first, min(first + _BATCH, end) - 1))
         with database.read() as connection:
             rows = connection.execute(query.order_by(leaf.c.leaf_index)).all()
-        yield [entry for row in rows if (entry := scan.read(row)) is not None]
+        entries = [entry for row in rows if (entry := scan.read(row)) is not None]
+        yield [entry if _has_its_cohort(database, entry) else _differing(entry, "cohort") for entry in entries]
     scan.conclude(signed)
 
 
@@ -87,7 +90,8 @@ def read_pruning(connection: Connection) -> Pruning:
         and counts.get("bound") == row.below
     )
     kept = None if entry is None else entry.refs.get("kept")
-    return Pruning(row.below, kept if isinstance(kept, str) else None, is_told)
+    at = None if entry is None else _instant(entry.members.get("at"))
+    return Pruning(row.below, kept if isinstance(kept, str) else None, is_told, at)
 
 
 class _Scan:
@@ -98,6 +102,7 @@ class _Scan:
         self._pruning = pruning
         self._tree = CompactRange()
         self._kept = KeptDigest()
+        self._age = PrunedAge(pruning.at)
 
     def read(self, row: Row[*tuple[Any, ...]]) -> ScannedEntry | None:
         """Take one row in, and return its entry; None where it was pruned and nothing is left of it."""
@@ -106,10 +111,13 @@ class _Scan:
         if row.leaf_index >= self._base:
             self._tree.append(hashed)
         entry = _compared(row, is_pruned=is_pruned)
-        if row.leaf_index < self._pruning.below and is_kept(entry.members):
-            self._kept.add(row.leaf_index)
+        self._age.hear(row.at, entry.members)
+        if row.leaf_index < self._pruning.below:
+            self._age.take(row.at)
+            if is_kept(entry.members):
+                self._kept.add(row.leaf_index)
         if hashed != row.leaf_hash:
-            return replace(entry, differing=(*entry.differing, "leaf_hash"))
+            return _differing(entry, "leaf_hash")
         return None if is_pruned and not entry.differing else entry
 
     def conclude(self, signed: Checkpoint) -> None:
@@ -123,6 +131,11 @@ class _Scan:
             raise IntegrityFailed(
                 f"The log does not say that what is empty below {self._pruning.below} was pruned",
                 hint="Compare it with a backup: entries that must be kept were emptied.",
+            )
+        if not self._age.is_enough:
+            raise IntegrityFailed(
+                f"What the log says was pruned below {self._pruning.below} was not old enough to be",
+                hint="Compare it with a backup, and the log.pruned entries with who approved them.",
             )
 
 
@@ -181,6 +194,37 @@ def _compared(row: Row[*tuple[Any, ...]], *, is_pruned: bool) -> ScannedEntry:
     if entry.members and row.level != entry.members.get("level"):
         differing.append("level")
     return replace(entry, differing=tuple(differing)) if differing else entry
+
+
+def _differing(entry: ScannedEntry, name: str) -> ScannedEntry:
+    return replace(entry, differing=(*entry.differing, name))
+
+
+def _has_its_cohort(database: Database, entry: ScannedEntry) -> bool:
+    """Say whether the names beside an entry are those of its cohort's digest; true without a cohort.
+
+    Each is read in a transaction of its own, together with whether the entry was pruned meanwhile.
+    """
+    stated = entry.members.get("cohort")
+    if stated is None:
+        return True
+    with database.read() as connection:
+        of_entry = leaf.c.entry_id == entry.entry_id, func.length(leaf.c.body) > 0
+        if connection.scalar(select(leaf.c.leaf_index).where(*of_entry)) is None:
+            return True
+        salt = connection.scalar(select(cohort.c.salt).where(cohort.c.entry_id == entry.entry_id))
+        members = select(cohort_member.c.alias).where(cohort_member.c.entry_id == entry.entry_id)
+        names = connection.scalars(members).all()
+    return salt is not None and stated == {"size": len(names), "digest": cohort_digest(salt, names)}
+
+
+def _instant(member: JsonValue) -> datetime | None:
+    """Return the time that an entry states, or None where it is none."""
+    try:
+        at = datetime.fromisoformat(member if isinstance(member, str) else "")
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _text(member: JsonValue) -> str | None:
