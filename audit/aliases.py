@@ -1,17 +1,16 @@
 """Aliases: the random names under which subjects stand in the log, one per subject and calendar year (UTC)."""
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, ScalarSelect, String, any_, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.tables import alias as alias_table
 from audit.tables import cohort_member
 from kernel.ids import EntryId, SubjectId, new_id
-
-_CHUNK: Final = 5_000
-"""Bound parameters in one statement: SQLite takes 32,766, PostgreSQL 65,535."""
+from kernel.prepared import Prepared
 
 
 def ensure_aliases(connection: Connection, subjects: Collection[SubjectId], year: int) -> dict[SubjectId, str]:
@@ -59,15 +58,17 @@ def cohort_subjects(connection: Connection, entry_id: EntryId) -> dict[SubjectId
 
 
 def _known(connection: Connection, subjects: Sequence[SubjectId], year: int) -> dict[SubjectId, str]:
-    known: dict[SubjectId, str] = {}
-    for chunk in _chunks(subjects):
-        query = select(alias_table.c.subject_id, alias_table.c.alias).where(
-            alias_table.c.year == year, alias_table.c.subject_id.in_(chunk)
-        )
-        known.update((SubjectId(subject), alias) for subject, alias in connection.execute(query))
-    return known
+    dialect = connection.dialect.name
+    given = list(subjects) if dialect == "postgresql" else json.dumps(subjects)
+    return {SubjectId(subject): alias for subject, alias in _KNOWN[dialect].rows(connection, year=year, subjects=given)}
 
 
-def _chunks(subjects: Sequence[SubjectId]) -> Iterator[Sequence[SubjectId]]:
-    for start in range(0, len(subjects), _CHUNK):
-        yield subjects[start : start + _CHUNK]
+_OF_YEAR: Final = select(alias_table.c.subject_id, alias_table.c.alias).where(alias_table.c.year == bindparam("year"))
+_GIVEN: Final = func.json_each(bindparam("subjects")).table_valued("value")
+_KNOWN: Final[Mapping[str, Prepared]] = {
+    "sqlite": Prepared(_OF_YEAR.where(alias_table.c.subject_id.in_(select(_GIVEN.c.value)))),
+    "postgresql": Prepared(
+        _OF_YEAR.where(alias_table.c.subject_id == any_(bindparam("subjects", type_=ARRAY(String))))
+    ),
+}
+"""By dialect: all subjects in one parameter, so that the statement is the same for any number of them."""

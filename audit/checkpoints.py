@@ -98,19 +98,18 @@ class Checkpointer:
 
     def _sign_appended(self, state: SignerState | None, appended: Sequence[Appended]) -> Checkpoint | None:
         """Have batches signed that continue the signed tree; None where they do not, or where there are none."""
-        tree = _tree(state)
+        size, peaks = (state.checkpoint.size, state.peaks) if state else (0, ())
         hashes: list[bytes] = []
         for batch in appended:
-            if batch.size_before != tree.size or (batch.origin.name or self._signer.name) != self._signer.name:
+            if batch.size_before != size or (batch.origin.name or self._signer.name) != self._signer.name:
                 return None
-            for one in batch.hashes:
-                tree.append(one)
-            if tuple(tree.peaks) != batch.peaks:
-                raise _rewritten(batch.size_before)
+            if batch.peaks_before != peaks:
+                raise _rewritten(size)
+            size, peaks = batch.size, batch.peaks
             hashes.extend(batch.hashes)
         if not hashes or len(hashes) > HASHES_MAX:
             return None
-        return self._signer.extend(tree.size - len(hashes), hashes)
+        return self._signer.extend(size - len(hashes), hashes)
 
     def _sign_stored(self, state: SignerState | None) -> Checkpoint | None:
         """Have the stored head signed, in steps where it is far ahead; None when there is more to sign."""
@@ -222,9 +221,9 @@ def _is_stored(connection: Connection, origin: Origin, signed: Checkpoint) -> bo
 def _store(connection: Connection, origin: Origin, signed: Checkpoint) -> None:
     if _is_stored(connection, origin, signed):
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = {"origin_no": origin.number, "size": signed.size, "root": signed.root, "note": signed.note}
-    connection.execute(dialect.insert(checkpoint_table).on_conflict_do_nothing(), row)
+    _STORE[connection.dialect.name].rows(
+        connection, origin_no=origin.number, size=signed.size, root=signed.root, note=signed.note
+    )
 
 
 _STORED: Final = Prepared(
@@ -232,3 +231,10 @@ _STORED: Final = Prepared(
         checkpoint_table.c.origin_no == bindparam("number"), checkpoint_table.c.size == bindparam("size")
     )
 )
+_STORE: Final = {
+    dialect.dialect.name: Prepared(
+        dialect.insert(checkpoint_table).inline().on_conflict_do_nothing(),
+        columns=("origin_no", "size", "root", "note"),
+    )
+    for dialect in (postgresql, sqlite)
+}

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 from audit.entries import NewEntry, decode_entry
 from audit.origins import Origin, current_origin
 from audit.tables import head, inbox, leaf, subtree
-from audit.tree import FAN_OUT_BITS
 from audit.verifier import HASH_BYTES, CompactRange, leaf_hash
+from audit.verifier.ranges import TILE_BITS
 from kernel.clock import from_micros, to_micros
 from kernel.database import Database
 from kernel.errors import IntegrityFailed
@@ -45,12 +45,14 @@ class Appended:
 
     Attributes:
         hashes: the new leaves' hashes, in order.
+        peaks_before: of the tree that they were appended to, as it stood in the store.
         peaks: of the tree after them.
     """
 
     origin: Origin
     size_before: int
     hashes: tuple[bytes, ...]
+    peaks_before: tuple[bytes, ...]
     peaks: tuple[bytes, ...]
 
     @property
@@ -120,7 +122,7 @@ def append_entries(connection: Connection, before: Head, entries: Sequence[NewEn
     _INSERT_LEAVES.insert_many(connection, rows)
     _INSERT_SUBTREES.insert_many(connection, roots)
     _write_head(connection, before, tree, _latest(before, entries))
-    return Appended(before.origin, before.tree.size, tuple(hashes), tuple(tree.peaks))
+    return Appended(before.origin, before.tree.size, tuple(hashes), tuple(before.tree.peaks), tuple(tree.peaks))
 
 
 def read_head(connection: Connection) -> Head:
@@ -162,8 +164,8 @@ def _grow(
         hashes.append(hashed)
         rows.append(_leaf_row(origin.base + tree.size, entry, hashed))
         completed = tree.append(hashed)
-        for level, root in enumerate(completed[FAN_OUT_BITS::FAN_OUT_BITS], start=1):
-            roots.append((origin.number, level, (tree.size >> level * FAN_OUT_BITS) - 1, root))
+        for level, root in enumerate(completed[TILE_BITS::TILE_BITS], start=1):
+            roots.append((origin.number, level, (tree.size >> level * TILE_BITS) - 1, root))
     return rows, roots, hashes
 
 
@@ -197,12 +199,9 @@ def _as_bytes(body: object) -> bytes:
 
 
 def _write_head(connection: Connection, before: Head, tree: CompactRange, at: datetime | None) -> None:
-    values = {"size": tree.size, "peaks": b"".join(tree.peaks), "at": at}
-    number = before.origin.number
-    if before.at is None:
-        connection.execute(insert(head).values(id=number, **values))
-    else:
-        connection.execute(update(head).where(head.c.id == number).values(**values))
+    statement = _INSERT_HEAD if before.at is None else _UPDATE_HEAD
+    micros = None if at is None else to_micros(at)
+    statement.rows(connection, number=before.origin.number, size=tree.size, peaks=b"".join(tree.peaks), at=micros)
 
 
 _WAITING: Final = Prepared(
@@ -210,5 +209,8 @@ _WAITING: Final = Prepared(
 )
 _HEAD: Final = Prepared(select(head.c.size, head.c.peaks, head.c.at).where(head.c.id == bindparam("number")))
 _LAST: Final = Prepared(select(func.max(leaf.c.leaf_index)))
+_HEAD_VALUES: Final = {name: bindparam(name, type_=head.c[name].type) for name in ("size", "peaks", "at")}
+_INSERT_HEAD: Final = Prepared(insert(head).inline().values(id=bindparam("number"), **_HEAD_VALUES))
+_UPDATE_HEAD: Final = Prepared(update(head).where(head.c.id == bindparam("number")).values(**_HEAD_VALUES))
 _INSERT_LEAVES: Final = Prepared(insert(leaf).inline(), columns=_LEAF_COLUMNS)
 _INSERT_SUBTREES: Final = Prepared(insert(subtree).inline(), columns=_SUBTREE_COLUMNS)

@@ -115,7 +115,7 @@ class TreeSigner:
             for one in hashes:
                 tree.append(one)
             signed = sign_checkpoint(tree.size, tree.root(), self._signer)
-            self._state.write(SignerState(signed, tuple(tree.peaks)))
+            self._state.write(SignerState(signed, tuple(tree.peaks)), self._key)
             return signed
 
     def sign(self, message: bytes) -> bytes:
@@ -169,7 +169,7 @@ class TreeSigner:
         if state is not None:
             note = with_signature(state.checkpoint.note, self._signer)
             state = replace(state, checkpoint=replace(state.checkpoint, note=note))
-            self._state.write(state)
+            self._state.write(state, self._key)
         return state
 
 

@@ -91,9 +91,12 @@ class StateFile:
         self._parsed = content, str(key), state
         return state
 
-    def write(self, state: SignerState) -> None:
+    def write(self, state: SignerState, key: VerifierKey) -> None:
         """Remember a state; when this returns it has reached the disk.
 
+        Args:
+            state: what was signed last.
+            key: that signed it.
         Raises:
             Unavailable: it could not be written; what was remembered before stands.
         """
@@ -103,19 +106,23 @@ class StateFile:
             "peaks": [base64.b64encode(peak).decode() for peak in state.peaks],
         }
         try:
-            self._write_slot(content)
+            written = self._write_slot(content)
         except OSError as err:
             raise Unavailable(
                 f"The signer's state cannot be written: {err.strerror}", hint="Nothing was signed for."
             ) from None
+        self._parsed = written, str(key), state
 
-    def _write_slot(self, content: dict[str, object]) -> None:
+    def _write_slot(self, content: dict[str, object]) -> bytes:
+        """Write the older slot, and return what the file holds then."""
         is_new = not self._path.exists()
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            number = _last_number(os.pread(descriptor, 2 * SLOT_BYTES, 0)) + 1
+            before = os.pread(descriptor, 2 * SLOT_BYTES, 0)
+            number = _last_number(before) + 1
             place = number % 2 * SLOT_BYTES
-            os.pwrite(descriptor, _slot(content | {"n": number}), place)
+            slot = _slot(content | {"n": number})
+            os.pwrite(descriptor, slot, place)
             try:
                 os.fsync(descriptor)
             except OSError:
@@ -125,6 +132,7 @@ class StateFile:
             os.close(descriptor)
         if is_new:
             sync_folder(self._path.parent)
+        return before[:place].ljust(place, b"\0") + slot + before[place + SLOT_BYTES :]
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,14 +1,17 @@
 """Writing together: those who wait at the same time share one commit, and one signature after it.
 
-There is no thread of its own. One of those who wait leads: it commits for all, lets the next one lead the next commit,
-and has the head signed meanwhile; then it wakes those whom its commit served. Each sleeps and wakes once.
+There is no thread of its own. One of those who wait leads a round: it waits a moment for those whom the round before
+has just served, commits for all, has the head signed, and lets the next one lead. Those who were served wake one after
+the other, each by the one before: all at once they would only fight for the interpreter.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from sqlalchemy import Connection
@@ -26,6 +29,9 @@ from kernel.ids import EntryId
 _TOGETHER: Final = 1_024
 """Callers in one commit."""
 
+_PATIENCE: Final = 0.25
+"""How long a leader waits for others, in parts of the round before: a round that serves all of them is worth it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -42,11 +48,17 @@ class Written:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One caller: what it wants to be written, if anything, and what became of it."""
+    """One caller: what it wants to be written, if anything, and what became of it.
+
+    Attributes:
+        following: whom to wake next.
+    """
 
     event: Event | None
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     leads: bool = False
+    is_called: bool = False
+    following: "_Waiting | None" = field(default=None, repr=False)
     entry_id: str | None = None
     index: int = -1
     checkpoint: Checkpoint | None = None
@@ -55,6 +67,11 @@ class _Waiting:
     def __post_init__(self) -> None:
         """Close the turn: whoever waits for it sleeps until it is opened."""
         self.turn.acquire()
+
+    def call(self) -> None:
+        """Open the turn."""
+        self.is_called = True
+        self.turn.release()
 
 
 class GroupWriter:
@@ -72,8 +89,9 @@ class GroupWriter:
         self._mutex = threading.Lock()
         self._queue: deque[_Waiting] = deque()
         self._is_led = False
-        self._unsigned: list[Appended] = []
-        self._signing = threading.Lock()
+        self._gathering: _Waiting | None = None
+        self._expected = 1
+        self._patience_seconds = 0.0
         self.newest: Checkpoint | None = None
 
     def write(self, event: Event) -> Written:
@@ -95,73 +113,120 @@ class GroupWriter:
             self._queue.append(waiting)
             waiting.leads = not self._is_led
             self._is_led = True
+            self._end_gathering(self._expected)
         if not waiting.leads:
-            waiting.turn.acquire()
+            self._sleep(waiting)
         if waiting.leads:
-            self._lead()
+            self._lead(waiting)
+        elif waiting.following is not None:
+            waiting.following.call()
         if waiting.error is not None:
             raise waiting.error
         return waiting
 
-    def _lead(self) -> None:
-        """Commit for all who wait now, let the next one lead, and have the head signed; the leader is the first."""
-        with self._mutex:
-            served = [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
+    def _sleep(self, waiting: _Waiting) -> None:
+        """Sleep until the turn comes; whoever is interrupted meanwhile leaves nobody asleep."""
         try:
-            self._commit(served)
-        finally:
-            self._pass_on()
-            self._finish(served)
+            waiting.turn.acquire()
+        except BaseException:
+            self._leave(waiting)
+            raise
 
-    def _finish(self, served: Sequence[_Waiting]) -> None:
-        """Have the head signed, and wake those whom it covers."""
+    def _leave(self, waiting: _Waiting) -> None:
+        with self._mutex:
+            if waiting in self._queue:
+                self._queue.remove(waiting)
+                if waiting.leads:
+                    self._pass_on()
+                return
+        if not waiting.is_called:
+            waiting.turn.acquire()
+        if waiting.following is not None:
+            waiting.following.call()
+
+    def _lead(self, leader: _Waiting) -> None:
+        """Commit for all who wait, have the head signed, let the next one lead, and wake those who were served."""
+        served: list[_Waiting] = []
         try:
-            signed = self._sign()
-        except Exception as err:  # noqa: BLE001 - each caller gets it
-            for one in served:
-                one.error = one.error or err
-        else:
-            for one in served:
-                one.checkpoint = signed
+            served = self._gather(leader)
+            started = time.perf_counter()
+            self._serve(served)
+            self._patience_seconds = _PATIENCE * (time.perf_counter() - started)
         finally:
-            for one in served[1:]:
-                one.turn.release()
+            with self._mutex:
+                self._expected = len(served) + len(self._queue)
+                self._pass_on()
+            self._wake([one for one in served if one is not leader])
+
+    def _gather(self, leader: _Waiting) -> list[_Waiting]:
+        """Return those who wait, once as many have come as the round before left behind, or after a moment."""
+        with self._mutex:
+            is_short = len(self._queue) < self._expected
+            self._gathering = leader if is_short else None
+        if is_short:
+            leader.turn.acquire(timeout=self._patience_seconds)
+        with self._mutex:
+            self._gathering = None
+            return [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
+
+    def _end_gathering(self, expected: int) -> None:
+        """Let the leader go on when as many wait as it expects; call it under the mutex."""
+        if self._gathering is not None and len(self._queue) >= expected:
+            self._gathering.turn.release()
+            self._gathering = None
 
     def _pass_on(self) -> None:
-        with self._mutex:
-            if self._queue:
-                self._queue[0].leads = True
-                self._queue[0].turn.release()
-            else:
-                self._is_led = False
+        """Let the first of those who wait lead, if there is one; call it under the mutex."""
+        self._is_led = bool(self._queue)
+        if self._queue:
+            self._queue[0].leads = True
+            self._queue[0].call()
 
-    def _commit(self, served: Sequence[_Waiting]) -> None:
-        writing = [one for one in served if one.event is not None]
+    def _wake(self, served: Sequence[_Waiting]) -> None:
+        """Wake the first one, who wakes the next."""
+        for one, following in pairwise(served):
+            one.following = following
+        if served:
+            served[0].call()
+
+    def _serve(self, served: Sequence[_Waiting]) -> None:
+        """Commit, and have the head signed; what went wrong reaches everybody whom it concerns."""
+        appended: list[Appended] = []
         try:
-            is_drained = self._write_all(writing) if writing else False
-            while not is_drained:
-                appended = self._sequencer.advance(also=self._checkpointer.store_signed)
-                self._keep(appended)
-                is_drained = appended is None or len(appended.hashes) < BATCH_SIZE
+            self._commit(served, appended)
         except Exception as err:  # noqa: BLE001 - each caller gets it
+            _fail(served, err)
+        try:
+            self.newest = self._checkpointer.sign_head(appended)
+        except Exception as err:  # noqa: BLE001 - each caller gets it
+            _fail(served, err)
+        else:
             for one in served:
-                one.error = one.error or err
+                one.checkpoint = self.newest
 
-    def _write_all(self, writing: Sequence[_Waiting]) -> bool:
+    def _commit(self, served: Sequence[_Waiting], appended: list[Appended]) -> None:
+        writing = [one for one in served if one.event is not None]
+        is_drained = self._write_all(writing, appended) if writing else False
+        while not is_drained:
+            batch = self._sequencer.advance(also=self._checkpointer.store_signed)
+            is_drained = batch is None or len(batch.hashes) < BATCH_SIZE
+            appended += [] if batch is None else [batch]
+
+    def _write_all(self, writing: Sequence[_Waiting], appended: list[Appended]) -> bool:
         """Write them in one transaction; where one of them is bad, each in its own, so that it fails alone.
 
         Returns whether nothing waits in the inbox any more.
         """
         try:
-            return self._write_batch(writing)
+            return self._write_batch(writing, appended)
         except BadInput as err:
             if len(writing) == 1:
                 writing[0].error = err
                 return False
-            drained = [self._write_all([one]) for one in writing]
+            drained = [self._write_all([one], appended) for one in writing]
             return drained[-1]
 
-    def _write_batch(self, writing: Sequence[_Waiting]) -> bool:
+    def _write_batch(self, writing: Sequence[_Waiting], appended: list[Appended]) -> bool:
         made: list[NewEntry] = []
 
         def encode(connection: Connection, latest: datetime | None) -> list[NewEntry]:
@@ -170,24 +235,17 @@ class GroupWriter:
             return made
 
         with self._database.write() as connection:
-            appended = self._sequencer.append(connection, encode)
-            if appended is not None:
-                self._checkpointer.store_signed(connection, appended.origin)
-        self._keep(appended)
-        first = 0 if appended is None else appended.size - len(made)
-        for place, (one, entry) in enumerate(zip(writing, made, strict=True), start=first):
+            batch = self._sequencer.append(connection, encode)
+            if batch is not None:
+                self._checkpointer.store_signed(connection, batch.origin)
+        if batch is None:
+            return False
+        appended.append(batch)
+        for place, (one, entry) in enumerate(zip(writing, made, strict=True), start=batch.size - len(made)):
             one.entry_id, one.index = entry.entry_id, place
-        return appended is not None and len(appended.hashes) - len(made) < BATCH_SIZE
+        return len(batch.hashes) - len(made) < BATCH_SIZE
 
-    def _keep(self, appended: Appended | None) -> None:
-        if appended is not None:
-            with self._mutex:
-                self._unsigned.append(appended)
 
-    def _sign(self) -> Checkpoint:
-        """Have signed all that this process has committed by now; one at a time, in the order of the commits."""
-        with self._signing:
-            with self._mutex:
-                appended, self._unsigned = self._unsigned, []
-            self.newest = self._checkpointer.sign_head(appended)
-            return self.newest
+def _fail(served: Sequence[_Waiting], error: Exception) -> None:
+    for one in served:
+        one.error = one.error or error
