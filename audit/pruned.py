@@ -26,6 +26,8 @@ RETENTION_COUNT: Final = "retention_days"
 _PLANNING: Final = timedelta(days=1)
 """A pruning is planned at most so long before its entry; a retention that was lengthened meanwhile does not bind it."""
 
+_DAYS_MAX: Final = timedelta.max.days
+
 _NO_USES: Final = hashlib.sha256(b"").hexdigest()
 """What a permit's entry says in ``used`` when it takes a use of no decision: the digest of no ids."""
 
@@ -141,12 +143,12 @@ class PrunedAge:
         if members.get("act") != Act.LOG_CONFIGURED.value or not isinstance(counts, Mapping) or self.said_at is None:
             return
         days = counts.get(RETENTION_COUNT)
-        if isinstance(days, int) and at <= self.said_at - _PLANNING:
-            self._days = max(self._days, days)
+        if isinstance(days, int) and self.said_at - at >= _PLANNING:
+            self._days = max(self._days, min(days, _DAYS_MAX))
 
     @property
     def is_enough(self) -> bool:
         """Whether nothing below the bound was too young."""
         if self._youngest is None:
             return True
-        return self.said_at is not None and self._youngest <= self.said_at - timedelta(days=self._days)
+        return self.said_at is not None and self.said_at - self._youngest >= timedelta(days=self._days)

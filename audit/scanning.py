@@ -33,8 +33,8 @@ class ScannedEntry:
 
     Attributes:
         index: its ``leaf_index``; None while it waits for the tree.
-        differing: the look-up columns that do not say what the bytes say, and ``cohort`` where the names beside the entry
-            are not those of its digest; filled by ``scan_entries``.
+        differing: the look-up columns that do not say what the bytes say, and ``cohort`` where the names beside an
+            entry are not those of its digest; filled by ``scan_entries``.
     """
 
     entry_id: str

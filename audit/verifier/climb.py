@@ -1,12 +1,13 @@
 """The one pass over stored bytes that a whole log takes: hash, compare, and stop at the first thing that is odd."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from audit.verifier.bundles import Growth, leaf_hashes, split_bundle
-from audit.verifier.entry_bytes import PRUNING_MARK, pruned_below
+from audit.verifier.entry_bytes import PRUNING_MARK
 from audit.verifier.merkle import HASH_BYTES
+from audit.verifier.prunings import ToldPruning, told_pruning
 from audit.verifier.ranges import TILE_BITS
 from audit.verifier.tiles import ENTRY_MAX_BYTES, TILE_WIDTH, TileFolder
 
@@ -20,6 +21,7 @@ class Pruned:
     count: int = 0
     last: int = -1
     below: int = 0
+    told: list[ToldPruning] = field(default_factory=list)
 
     def take(self, first: int, entries: list[bytes]) -> None:
         """Count the empty entries of a bundle that begins at index ``first``."""
@@ -29,8 +31,9 @@ class Pruned:
 
     def hear(self, first: int, entries: list[bytes]) -> None:
         """Take what the entries of a bundle say of a pruning; only worth calling once something is gone."""
-        told = (pruned_below(entry, index) for index, entry in enumerate(entries, start=first) if PRUNING_MARK in entry)
-        self.below = max([self.below, *told])
+        found = (told_pruning(entry, index) for index, entry in enumerate(entries, start=first))
+        self.told.extend(each for each in found if each is not None)
+        self.below = max((each.below for each in self.told), default=0)
 
     @property
     def is_told(self) -> bool:

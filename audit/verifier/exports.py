@@ -18,6 +18,7 @@ from audit.verifier.failures import Phrase, VerificationError
 from audit.verifier.handovers import KeyChain
 from audit.verifier.notes import Checkpoint, VerifierKey
 from audit.verifier.policy import Policy
+from audit.verifier.prunings import check_old_enough
 from audit.verifier.ranges import TILE_BITS
 from audit.verifier.tiles import TileFolder, read_bounded, take_inventory, tile_width
 
@@ -114,6 +115,8 @@ def _check_tree(folder: Path, size: int, known: Sequence[tuple[int, bytes]]) -> 
     if (largest := max(roots)) > size:
         message = "a checkpoint over {} entries was signed, the export ends after {}"
         raise VerificationError("truncated", message, largest, size, index=size)
+    if pruned.count:
+        check_old_enough(tiles, pruned.told)
     return pruned.count
 
 

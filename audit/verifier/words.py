@@ -52,6 +52,9 @@ _LOG: Final = {
     "the bytes of an entry are gone, and no later entry says that it was pruned": (
         "条目原文缺失,而其后没有条目说明已按期清除"
     ),
+    "it says that entries before {} were pruned, but entry {} was not six months old": (
+        "此条目称 {} 之前的条目已按期清除,但其中条目 {} 当时未满六个月"
+    ),
     "{} was altered; the entries themselves are whole": "{} 被改动;条目本身完整",
     "a checkpoint over {} entries was signed, the export ends after {}": "曾签署 {} 条的检查点,导出只有 {} 条",
     "an entry is not canonical": "条目不是规范编码",
