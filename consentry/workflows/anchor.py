@@ -24,8 +24,9 @@ from audit.timestamps import QUERY_MEDIA_TYPE, TimestampRefused, check_timestamp
 from audit.tree import StoredTree
 from audit.verifier import Checkpoint, VerificationError
 from audit.verifier.policy import Policy
-from audit.witnessing import Post, Stand, Statement, ask_witness, check_statements
+from audit.witnessing import HeadBehindWitness, Post, Stand, Statement, ask_witness, check_statements
 from consent.asking import Asking
+from consent.terms import suspend
 from consent.wake import system_asking
 from consentry.access import check_may_act
 from consentry.outsiders import Outsiders, post_outside
@@ -35,6 +36,9 @@ from kernel.errors import ConfigurationError, IntegrityFailed, Unavailable
 
 ANCHOR_ACT: Final = "audit.export"
 """What a role must be allowed: a checkpoint leaves the house."""
+
+REFUSED: Final = "a witness refuses the head of the log"
+"""Why the gate is suspended then; the same words each time, so that it is told once."""
 
 _ROUNDS: Final = 3
 """Another server may have a larger head cosigned between our signature and our question."""
@@ -118,8 +122,16 @@ def check_anchored(done: AnchoredHead) -> None:
 
 
 def anchor_head(platform: Platform, asking: Asking, outsiders: Outsiders, *, post: Post = post_outside) -> AnchoredHead:
-    """Have the head cosigned and timestamped for whoever asks; see ``anchor``."""
-    signed, said = _ask_witnesses(platform, outsiders, post)
+    """Have the head cosigned and timestamped for whoever asks; see ``anchor``.
+
+    A head that a witness refuses suspends the gate: the register may be as old as the log.
+    """
+    try:
+        signed, said = _ask_witnesses(platform, outsiders, post)
+    except HeadBehindWitness:
+        with platform.data.write() as connection:
+            suspend(connection, REFUSED, asking=asking, log=platform.log)
+        raise
     at, token, problem = _ask_authority(signed, outsiders, post)
     given = [Anchor(AnchorKind.WITNESS, witness_name(one.witness.key), one.line) for one in said if one.line]
     given += [Anchor(AnchorKind.TIMESTAMP, outsiders.authority, token)] if token else []

@@ -5,12 +5,12 @@ from typing import Final
 from sqlalchemy import insert, select
 
 from audit.events import Act, Event, Outcome
-from audit.guards import missing_guards
 from audit.handovers import handover_keys
 from audit.origins import current_origin
 from audit.tables import handover
 from consent.wake import system_asking
 from consentry.platform import Platform
+from consentry.stores.triggers import missing_triggers
 from consentry.workflows.configure_log import check_configured
 from consentry.workflows.recover_log import finish_recovery
 from kernel.errors import IntegrityFailed, Unavailable
@@ -30,10 +30,10 @@ def check_log(platform: Platform) -> None:
         raise Unavailable("The key of the new origin is in place now", hint="Start again: it is read then.")
     platform.log.checkpointer.check()
     with platform.data.read() as connection:
-        missing = missing_guards(connection)
+        missing = missing_triggers(connection)
     if missing:
         raise IntegrityFailed(
-            f"The log's guards are not whole: {', '.join(missing[:_NAMED])}",
+            f"The store's guards are not whole: {', '.join(missing[:_NAMED])}",
             hint="Somebody changed the store's schema. Export the log, verify it, run `consentry audit reconcile`.",
         )
     tell_handovers(platform)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.events import Act, Event, Outcome
-from audit.guards import missing_guards
 from audit.verifier import Checkpoint
 from consent.asking import Asking
 from consent.inspection import Findings, Mismatch
@@ -14,6 +13,7 @@ from consent.terms import release, suspend
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.stores.triggers import missing_triggers
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Denied, IntegrityFailed
 
@@ -117,7 +117,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
         return 0, found
     found = reconcile_register(platform.data, platform.catalogue, signed)
     with platform.data.read() as connection:
-        for missing in missing_guards(connection):
+        for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))
     return signed.size, found
 

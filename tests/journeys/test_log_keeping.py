@@ -58,16 +58,17 @@ def test_start_refuses_a_store_that_was_rolled_back(rolled_back: Shell) -> None:
         rolled_back.run("audit", "query")
 
 
-def test_start_and_reconcile_tell_of_a_dropped_guard(shell: Shell) -> None:
-    """A trigger that somebody dropped stops the start, and reconcile names it and suspends the gate."""
+@pytest.mark.parametrize("trigger", ["audit_leaf_no_delete", "decision_no_update"])
+def test_start_and_reconcile_tell_of_a_dropped_guard(shell: Shell, trigger: str) -> None:
+    """A trigger of the log or the register that somebody dropped stops the start; reconcile names it and suspends."""
     with sqlite3.connect(shell.home / "data.db") as connection:
-        connection.execute("DROP TRIGGER audit_leaf_no_delete")
-    with pytest.raises(IntegrityFailed, match="audit_leaf_no_delete"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    with pytest.raises(IntegrityFailed, match=trigger):
         shell.run("audit", "query")
     with open_platform(load_settings(home=shell.home)) as platform:
         found = reconcile(platform, ADMIN)
     assert found.is_suspended
-    assert any("audit_leaf_no_delete" in str(one) for one in found.mismatches)
+    assert any(trigger in str(one) for one in found.mismatches)
 
 
 def test_two_people_open_a_new_origin_and_the_log_goes_on(rolled_back: Shell, tmp_path: Path) -> None:

@@ -24,13 +24,14 @@ from audit.verifier.policy import Policy
 from audit.witness import Witness, encode_submission
 from audit.witness_state import open_witness_state
 from audit.witnessing import HeadBehindWitness, Reply, Stand
+from consent.register_head import read_head
 from consentry.access import can_act
 from consentry.anchoring import Anchorer
 from consentry.outsiders import Outsiders, post_outside
 from consentry.platform import open_platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.settings import load_settings
-from consentry.workflows.anchor import anchor, anchor_head, check_anchored, check_witnessed
+from consentry.workflows.anchor import REFUSED, anchor, anchor_head, check_anchored, check_witnessed
 from consentry.workflows.list_anchors import UNKNOWN, VERIFIED, list_anchors
 from kernel.clock import SystemClock
 from kernel.errors import ConfigurationError, Denied, IntegrityFailed, Unavailable
@@ -198,6 +199,9 @@ def test_restored_store_with_its_signer_is_caught_by_the_witness(quorum, configu
     with open_platform(restored, clock=clock) as behind:
         with pytest.raises(HeadBehindWitness, match="w1"):
             check_witnessed(behind)
+        with behind.data.read() as connection:
+            suspended = read_head(connection)[1]
+        assert suspended == REFUSED
         grow(behind, 50)
         with pytest.raises(HeadBehindWitness, match="not the history"):
             check_witnessed(behind)
