@@ -1,0 +1,288 @@
+"""A deployment whose log somebody attacks: what the intruder can do to its files, and who may notice."""
+
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.events import Act, Event, Outcome
+from audit.verifier import main as consentry_verify
+from consentry.demo.shell import Shell
+from consentry.platform import Platform, open_platform
+from consentry.settings import Settings, load_settings
+from consentry.workflows.initialise import initialise
+from consentry.workflows.keep_log import check_log
+from kernel.clock import FixedClock
+from kernel.errors import ConsentryError
+from kernel.ids import RequestId, SubjectId
+from tests.consentry.conftest import Captured
+
+STARTED = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+EVERYBODY = ("u-1", "u-2")
+
+
+class Intruder:
+    """Writes to the data store of a deployment as the owner of its file can, and to the files beside it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @contextlib.contextmanager
+    def unguarded(self) -> Iterator[sqlite3.Connection]:
+        """The store with its triggers dropped; they are back afterwards, so that their absence gives nobody away."""
+        with closing(sqlite3.connect(self.home / "data.db")) as connection, connection:
+            triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in triggers:
+                connection.execute(f"DROP TRIGGER {name}")
+            yield connection
+            for _, statement in triggers:
+                connection.execute(statement)
+
+    def strike(self, *statements: str) -> None:
+        """Run statements, each of which must hit something."""
+        with self.unguarded() as connection:
+            for statement in statements:
+                assert connection.execute(statement).rowcount > 0, statement
+
+    def bodies(self) -> list[bytes]:
+        with closing(sqlite3.connect(self.home / "data.db")) as connection:
+            return [body for (body,) in connection.execute("SELECT body FROM audit_leaf ORDER BY leaf_index")]
+
+    def put_bodies(self, bodies: Sequence[bytes]) -> None:
+        """Let the log hold other bytes, each row's id and look-up columns made to fit; hashes stay as they are."""
+        with self.unguarded() as connection:
+            old = connection.execute(
+                "SELECT leaf_index, body, leaf_hash FROM audit_leaf ORDER BY leaf_index"
+            ).fetchall()
+            for index, body in enumerate(bodies):
+                if index >= len(old) or body != old[index][1]:
+                    connection.execute("DELETE FROM audit_leaf WHERE leaf_index = ?", (index,))
+            connection.execute("DELETE FROM audit_leaf WHERE leaf_index >= ?", (len(bodies),))
+            for index, body in enumerate(bodies):
+                if index >= len(old) or body != old[index][1]:
+                    hashed = old[index][2] if index < len(old) else sha256(b"\x00" + body)
+                    _insert_leaf(connection, index, body, hashed)
+
+    def rebuild(self) -> None:
+        """Compute hashes, subtrees and head anew from the bytes, all that needs no key, and forget the signed heads."""
+        leaves = [sha256(b"\x00" + body) for body in self.bodies()]
+        with self.unguarded() as connection:
+            rows = [(hashed, index) for index, hashed in enumerate(leaves)]
+            connection.executemany("UPDATE audit_leaf SET leaf_hash = ? WHERE leaf_index = ?", rows)
+            connection.execute("DELETE FROM audit_subtree")
+            for position in range(len(leaves) // 256):
+                root = tree_hash(leaves[position * 256 : (position + 1) * 256])
+                connection.execute("INSERT INTO audit_subtree VALUES (1, 1, ?, ?)", (position, root))
+            connection.execute("UPDATE audit_head SET size = ?, peaks = ?", (len(leaves), b"".join(peaks(leaves))))
+
+    def cut(self, size: int) -> None:
+        """Take away every entry from an index on, and every checkpoint that tells of them."""
+        self.put_bodies(self.bodies()[:size])
+        self.rebuild()
+        with self.unguarded() as connection:
+            connection.execute("DELETE FROM audit_checkpoint WHERE size > ?", (size,))
+
+    def forget_signer(self) -> None:
+        """Remove the embedded signer's memory, and every checkpoint that shows that it had one."""
+        (self.home / "signing.state").unlink()
+        with self.unguarded() as connection:
+            connection.execute("DELETE FROM audit_checkpoint")
+
+
+class House(Intruder):
+    """One deployment under attack.
+
+    Attributes:
+        key: its public key, as somebody outside got it at the beginning.
+        held: a checkpoint that somebody outside keeps, over ``held_size`` entries.
+        older: a folder with everything as it was before that checkpoint, when nobody had withdrawn yet.
+    """
+
+    def __init__(self, made: "Template", home: Path) -> None:
+        super().__init__(home)
+        self.key, self.held, self.held_size, self.older = made.key, made.held, made.held_size, made.older
+        self.shell = Shell(home, shown=False)
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(home=self.home, busy_timeout_ms=5_000)
+
+    @property
+    def size(self) -> int:
+        return len(self.bodies())
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Platform]:
+        with open_platform(self.settings) as platform:
+            yield platform
+
+    def start(self) -> str:
+        """Start as every command and the server do; returns why that was refused, or nothing."""
+        try:
+            with self.opened() as platform:
+                check_log(platform)
+        except ConsentryError as err:
+            return err.message
+        return ""
+
+    def live_on(self, number: int = 1) -> None:
+        """Write some entries more, and have them signed for."""
+        with self.opened() as platform:
+            grow(platform, number)
+
+    def exported(self, name: str = "export") -> Path:
+        """Export the log, whole or not."""
+        folder = self.home.parent / name
+        self.shell.refused("audit", "export", str(folder))
+        return folder
+
+    def verified(self, *words: object, key: str = "") -> dict[str, Any]:
+        """Export and run ``consentry-verify log``; returns what it found, empty where the log is whole."""
+        return verdict("log", self.exported(), *words, "--key", key or self.key)
+
+    def reconciled(self) -> list[str]:
+        """Run ``consentry audit reconcile``; returns part and differences of each mismatch."""
+        printed = io.StringIO()
+        with contextlib.suppress(ConsentryError), contextlib.redirect_stdout(printed):
+            self._reconcile()
+        told = json.loads(printed.getvalue().splitlines()[-1])
+        return [f"{one['part']}: {', '.join(one['differs'])}" for one in told["named"]]
+
+    def _reconcile(self) -> None:
+        from consentry.cli.app import app
+
+        app(["audit", "reconcile", "--json", "--home", str(self.home)], standalone_mode=False)
+
+    def restore_older(self, *names: str) -> None:
+        """Put back files of the time before the held checkpoint."""
+        for name in names:
+            shutil.copy(self.older / name, self.home / name)
+
+    def copy(self, name: str) -> "House":
+        """A copy of everything, key and signer's memory included."""
+        shutil.copytree(self.home, self.home.parent / name / "home")
+        made = House.__new__(House)
+        made.__dict__.update(self.__dict__, home=self.home.parent / name / "home")
+        made.shell = Shell(made.home, shown=False)
+        return made
+
+
+@dataclass(frozen=True)
+class Template:
+    """A deployment that tests attack copies of."""
+
+    home: Path
+    key: str
+    held: Path
+    held_size: int
+    older: Path
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def tree_hash(leaves: Sequence[bytes]) -> bytes:
+    """RFC 6962 section 2.1 over leaf hashes; an intruder can read it too."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    return sha256(b"\x01" + tree_hash(leaves[:split]) + tree_hash(leaves[split:]))
+
+
+def peaks(leaves: Sequence[bytes]) -> list[bytes]:
+    """The roots of the perfect subtrees from left to right."""
+    if not leaves:
+        return []
+    width = 1 << len(leaves).bit_length() - 1
+    return [tree_hash(leaves[:width]), *peaks(leaves[width:])]
+
+
+def verdict(command: str, *words: object) -> dict[str, Any]:
+    """Run ``consentry-verify``; returns the failure, empty where everything holds."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        status = consentry_verify([command, *map(str, words), "--json"])
+    told = json.loads(printed.getvalue())
+    assert status == (0 if told["whole"] else 1)
+    return told.get("failure", {})
+
+
+def grow(platform: Platform, number: int) -> None:
+    """Write entries about nothing in particular."""
+    event = Event(Act.AUDIT_READ, Outcome.ALLOWED, "usr_officer", "compliance_officer", RequestId("req_grown"))
+    with platform.data.write() as connection:
+        platform.log.record_many(connection, [event] * number)
+    platform.log.settle()
+
+
+def look_at_all(platform: Platform, subjects: Sequence[SubjectId]) -> None:
+    """Write the entry of an access to several people at once."""
+    event = Event(
+        Act.COHORT_COUNTED, Outcome.ALLOWED, "usr_analyst", "analyst", RequestId("req_many"), cohort=tuple(subjects)
+    )
+    with platform.data.write() as connection:
+        platform.log.record(connection, event)
+
+
+def forge(body: bytes, **members: object) -> bytes:
+    """Return an entry that says something else, as canonical as a real one."""
+    said = json.loads(body) | members
+    return json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _insert_leaf(connection: sqlite3.Connection, index: int, body: bytes, hashed: bytes) -> None:
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = {}
+    at = datetime.fromisoformat(said["at"]) if "at" in said else STARTED
+    row = {
+        "leaf_index": index, "entry_id": said.get("id", f"ent_{index}"), "body": body, "leaf_hash": hashed,
+        "at": int(at.timestamp()) * 1_000_000 + at.microsecond, "alias": said.get("subject"), "level": said.get("level"),
+        "purpose": said.get("purpose"),
+        **{name: said.get(name, "") for name in ("act", "outcome", "actor", "role", "request_id")},
+    }  # fmt: skip
+    names = ", ".join(row)
+    connection.execute(f"INSERT OR REPLACE INTO audit_leaf ({names}) VALUES (:{', :'.join(row)})", row)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """Two people with decisions, some six hundred entries, and a checkpoint that left the house before the last ones."""
+    folder = tmp_path_factory.mktemp("attacked")
+    clock = FixedClock(STARTED)
+    settings = load_settings(home=folder / "home", busy_timeout_ms=5_000)
+    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
+    ready = load_settings(home=folder / "home", busy_timeout_ms=5_000)
+    with open_platform(ready, clock=clock) as platform:
+        people = Captured(platform)
+        look_at_all(platform, [people.person(name, "P06", "P07") for name in EVERYBODY])
+        grow(platform, 520)
+    shutil.copytree(folder / "home", folder / "older")
+    with open_platform(ready, clock=clock) as platform:
+        people = Captured(platform, numbers=count(100))
+        people.record(people.act("withdraw", people.known("u-1"), "P07"))
+        held = platform.log.settle()
+        for _ in range(3):
+            grow(platform, 3)
+    (folder / "held").write_bytes(held.note)
+    return Template(folder / "home", made.verifier_key, folder / "held", held.size, folder / "older")
+
+
+@pytest.fixture
+def house(template: Template, tmp_path: Path) -> House:
+    """A copy of that deployment, to be attacked."""
+    shutil.copytree(template.home, tmp_path / "home")
+    return House(template, tmp_path / "home")
