@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import CompilerElement
 
 Rows = Sequence[Sequence[Any]]
@@ -39,10 +40,11 @@ class Prepared:
             return result.all() if result.returns_rows else ()
         given = tuple([named[name] for name in order])
         if connection.in_transaction():
+            driver: Any = connection.connection.driver_connection
             try:
-                found: Rows = connection.connection.driver_connection.execute(sql, given).fetchall()  # type: ignore[union-attr]  # pooled and open
-            except sqlite3.Error:
-                pass  # the same again through SQLAlchemy, whose errors the house knows; a failed statement left nothing
+                found: Rows = driver.execute(sql, given).fetchall()
+            except sqlite3.Error as err:
+                _check_open(connection, driver, err, sql)  # then a failed statement left nothing, and is run again
             else:
                 return found
         result = connection.exec_driver_sql(sql, given)
@@ -76,3 +78,15 @@ class Prepared:
             constants = {name: bind.value for name, bind in binds.items() if bind.value is not None}
             found = self._texts[dialect.name] = str(compiled), tuple(order), constants
         return found
+
+
+def _check_open(connection: Connection, driver: sqlite3.Connection, err: sqlite3.Error, sql: str) -> None:
+    """Raise the error as SQLAlchemy would unless the transaction is still open.
+
+    A full disk or a failed write makes SQLite roll the whole transaction back by itself; whatever ran afterwards would
+    stand alone, and at once (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction").
+    """
+    if not driver.in_transaction:
+        raise DBAPIError.instance(
+            sql, None, err, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+        ) from err

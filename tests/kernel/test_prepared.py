@@ -47,3 +47,20 @@ def test_a_transaction_begins_where_none_has(store):
         connection.rollback()
     with store.read() as connection:
         assert list(FIND.rows(connection, name="a")) == []
+
+
+def test_statement_that_ended_its_transaction_is_not_run_again_outside_it(tmp_path):
+    """SQLite rolls back by itself on a full disk; a trigger does the same here, and what came before is gone."""
+    store = open_database(f"sqlite:///{tmp_path / 'x.db'}", label="store", must_exist=False)
+    with store.write() as connection:
+        THING.create(connection)
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON thing WHEN (SELECT count(*) FROM thing) = 1 "
+            "BEGIN SELECT RAISE(ROLLBACK, 'as on a full disk'); END"
+        )
+    with pytest.raises(IntegrityError, match="as on a full disk"), store.write() as connection:
+        ADD.rows(connection, name="a", size=1)
+        ADD.rows(connection, name="b", size=1)
+    with store.read() as connection:
+        assert [list(FIND.rows(connection, name=name)) for name in ("a", "b")] == [[], []]
+    store.dispose()

@@ -1,0 +1,147 @@
+"""Faults of the machine, put into one child process: it dies, or a call fails, at a numbered point.
+
+A point is a call by which a process changes a file: SQLite's own writes, truncations and deletions, which are reached
+through the system call table that its Unix VFS offers to tests (sqlite3_vfs.xSetSystemCall), and those of Python.
+Nothing of the project's code is replaced.
+"""
+
+import ctypes
+import errno
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NoReturn
+
+_SYMBOL: Final = "libsqlite3.so.0"
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_PWRITE: Final = ctypes.CFUNCTYPE(
+    ctypes.c_ssize_t, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64, use_errno=True
+)
+_TRUNCATE: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int64, use_errno=True)
+_UNLINK: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, use_errno=True)
+_OFFSET: Final = ctypes.c_int64
+
+
+class Fault(StrEnum):
+    """What happens at the point."""
+
+    KILLED = "killed before the call"
+    TORN = "half of the bytes are written, then killed"
+    REFUSED = "the call fails, and does nothing"
+    LOST = "the call does its work, and says that it failed"
+    FULL = "no call that makes a file grow works any more"
+
+
+class _Vfs(ctypes.Structure):
+    """The head of ``sqlite3_vfs``, version 3 (sqlite.org/c3ref/vfs.html)."""
+
+    _fields_ = (
+        ("version", ctypes.c_int),
+        ("file_bytes", ctypes.c_int),
+        ("path_max", ctypes.c_int),
+        ("next", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("app_data", ctypes.c_void_p),
+        *((f"method_{number}", ctypes.c_void_p) for number in range(13)),
+        ("set_system_call", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)),
+    )
+
+
+@dataclass
+class Injector:
+    """Counts the points of this process, and does its fault at one of them; the process is not used afterwards.
+
+    Attributes:
+        number: of the point, counted from 1 once it is armed; 0 for none.
+        error: what a call that fails says.
+    """
+
+    fault: Fault
+    number: int
+    error: int = errno.ENOSPC
+    seen: int = 0
+    is_armed: bool = False
+    _kept: list[object] = field(default_factory=list, repr=False)
+
+    def install(self) -> None:
+        """Stand between this process and its files."""
+        pwrite, truncate, unlink, replace = os.pwrite, os.ftruncate, os.unlink, os.replace
+        os.pwrite = lambda file, data, at: self._python(pwrite, file, data, at)
+        os.ftruncate = lambda file, size: self._python(truncate, file, size)
+        os.unlink = lambda *args, **named: self._python(unlink, *args, **named)
+        os.replace = lambda *args, **named: self._python(replace, *args, **named)
+        self._install_sqlite()
+
+    def arm(self) -> None:
+        """Count from here."""
+        self.seen, self.is_armed = 0, True
+
+    def mend(self) -> None:
+        """Let every call work from here on."""
+        self.is_armed = False
+
+    def _install_sqlite(self) -> None:
+        sqlite = ctypes.CDLL(_SYMBOL)
+        sqlite.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
+        vfs = sqlite.sqlite3_vfs_find(None)
+        calls = {b"pwrite": _PWRITE(self._pwrite), b"pwrite64": _PWRITE(self._pwrite), b"unlink": _UNLINK(self._unlink),
+                 b"ftruncate": _TRUNCATE(self._truncate)}  # fmt: skip
+        for name, call in calls.items():
+            status = vfs.contents.set_system_call(vfs, name, ctypes.cast(call, ctypes.c_void_p))
+            assert status == 0 or name.startswith(b"pwrite"), name
+        self._kept.append((sqlite, vfs, calls))
+
+    def _pwrite(self, file: int, data: int, size: int, at: int) -> int:
+        def half() -> None:
+            _libc.pwrite64(file, ctypes.c_void_p(data), ctypes.c_size_t(size // 2), _OFFSET(at))
+
+        is_growing = at + size > os.fstat(file).st_size
+        return self._sqlite(
+            lambda: _libc.pwrite64(file, ctypes.c_void_p(data), ctypes.c_size_t(size), _OFFSET(at)), half, is_growing
+        )
+
+    def _truncate(self, file: int, size: int) -> int:
+        return self._sqlite(lambda: _libc.ftruncate64(file, _OFFSET(size)))
+
+    def _unlink(self, path: bytes) -> int:
+        return self._sqlite(lambda: _libc.unlink(path))
+
+    def _sqlite(self, call: Callable[[], int], half: Callable[[], None] | None = None, is_growing: bool = False) -> int:
+        if not self._is_due(is_growing):
+            return call()
+        if self.fault is Fault.TORN and half is not None:
+            half()
+        if self.fault in (Fault.KILLED, Fault.TORN):
+            die()
+        if self.fault is Fault.LOST:
+            call()
+        ctypes.set_errno(self.error)
+        return -1
+
+    def _python(self, call: Callable, *args: object, **named: object) -> object:
+        if not self._is_due(is_growing=call is os.pwrite):
+            return call(*args, **named)
+        if self.fault is Fault.TORN and len(args) > 2:
+            file, data, at = args
+            call(file, data[: len(data) // 2], at)
+        if self.fault in (Fault.KILLED, Fault.TORN):
+            die()
+        if self.fault is Fault.LOST:
+            call(*args, **named)
+        raise OSError(self.error, os.strerror(self.error))
+
+    def _is_due(self, is_growing: bool) -> bool:
+        if not self.is_armed:
+            return False
+        self.seen += 1
+        if self.fault is Fault.FULL:
+            return self.seen >= self.number and is_growing
+        return self.seen == self.number
+
+
+def die() -> NoReturn:
+    """End this process without warning."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
