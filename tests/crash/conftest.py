@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def furnished(ward: Ward) -> Ward:
     with open_platform(ward.settings, clock=ward.clock) as platform:
         captured = Captured(platform)
         subject = captured.person("u-1", "P02")
-        captured.store([captured.posted("u-1", diagnosis=[SEALED])])
+        at = (ward.clock.now() - timedelta(hours=1)).isoformat()
+        captured.store([captured.posted("u-1", diagnosis=[SEALED]) | {"observed_at": at}])
         doctor, _ = captured.person_account("dr.wang", "clinician")
         platform.log.settle()
     return replace(ward, doctor=doctor, subject=subject)

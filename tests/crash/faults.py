@@ -1,14 +1,15 @@
 """Faults of the machine, put into one child process: it dies, or a call fails, at a numbered point.
 
-A point is a call by which a process changes a file: SQLite's own writes, truncations and deletions, which are reached
-through the system call table that its Unix VFS offers to tests (sqlite3_vfs.xSetSystemCall), and those of Python.
-Nothing of the project's code is replaced.
+A point is a call by which a process changes a file or answers: SQLite's own writes, truncations and deletions, which
+are reached through the system call table that its Unix VFS offers to tests (sqlite3_vfs.xSetSystemCall), and those of
+Python, with its flushes and what it sends. Nothing of the project's code is replaced.
 """
 
 import ctypes
 import errno
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,7 +69,10 @@ class Injector:
     def install(self) -> None:
         """Stand between this process and its files."""
         pwrite, truncate, unlink, replace = os.pwrite, os.ftruncate, os.unlink, os.replace
+        sync, send = os.fsync, socket.socket.sendall
         os.pwrite = lambda file, data, at: self._python(pwrite, file, data, at)
+        os.fsync = lambda file: self._python(sync, file)
+        socket.socket.sendall = lambda link, data, *flags: self._python(send, link, data, *flags)  # type: ignore[method-assign]
         os.ftruncate = lambda file, size: self._python(truncate, file, size)
         os.unlink = lambda *args, **named: self._python(unlink, *args, **named)
         os.replace = lambda *args, **named: self._python(replace, *args, **named)
@@ -121,11 +125,10 @@ class Injector:
         return -1
 
     def _python(self, call: Callable, *args: object, **named: object) -> object:
-        if not self._is_due(is_growing=call is os.pwrite):
+        if not self._is_due(is_growing=bool(data_of(args))):
             return call(*args, **named)
-        if self.fault is Fault.TORN and len(args) > 2:
-            file, data, at = args
-            call(file, data[: len(data) // 2], at)
+        if self.fault is Fault.TORN and (data := data_of(args)):
+            call(args[0], data[: len(data) // 2], *args[2:])
         if self.fault in (Fault.KILLED, Fault.TORN):
             die()
         if self.fault is Fault.LOST:
@@ -139,6 +142,11 @@ class Injector:
         if self.fault is Fault.FULL:
             return self.seen >= self.number and is_growing
         return self.seen == self.number
+
+
+def data_of(args: tuple) -> bytes:
+    """The bytes that a call is to write or send; none where it does neither."""
+    return args[1] if len(args) > 1 and isinstance(args[1], bytes) else b""
 
 
 def die() -> NoReturn:

@@ -15,8 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Row, func, select
 
 from audit.entries import decode_entry
-from audit.rotation import load_tree_signer
-from audit.signer import HeadSigner
+from audit.signer_client import RemoteSigner
 from audit.tables import inbox, leaf
 from audit.verifier import CompactRange, leaf_hash
 from consentry.platform import Platform, open_platform, open_signer
@@ -54,11 +53,15 @@ class Ward:
             check_log(platform)
             yield platform
 
-    def signer(self) -> HeadSigner:
-        """What the signer remembers, without anything else being touched."""
-        if self.settings.signer_socket is not None:
-            return open_signer(self.settings)
-        return load_tree_signer(self.settings.signing_key_path, self.settings.signer_state_path)
+    def signed(self) -> int:
+        """How many entries the signer remembers to have signed for, without anything else being touched."""
+        signer = open_signer(self.settings)
+        try:
+            state = signer.head()
+        finally:
+            if isinstance(signer, RemoteSigner):
+                signer.close()
+        return state.checkpoint.size if state else 0
 
 
 class Notes:
@@ -167,10 +170,9 @@ def check_after(ward: Ward, notes: Notes) -> None:
     with tempfile.TemporaryDirectory(dir=notes.path.parent) as folder:
         shutil.copytree(ward.settings.home, Path(folder) / "home")
         left = replace(ward, settings=load_settings(**{**ward.settings.model_dump(), "home": Path(folder) / "home"}))
-        state = left.signer().head()
         data = open_database(left.settings.data_store_url, label="data store")
         with data.read() as connection:
-            check_told(connection, notes, signed=state.checkpoint.size if state else 0)
+            check_told(connection, notes, signed=left.signed())
         data.dispose()
 
 
