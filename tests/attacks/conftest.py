@@ -1,5 +1,7 @@
 """A deployment whose log somebody attacks: what the intruder can do to its files, and who may notice."""
 
+import asyncio
+import base64
 import contextlib
 import hashlib
 import io
@@ -13,17 +15,30 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from audit.events import Act, Event, Outcome
+from audit.origins import current_origin
+from audit.signing import NoteSigner
+from audit.tree import StoredTree
+from audit.verifier import VerifierKey
 from audit.verifier import main as consentry_verify
+from audit.verifier.notes import COSIGNATURE
+from audit.verifier.policy import PolicyWitness
+from audit.witness import Witness
+from audit.witness_state import open_witness_state
+from audit.witnessing import Reply, Statement, ask_witness
+from consentry.api.witness import create_witness_app
 from consentry.demo.shell import Shell
 from consentry.platform import Platform, open_platform
 from consentry.settings import Settings, load_settings
 from consentry.workflows.initialise import initialise
 from consentry.workflows.keep_log import check_log
-from kernel.clock import FixedClock
+from kernel.clock import FixedClock, SystemClock
 from kernel.errors import ConsentryError
 from kernel.ids import RequestId, SubjectId
 from tests.consentry.conftest import Captured
@@ -119,6 +134,10 @@ class House(Intruder):
         return load_settings(home=self.home, busy_timeout_ms=5_000)
 
     @property
+    def origin(self) -> str:
+        return self.key.split("+")[0]
+
+    @property
     def size(self) -> int:
         return len(self.bodies())
 
@@ -151,6 +170,17 @@ class House(Intruder):
         """Export and run ``consentry-verify log``; returns what it found, empty where the log is whole."""
         return verdict("log", self.exported(), *words, "--key", key or self.key)
 
+    def proven(self, index: int, note: bytes, policy: Path) -> dict[str, Any]:
+        """Run ``consentry-verify entry`` on one entry under a note; returns what it found, empty where it stands."""
+        size = int(note.split(b"\n")[1])
+        with self.opened() as platform, platform.data.read() as connection:
+            hashes = StoredTree(connection, current_origin(connection)).inclusion_proof(index, size)
+        lines = ["c2sp.org/tlog-proof@v1", f"index {index}", *(base64.b64encode(one).decode() for one in hashes)]
+        proof, entry = self.home.parent / "proof", self.home.parent / "entry"
+        proof.write_bytes("\n".join(lines).encode() + b"\n\n" + note)
+        entry.write_bytes(self.bodies()[index])
+        return verdict("entry", "--proof", proof, "--entry", entry, "--key", self.key, "--policy", policy)
+
     def reconciled(self) -> list[str]:
         """Run ``consentry audit reconcile``; returns part and differences of each mismatch."""
         printed = io.StringIO()
@@ -169,6 +199,28 @@ class House(Intruder):
         for name in names:
             shutil.copy(self.older / name, self.home / name)
 
+    def ask(self, witnesses: "Witnesses", *names: str) -> tuple[bytes, list[Statement]]:
+        """Ask for the head's cosignature, as `consentry audit anchor` does; returns its note and what they said."""
+        with self.opened() as platform:
+            signed = platform.log.settle()
+            with platform.data.read() as connection:
+                tree = StoredTree(connection, current_origin(connection))
+
+                def prove(old: int) -> Sequence[bytes]:
+                    return tree.consistency_proof(old, signed.size)
+
+                asked = [witnesses.named(name) for name in names]
+                said = [ask_witness(one, signed, last=0, prove=prove, post=witnesses.post) for one in asked]
+        return signed.note, said
+
+    def cosigned(self, witnesses: "Witnesses", *names: str) -> Path:
+        """Have the head cosigned by some witnesses; returns the file with the note that carries their lines."""
+        note, said = self.ask(witnesses, *names)
+        assert all(one.line for one in said), said
+        path = self.home.parent / f"seen-by-{'-'.join(names)}"
+        path.write_bytes(note + b"".join(one.line for one in said))
+        return path
+
     def copy(self, name: str) -> "House":
         """A copy of everything, key and signer's memory included."""
         shutil.copytree(self.home, self.home.parent / name / "home")
@@ -176,6 +228,38 @@ class House(Intruder):
         made.__dict__.update(self.__dict__, home=self.home.parent / name / "home")
         made.shell = Shell(made.home, shown=False)
         return made
+
+
+class Witnesses:
+    """Parties outside, w1, w2 and w3, each with a key and a state of its own, asked through their HTTP interface."""
+
+    def __init__(self, folder: Path, log: VerifierKey, opened: contextlib.ExitStack) -> None:
+        self._folder, self._log, self._opened = folder, log, opened
+        self._signers = {
+            name: NoteSigner(f"{name}.example", name.encode().ljust(32), algorithm=COSIGNATURE)
+            for name in ("w1", "w2", "w3")
+        }
+        self._apps: dict[str, FastAPI] = {}
+
+    def policy(self, threshold: int) -> Path:
+        """The file of somebody who wants the cosignatures of so many of them."""
+        named = [f"witness {name} {signer.key} http://{name}" for name, signer in self._signers.items()]
+        group = f"group of-three {threshold} {' '.join(self._signers)}"
+        path = self._folder / f"policy-{threshold}"
+        path.write_text("\n".join([f"log {self._log}", *named, group, "quorum of-three", ""]))
+        return path
+
+    def named(self, name: str) -> PolicyWitness:
+        return PolicyWitness(name, self._signers[name].key, f"http://{name}")
+
+    def post(self, url: str, content: bytes, content_type: str) -> Reply:
+        """Carry a question to the witness that the URL names, and its answer back."""
+        name = urlsplit(url).netloc
+        if name not in self._apps:
+            state = self._opened.enter_context(open_witness_state(self._folder / name, is_new=True))
+            witness = Witness(self._signers[name], [self._log], state, SystemClock())
+            self._apps[name] = create_witness_app(witness)
+        return asyncio.run(_posted(self._apps[name], url, content, content_type))
 
 
 @dataclass(frozen=True)
@@ -187,6 +271,12 @@ class Template:
     held: Path
     held_size: int
     older: Path
+
+
+async def _posted(app: FastAPI, url: str, content: bytes, content_type: str) -> Reply:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        answer = await client.post(url, content=content, headers={"content-type": content_type})
+    return Reply(answer.status_code, answer.content)
 
 
 def sha256(data: bytes) -> bytes:
@@ -250,8 +340,8 @@ def _insert_leaf(connection: sqlite3.Connection, index: int, body: bytes, hashed
     at = datetime.fromisoformat(said["at"]) if "at" in said else STARTED
     row = {
         "leaf_index": index, "entry_id": said.get("id", f"ent_{index}"), "body": body, "leaf_hash": hashed,
-        "at": int(at.timestamp()) * 1_000_000 + at.microsecond, "alias": said.get("subject"), "level": said.get("level"),
-        "purpose": said.get("purpose"),
+        "at": int(at.timestamp()) * 1_000_000 + at.microsecond, "purpose": said.get("purpose"),
+        "alias": said.get("subject"), "level": said.get("level"),
         **{name: said.get(name, "") for name in ("act", "outcome", "actor", "role", "request_id")},
     }  # fmt: skip
     names = ", ".join(row)
@@ -260,7 +350,7 @@ def _insert_leaf(connection: sqlite3.Connection, index: int, body: bytes, hashed
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Two people with decisions, some six hundred entries, and a checkpoint that left the house before the last ones."""
+    """Two people with decisions, some six hundred entries, and a checkpoint that left the house before the last."""
     folder = tmp_path_factory.mktemp("attacked")
     clock = FixedClock(STARTED)
     settings = load_settings(home=folder / "home", busy_timeout_ms=5_000)
@@ -279,6 +369,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
             grow(platform, 3)
     (folder / "held").write_bytes(held.note)
     return Template(folder / "home", made.verifier_key, folder / "held", held.size, folder / "older")
+
+
+@pytest.fixture
+def witnesses(template: Template, tmp_path: Path) -> Iterator[Witnesses]:
+    """Three parties outside who have not been asked yet."""
+    (tmp_path / "outside").mkdir()
+    with contextlib.ExitStack() as opened:
+        yield Witnesses(tmp_path / "outside", VerifierKey.parse(template.key), opened)
 
 
 @pytest.fixture

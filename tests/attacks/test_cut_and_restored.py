@@ -1,4 +1,4 @@
-"""Entries are cut off, or an older copy is put back, with and without the signer's memory; somebody holds a checkpoint."""
+"""Entries are cut off, or an older copy is put back, with and without the signer's memory."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_log_that_lost_its_end_does_not_start(house):
 
 
 def test_log_that_lost_its_end_is_exported_as_evidence(house):
-    """The export stands under the last checkpoint that was signed, and the verifier says from where entries are missing."""
+    """The export stands under the last checkpoint that was signed; the verifier says from where entries are missing."""
     size = house.size
     house.cut(size - 3)
     found = house.verified()
@@ -50,7 +50,7 @@ def test_older_store_with_its_signer_that_grew_on_is_found_by_a_held_checkpoint(
 
 @pytest.mark.parametrize("beyond", [-2, 2])
 def test_cut_with_the_signers_memory_is_found_where_the_held_checkpoint_reaches(house, beyond):
-    """Before it the held checkpoint shows the cut. Entries that nobody outside knows of can be cut unseen: the limit."""
+    """Before it the held checkpoint shows the cut. The limit: what nobody outside knows of can be cut unseen."""
     house.cut(house.held_size + beyond)
     house.forget_signer()
     assert house.start() == ""
