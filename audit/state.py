@@ -52,7 +52,9 @@ def locked(path: Path) -> Iterator[None]:
     try:
         descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as err:
-        raise Unavailable(f"The signer's lock cannot be opened: {err.strerror}") from None
+        raise Unavailable(
+            f"The signer's lock cannot be opened: {err.strerror}", hint="Make its folder writable; nothing is opened."
+        ) from None
     try:
         _wait_for(descriptor)
         yield

@@ -33,6 +33,7 @@ class Fault(StrEnum):
     REFUSED = "the call fails, and does nothing"
     LOST = "the call does its work, and says that it failed"
     FULL = "no call that makes a file grow works any more"
+    READ_ONLY = "no call works any more"
 
 
 class _Vfs(ctypes.Structure):
@@ -141,6 +142,8 @@ class Injector:
         self.seen += 1
         if self.fault is Fault.FULL:
             return self.seen >= self.number and is_growing
+        if self.fault is Fault.READ_ONLY:
+            return self.seen >= self.number
         return self.seen == self.number
 
 

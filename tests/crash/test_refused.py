@@ -40,8 +40,13 @@ def try_once(injector: Injector, ward: Ward, platform: Platform, notes: Notes, w
 @pytest.mark.parametrize("work", [access, ingestion], ids=lambda work: work.__name__)
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [(Fault.FULL, errno.ENOSPC), (Fault.REFUSED, errno.ENOSPC), (Fault.REFUSED, errno.EIO), (Fault.LOST, errno.EIO)],
-    ids=["full", "refused", "broken", "lost"],
+    [
+        pytest.param(Fault.FULL, errno.ENOSPC, id="full"),
+        pytest.param(Fault.READ_ONLY, errno.EROFS, id="read-only"),
+        pytest.param(Fault.REFUSED, errno.ENOSPC, id="refused"),
+        pytest.param(Fault.REFUSED, errno.EIO, id="broken"),
+        pytest.param(Fault.LOST, errno.EIO, id="lost"),
+    ],
 )
 def test_call_that_fails_opens_nothing_and_the_same_process_goes_on(ward, notes, work, fault, error):
     """Each failure is a 503 with a hint; without the fault the same process works; the log is whole, nothing twice."""

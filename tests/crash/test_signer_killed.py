@@ -1,4 +1,4 @@
-"""The signer as a process of its own is killed, or the server, or both: nothing opens meanwhile, all works afterwards."""
+"""The signer as its own process is killed, or the server, or both: nothing opens meanwhile, all works afterwards."""
 
 import contextlib
 import signal
