@@ -6,16 +6,18 @@ Source: c2sp.org/tlog-proof.
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from audit.origins import current_origin
-from audit.tables import leaf
+from audit.tables import as_bytes, leaf
 from audit.tree import StoredTree
 from audit.verifier import Checkpoint
 from audit.verifier.proofs import PROOF_HEADER
 from kernel.errors import BadInput, NotFound
 from kernel.ids import EntryId
+from kernel.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,19 @@ def prove_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint) -
         BadInput: it stands in an earlier origin, or is not yet under the checkpoint.
         IntegrityFailed: the stored tree lacks nodes.
     """
-    query = select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == entry_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
+    rows = _ENTRY.rows(connection, entry_id=entry_id)
+    if not rows:
         raise NotFound(f"Entry {entry_id} is not in the log", hint="Look its id up with `consentry audit query`.")
     origin = current_origin(connection)
-    index = int(row.leaf_index) - origin.base
+    place, body = rows[0]
+    index = int(place) - origin.base
     if not 0 <= index < signed.size:
         raise BadInput(
             f"Entry {entry_id} is not under the checkpoint over {signed.size} entries",
             hint="Export the log: it holds what was logged before a loss.",
         )
     hashes = StoredTree(connection, origin).inclusion_proof(index, signed.size)
-    return EntryProof(index, row.body, write_proof(index, hashes, signed.note))
+    return EntryProof(index, as_bytes(body), write_proof(index, hashes, signed.note))
+
+
+_ENTRY: Final = Prepared(select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == bindparam("entry_id")))

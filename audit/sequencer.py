@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 
 from audit.entries import NewEntry, decode_entry
 from audit.origins import Origin, current_origin
-from audit.tables import head, inbox, leaf, subtree
+from audit.tables import as_bytes, head, inbox, leaf, subtree
 from audit.verifier import HASH_BYTES, CompactRange, leaf_hash
 from audit.verifier.ranges import TILE_BITS
 from kernel.clock import from_micros, to_micros
@@ -98,7 +98,7 @@ class Sequencer:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         rows = _WAITING.rows(connection, limit=BATCH_SIZE)
-        waiting = [NewEntry(entry_id, from_micros(at), _as_bytes(body)) for _, entry_id, at, body in rows]
+        waiting = [NewEntry(entry_id, from_micros(at), as_bytes(body)) for _, entry_id, at, body in rows]
         before = read_head(connection)
         if entries is not None:
             waiting.extend(entries(connection, _latest(before, waiting)))
@@ -191,11 +191,6 @@ def _latest(before: Head, entries: Sequence[NewEntry]) -> datetime | None:
     """Return the latest time of the log with these entries; None for an empty one."""
     times = [entry.at for entry in entries] + ([before.at] if before.at else [])
     return max(times, default=None)
-
-
-def _as_bytes(body: object) -> bytes:
-    """Return stored bytes as bytes even where someone put text in their place; see ``audit.tables.StoredBytes``."""
-    return body if isinstance(body, bytes) else str(body).encode()
 
 
 def _write_head(connection: Connection, before: Head, tree: CompactRange, at: datetime | None) -> None:

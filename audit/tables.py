@@ -24,6 +24,11 @@ from kernel.database import Instant, new_metadata
 metadata: MetaData = new_metadata()
 
 
+def as_bytes(stored: object) -> bytes:
+    """Return a stored value as bytes, as ``StoredBytes`` does, for statements at the driver's level."""
+    return stored if isinstance(stored, bytes) else str(stored).encode()
+
+
 class StoredBytes(TypeDecorator[bytes]):
     """Bytes, read back as bytes even where someone put another type into a SQLite column.
 
@@ -35,7 +40,7 @@ class StoredBytes(TypeDecorator[bytes]):
 
     def process_result_value(self, value: object | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
         """Return the bytes; text as UTF-8."""
-        return value if value is None or isinstance(value, bytes) else str(value).encode()
+        return None if value is None else as_bytes(value)
 
 
 _AUTO_INTEGER = BigInteger().with_variant(Integer(), "sqlite")

@@ -1,11 +1,14 @@
 """The stored tree: inclusion and consistency proofs from leaf hashes and the roots of complete subtrees."""
 
-from sqlalchemy import Connection, select
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select
 
 from audit.origins import Origin
-from audit.tables import leaf, subtree
+from audit.tables import as_bytes, leaf, subtree
 from audit.verifier.ranges import TILE_BITS, consistency_ranges, inclusion_ranges, range_root
 from kernel.errors import IntegrityFailed
+from kernel.prepared import Prepared
 
 
 class StoredTree:
@@ -43,19 +46,26 @@ class StoredTree:
 
     def _read_block(self, level: int, block: int) -> list[bytes]:
         first = block << TILE_BITS
-        end = first + (1 << TILE_BITS)
+        last = first + (1 << TILE_BITS) - 1
         if level == 0:
             base = self._origin.base
-            within = leaf.c.leaf_index.between(base + first, base + end - 1)
-            query = select(leaf.c.leaf_hash).where(within).order_by(leaf.c.leaf_index)
+            rows = _LEAVES.rows(self._connection, first=base + first, last=base + last)
         else:
-            query = (
-                select(subtree.c.hash)
-                .where(
-                    subtree.c.origin_no == self._origin.number,
-                    subtree.c.level == level,
-                    subtree.c.position.between(first, end - 1),
-                )
-                .order_by(subtree.c.position)
-            )
-        return list(self._connection.scalars(query))
+            place = {"number": self._origin.number, "level": level}
+            rows = _SUBTREES.rows(self._connection, **place, first=first, last=last)
+        return [as_bytes(stored) for (stored,) in rows]
+
+
+_FIRST, _LAST = bindparam("first"), bindparam("last")
+_LEAVES: Final = Prepared(
+    select(leaf.c.leaf_hash).where(leaf.c.leaf_index.between(_FIRST, _LAST)).order_by(leaf.c.leaf_index)
+)
+_SUBTREES: Final = Prepared(
+    select(subtree.c.hash)
+    .where(
+        subtree.c.origin_no == bindparam("number"),
+        subtree.c.level == bindparam("level"),
+        subtree.c.position.between(_FIRST, _LAST),
+    )
+    .order_by(subtree.c.position)
+)

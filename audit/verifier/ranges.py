@@ -6,7 +6,7 @@ Source: RFC 9162 sections 2.1.3.1 and 2.1.4.1.
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from audit.verifier.merkle import CompactRange, node_hash
+from audit.verifier.merkle import EMPTY_ROOT, node_hash
 
 TILE_BITS: Final = 8
 """One stored node stands for 256 of the level below (the tile height of c2sp.org/tlog-tiles)."""
@@ -51,12 +51,13 @@ def range_root(start: int, end: int, read: NodeReader) -> bytes:
     if width & (width - 1):
         split = start + left_width(width)
         return node_hash(range_root(start, split, read), range_root(split, end, read))
-    part = CompactRange()
-    if width:
-        level, rest = divmod(width.bit_length() - 1, TILE_BITS)
-        for node in read(level, start >> (level * TILE_BITS), 1 << rest):
-            part.append(node)
-    return part.root()
+    if width == 0:
+        return EMPTY_ROOT
+    level, rest = divmod(width.bit_length() - 1, TILE_BITS)
+    nodes = read(level, start >> (level * TILE_BITS), 1 << rest)
+    while len(nodes) > 1:
+        nodes = [node_hash(*pair) for pair in zip(nodes[::2], nodes[1::2], strict=True)]
+    return nodes[0]
 
 
 def left_width(width: int) -> int:
