@@ -157,15 +157,6 @@ def test_deployment_signs_through_a_signer_of_its_own(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("switch", ["audit", "audit_enabled", "log"])
-def test_log_cannot_be_switched_off(shell: Shell, switch: str) -> None:
-    """There is no such setting, and a file that tries one stops the start."""
-    with (shell.home / "consentry.toml").open("a") as file:
-        file.write(f"\n{switch} = false\n")
-    with pytest.raises(ConfigurationError, match=switch):
-        shell.run("audit", "query")
-
-
 def test_retention_is_never_shortened(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six years were logged; one year is refused at the start, seven are recorded."""
     monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "365")
