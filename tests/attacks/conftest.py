@@ -70,6 +70,14 @@ class Intruder:
             for statement in statements:
                 assert connection.execute(statement).rowcount > 0, statement
 
+    def slip_in(self, body: bytes) -> None:
+        """Put an entry into the inbox, as any transaction does; it is signed with the next ones."""
+        with closing(sqlite3.connect(self.home / "data.db")) as connection, connection:
+            (at,) = connection.execute("SELECT max(at) FROM audit_leaf").fetchone()
+            said = forge(body, at=json.loads(self.bodies()[-1])["at"])
+            row = (json.loads(said)["id"], at, said)
+            connection.execute("INSERT INTO audit_inbox (entry_id, at, body) VALUES (?, ?, ?)", row)
+
     def bodies(self) -> list[bytes]:
         with closing(sqlite3.connect(self.home / "data.db")) as connection:
             return [body for (body,) in connection.execute("SELECT body FROM audit_leaf ORDER BY leaf_index")]
@@ -183,16 +191,17 @@ class House(Intruder):
 
     def reconciled(self) -> list[str]:
         """Run ``consentry audit reconcile``; returns part and differences of each mismatch."""
-        printed = io.StringIO()
-        with contextlib.suppress(ConsentryError), contextlib.redirect_stdout(printed):
-            self._reconcile()
-        told = json.loads(printed.getvalue().splitlines()[-1])
+        told = json.loads(self.printed("audit", "reconcile", "--json").splitlines()[-1])
         return [f"{one['part']}: {', '.join(one['differs'])}" for one in told["named"]]
 
-    def _reconcile(self) -> None:
+    def printed(self, *words: str) -> str:
+        """What a command prints before it ends, however it ends."""
         from consentry.cli.app import app
 
-        app(["audit", "reconcile", "--json", "--home", str(self.home)], standalone_mode=False)
+        printed = io.StringIO()
+        with contextlib.suppress(ConsentryError), contextlib.redirect_stdout(printed):
+            app([*words, "--home", str(self.home)], standalone_mode=False)
+        return printed.getvalue()
 
     def restore_older(self, *names: str) -> None:
         """Put back files of the time before the held checkpoint."""

@@ -164,14 +164,14 @@ def test_name_in_a_year_without_a_decision_leads_astray_unseen(house):
 def test_inserted_entry_without_a_row_is_found_by_the_comparison(house):
     """Who owns the store can have a grant signed through the inbox; nobody's decision stands behind it."""
     grants = [body for body in house.bodies() if json.loads(body)["act"] == "consent.granted"]
-    slip_in(house, forge(grants[0], id="ent_" + "f" * 24, refs={"decision": "dec_" + "f" * 24}))
+    house.slip_in(forge(grants[0], id="ent_" + "f" * 24, refs={"decision": "dec_" + "f" * 24}))
     house.live_on()
     assert "entry: no decision dec_" + "f" * 24 in house.reconciled()
 
 
 def test_inserted_entry_that_needs_no_row_stands_for_ever(house):
     """The limit: a look-up that nobody made is signed like any other; it cannot be taken back either."""
-    slip_in(house, forge(house.bodies()[AT], id="ent_" + "f" * 24))
+    house.slip_in(forge(house.bodies()[AT], id="ent_" + "f" * 24))
     house.live_on()
     assert (house.start(), house.verified(), b"ent_" + b"f" * 24 in b"".join(house.bodies())) == ("", {}, True)
 
@@ -186,13 +186,3 @@ def test_waiting_entry_that_was_changed_is_found_by_the_comparison(house):
         turned = body.replace(b"consent.withdrawn", b"consent.granted")
         connection.execute("UPDATE audit_inbox SET body = ?", (turned,))
     assert "decision: kind" in house.reconciled()
-
-
-def slip_in(house, body):
-    """Put an entry into the inbox, as any transaction does."""
-    with closing(sqlite3.connect(house.home / "data.db")) as connection, connection:
-        (at,) = connection.execute("SELECT max(at) FROM audit_leaf").fetchone()
-        said = forge(body, at=json.loads(house.bodies()[-1])["at"])
-        connection.execute(
-            "INSERT INTO audit_inbox (entry_id, at, body) VALUES (?, ?, ?)", (json.loads(said)["id"], at, said)
-        )
