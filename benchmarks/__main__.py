@@ -21,7 +21,7 @@ MODULES: Final[Mapping[str, Sequence[str]]] = {
     "demo": ("demo", "outside_fhir"),
     "consent": ("consent", "gate", "cohort"),
     "vault": ("vault",),
-    "audit": ("audit",),
+    "audit": ("audit_writing", "audit_proving", "audit_queries"),
     "text": ("text", "outside_dialogue"),
     "views": ("views",),
     "tags": ("tags",),

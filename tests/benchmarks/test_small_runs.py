@@ -2,17 +2,20 @@
 
 import pytest
 
-from benchmarks import audit, consent, tags, views
+from benchmarks import audit_proving, audit_queries, audit_writing, consent, tags, views
 from benchmarks.complaints import write_complaints
 from benchmarks.deployment import new_deployment
 from benchmarks.outside import Dialogue
 from benchmarks.outside_dialogue import measured
 
 
+@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")  # the PostgreSQL package looks for it when it is imported
 @pytest.mark.parametrize(
     ("group", "figures"),
     [
-        ("audit", lambda: audit.run(entries=300, each=2)),
+        ("audit", lambda: audit_writing.run(each=2, rounds=1)),
+        ("audit", lambda: audit_proving.run(entries=300, beside=300)),
+        ("audit", lambda: audit_queries.run(entries=2_000, lookups=10)),
         ("consent", lambda: consent.run(subjects=40)),
         ("tags", lambda: tags.run(subjects=300, events=6_000)),
         ("views", lambda: views.run(people=60)),
