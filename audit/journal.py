@@ -36,7 +36,7 @@ class Journal:
     def now(self, connection: Connection) -> datetime:
         """Return the time for a new entry: the clock's, or that of the latest entry when the clock lags behind it."""
         latest: list[datetime | None] = list(connection.execute(_LATEST).one())
-        return max([require_aware(self._clock.now()), *(time for time in latest if time is not None)])
+        return self._not_before(max((time for time in latest if time is not None), default=None))
 
     def record_known(
         self, connection: Connection, event: Event, *, at: datetime, aliases: Mapping[SubjectId, str]
@@ -93,7 +93,7 @@ class Journal:
         """
         if not events:
             return []
-        at = self.now(connection) if latest is None else max(require_aware(self._clock.now()), latest)
+        at = self.now(connection) if latest is None else self._not_before(latest)
         aliases = ensure_aliases(connection, _all_subjects(events), at.year)
         return [self._entry(connection, event, at, aliases) for event in events]
 
@@ -105,6 +105,14 @@ class Journal:
         """
         sealed = connection.scalar(select(detail.c.sealed).where(detail.c.entry_id == entry_id))
         return None if sealed is None else self._sealer.open_details(sealed, context=entry_id)
+
+    def _not_before(self, latest: datetime | None) -> datetime:
+        """Return the time, and tell a clock that lags behind the log where the log stands."""
+        now = require_aware(self._clock.now())
+        if latest is None or latest <= now:
+            return now
+        self._clock.not_before(latest)
+        return latest
 
     def _entry(self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]) -> NewEntry:
         entry_id = EntryId(new_id("ent"))

@@ -20,3 +20,6 @@ class LogClock:
         """Return the current instant in UTC; raises ``Unavailable`` where the store cannot be read."""
         with self._data.read() as connection:
             return self._log.now(connection)
+
+    def not_before(self, instant: datetime) -> None:
+        """Do nothing: what has been stands in the log, which is asked each time."""

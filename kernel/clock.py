@@ -1,5 +1,8 @@
 """Time as an argument: every component is given a clock, and instants are whole microseconds in UTC."""
 
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -8,12 +11,51 @@ from kernel.errors import BadInput
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_PACE: Final = 0.5
+"""How fast time goes on behind which the machine's clock was set back: terms end, and the clock catches up."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock, which never goes back within a process; safe for many threads.
+
+    Where the machine's is set back, this one goes on at half the pace from where it was until the other has caught up,
+    so that what was to end in a minute ends within two, and not when the day comes round again.
+
+    Args:
+        wall: the machine's clock.
+        elapsed: seconds of real time since some moment, which nobody can set.
+    """
+
+    def __init__(
+        self, *, wall: Callable[[], datetime] = _utc_now, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall = wall
+        self._elapsed = elapsed
+        self._mutex = threading.Lock()
+        self._told, self._at = wall(), elapsed()
 
     def now(self) -> datetime:
-        """Return the current instant in UTC."""
-        return datetime.now(UTC)
+        """Return the current instant in UTC; never before one that was told before."""
+        with self._mutex:
+            return self._read()
+
+    def not_before(self, instant: datetime) -> None:
+        """Go on from an instant that has been, as the log tells, where the machine's clock is behind it."""
+        with self._mutex:
+            if instant > self._read():
+                self._told, self._at = require_aware(instant), self._elapsed()
+
+    def _read(self) -> datetime:
+        wall, at = self._wall(), self._elapsed()
+        moved = self._told + timedelta(seconds=(at - self._at) * _PACE)
+        if wall < moved:
+            return moved
+        self._told, self._at = wall, at
+        return wall
 
 
 class FixedClock:
@@ -25,6 +67,9 @@ class FixedClock:
     def now(self) -> datetime:
         """Return the instant that was set last."""
         return self._instant
+
+    def not_before(self, instant: datetime) -> None:
+        """Stay: it moves only when told."""
 
     def advance(self, step: timedelta) -> None:
         """Move the clock; a negative step moves it back."""

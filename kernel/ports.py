@@ -15,6 +15,10 @@ class Clock(Protocol):
         """Return the current instant in UTC."""
         ...
 
+    def not_before(self, instant: datetime) -> None:
+        """Be told of an instant that has been: a clock that goes by itself goes on from there."""
+        ...
+
 
 class Signer(Protocol):
     """Signs with one Ed25519 key."""

@@ -30,6 +30,50 @@ def test_the_machine_clock_tells_utc():
     assert told.tzinfo is UTC
 
 
+class Machine:
+    """A clock that can be set, and real time that cannot."""
+
+    def __init__(self) -> None:
+        self.wall, self.elapsed = datetime(2026, 1, 1, tzinfo=UTC), 100.0
+        self.clock = SystemClock(wall=lambda: self.wall, elapsed=lambda: self.elapsed)
+
+    def run(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.elapsed += seconds
+
+
+def test_clock_that_is_set_back_goes_on_at_half_the_pace_until_it_has_caught_up():
+    """Nothing that has ended begins again, and nothing lasts more than twice as long."""
+    machine = Machine()
+    started = machine.clock.now()
+    machine.wall -= timedelta(days=1)
+    assert machine.clock.now() == started
+    machine.run(600)
+    assert machine.clock.now() == started + timedelta(minutes=5)
+    machine.run(2 * 86_400)
+    assert machine.clock.now() == machine.wall
+
+
+def test_clock_that_is_set_forward_is_followed():
+    """Who is right cannot be told; what ends too early does no harm."""
+    machine = Machine()
+    started = machine.clock.now()
+    machine.wall += timedelta(days=1)
+    assert machine.clock.now() == started + timedelta(days=1)
+
+
+def test_clock_goes_on_from_what_the_log_tells():
+    """After a start with a clock that is behind the log; an instant that is over changes nothing."""
+    machine = Machine()
+    told = machine.clock.now() + timedelta(days=1)
+    machine.clock.not_before(told)
+    assert machine.clock.now() == told
+    machine.run(60)
+    assert machine.clock.now() == told + timedelta(seconds=30)
+    machine.clock.not_before(told)
+    assert machine.clock.now() == told + timedelta(seconds=30)
+
+
 def test_a_fixed_clock_moves_when_told():
     """Forward and backward."""
     clock = FixedClock(datetime(2026, 1, 1, 8, tzinfo=SHANGHAI))
