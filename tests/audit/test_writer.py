@@ -1,8 +1,11 @@
 """Writing together: who waits at the same time shares one commit and one signature."""
 
+import signal
 import threading
+import time
 
 import pytest
+from sqlalchemy.event import listen
 from sqlalchemy.exc import OperationalError
 
 from audit.checkpoints import Checkpointer
@@ -150,3 +153,119 @@ def test_subject_ids_never_reach_an_entry_that_was_written_alone(desk):
     written = desk.log.write(desk.permit(subject))
     ((body,),) = desk.rows(f"SELECT body FROM audit_leaf WHERE leaf_index = {written.index}")
     assert subject.encode() not in bytes(body)
+
+
+def test_who_was_served_together_is_waited_for(desk):
+    """Callers in a closed loop share their rounds: far fewer commits than entries, and none left behind."""
+    commits = []
+    listen(desk.database.engine, "commit", commits.append)
+    at_once(16, lambda _: [desk.log.write(desk.permit()) for _ in range(6)])
+    assert desk.log.settle().size == 96
+    assert len(commits) < 60
+
+
+def test_nobody_waits_for_those_who_stay_away(desk):
+    """After a crowd has gone, whoever comes alone waits a moment at most, and then not at all."""
+    at_once(16, lambda _: desk.log.write(desk.permit()))
+    assert [desk.log.write(desk.permit()).index for _ in range(3)] == [16, 17, 18]
+
+
+def eventually(is_so):
+    """Wait until something is so."""
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def hold_store(desk):
+    """Holds the store's write lock in a thread of its own; returns what lets it go."""
+    ending = []
+
+    def hold():
+        going, held = threading.Event(), desk.database._turnstile
+        before = len(held._waiting) + held._is_taken
+
+        def run():
+            with desk.database.write():
+                going.wait(10)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        ending.append((going, thread))
+        eventually(lambda: len(held._waiting) + held._is_taken > before)
+        return going.set
+
+    yield hold
+    for going, thread in ending:
+        going.set()
+        thread.join(10)
+
+
+def write_in_thread(desk):
+    """Start one caller, and return its thread and what it will have been told."""
+    told = []
+    thread = threading.Thread(target=lambda: told.append(desk.log.write(desk.permit())))
+    thread.start()
+    return thread, told
+
+
+def interrupt_when(is_so):
+    """Interrupt the main thread as the keyboard does, once something is so."""
+
+    def run():
+        eventually(is_so)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=run).start()
+
+
+def test_who_is_interrupted_in_the_queue_leaves_it(desk, hold_store):
+    """Whoever waited behind leads in its stead; nothing is written for the one who left."""
+    queue = desk.log._writer._queue
+    let_go = hold_store()
+    others = [write_in_thread(desk)]
+    eventually(lambda: desk.log._writer._is_led and not queue)
+
+    def join_behind():
+        eventually(lambda: len(queue) == 1)
+        others.append(write_in_thread(desk))
+
+    threading.Thread(target=join_behind).start()
+    interrupt_when(lambda: len(queue) == 2)
+    with pytest.raises(KeyboardInterrupt):
+        desk.log.write(desk.permit())
+    let_go()
+    for thread, told in others:
+        thread.join(10)
+        assert len(told) == 1
+    assert desk.log.settle().size == 2
+
+
+def test_who_is_interrupted_in_a_round_wakes_the_next(desk, hold_store):
+    """Its entry is written with the others', and those who were to be woken after it are woken."""
+    queue = desk.log._writer._queue
+    let_go = hold_store()
+    others = [write_in_thread(desk)]
+    eventually(lambda: desk.log._writer._is_led and not queue)
+    let_go_again = hold_store()
+    others.append(write_in_thread(desk))
+    eventually(lambda: len(queue) == 1)
+
+    def join_behind():
+        eventually(lambda: len(queue) == 2)
+        others.append(write_in_thread(desk))
+        eventually(lambda: len(queue) == 3)
+        let_go()
+        eventually(lambda: not queue)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        let_go_again()
+
+    threading.Thread(target=join_behind).start()
+    with pytest.raises(KeyboardInterrupt):
+        desk.log.write(desk.permit())
+    for thread, told in others:
+        thread.join(10)
+        assert len(told) == 1
+    assert desk.log.settle().size == 4
