@@ -1,6 +1,7 @@
 """The audit log as the other parts use it: record, settle, receipt, export."""
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from audit.entries import cohort_digest, decode_entry
 from audit.events import Act, Event, Outcome
 from audit.export import ExportSummary, export_log
 from audit.journal import Journal
-from audit.lag import Lag, read_lag
+from audit.lag import Lag, LagWatch, read_lag
 from audit.origins import current_origin
 from audit.receipts import _MINT, Binding, Receipt
 from audit.sequencer import Sequencer
@@ -38,8 +39,17 @@ class AuditLog:
     Call ``write``, ``settle``, ``receipt`` and ``export`` outside any transaction: they open their own.
     """
 
-    def __init__(self, database: Database, journal: Journal, sequencer: Sequencer, checkpointer: Checkpointer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        sequencer: Sequencer,
+        checkpointer: Checkpointer,
+        *,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
+        self._lag_watch = LagWatch(elapsed)
         self._journal = journal
         self._checkpointer = checkpointer
         self._writer = GroupWriter(database, journal, sequencer, checkpointer)
@@ -100,13 +110,14 @@ class AuditLog:
         return self._writer.settle()
 
     def lag(self) -> Lag:
-        """Return what is committed and not yet under a signed checkpoint.
+        """Return what is committed and not yet under a signed checkpoint; a step of the clock makes and hides no lag.
 
         Raises:
             Unavailable: store or signer cannot be used.
         """
         with self._database.read() as connection:
-            return read_lag(connection, self._checkpointer.last_signed(), self._journal.now(connection))
+            lag = read_lag(connection, self._checkpointer.last_signed(), self._journal.now(connection))
+        return self._lag_watch.bounded(lag)
 
     def receipt(
         self,
