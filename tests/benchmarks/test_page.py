@@ -29,9 +29,23 @@ def test_the_table_replaces_what_stood_between_the_markers(tmp_path, results):
     first = target.read_text(encoding="utf-8")
     page.main(page=target, results=results)
     assert first == target.read_text(encoding="utf-8")
-    assert first.startswith(f"before\n{page.BEGIN}\nMeasured ")
+    assert first.startswith(f"before\n{page.BEGIN}\n### demo\n\nMeasured ")
     assert first.endswith(f"{page.END}\nafter\n")
     assert "old" not in first
+
+
+def test_a_group_that_was_not_measured_keeps_its_table(tmp_path, results):
+    """One group can be measured again alone, on another day or machine."""
+    target = tmp_path / "page.md"
+    target.write_text(
+        f"{page.BEGIN}\n### vault\n\nMeasured once\n\n| old |\n\n### tags\n\nMeasured then\n\n| kept |\n{page.END}",
+        encoding="utf-8",
+    )
+    page.main(page=target, results=results)
+    text = target.read_text(encoding="utf-8")
+    assert "### tags\n\nMeasured then\n\n| kept |\n" in text
+    assert "| old |" not in text
+    assert text.index("### vault") < text.index("| vault | seal |") < text.index("### tags") < text.index("### demo")
 
 
 def test_each_figure_is_a_row(tmp_path, results):
