@@ -113,6 +113,7 @@ def open_platform(
         if check_pack:
             with data.read() as connection:
                 check_pack_loaded(connection, platform.catalogue)
+                platform.log.now(connection)  # a clock that is behind the log goes on from there, for all that asks it
         platform.keystore.check()
         platform.eraser.resume()
         platform.batches.finish_discards()

@@ -170,3 +170,13 @@ def test_permit_and_its_receipt_end_after_the_clock_was_set_back(ward, machine, 
             with pytest.raises(PermitExpired):
                 platform.vault.open(permit, receipt, subject=ward.subject, fields=permit.fields)
         access(ward, platform, notes)
+
+
+def test_start_with_a_clock_behind_the_log_goes_on_from_the_log(ward, machine, notes):
+    """What is judged by the clock alone, such as the term of a key, is not judged by yesterday either."""
+    with machine.started(ward).opened() as platform:
+        machine.step(1)
+        access(ward, platform, notes)
+    machine.step(-1)
+    with machine.started(ward).opened() as platform:
+        assert platform.clock.now() >= machine.wall + DAY

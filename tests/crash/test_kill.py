@@ -1,7 +1,14 @@
 """Kill -9 at every numbered point of the writing path: nothing is opened without its entry, and a start finishes it."""
 
-import pytest
+import contextlib
 
+import pytest
+from sqlalchemy import func, select
+
+from audit.events import Act
+from audit.tables import leaf
+from consentry.workflows.reveal import NotPermitted
+from tests.consentry.conftest import Captured
 from tests.crash.faults import Fault, Injector
 from tests.crash.ward import access, check_started, every_kill, ingestion, rest, steps, work_with
 
@@ -22,3 +29,26 @@ def test_killed_again_while_a_start_mends_what_the_first_kill_left(ward, notes):
             break
     assert number > 2
     check_started(ward, notes)
+
+
+def test_use_is_never_counted_twice_or_given_back(ward, notes):
+    """A consent for four uses: kills use some of them up, and never are there more openings than uses."""
+    with ward.opened() as platform:
+        Captured(platform).grant("u-1", "P02", act_id="act-uses", max_uses=4)
+    for number in (1, 15, 75, 999, 20, 999, 999, 999):
+        work_with(Injector(Fault.KILLED, number), ward, notes, try_access)
+    with ward.opened() as platform:
+        with pytest.raises(NotPermitted):
+            access(ward, platform, notes)
+        with platform.data.read() as connection:
+            permits = select(func.count()).where(leaf.c.act == Act.PERMIT.value)
+            before = connection.scalar(permits.where(leaf.c.actor == ward.doctor.principal_id))
+    assert before == 4
+    assert 2 <= len(notes.told("opened")) < 4
+    check_started(ward, notes)
+
+
+def try_access(ward, platform, notes) -> None:
+    """Open, unless every use is used up."""
+    with contextlib.suppress(NotPermitted):
+        access(ward, platform, notes)
