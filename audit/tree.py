@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import BigInteger, Connection, bindparam, select
 
 from audit.origins import Origin
 from audit.tables import as_bytes, leaf, subtree
@@ -56,7 +56,8 @@ class StoredTree:
         return [as_bytes(stored) for (stored,) in rows]
 
 
-_FIRST, _LAST = bindparam("first"), bindparam("last")
+_FIRST: Final = bindparam("first", type_=BigInteger)
+_LAST: Final = bindparam("last", type_=BigInteger)
 _LEAVES: Final = Prepared(
     select(leaf.c.leaf_hash).where(leaf.c.leaf_index.between(_FIRST, _LAST)).order_by(leaf.c.leaf_index)
 )
