@@ -44,9 +44,7 @@ def machine() -> Machine:
     return Machine()
 
 
-@pytest.mark.parametrize(
-    "steps", [(1, -1), (-1, 1), (-1, -1, 1, 1), (1, 1, -2), (-2, 1)], ids=lambda steps: "".join(f"{n:+}" for n in steps)
-)
+@pytest.mark.parametrize("steps", [(1, -1), (-1, 1), (1, 1, -2)], ids=lambda steps: "".join(f"{n:+}" for n in steps))
 def test_log_goes_on_in_order_whatever_the_clock_does(ward, machine, notes, steps, tmp_path):
     """Entries are ordered by place and never go back in time, each access is signed for, and the export verifies."""
     for step in steps:

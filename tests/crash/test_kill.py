@@ -10,15 +10,21 @@ from audit.tables import leaf
 from consentry.workflows.reveal import NotPermitted
 from tests.consentry.conftest import Captured
 from tests.crash.faults import Fault, Injector
-from tests.crash.ward import access, check_started, every_kill, ingestion, rest, steps, work_with
+from tests.crash.ward import access, check_started, every_kill, ingestion, points, rest, work_with
 
 
-@pytest.mark.parametrize(("work", "seldom"), [(access, 2), (ingestion, 12)], ids=["access", "ingestion"])
-@pytest.mark.parametrize("fault", [Fault.KILLED, Fault.TORN], ids=lambda fault: fault.name.lower())
-def test_killed_at_every_point(ward, notes, work, seldom, fault):
+@pytest.mark.parametrize(
+    ("fault", "work", "tried"),
+    [
+        pytest.param(Fault.KILLED, access, points(first=1, step=2), id="access-killed"),
+        pytest.param(Fault.TORN, access, points(first=2, step=2), id="access-torn"),
+        pytest.param(Fault.KILLED, ingestion, points(first=1, step=24), id="ingestion-killed"),
+        pytest.param(Fault.TORN, ingestion, points(first=13, step=24), id="ingestion-torn"),
+    ],
+)
+def test_killed_at_every_point(ward, notes, fault, work, tried):
     """Whatever was acknowledged stands under a signed checkpoint, once, and the next start needs no hand."""
-    step = steps(often=1, seldom=seldom)
-    assert every_kill(lambda number: Injector(fault, number), ward, notes, work, step=step) > 50
+    assert every_kill(lambda number: Injector(fault, number), ward, notes, work, points=tried) > 50
 
 
 def test_killed_again_while_a_start_mends_what_the_first_kill_left(ward, notes):

@@ -8,15 +8,15 @@ import pytest
 from consentry.platform import Platform
 from kernel.errors import Unavailable
 from tests.crash.faults import Fault, Injector
-from tests.crash.ward import Notes, Ward, Work, access, check_started, in_child, ingestion, send_again, steps
+from tests.crash.ward import Notes, Ward, Work, access, check_started, in_child, ingestion, points, send_again
 
 
-def try_at_every_point(injector: Injector, ward: Ward, notes: Notes, work: Work, step: int) -> None:
+def try_at_every_point(injector: Injector, ward: Ward, notes: Notes, work: Work, tried: range) -> None:
     """In a child: work with the fault at each point in turn, and once more after each without it."""
     injector.install()
     with ward.opened() as platform:
         platform.log.settle()
-        for injector.number in range(1, 1_000, step):
+        for injector.number in tried:
             seen = try_once(injector, ward, platform, notes, work)
             send_again(platform, notes)
             work(ward, platform, notes)
@@ -50,12 +50,12 @@ def try_once(injector: Injector, ward: Ward, platform: Platform, notes: Notes, w
 )
 def test_call_that_fails_opens_nothing_and_the_same_process_goes_on(ward, notes, work, fault, error):
     """Each failure is a 503 with a hint; without the fault the same process works; the log is whole, nothing twice."""
-    step = steps(often=1, seldom=5 if work is access else 17)
-    code = in_child(lambda: try_at_every_point(Injector(fault, 0, error), ward, notes, work, step))
+    tried = points(step=5 if work is access else 34)
+    code = in_child(lambda: try_at_every_point(Injector(fault, 0, error), ward, notes, work, tried))
     assert code == os.EX_OK
     ((end,),) = notes.told("end")
     assert int(end) > 50
     refused = notes.told("refused")
-    assert len(refused) > int(end) / step / 2
+    assert len(refused) > int(end) / tried.step / 2
     assert all(hint for _, *hint in refused)
     check_started(ward, notes)

@@ -23,7 +23,7 @@ from kernel.ports import Clock
 from tests.crash.conftest import furnished
 from tests.crash.faults import Fault, Injector
 from tests.crash.processes import kill, serving, start
-from tests.crash.ward import FORK, STARTED, Ward, access, check_started, every_kill, steps
+from tests.crash.ward import FORK, STARTED, Ward, access, check_started, every_kill, points
 
 
 class Signer:
@@ -113,8 +113,8 @@ def test_signer_killed_at_every_point(outfitted, signer, notes, fault):
 def test_server_killed_at_every_point_beside_a_signer_that_lives(outfitted, signer, notes):
     """The signer knows more than anybody was told, never less than the log."""
     ward = outfitted(signer.socket, FixedClock(STARTED))
-    step = steps(often=1, seldom=6)
-    assert every_kill(lambda number: Injector(Fault.KILLED, number), ward, notes, access, step=step) > 50
+    tried = points(step=10)
+    assert every_kill(lambda number: Injector(Fault.KILLED, number), ward, notes, access, points=tried) > 50
 
 
 def test_both_killed_at_once(outfitted, signer, notes):
@@ -126,7 +126,7 @@ def test_both_killed_at_once(outfitted, signer, notes):
         signer.start()
         return Injector(Fault.TORN, number)
 
-    assert every_kill(make, ward, notes, access, step=steps(often=1, seldom=10)) > 50
+    assert every_kill(make, ward, notes, access, points=points(first=5, step=12)) > 50
 
 
 def test_signer_killed_under_a_server(outfitted, signer, notes, tmp_path):

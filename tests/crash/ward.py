@@ -117,9 +117,9 @@ def rest(ward: Ward, platform: Platform, notes: Notes) -> None:
     """Do nothing: the start is what is looked at."""
 
 
-def steps(*, often: int, seldom: int) -> int:
-    """How many points to go forward: all are tried in `make nightly`."""
-    return often if os.environ.get("CONSENTRY_NIGHTLY") == "1" else seldom
+def points(*, first: int = 1, step: int) -> range:
+    """The points to try: every one in `make nightly`."""
+    return range(1, 1_000) if os.environ.get("CONSENTRY_NIGHTLY") == "1" else range(first, 1_000, step)
 
 
 Work = Callable[[Ward, Platform, Notes], None]
@@ -153,9 +153,9 @@ def work_with(injector: Injector, ward: Ward, notes: Notes, work: Work, *, at_st
     return in_child(child)
 
 
-def every_kill(make: Callable[[int], Injector], ward: Ward, notes: Notes, work: Work, *, step: int) -> int:
+def every_kill(make: Callable[[int], Injector], ward: Ward, notes: Notes, work: Work, *, points: range) -> int:
     """Kill at each point in turn, look after each, and return how many points there are."""
-    for number in range(1, 1_000, step):
+    for number in points:
         code = work_with(make(number), ward, notes, work)
         assert code in (0, -signal.SIGKILL), f"point {number}: exit {code}"
         check_after(ward, notes)
