@@ -29,7 +29,7 @@ from kernel.ids import EntryId
 _TOGETHER: Final = 1_024
 """Callers in one commit."""
 
-_PATIENCE: Final = 0.25
+_PATIENCE: Final = 0.5
 """How long a leader waits for others, in parts of the round before: a round that serves all of them is worth it."""
 
 
