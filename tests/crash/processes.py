@@ -84,6 +84,12 @@ class Serving:
         detail: str = said.json()["detail"]
         return detail
 
+    def decides(self) -> int:
+        """Ask what may be opened, which is recorded and opens nothing; returns the status."""
+        body = {"subject_id": self.ward.subject, "purpose": "P02", "fields": ["diagnosis"]}
+        headers = {"Authorization": f"Bearer {self.bearer}"}
+        return self.client.post("/decisions", json=body, headers=headers).status_code
+
     def kill(self) -> None:
         """End it without warning."""
         if self.process is not None and self.process.poll() is None:

@@ -72,6 +72,7 @@ def test_full_disk_opens_nothing_and_the_server_goes_on_with_room(server, disk, 
     disk.fill()
     for _ in range(3):
         assert "The disk is full; nothing was changed. Free space and try again." in server.refuses()
+    assert server.client.get("/health").status_code == 200  # nothing waits for its signature
     disk.free()
     server.opens(notes)
     check_started(server.ward, notes)

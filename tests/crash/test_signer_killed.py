@@ -142,6 +142,7 @@ def test_signer_killed_under_a_server(outfitted, signer, notes, tmp_path):
         detail = server.refuses()
         assert "The signer does not answer" in detail
         assert "Nothing was opened" in detail
+        assert server.decides() == 200
         running = start(*words, log=tmp_path / "signer.log")
         wait_for(signer.socket)
         server.opens(notes)
