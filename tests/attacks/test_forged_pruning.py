@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from audit.pruned import KeptDigest, PrunedAge, is_kept
+from audit.scanning import _has_its_cohort, scan_entries
 from audit.verifier.prunings import entry_time, told_pruning
 
 BELOW = 560
 SAID = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-@pytest.fixture
-def emptied(house):
-    """A log that says, in every way in which an honest one says it, that its accesses were pruned."""
+def empty(house, **members):
+    """Let a log say, in every way in which an honest one says it, that its accesses were pruned."""
     bodies, kept = house.bodies(), KeptDigest()
     stays = [index for index, body in enumerate(bodies[:BELOW]) if is_kept(json.loads(body))]
     for index in stays:
@@ -24,6 +24,7 @@ def emptied(house):
         "counts": {"below": BELOW, "bound": BELOW, "entries": BELOW - len(stays), "kept": len(stays)},
         "outcome": "done", "refs": {"kept": kept.hexdigest()}, "request_id": "req_1", "role": "administrator", "v": 1,
     }  # fmt: skip
+    said |= members
     body = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
     blank = "body = x'', act = '', outcome = '', actor = '', role = '', request_id = '', purpose = NULL, alias = NULL"
     with house.unguarded() as connection:
@@ -33,18 +34,38 @@ def emptied(house):
         gone = [(index,) for index in range(BELOW) if index not in stays]
         connection.executemany(f"UPDATE audit_leaf SET {blank}, level = NULL WHERE leaf_index = ?", gone)
     house.live_on()
-    return house
 
 
-def test_forged_pruning_is_named_by_the_verifier(emptied):
+def test_forged_pruning_is_named_by_the_verifier(house):
     """Entries below its bound that kept their bytes are younger than the law lets any pruning be."""
-    found = emptied.verified()
+    empty(house)
+    found = house.verified()
     assert (found["kind"], found["entry_id"]) == ("removed", "ent_" + "p" * 24)
 
 
-def test_forged_pruning_closes_the_gate_at_the_next_comparison(emptied):
+def test_forged_pruning_closes_the_gate_at_the_next_comparison(house):
     """The log had promised six years."""
-    assert emptied.reconciled() == [f"log: What the log says was pruned below {BELOW} was not old enough to be"]
+    empty(house)
+    assert house.reconciled() == [f"log: What the log says was pruned below {BELOW} was not old enough to be"]
+
+
+@pytest.mark.parametrize("at", ["soon", "2040-01-01T00:00:00", 7])
+def test_forged_pruning_without_a_time_closes_the_gate_too(house, at):
+    """No time, or one without a zone, is no age."""
+    empty(house, at=at)
+    assert f"log: What the log says was pruned below {BELOW} was not old enough to be" in house.reconciled()
+
+
+def test_cohort_of_an_entry_that_is_pruned_meanwhile_is_no_difference(house):
+    """An honest pruning takes the names with the bytes, perhaps while a comparison runs."""
+    with house.opened() as platform:
+        signed = platform.log.settle()
+        entries = [entry for batch in scan_entries(platform.data, signed) for entry in batch]
+        (looked,) = (entry for entry in entries if "cohort" in entry.members)
+        house.strike(
+            "DELETE FROM audit_cohort_member", f"UPDATE audit_leaf SET body = x'' WHERE leaf_index = {looked.index}"
+        )
+        assert _has_its_cohort(platform.data, looked)
 
 
 @pytest.mark.parametrize(
