@@ -33,6 +33,9 @@ from tests.crash.faults import Injector
 
 FORK = get_context("fork")
 STARTED = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+PATIENCE_SECONDS = 600
+"""A child that goes through every point by itself takes a minute, and more on a busy machine."""
+
 SEALED = "icd10:I10"
 """The value that is opened."""
 
@@ -129,7 +132,7 @@ def in_child(work: Callable[[], None]) -> int:
     """Run something in a process of its own, forked; returns its exit code, or minus the signal that ended it."""
     child = FORK.Process(target=work)
     child.start()
-    child.join(60)
+    child.join(PATIENCE_SECONDS)
     code = child.exitcode
     assert code is not None, "the child hangs"
     return code
