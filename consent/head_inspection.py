@@ -12,7 +12,7 @@ from consent.inspection import Findings
 from consent.notice_changes import compare, rows_of
 from consent.notice_texts import content_at
 from consent.register_facts import WHOLE_NOTICE, Aspect
-from consent.register_head import MOVING_ACTS, read_head
+from consent.register_head import MOVING_ACTS, logged_revision, read_head
 from consent.tables import notice, notice_change
 
 _MOVING: Final = [act.value for act in MOVING_ACTS]
@@ -28,9 +28,11 @@ def inspect_head(connection: Connection, found: Findings) -> None:
     """Compare the register's head with the entries that moved it, and the log's with its entries.
 
     The first entry that names a revision is where the count begins: those before it are older than the word. A
-    difference is named by the revision that should stand, so that it can be put right.
+    difference is named by the revision that should stand, so that it can be put right. A suspension without an entry,
+    as a lost log leaves it, is none: it opens nothing.
     """
-    revision, suspended = read_head(connection)
+    stored, suspended = read_head(connection)
+    revision = logged_revision(stored)
     wanted: int | None = None
     is_suspended = False
     for entry in entries_of(connection, _MOVING):
@@ -41,7 +43,7 @@ def inspect_head(connection: Connection, found: Findings) -> None:
             wanted = int(said)
         if entry.members.get("act") in _SWITCHING:
             is_suspended = entry.members.get("act") == Act.REGISTER_SUSPENDED.value
-    differs = ["suspended"] if is_suspended is (suspended is None) else []
+    differs = ["suspended"] if is_suspended is (suspended is None) and stored == revision else []
     if wanted is not None and wanted != revision:
         differs.append("revision")
     found.add("head", f"revision {revision if wanted is None else wanted}", differs)

@@ -65,7 +65,7 @@ def move_head(connection: Connection) -> dict[str, str]:
     Returns:
         What the entry of the move says of it; each move has one entry.
     """
-    revision: int = _hold(connection).revision + 1
+    revision = logged_revision(_hold(connection).revision) + 1
     connection.execute(_UPDATE.values(revision=revision))
     connection.info[_MOVED] = connection.get_transaction()
     return {"revision": str(revision)}
@@ -90,6 +90,21 @@ def suspend(connection: Connection, reason: str, *, asking: Asking, log: EntryLo
     if not reason.strip():
         raise BadInput("A suspension needs its reason", hint="Say what was found.")
     return None if _hold(connection).suspended == reason else _set(connection, reason, asking, log)
+
+
+def suspend_unlogged(connection: Connection, reason: str) -> None:
+    """Make the gate refuse everything, without an entry: the log is lost, and nothing may be added to it.
+
+    The revision becomes another one, so that no snapshot of the terms lasts; see ``logged_revision``.
+    """
+    held = _hold(connection)
+    if held.revision > 0:
+        connection.execute(_UPDATE.values(revision=-held.revision - 1, suspended=reason))
+
+
+def logged_revision(revision: int) -> int:
+    """Return the revision that the log tells of: a negative one was made of it by a suspension without an entry."""
+    return revision if revision >= 0 else -revision - 1
 
 
 def release(connection: Connection, *, asking: Asking, log: EntryLog) -> EntryId | None:

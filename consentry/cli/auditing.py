@@ -89,7 +89,7 @@ def reconcile(
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Compare what the gate reads with the log; exit 1 and a suspended gate where they differ."""
+    """Compare what the gate reads with the log; exit 1 where they differ, and while the gate is suspended."""
     from consentry.cli.session import local_operator, person_from, platform_for
     from consentry.workflows.reconcile import reconcile as compare
     from consentry.workflows.reconcile import release_gate
@@ -103,11 +103,7 @@ def reconcile(
             people = [person_from(platform, token) for token in accept or ()]
             done = release_gate(platform, local_operator(), reason=release, accepted_by=people)
         _say_reconciled(done, as_json=as_json)
-        if done.is_suspended:
-            raise IntegrityFailed(
-                f"{done.total} mismatches between register and log; the gate is suspended",
-                hint="Find out who changed the store, restore it, then `consentry audit reconcile --release REASON`.",
-            )
+        _check_reconciled(done)
 
 
 def _say_export(done: "LogHandedOver", key: str, *, as_json: bool) -> None:
@@ -133,6 +129,25 @@ def _refs(entry: Mapping[str, object]) -> str:
 _TOLD: Final = frozenset({"act", "notice_hash"})
 
 
+def _check_reconciled(done: "Reconciled") -> None:
+    """Raise ``IntegrityFailed`` where something differs, or where the gate is suspended for another reason."""
+    if done.entry_id is None:
+        raise IntegrityFailed(
+            f"The gate is suspended: {done.suspended}; nothing was added to the log",
+            hint="Restore the newest copy of the data store, or see docs/how-to/keep-the-log.md on `audit recover`.",
+        )
+    if done.is_suspended:
+        raise IntegrityFailed(
+            f"{done.total} mismatches between register and log; the gate is suspended",
+            hint="Find out who changed the store, restore it, then `consentry audit reconcile --release REASON`.",
+        )
+    if done.suspended is not None:
+        raise IntegrityFailed(
+            f"The gate is suspended: {done.suspended}",
+            hint="Everything agrees; `consentry audit reconcile --release REASON` opens it.",
+        )
+
+
 def _say_reconciled(done: "Reconciled", *, as_json: bool) -> None:
     if as_json:
         say_json(done.as_json())
@@ -142,8 +157,6 @@ def _say_reconciled(done: "Reconciled", *, as_json: bool) -> None:
         say(str(one))
     if done.total > _SHOWN:
         say(f"and {done.total - _SHOWN} more; --json names the first thousand")
-    if done.suspended is not None and done.is_clean:
-        say(f"the gate is suspended: {done.suspended}; `consentry audit reconcile --release REASON` opens it")
 
 
 _SHOWN: Final = 20

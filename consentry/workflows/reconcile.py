@@ -8,7 +8,7 @@ from audit.verifier import Checkpoint
 from consent.asking import Asking
 from consent.inspection import Findings, Mismatch
 from consent.reconciling import reconcile_register
-from consent.register_head import read_head
+from consent.register_head import read_head, suspend_unlogged
 from consent.terms import release, suspend
 from consentry.access import check_may_act
 from consentry.platform import Platform
@@ -32,6 +32,8 @@ class Reconciled:
         size: entries below the checkpoint that the register was compared with.
         total: all mismatches; ``mismatches`` names the first thousand.
         is_suspended: whether the gate refuses everything because of what was found.
+        entry_id: of the entry that tells of it; None where the log is not the one that was signed: then nothing is
+            written, so that what the signer and the store hold stays the evidence that it is.
         suspended: why the gate refuses everything now, an officer's suspension as well; None where it answers.
     """
 
@@ -40,7 +42,7 @@ class Reconciled:
     mismatches: Sequence[Mismatch]
     total: int
     is_suspended: bool
-    entry_id: str
+    entry_id: str | None
     suspended: str | None = None
 
     @property
@@ -65,11 +67,16 @@ class Reconciled:
 def reconcile(platform: Platform, caller: Principal) -> Reconciled:
     """Compare the register with the log; a difference suspends the gate, and an entry tells of either.
 
+    To a log that is not the one that was signed nothing is added: the gate is suspended without an entry.
+
     Raises:
         Denied: the role may not.
     """
     check_may_act(platform.catalogue, caller, RECONCILE_ACT)
-    size, found = _compare(platform)
+    try:
+        size, found = _compare(platform)
+    except IntegrityFailed as lost:
+        return _lost(platform, lost)
     return _conclude(platform, platform.asking(caller), size, found)
 
 
@@ -87,7 +94,8 @@ def release_gate(
     Raises:
         BadInput: no reason, or accepted by others than two persons.
         Denied: the role of the caller or of one who accepts may not.
-        IntegrityFailed: something differs and was not accepted; the gate stays suspended.
+        IntegrityFailed: something differs and was not accepted, or the log is not the one that was signed, which
+            nobody can accept; the gate stays suspended.
     """
     check_may_act(platform.catalogue, caller, RECONCILE_ACT)
     if not reason.strip():
@@ -108,18 +116,30 @@ def release_gate(
 
 
 def _compare(platform: Platform) -> tuple[int, Findings]:
-    """Return the number of signed entries and what was found; a log that cannot be signed is itself a difference."""
-    try:
-        signed: Checkpoint = platform.log.settle()
-    except IntegrityFailed as broken:
-        found = Findings()
-        found.add("log", "head", (broken.message,))
-        return 0, found
+    """Return the number of signed entries and what was found.
+
+    Raises:
+        IntegrityFailed: the log is not the one that was signed; nothing was written.
+    """
+    platform.log.checkpointer.check()  # before anything that waits is appended to it
+    signed: Checkpoint = platform.log.settle()
     found = reconcile_register(platform.data, platform.catalogue, signed)
     with platform.data.read() as connection:
         for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))
     return signed.size, found
+
+
+def _lost(platform: Platform, lost: IntegrityFailed) -> Reconciled:
+    """Suspend the gate where the log is not the one that was signed, without an entry."""
+    with platform.data.write() as connection:
+        suspend_unlogged(connection, _LOST)
+    found = Findings()
+    found.add("log", "head", (lost.message,))
+    return Reconciled(0, found.counts, found.mismatches, found.total, is_suspended=True, entry_id=None, suspended=_LOST)
+
+
+_LOST = "the log is not the one that was signed"
 
 
 def _conclude(

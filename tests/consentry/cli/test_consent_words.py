@@ -134,7 +134,7 @@ def test_a_suspension_by_an_officer_is_told_by_the_comparison(at):
     """The register agrees with the log, and yet the gate refuses everything: both are said."""
     assert at("register", "suspend", "--reason", "looking at it").status == 0
     said = at("audit", "reconcile")
-    assert (said.status, "the gate is suspended: looking at it" in said.out) == (0, True)
+    assert (said.status, "The gate is suspended: looking at it" in said.line) == (1, True)
     told = json.loads(at("audit", "reconcile", "--json").out)
     assert (told["mismatches"], told["suspended"], told["suspended_because"]) == (0, True, "looking at it")
     assert "the gate is suspended" not in at("audit", "reconcile", "--release", "looked at it").out

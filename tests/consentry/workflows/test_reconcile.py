@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from audit.events import Act
+from audit.events import Act, Event, Outcome
 from audit.queries import find_entries
+from consent.head_inspection import inspect_head
+from consent.inspection import Findings
+from consent.register_head import read_head
+from consent.terms import release
 from consentry.platform import Platform, open_platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.settings import load_settings
@@ -17,7 +21,7 @@ from consentry.workflows.initialise import initialise
 from consentry.workflows.reconcile import reconcile, release_gate
 from kernel.clock import FixedClock
 from kernel.errors import BadInput, Denied, IntegrityFailed, Unavailable
-from kernel.ids import PrincipalId, SubjectId
+from kernel.ids import PrincipalId, RequestId, SubjectId
 
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
 OFFICER = Principal(PrincipalId("prn_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
@@ -145,6 +149,45 @@ def test_log_that_cannot_be_signed_suspends_the_gate_too(watched):
     assert [one.part for one in done.mismatches] == ["log"]
     with pytest.raises(Unavailable, match="suspended"):
         watched.may_profile()
+
+
+def test_lost_log_gets_no_entry_and_the_suspension_no_mismatch(watched):
+    """Nothing is added to the stretch that is the evidence; once the log is whole again, people open the gate."""
+    platform = watched.platform
+    signed = platform.log.settle()
+    state = platform.settings.signer_state_path
+    kept = state.read_bytes()
+    platform.log.write(Event(Act.TOKEN_ISSUED, Outcome.DONE, "local:test", "administrator", RequestId("req_1")))
+    with platform.data.write() as connection:
+        drop = "DROP TRIGGER audit_leaf_no_delete"
+        if not platform.data.is_sqlite:
+            drop = "ALTER TABLE audit_leaf DISABLE TRIGGER USER"
+        connection.execute(text(drop))
+        connection.execute(text(f"DELETE FROM audit_leaf WHERE leaf_index >= {signed.size}"))
+    before = written(platform)
+    for _ in range(2):
+        done = reconcile(platform, ADMIN)
+        assert (done.is_suspended, done.entry_id) == (True, None)
+    with pytest.raises(IntegrityFailed):
+        release_gate(platform, ADMIN, reason="known", accepted_by=[OFFICER, ADMIN])
+    assert written(platform) == before
+    state.write_bytes(kept)
+    with platform.data.read() as connection:
+        assert read_head(connection)[1] is not None
+    found = Findings()
+    with platform.data.read() as connection:
+        inspect_head(connection, found)
+    assert [str(one) for one in found.mismatches if "suspended" in one.differs or "revision" in one.differs] == []
+    with platform.data.write() as connection:
+        release(connection, asking=platform.asking(ADMIN), log=platform.log)
+        assert read_head(connection)[0] > 0
+
+
+def written(platform: Platform) -> tuple[int, ...]:
+    """Count what stands in the log, and what waits to."""
+    with platform.data.read() as connection:
+        tables = ("audit_leaf", "audit_inbox", "audit_detail", "audit_alias")
+        return tuple(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables)
 
 
 def test_registered_age_stands_in_the_log_and_is_compared(watched):
