@@ -1,4 +1,4 @@
-"""A log of its own in a folder or on a PostgreSQL server, without the rest of a deployment, and its entries."""
+"""A log of its own in a folder or on a PostgreSQL server, sealed by a deployment's key store, and its entries."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from audit.signer import TreeSigner
 from audit.signing import create_signing_key
 from audit.tables import metadata
 from audit.verifier import VerifierKey
-from kernel.clock import SystemClock
+from benchmarks.deployment import new_deployment
 from kernel.database import Database, open_database
 from kernel.ids import RequestId, SubjectId, new_id
 
@@ -69,13 +69,20 @@ def open_log(folder: Path, url: str | URL | None = None, *, is_hasty: bool = Fal
     store = open_database(url or f"sqlite:///{folder / 'data.db'}", label="data store", must_exist=False)
     if is_hasty:
         event.listen(store.engine, "connect", _hasten)
-    try:
+    with _disposing(store), new_deployment(folder / "home") as platform:
         with store.write() as connection:
             metadata.create_all(connection)
         signer = TreeSigner(create_signing_key(folder / "signing.key", "bench.example/log"), folder / "signer.state")
-        log = AuditLog(store, Journal(SystemClock(), None), Sequencer(store), Checkpointer(store, signer))
+        journal = Journal(platform.clock, platform.sealer)
+        log = AuditLog(store, journal, Sequencer(store), Checkpointer(store, signer))
         log.settle()
         yield OpenLog(log, store, signer.verifier_key)
+
+
+@contextmanager
+def _disposing(store: Database) -> Iterator[None]:
+    try:
+        yield
     finally:
         store.dispose()
 
