@@ -123,7 +123,7 @@ def _refs(entry: Mapping[str, object]) -> str:
     """Return what an entry refers to, without what other columns tell: decision, notice, relation, task."""
     refs = entry.get("refs")
     named = refs if isinstance(refs, Mapping) else {}
-    return "; ".join(f"{name} {cell(value)}" for name, value in named.items() if name not in _TOLD)
+    return "; ".join(f"{cell(name)} {cell(value)}" for name, value in named.items() if name not in _TOLD)
 
 
 _TOLD: Final = frozenset({"act", "notice_hash"})
@@ -154,7 +154,7 @@ def _say_reconciled(done: "Reconciled", *, as_json: bool) -> None:
         return
     say_pairs({"entries": done.size, **done.counts, "mismatches": done.total})
     for one in done.mismatches[:_SHOWN]:
-        say(str(one))
+        say(cell(str(one)))
     if done.total > _SHOWN:
         say(f"and {done.total - _SHOWN} more; --json names the first thousand")
 

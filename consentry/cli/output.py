@@ -1,6 +1,7 @@
 """How commands print: tables for people, JSON lines for programs."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,14 +12,32 @@ _UNBOUNDED: Final = 10_000
 """Characters in a line where no terminal limits it."""
 
 
+_STEERING: Final = re.compile(
+    "\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Controls (C0 and C1), bidirectional and invisible marks, surrogates: what is read from a store may hold anything."""
+
+_LINE_END: Final = re.compile("[\r\n]")
+
+
 def say(text: str) -> None:
-    """Print one line."""
-    sys.stdout.write(text + "\n")
+    """Print one line, or several, without anything that could steer a terminal or hide text in it."""
+    sys.stdout.write(_shown(text) + "\n")
 
 
 def say_json(value: object) -> None:
     """Print one JSON document on one line."""
     say(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _shown(text: str) -> str:
+    """Return text with controls and invisible marks escaped as JSON does it; line ends and tabs stay."""
+    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def _in_a_line(text: str) -> str:
+    return _LINE_END.sub(lambda found: json.dumps(found[0])[1:-1], _shown(text))
 
 
 def cell(value: object) -> str:  # noqa: PLR0911 - one line for each kind of value
@@ -31,9 +50,9 @@ def cell(value: object) -> str:  # noqa: PLR0911 - one line for each kind of val
         case datetime():
             return value.isoformat(sep=" ", timespec="seconds")
         case Mapping():
-            return ", ".join(f"{name}: {cell(one)}" for name, one in value.items())
+            return ", ".join(f"{cell(name)}: {cell(one)}" for name, one in value.items())
         case str():
-            return value
+            return _in_a_line(value)
         case list() | tuple() | set() | frozenset():
             items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
             return ", ".join(cell(one) for one in items)

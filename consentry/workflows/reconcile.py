@@ -12,6 +12,7 @@ from consent.register_head import read_head, suspend_unlogged
 from consent.terms import release, suspend
 from consentry.access import check_may_act
 from consentry.platform import Platform
+from consentry.principal_inspection import inspect_principals
 from consentry.principals import Principal
 from consentry.stores.triggers import missing_triggers
 from kernel.encoding import JsonValue
@@ -125,6 +126,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
     signed: Checkpoint = platform.log.settle()
     found = reconcile_register(platform.data, platform.catalogue, signed)
     with platform.data.read() as connection:
+        inspect_principals(connection, found)
         for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))
     return signed.size, found

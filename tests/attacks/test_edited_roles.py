@@ -2,8 +2,6 @@
 
 import pytest
 
-NOT_COMPARED = pytest.mark.xfail(reason="reconcile does not compare principals with their entries yet", strict=True)
-
 
 @pytest.mark.parametrize(
     ("statement", "found"),
@@ -16,14 +14,12 @@ NOT_COMPARED = pytest.mark.xfail(reason="reconcile does not compare principals w
         ("DELETE FROM principal WHERE name = 'dr.lin'", "principal: no row"),
     ],
 )
-@NOT_COMPARED
 def test_role_edited_by_hand_closes_the_gate(house, statement, found):
     """Who may do what stands in the log since the account was made."""
     house.strike(statement)
     assert found in house.reconciled()
 
 
-@NOT_COMPARED
 def test_account_that_was_enabled_again_closes_the_gate(house):
     """Disabled is for good."""
     house.shell.run("account", "disable", "dr.lin")
