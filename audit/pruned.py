@@ -26,7 +26,8 @@ RETENTION_COUNT: Final = "retention_days"
 _PLANNING: Final = timedelta(days=1)
 """A pruning is planned at most so long before its entry; a retention that was lengthened meanwhile does not bind it."""
 
-_DAYS_MAX: Final = timedelta.max.days
+RETENTION_MAX_DAYS: Final = 36_525
+"""A hundred years, of 365.25 days each; an entry that says more counts as if it said this."""
 
 _NO_USES: Final = hashlib.sha256(b"").hexdigest()
 """What a permit's entry says in ``used`` when it takes a use of no decision: the digest of no ids."""
@@ -144,7 +145,7 @@ class PrunedAge:
             return
         days = counts.get(RETENTION_COUNT)
         if isinstance(days, int) and self.said_at - at >= _PLANNING:
-            self._days = max(self._days, min(days, _DAYS_MAX))
+            self._days = max(self._days, min(days, RETENTION_MAX_DAYS))
 
     @property
     def is_enough(self) -> bool:

@@ -29,6 +29,7 @@ from kernel.ids import EntryId, SubjectId
 FLOOR_DAYS: Final = pruned.FLOOR_DAYS
 RETENTION_COUNT: Final = pruned.RETENTION_COUNT
 
+RETENTION_MAX_DAYS: Final = pruned.RETENTION_MAX_DAYS
 _BATCH: Final = 2_048
 """Entries in one transaction: writers of a SQLite store wait for no longer than it takes."""
 
@@ -80,9 +81,12 @@ def check_retention(connection: Connection, days: int) -> None:
 
 
 def recorded_retention(connection: Connection) -> int | None:
-    """Return the longest retention in days that the log was ever configured with; None before the first."""
+    """Return the longest retention in days that the log was ever configured with; None before the first.
+
+    What lies above ``RETENTION_MAX_DAYS`` counts as that: no setting can say more.
+    """
     said = [_counted(entry.members, RETENTION_COUNT) for entry in entries_of(connection, [Act.LOG_CONFIGURED.value])]
-    return max((days for days in said if days is not None), default=None)
+    return max((min(days, RETENTION_MAX_DAYS) for days in said if days is not None), default=None)
 
 
 def plan_pruning(database: Database, signed: Checkpoint, *, now: datetime, retention_days: int) -> PrunePlan:

@@ -133,9 +133,11 @@ def _read(witness: PolicyWitness, signed: Checkpoint, reply: Reply) -> Statement
         case HTTPStatus.UNPROCESSABLE_ENTITY:
             return Statement(witness, Stand.CONTRADICTS)
         case HTTPStatus.FORBIDDEN:
-            return Statement(witness, Stand.FAILED, problem="does not trust the log's key (403)")
+            return Statement(
+                witness, Stand.FAILED, problem="does not trust the log's key (403); it starts with --log KEY"
+            )
         case HTTPStatus.NOT_FOUND:
-            return Statement(witness, Stand.FAILED, problem="does not watch this log (404)")
+            return Statement(witness, Stand.FAILED, problem="does not watch this log (404); it starts with --log KEY")
         case status:
             return Statement(witness, Stand.FAILED, problem=f"answered {int(status)}")
 

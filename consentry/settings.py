@@ -84,7 +84,10 @@ class Settings(BaseSettings):
     busy_timeout_ms: int = Field(default=10_000, ge=0, description="How long a writer waits for a locked SQLite store.")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body.")
     audit_retention_days: int = Field(
-        default=2192, ge=183, description="How long entries of the log are kept; six years, never below six months."
+        default=2192,
+        ge=183,
+        le=36_525,
+        description="How long entries of the log are kept; six years, never below six months nor above 100 years.",
     )
     witness_policy_file: Path | None = Field(
         default=None, description="Policy that names the log's witnesses and their quorum (c2sp.org/tlog-policy)."

@@ -81,21 +81,21 @@ def verify_export(
     pruned = _check_tree(folder, final.size, known)
     if check_entries:
         _check_entries(TileFolder(str(folder), final.size))
-    witnesses = () if policy is None else _witnesses(policy, final, kept)
+    witnesses = () if policy is None else _witnesses(policy, final, kept, chain)
     root = base64.b64encode(final.root).decode()
     return Report(final.origin, final.size, root, counted, pruned, len(chain.handovers), witnesses)
 
 
-def _witnesses(policy: Policy, final: Checkpoint, kept: Sequence[Checkpoint]) -> tuple[str, ...]:
+def _witnesses(policy: Policy, final: Checkpoint, kept: Sequence[Checkpoint], chain: KeyChain) -> tuple[str, ...]:
     """Return who cosigned the last checkpoint, in the export or in a copy that was kept elsewhere."""
     copies = [each.note for each in kept if (each.size, each.root) == (final.size, final.root)]
     for note in copies:
         try:
-            return tuple(key.name for key in policy.check(note))
+            return tuple(key.name for key in policy.check(note, chain.keys))
         except VerificationError as err:
             if err.kind != "quorum":
                 raise
-    return tuple(key.name for key in policy.check(final.note))
+    return tuple(key.name for key in policy.check(final.note, chain.keys))
 
 
 def _check_tree(folder: Path, size: int, known: Sequence[tuple[int, bytes]]) -> int:

@@ -3,8 +3,9 @@
 Source: c2sp.org/tlog-policy.
 """
 
+import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -91,21 +92,36 @@ class Policy:
             raise PolicyError("the policy names no quorum")
         return cls(tuple(draft.logs), tuple(draft.witnesses), tuple(draft.groups.values()), draft.quorum)
 
-    def check(self, note: bytes) -> dict[VerifierKey, int]:
+    def check(self, note: bytes, vouched: Collection[VerifierKey] = ()) -> dict[VerifierKey, int]:
         """Return the witnesses that cosigned a checkpoint, each with its time in seconds since 1970.
 
         A policy that lists logs takes checkpoints of these only; one that lists none leaves the log's signature to the
         caller.
 
+        Args:
+            note: of the checkpoint.
+            vouched: the keys of a chain of hand-overs that the caller has verified. Where one of them is listed, it
+                vouches for the others, since both keys sign a hand-over.
         Raises:
             VerificationError: ``signature``, ``checkpoint`` or, where too few witnesses cosigned, ``quorum``.
         """
-        self._check_log(note)
+        self._check_log(note, vouched)
         cosigned = open_cosignatures(note, [witness.key for witness in self.witnesses])
         if not self.is_met(cosigned):
             message = "{} known witness(es) cosigned, which is no quorum {}"
             raise VerificationError("quorum", message, len(cosigned), ascii(self.quorum))
         return cosigned
+
+    def watch_digest(self) -> str:
+        """Return a SHA-256 in hexadecimal over who watches: witnesses, groups and quorum, in no order.
+
+        Comments and the lines of logs do not count.
+        """
+        lines = [" ".join(("witness", one.name, str(one.key), *filter(None, [one.url]))) for one in self.witnesses]
+        groups = [(one.name, str(one.threshold), *sorted(one.members)) for one in self.groups]
+        lines += [" ".join(("group", *group)) for group in groups]
+        text = "\n".join(("consentry witness policy v1", *sorted(lines), f"quorum {self.quorum}", ""))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def is_met(self, cosigned: Mapping[VerifierKey, int]) -> bool:
         """Say whether these witnesses' cosignatures make the quorum."""
@@ -115,9 +131,15 @@ class Policy:
                 met.add(group.name)
         return self.quorum == NO_QUORUM or self.quorum in met
 
-    def _check_log(self, note: bytes) -> None:
+    def believes(self, key: VerifierKey, vouched: Collection[VerifierKey] = ()) -> bool:
+        """Say whether a log's key is listed, or belongs to a chain in which one is; true where no log is listed."""
+        listed = {log.key for log in self.logs}
+        return not listed or key in listed or (key in vouched and not listed.isdisjoint(vouched))
+
+    def _check_log(self, note: bytes, vouched: Collection[VerifierKey]) -> None:
         parsed = parse_note(note)
-        signed = [log.key for log in self.logs if parsed.by(log.key)]
+        known = dict.fromkeys([*(log.key for log in self.logs), *vouched]) if self.logs else {}
+        signed = [key for key in known if parsed.by(key) and self.believes(key, vouched)]
         for key in signed:
             open_checkpoint(note, key)
         if self.logs and not signed:

@@ -9,7 +9,8 @@ import typer
 
 from consentry.cli.options import Home, Json, SubjectFilter
 from consentry.cli.output import cell, say, say_json, say_pairs, say_table
-from kernel.errors import BadInput, IntegrityFailed
+from consentry.cli.questions import After, Since, Until, Words, WordsLocale
+from kernel.errors import BadInput, IntegrityFailed, Unavailable
 
 if TYPE_CHECKING:
     from consentry.workflows.export_audit import LogHandedOver
@@ -38,6 +39,8 @@ def export(
             check_anchored(done.anchored)
 
 
+        if done.problem:
+            raise Unavailable(f"The witnesses were not asked: {done.problem}", hint="The export itself is whole.")
 @app.command("query")
 def query(  # noqa: PLR0917 - filters of one command
     subject: SubjectFilter = None,
@@ -113,7 +116,7 @@ def _say_export(done: "LogHandedOver", key: str, *, as_json: bool) -> None:
         note = summary.checkpoint.note.decode()
         told = {"folder": str(summary.folder), "entries": summary.checkpoint.size, "checkpoint": note, "key": key}
         outside = None if head is None else {"quorum_met": head.quorum_met, "problems": head.problems}
-        say_json(told | {"alarm": summary.alarm, "anchored": outside})
+        say_json(told | {"alarm": summary.alarm, "anchored": outside, "problem": done.problem or None})
         return
     say_pairs({"folder": summary.folder, "entries": summary.checkpoint.size, "bytes": summary.entries_bytes})
     say(f"verify: consentry-verify log {summary.folder} --key '{key}'{policy}")

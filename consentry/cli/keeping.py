@@ -6,6 +6,7 @@ import typer
 
 from consentry.cli.options import Home, Json
 from consentry.cli.output import say, say_json, say_pairs
+from consentry.cli.people import Accept, Officer, PasswordsStdin, people_from
 from kernel.errors import BadInput
 
 if TYPE_CHECKING:
@@ -18,25 +19,30 @@ def register(app: typer.Typer) -> None:
     app.command("grants")(grants)
 
 
-def prune(
-    approve: Annotated[str | None, typer.Option("--approve", help="Token of the second person.")] = None,
+def prune(  # noqa: PLR0917 - options of one command
+    accept: Accept = None,
+    officer: Officer = None,
+    passwords_stdin: PasswordsStdin = False,  # noqa: FBT002 - a flag
     reason: Annotated[str | None, typer.Option("--reason", help="Why it goes now.")] = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Let go what was kept long enough; without --approve only say what that is."""
-    from consentry.cli.session import local_operator, person_from, platform_for
+    """Let go what was kept long enough; takes two people and a reason, and without them only says what that is."""
+    from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.prune_log import preview_pruning, prune_log
 
-    if (approve is None) is not (reason is None):
-        raise BadInput("Pruning takes a second person and a reason", hint="Give --approve and --reason, or neither.")
+    is_done = bool(accept or officer)
+    if is_done is (reason is None):
+        raise BadInput(
+            "Pruning takes two people and a reason", hint="Give --accept or --officer twice, and --reason; or neither."
+        )
     with platform_for(home) as platform:
-        if approve is None or reason is None:
+        if reason is None:
             done = preview_pruning(platform, local_operator())
         else:
-            second = person_from(platform, approve)
-            done = prune_log(platform, local_operator(), approved_by=second, reason=reason)
-    _say_pruned(done, is_done=approve is not None, as_json=as_json)
+            people = people_from(platform, accept, officer, from_stdin=passwords_stdin)
+            done = prune_log(platform, local_operator(), accepted_by=people, reason=reason)
+    _say_pruned(done, is_done=is_done, as_json=as_json)
 
 
 def grants(
@@ -65,4 +71,4 @@ def _say_pruned(done: "Pruned", *, is_done: bool, as_json: bool) -> None:
         return
     say_pairs(done.as_json())
     if not is_done:
-        say("nothing was changed; `consentry audit prune --approve TOKEN --reason REASON` prunes")
+        say("nothing was changed; `consentry audit prune --accept TOKEN --accept TOKEN --reason REASON` prunes")

@@ -65,6 +65,7 @@ def serve(
     from consentry.tending import Tender
     from consentry.wake.runner import Teller, Waker
     from consentry.workflows.anchor import check_witnessed
+    from consentry.workflows.configure_log import record_configured
 
     with (
         platform_for(home) as platform,
@@ -75,6 +76,7 @@ def serve(
         Tender(platform),
     ):
         settings = platform.settings
+        record_configured(platform)
         check_witnessed(platform)
         uvicorn.run(
             create_app(platform),

@@ -7,8 +7,7 @@ import typer
 
 from consentry.cli.options import Home, Json
 from consentry.cli.output import say, say_json, say_pairs
-
-Accept = Annotated[list[str], typer.Option("--accept", help="Token of a person who accepts it; twice.")]
+from consentry.cli.people import Accept, Officer, PasswordsStdin, people_from
 
 
 def register(app: typer.Typer) -> None:
@@ -107,11 +106,22 @@ def rotate_key(
             pass  # the start writes the hand-over into the log
     else:
         rotate_signing_key(key, state)
-    say(f"handed over; the log's public key is now {load_tree_signer(key, state).verifier_key}")
+    now = str(load_tree_signer(key, state).verifier_key)
+    say(f"handed over; the log's public key is now {now}")
+    say_next_key(now)
+
+
+def say_next_key(key: str) -> None:
+    """Say what others have to do about a new key, since no program of ours reaches them."""
+    say(f"witness policy, add the line: log {key}")
+    say(f"each witness, start again with: --log '{key}'")
+    say("docs/how-to/keep-the-log.md tells the order")
 
 
 def configure(
-    accept: Accept,
+    accept: Accept = None,
+    officer: Officer = None,
+    passwords_stdin: PasswordsStdin = False,  # noqa: FBT002 - a flag
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -120,15 +130,17 @@ def configure(
     from consentry.workflows.configure_log import configure_log
 
     with platform_for(home, check_log=False) as platform:
-        people = [person_from(platform, token) for token in accept]
+        people = people_from(platform, accept, officer, from_stdin=passwords_stdin)
         done = configure_log(platform, local_operator(), accepted_by=people)
     told = {"retention_days": done.retention_days, "policy": done.policy_hash}
     say_json(told) if as_json else say_pairs(told)
 
 
-def recover(
+def recover(  # noqa: PLR0917 - options of one command
     reason: Annotated[str, typer.Option("--reason", help="What happened to the log.")],
-    accept: Accept,
+    accept: Accept = None,
+    officer: Officer = None,
+    passwords_stdin: PasswordsStdin = False,  # noqa: FBT002 - a flag
     checkpoint: Annotated[
         list[Path] | None, typer.Option("--checkpoint", help="A checkpoint of the old log that was kept elsewhere.")
     ] = None,
@@ -136,7 +148,7 @@ def recover(
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Open a new origin after the log was lost or rolled back; takes two people."""
-    from consentry.cli.session import local_operator, person_from, settings_for
+    from consentry.cli.session import local_operator, settings_for
     from consentry.platform import open_platform
     from consentry.workflows.recover_log import recover_log
     from kernel.errors import BadInput
@@ -146,10 +158,12 @@ def recover(
     except OSError as err:
         raise BadInput(f"A checkpoint cannot be read: {err.strerror}", hint="Check --checkpoint.") from None
     with open_platform(settings_for(home)) as platform:
-        people = [person_from(platform, token) for token in accept]
+        people = people_from(platform, accept, officer, from_stdin=passwords_stdin)
         done = recover_log(platform, local_operator(), reason=reason, accepted_by=people, known=known)
     previous = "unknown" if done.previous is None else f"{done.previous.origin}, {done.previous.size} entries"
     told = {"origin": done.checkpoint.origin, "entry": done.entry_id, "key": done.verifier_key, "previous": previous}
     say_json(told) if as_json else say_pairs(told)
+        say("the gate is suspended: `consentry audit reconcile --release REASON` once the register was looked through")
     if not as_json:
+        say_next_key(done.verifier_key)
         say("unwitnessed until `consentry audit anchor`; back up signing.key and signing.state, keep the old ones")

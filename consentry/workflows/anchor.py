@@ -22,7 +22,8 @@ from audit.events import Act, Event, Outcome
 from audit.origins import current_origin
 from audit.timestamps import QUERY_MEDIA_TYPE, TimestampRefused, check_timestamp, request_timestamp
 from audit.tree import StoredTree
-from audit.verifier import Checkpoint, VerificationError
+from audit.verifier import Checkpoint, VerificationError, VerifierKey
+from audit.verifier.handovers import KeyChain
 from audit.verifier.policy import Policy
 from audit.witnessing import HeadBehindWitness, Post, Stand, Statement, ask_witness, check_statements
 from consent.asking import Asking
@@ -45,6 +46,10 @@ _ROUNDS: Final = 3
 
 _AT_ONCE: Final = 8
 _NAMED: Final = 3
+
+
+class KeyNotListed(ConfigurationError):
+    """The policy lists logs, and neither the log's key nor one that handed over to it; nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ def anchor(platform: Platform, caller: Principal) -> AnchoredHead:
     Raises:
         Denied: the role may not.
         ConfigurationError: nobody outside is configured, or what is configured is wrong.
+        KeyNotListed: the policy lists logs, and not this one.
         HeadBehindWitness: a witness cosigned more entries, or another history.
         IntegrityFailed: the log is not the one that was signed, or a stored cosignature is bad.
         Unavailable: store or signer cannot be used.
@@ -126,6 +132,7 @@ def anchor_head(platform: Platform, asking: Asking, outsiders: Outsiders, *, pos
 
     A head that a witness refuses suspends the gate: the register may be as old as the log.
     """
+    check_key_listed(platform, outsiders)
     try:
         signed, said = _ask_witnesses(platform, outsiders, post)
     except HeadBehindWitness:
@@ -137,7 +144,7 @@ def anchor_head(platform: Platform, asking: Asking, outsiders: Outsiders, *, pos
     given += [Anchor(AnchorKind.TIMESTAMP, outsiders.authority, token)] if token else []
     with platform.data.write() as connection:
         new = keep_anchors(connection, signed.size, given, platform.log.now(connection))
-        met = _is_met(connection, outsiders.policy, signed)
+        met = _is_met(platform, connection, outsiders.policy, signed)
         done = AnchoredHead(signed, tuple(said), met, at, problem)
         entry_id = platform.log.record(connection, _event(done, asking, outsiders)) if new else None
     return AnchoredHead(signed, tuple(said), met, at, problem, entry_id)
@@ -197,18 +204,35 @@ def _ask_authority(signed: Checkpoint, outsiders: Outsiders, post: Post) -> tupl
     return at, reply.content, ""
 
 
-def _is_met(connection: Connection, policy: Policy | None, signed: Checkpoint) -> bool | None:
+def check_key_listed(platform: Platform, outsiders: Outsiders) -> None:
+    """Raise ``KeyNotListed`` where a policy that lists logs knows neither the log's key nor one that led to it."""
+    key = platform.signer.verifier_key
+    if outsiders.policy is not None and not outsiders.policy.believes(key, _chain(platform)):
+        raise KeyNotListed("The witness policy does not list the log's key", hint=f"Add the line: log {key}")
+
+
+def _chain(platform: Platform) -> tuple[VerifierKey, ...]:
+    """Return the keys of the current origin, one after the other, as the signer's hand-overs tell of them."""
+    try:
+        return KeyChain(platform.signer.verifier_key, platform.signer.handovers()).keys
+    except VerificationError as err:
+        raise IntegrityFailed(
+            f"The hand-overs of signing keys do not verify: {err.message}", hint="Restore their newest copy."
+        ) from None
+
+
+def _is_met(platform: Platform, connection: Connection, policy: Policy | None, signed: Checkpoint) -> bool | None:
     """Say whether the stored cosignatures make the policy's quorum, those of earlier rounds counted."""
     if policy is None:
         return None
     try:
-        policy.check(cosigned_note(connection, signed))
+        policy.check(cosigned_note(connection, signed), _chain(platform))
     except VerificationError as err:
         if err.kind == "quorum":
             return False
         raise IntegrityFailed(
             f"The head does not pass the witness policy: {err.message}",
-            hint="The policy must list this log's key, and stored cosignatures must be whole.",
+            hint="A stored cosignature is damaged; export the log and keep it.",
         ) from None
     return True
 

@@ -15,14 +15,14 @@ from consentry.access import check_may_act
 from consentry.outsiders import Outsiders
 from consentry.platform import Platform
 from consentry.principals import Principal
-from kernel.errors import BadInput, ConfigurationError, Denied
+from consentry.workflows.two_people import check_two_people, named_in
+from kernel.errors import ConfigurationError
 
 CONFIGURE_ACT: Final = "log.prune"
 """What the roles of both people must allow: who may let entries go may say how the log is kept."""
 
 _WHAT: Final = "log"
 _NO_POLICY: Final = "none"
-_PEOPLE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +31,25 @@ class LogConfiguration:
 
     Attributes:
         retention_days: how long entries are kept.
-        policy_hash: SHA-256 of the witness policy in hexadecimal, or ``none``.
+        policy_hash: SHA-256 over witnesses, groups and quorum of the policy in hexadecimal, or ``none``; the lines of
+            the log's own keys do not count, so that a rotation changes nothing.
+        file_hash: that of the whole policy file, as it was recorded before; ``none`` without one.
     """
 
     retention_days: int
     policy_hash: str
+    file_hash: str = _NO_POLICY
 
     @classmethod
     def of(cls, platform: Platform) -> "LogConfiguration":
         """Return what the settings say."""
-        return cls(platform.settings.audit_retention_days, Outsiders.of(platform.settings).policy_hash or _NO_POLICY)
+        outsiders = Outsiders.of(platform.settings)
+        watched = _NO_POLICY if outsiders.policy is None else outsiders.policy.watch_digest()
+        return cls(platform.settings.audit_retention_days, watched, outsiders.policy_hash or _NO_POLICY)
 
 
-def check_configured(platform: Platform) -> None:
-    """Refuse settings that keep or watch the log less than it says; record a stricter one.
+def check_configured(platform: Platform) -> LogConfiguration:
+    """Refuse settings that keep or watch the log less than it says; nothing is recorded.
 
     Raises:
         ConfigurationError: a shorter retention, or another witness policy than two people have put into use.
@@ -52,13 +57,27 @@ def check_configured(platform: Platform) -> None:
     wanted = LogConfiguration.of(platform)
     with platform.data.read() as connection:
         check_retention(connection, wanted.retention_days)
-        days, policy_hash = recorded_retention(connection), _recorded_policy(connection)
-    if policy_hash not in {None, _NO_POLICY, wanted.policy_hash}:
+        policy_hash = _recorded_policy(connection)
+    if policy_hash not in {None, _NO_POLICY, wanted.policy_hash, wanted.file_hash}:
         raise ConfigurationError(
-            "The witness policy is another than the one that the log was put under",
+            "The policy names other witnesses, groups or another quorum than the log was put under",
             hint="Restore the file, or have two people run `consentry audit configure`.",
         )
-    if (days, policy_hash) != (wanted.retention_days, wanted.policy_hash):
+    return wanted
+
+
+def record_configured(platform: Platform) -> None:
+    """Record settings that keep the log longer, or watch it where nobody did; for the start of what serves.
+
+    No other command does: what a typing error in one variable says would hold for ever.
+
+    Raises:
+        ConfigurationError: see ``check_configured``.
+    """
+    wanted = check_configured(platform)
+    with platform.data.read() as connection:
+        said = recorded_retention(connection), _recorded_policy(connection)
+    if said != (wanted.retention_days, wanted.policy_hash):
         platform.log.write(configured_event(wanted, system_asking()))
 
 
@@ -69,20 +88,15 @@ def configure_log(platform: Platform, caller: Principal, *, accepted_by: Sequenc
         BadInput: not two different persons.
         Denied: the role of the caller or of one of them may not.
         ConfigurationError: the retention would be shortened, which nobody may.
+        IntegrityFailed: the log is not the one that was signed; nothing was written.
     """
     check_may_act(platform.catalogue, caller, CONFIGURE_ACT)
-    if len(accepted_by) != _PEOPLE or len({one.principal_id for one in accepted_by}) != _PEOPLE:
-        raise BadInput("Two different persons must accept this", hint="Give --accept twice, with their tokens.")
-    for one in accepted_by:
-        try:
-            check_may_act(platform.catalogue, one, CONFIGURE_ACT)
-        except Denied as err:
-            raise Denied(f"{one.principal_id} may not accept this: {err.message}", hint=err.hint) from None
+    check_two_people(platform, accepted_by, CONFIGURE_ACT)
+    platform.log.checkpointer.check()
     wanted = LogConfiguration.of(platform)
     with platform.data.read() as connection:
         check_retention(connection, wanted.retention_days)
-    refs = {f"accepted_by_{number}": str(one.principal_id) for number, one in enumerate(accepted_by, start=1)}
-    platform.log.write(configured_event(wanted, platform.asking(caller), **refs))
+    platform.log.write(configured_event(wanted, platform.asking(caller), **named_in(accepted_by)))
     return wanted
 
 

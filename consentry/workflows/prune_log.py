@@ -14,10 +14,11 @@ from consent.entries import now_in_log
 from consent.tables import cohort_verdict
 from consentry.access import check_may_act
 from consentry.platform import Platform
-from consentry.principals import Principal, PrincipalKind
+from consentry.principals import Principal
+from consentry.workflows.two_people import check_two_people, named_in
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
-from kernel.errors import BadInput, Denied
+from kernel.errors import BadInput
 from kernel.ids import SubjectId
 from vault.leftovers import ERASED
 from vault.scrubbing import flush_log
@@ -70,7 +71,7 @@ def preview_pruning(platform: Platform, caller: Principal) -> Pruned:
     return Pruned(plan, len(subjects))
 
 
-def prune_log(platform: Platform, caller: Principal, *, approved_by: Principal, reason: str) -> Pruned:
+def prune_log(platform: Platform, caller: Principal, *, accepted_by: Sequence[Principal], reason: str) -> Pruned:
     """Take the bytes of entries that were kept long enough, and the names and details of people erased long ago.
 
     The hashes stay, and with them every proof. What an earlier run left undone is finished.
@@ -78,21 +79,22 @@ def prune_log(platform: Platform, caller: Principal, *, approved_by: Principal, 
     Args:
         platform: every part.
         caller: who prunes.
-        approved_by: a second person.
+        accepted_by: two different persons; who runs the command on the machine is neither, unless by an account.
         reason: in words; sealed beside the entry.
     Raises:
-        BadInput: no reason, or no second person.
-        Denied: the role of either may not prune.
+        BadInput: no reason, or not two different persons.
+        Denied: the role of the caller or of one of them may not prune.
         IntegrityFailed: the log is not what was signed; nothing was pruned.
     """
-    _check_people(platform, caller, approved_by)
+    check_may_act(platform.catalogue, caller, PRUNE_ACT)
+    check_two_people(platform, accepted_by, PRUNE_ACT)
     if not reason.strip():
         raise BadInput("Pruning needs its reason", hint="Say why what is past its time goes now.")
     plan, subjects = _due(platform)
     entry_id = None
     if plan.bound > plan.before or subjects:
         with platform.data.write() as connection:
-            entry_id = _record(platform, connection, plan, subjects, _event(platform, caller, approved_by, reason))
+            entry_id = _record(platform, connection, plan, subjects, _event(platform, caller, accepted_by, reason))
         platform.log.settle()
     emptied = finish_pruning(platform.data)
     flush_log(platform.data)
@@ -137,18 +139,9 @@ def _record(
     return entry_id
 
 
-def _event(platform: Platform, caller: Principal, approved_by: Principal, reason: str) -> Event:
+def _event(platform: Platform, caller: Principal, accepted_by: Sequence[Principal], reason: str) -> Event:
     asking = platform.asking(caller)
     return Event(
         Act.LOG_PRUNED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
-        refs={"approved_by": approved_by.principal_id}, details={"reason": reason},
+        refs=named_in(accepted_by), details={"reason": reason},
     )  # fmt: skip
-
-
-def _check_people(platform: Platform, caller: Principal, approved_by: Principal) -> None:
-    for one in (caller, approved_by):
-        check_may_act(platform.catalogue, one, PRUNE_ACT)
-        if one.kind is not PrincipalKind.PERSON:
-            raise Denied("Only people may prune the log", hint="Sign in as a person.")
-    if caller.principal_id == approved_by.principal_id:
-        raise BadInput("A second person must approve the pruning", hint="Give the token of somebody else.")

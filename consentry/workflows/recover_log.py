@@ -13,17 +13,20 @@ from audit.signer import HeadSigner
 from audit.signing import create_signing_key
 from audit.verifier import Checkpoint, VerificationError, open_checkpoint
 from audit.verifier.notes import open_cosignatures
+from consent.terms import suspend
 from consentry.access import check_may_act
 from consentry.outsiders import Outsiders
 from consentry.places import sync_folder
 from consentry.platform import Platform, open_signer
 from consentry.principals import Principal
-from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed
+from consentry.workflows.two_people import check_two_people
+from kernel.errors import BadInput, Conflict, IntegrityFailed
 
 RECOVER_ACT: Final = "log.prune"
 """What the roles of all three must allow: who may let entries go may say that they are gone."""
 
-_PEOPLE: Final = 2
+RECOVERED: Final = "the log began anew after a loss; what was decided last may be missing from the register"
+"""Why the gate is suspended then: a withdrawal may be among what was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def recover_log(
     accepted_by: Sequence[Principal],
     known: Sequence[bytes] = (),
 ) -> Recovered:
-    """Open a new origin; the old key and its state are set aside, never deleted.
+    """Open a new origin; the old key and its state are set aside, never deleted, and the gate is suspended.
 
     Args:
         platform: opened without a look at the log.
@@ -75,6 +78,7 @@ def recover_log(
     )
     with platform.data.write() as connection:
         entry_id = open_origin(connection, platform.log.journal, recovery)
+        suspend(connection, RECOVERED, asking=asking, log=platform.log)
     _take_into_use(platform)
     signer = open_signer(platform.settings)
     signed = Checkpointer(platform.data, signer).sign_head()
@@ -98,13 +102,7 @@ def _check_people(platform: Platform, caller: Principal, reason: str, accepted_b
     check_may_act(platform.catalogue, caller, RECOVER_ACT)
     if not reason.strip():
         raise BadInput("A recovery needs its reason", hint="Say in --reason what happened.")
-    if len(accepted_by) != _PEOPLE or len({one.principal_id for one in accepted_by}) != _PEOPLE:
-        raise BadInput("Two different persons must open a new origin", hint="Give --accept twice, with their tokens.")
-    for one in accepted_by:
-        try:
-            check_may_act(platform.catalogue, one, RECOVER_ACT)
-        except Denied as err:
-            raise Denied(f"{one.principal_id} may not accept this: {err.message}", hint=err.hint) from None
+    check_two_people(platform, accepted_by, RECOVER_ACT)
 
 
 def _check_lost(platform: Platform) -> None:

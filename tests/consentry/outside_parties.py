@@ -18,6 +18,7 @@ from audit.witness import Witness
 from audit.witness_state import open_witness_state
 from consentry.api.witness import create_witness_app
 from kernel.clock import SystemClock
+from kernel.database import Database
 
 
 @contextmanager
@@ -58,11 +59,29 @@ def answering(answer) -> Iterator[str]:
     server.server_close()
 
 
+class Asked:
+    """A witness that can be started again with other keys, under the same address."""
+
+    def __init__(self, signer: NoteSigner, log: VerifierKey, state: Database) -> None:
+        self._signer, self._state = signer, state
+        self.restart([log])
+
+    def restart(self, logs: list[VerifierKey]) -> None:
+        self._witness = Witness(self._signer, logs, self._state, SystemClock())
+
+    def add_checkpoint(self, body: bytes) -> bytes:
+        return self._witness.add_checkpoint(body)
+
+    def last_note(self, origin: str) -> bytes:
+        return self._witness.last_note(origin)
+
+
 class Quorum:
     """Witnesses of one log and the policy file that names them."""
 
     def __init__(self, folder: Path, log: VerifierKey, opened: ExitStack) -> None:
         self.folder, self.log, self._opened = folder, log, opened
+        self._asked: list[Asked] = []
         self._lines: list[str] = []
         self.keys: dict[str, VerifierKey] = {}
 
@@ -74,8 +93,14 @@ class Quorum:
         """Start an honest witness."""
         signer = self.signer(name)
         state = self._opened.enter_context(open_witness_state(self.folder / f"{name}.state", is_new=True))
-        app = create_witness_app(Witness(signer, [self.log], state, SystemClock()))
-        self.add(name, self._opened.enter_context(serving(app)))
+        asked = Asked(signer, self.log, state)
+        self._asked.append(asked)
+        self.add(name, self._opened.enter_context(serving(create_witness_app(asked))))
+
+    def trust(self, key: VerifierKey) -> None:
+        """Let every witness know one more key, as `--log` does at its next start."""
+        for asked in self._asked:
+            asked.restart([self.log, key])
 
     def lying(self, name: str, answer) -> None:
         """Start one that answers as it is told."""

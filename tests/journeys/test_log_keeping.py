@@ -1,5 +1,7 @@
 """The log's own life on whole deployments: rolled back and recovered, rotated, signed elsewhere, configured."""
 
+import hashlib
+import io
 import shutil
 import sqlite3
 import threading
@@ -13,11 +15,17 @@ from audit.signing import create_signing_key
 from audit.verifier import VerificationError, VerifierKey, verify_export
 from consentry.demo.shell import Shell
 from consentry.platform import open_platform
-from consentry.principals import Principal, PrincipalKind
+from consentry.principals import NotAuthenticated, Principal, PrincipalKind
 from consentry.settings import load_settings
-from consentry.workflows.configure_log import configure_log
+from consentry.workflows.configure_log import (
+    LogConfiguration,
+    configure_log,
+    configured_event,
+    record_configured,
+)
 from consentry.workflows.initialise import initialise
 from consentry.workflows.keep_log import check_log
+from consentry.workflows.prune_log import preview_pruning
 from consentry.workflows.reconcile import reconcile
 from consentry.workflows.recover_log import recover_log
 from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, IntegrityFailed, Unavailable
@@ -158,15 +166,157 @@ def test_deployment_signs_through_a_signer_of_its_own(tmp_path: Path) -> None:
 
 
 def test_retention_is_never_shortened(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six years were logged; one year is refused at the start, seven are recorded."""
+    """Six years were logged; one year is refused. Seven are recorded by what serves, never by what reads."""
     monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "365")
     with pytest.raises(ConfigurationError, match="kept for 2192 days"):
         shell.run("audit", "query")
     monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "2600")
     shell.run("audit", "query")
     monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "2192")
+    shell.run("audit", "query")
+    with open_platform(load_settings(home=shell.home, audit_retention_days=2600)) as platform:
+        record_configured(platform)
+    monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", "2192")
     with pytest.raises(ConfigurationError, match="kept for 2600 days"):
         shell.run("audit", "query")
+
+
+@pytest.mark.parametrize("days", [182, 36_526, 99_999_999_999])
+def test_retention_has_bounds(shell: Shell, days: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typing error is refused before it is recorded anywhere."""
+    monkeypatch.setenv("CONSENTRY_AUDIT_RETENTION_DAYS", str(days))
+    with pytest.raises(ConfigurationError, match="audit_retention_days"):
+        shell.run("audit", "query")
+
+
+def test_retention_without_bounds_that_was_recorded_once_counts_as_a_hundred_years(shell: Shell) -> None:
+    """A log that says more than any setting can is opened with the longest one, and pruning does not overflow."""
+    with open_platform(load_settings(home=shell.home, audit_retention_days=36_525)) as platform:
+        said = LogConfiguration(99_999_999_999, "none")
+        platform.log.write(configured_event(said, platform.asking(ADMIN)))
+        check_log(platform)
+        assert preview_pruning(platform, ADMIN).plan.entries == 0
+        assert reconcile(platform, ADMIN).is_clean
+
+
+def test_policy_may_list_another_key_of_the_log_without_two_people(shell: Shell, tmp_path: Path) -> None:
+    """Witnesses, groups and quorum are what two people protect; a hash of the whole file, as before, still counts."""
+    policy, settings = tmp_path / "policy", load_settings(home=shell.home)
+    key = create_signing_key(tmp_path / "witness.key", "witness.example/w1", algorithm=4).verifier_key
+    first, second = (create_signing_key(tmp_path / name, "hospital.example").verifier_key for name in "ab")
+    watched = settings.model_copy(update={"witness_policy_file": policy})
+    policy.write_text(f"log {first}\nwitness w1 {key}\nquorum w1\n")
+    with open_platform(watched) as platform:
+        old = LogConfiguration(2192, hashlib.sha256(policy.read_bytes()).hexdigest())
+        platform.log.write(configured_event(old, platform.asking(ADMIN)))
+        check_log(platform)
+        record_configured(platform)
+        policy.write_text(f"# rotated\nlog {first}\nlog {second}\nwitness w1 {key}\nquorum w1\n")
+        check_log(platform)
+        policy.write_text(f"log {second}\nwitness w1 {key}\nquorum none\n")
+        with pytest.raises(ConfigurationError, match="other witnesses"):
+            check_log(platform)
+
+
+def officers(shell: Shell) -> dict[str, str]:
+    """Two people who may, by password."""
+    return {
+        name: shell.json("account", "person", name, "--role", "compliance_officer")["password"]
+        for name in ("li", "wang")
+    }
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, *passwords: str) -> None:
+    """Give passwords on standard input."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{one}\n" for one in passwords)))
+
+
+BY_NAME = ("--officer", "li", "--officer", "wang", "--passwords-stdin")
+
+
+def test_two_people_without_tokens_recover_a_log_under_which_nobody_can_sign_in(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name and password; what is wrong with either leaves nothing, and the gate stays shut until it is released."""
+    known = officers(shell)
+    doctor = shell.json("account", "person", "dr", "--role", "clinician")["password"]
+    gone = shell.json("account", "person", "gone", "--role", "compliance_officer")["password"]
+    shell.run("account", "disable", "gone")
+    shutil.copy(shell.home / "data.db", tmp_path / "old.db")
+    shell.run("audit", "query")
+    shutil.copy(tmp_path / "old.db", shell.home / "data.db")
+    with pytest.raises(IntegrityFailed):
+        shell.sign_in("li", known["li"])
+    monkeypatch.setattr("consentry.workflows.two_people.WRONG_PASSWORD_SECONDS", 0.01)
+    before = (shell.home / "data.db").read_bytes()
+    for name, password in (("wang", "wrong"), ("nobody", "wrong"), ("gone", gone)):
+        stdin(monkeypatch, known["li"], password)
+        with pytest.raises(NotAuthenticated, match="credentials are not valid"):
+            shell.run("audit", "recover", "--reason", "x", "--officer", "li", "--officer", name, "--passwords-stdin")
+    stdin(monkeypatch, known["li"], doctor)
+    with pytest.raises(Denied, match="may not accept"):
+        shell.run("audit", "recover", "--reason", "x", "--officer", "li", "--officer", "dr", "--passwords-stdin")
+    stdin(monkeypatch, known["li"])
+    with pytest.raises(BadInput, match="ends before"):
+        shell.run("audit", "recover", "--reason", "restored", *BY_NAME)
+    with pytest.raises(BadInput, match="Two different"):
+        shell.run("audit", "recover", "--reason", "restored")
+    assert (shell.home / "data.db").read_bytes() == before
+    stdin(monkeypatch, known["li"], known["wang"])
+    told = shell.json("audit", "recover", "--reason", "restored", *BY_NAME)
+    assert told["origin"].endswith("#2")
+    first = shell.json("audit", "query", "--act", "log.recovered")["refs"]
+    ids = {shell.json("audit", "query", "--act", "log.recovered")["refs"][f"accepted_by_{n}"] for n in (1, 2)}
+    assert len(ids) == 2
+    assert first["accepted_by_1"].startswith("usr_")
+    with pytest.raises(IntegrityFailed, match="began anew"):
+        shell.run("audit", "reconcile")
+    shell.run("audit", "reconcile", "--release", "looked through")
+    shell.run("audit", "reconcile")
+
+
+def test_two_people_without_tokens_configure_the_log(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy that was changed keeps everybody from signing in; two people put it into use by password."""
+    known, policy = officers(shell), tmp_path / "policy"
+    key = create_signing_key(tmp_path / "witness.key", "witness.example/w1", algorithm=4).verifier_key
+    policy.write_text(f"witness w1 {key}\nquorum w1\n")
+    monkeypatch.setenv("CONSENTRY_WITNESS_POLICY_FILE", str(policy))
+    with open_platform(load_settings(home=shell.home)) as platform:
+        record_configured(platform)
+    policy.write_text(f"witness w1 {key}\nquorum none\n")
+    with pytest.raises(ConfigurationError, match="other witnesses"):
+        shell.sign_in("li", known["li"])
+    stdin(monkeypatch, known["li"], known["wang"])
+    shell.run("audit", "configure", *BY_NAME)
+    assert shell.sign_in("li", known["li"])
+
+
+def test_nothing_is_added_to_a_lost_log(rolled_back: Shell, tmp_path: Path) -> None:
+    """Export and configuration leave the stretch alone that shows the loss; the export holds the evidence."""
+
+    def written() -> list[tuple[object, ...]]:
+        with sqlite3.connect(rolled_back.home / "data.db") as connection:
+            tables = ("audit_leaf", "audit_inbox", "audit_head", "audit_alias", "audit_detail")
+            return [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in tables]
+
+    before = written()
+    with pytest.raises(IntegrityFailed, match="does not verify"):
+        rolled_back.run("audit", "export", str(tmp_path / "log"))
+    assert (tmp_path / "log" / "checkpoint").is_file()
+    with open_platform(load_settings(home=rolled_back.home)) as platform, pytest.raises(IntegrityFailed):
+        configure_log(platform, ADMIN, accepted_by=TWO)
+    assert written() == before
+
+
+def test_rotation_says_what_others_have_to_do(shell: Shell) -> None:
+    """The policy's line and the witness's option stand in the output, with the new key."""
+    said = shell.run("audit", "rotate-key")
+    with open_platform(load_settings(home=shell.home)) as platform:
+        key = platform.signer.verifier_key
+    assert f"log {key}" in said
+    assert f"--log '{key}'" in said
 
 
 def test_witness_policy_is_dropped_by_two_people_only(shell: Shell, tmp_path: Path) -> None:
@@ -176,9 +326,9 @@ def test_witness_policy_is_dropped_by_two_people_only(shell: Shell, tmp_path: Pa
     settings = load_settings(home=shell.home)
     watched = settings.model_copy(update={"witness_policy_file": tmp_path / "policy"})
     with open_platform(watched) as platform:
-        check_log(platform)
+        record_configured(platform)
     with open_platform(settings) as platform:
-        with pytest.raises(ConfigurationError, match="witness policy"):
+        with pytest.raises(ConfigurationError, match="other witnesses"):
             check_log(platform)
         with pytest.raises(BadInput):
             configure_log(platform, ADMIN, accepted_by=(TWO[0], TWO[0]))

@@ -14,11 +14,12 @@ from audit.anchors import cosigned_note, newest_anchored
 from audit.entries import decode_entry
 from audit.events import Act, Event, Outcome
 from audit.notes import sign_checkpoint
+from audit.rotation import rotate_signing_key
 from audit.signing import NoteSigner, load_signing_key
 from audit.tables import anchor as anchor_table
 from audit.tables import leaf
 from audit.timestamps import TimestampRoots, check_timestamp
-from audit.verifier import VerificationError
+from audit.verifier import VerificationError, verify_export
 from audit.verifier.notes import open_cosignatures
 from audit.verifier.policy import Policy
 from audit.witness import Witness, encode_submission
@@ -32,9 +33,10 @@ from consentry.platform import open_platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.settings import load_settings
 from consentry.workflows.anchor import REFUSED, anchor, anchor_head, check_anchored, check_witnessed
+from consentry.workflows.keep_log import tell_handovers
 from consentry.workflows.list_anchors import UNKNOWN, VERIFIED, list_anchors
 from kernel.clock import SystemClock
-from kernel.errors import ConfigurationError, Denied, IntegrityFailed, Unavailable
+from kernel.errors import ConfigurationError, Denied, Unavailable
 from kernel.ids import PrincipalId, RequestId
 from tests.audit.timestamp_authority import Authority
 from tests.consentry.conftest import ADMIN
@@ -263,13 +265,38 @@ def test_server_that_is_overtaken_each_time_raises_no_alarm(quorum, configured):
 
 
 def test_policy_that_lists_another_log_is_refused(quorum, configured, tmp_path):
-    """A policy of somebody else's log would never be met."""
+    """A policy of somebody else's log would never be met: nobody is asked, and the missing line is named."""
     quorum.witness("w1")
     policy = quorum.ask_for(1)
     other = NoteSigner("other.example", b"o" * 32)
     policy.write_text(policy.read_text().replace(str(quorum.log), other.verifier_key))
-    with pytest.raises(IntegrityFailed, match="no log of the policy"):
+    with pytest.raises(ConfigurationError, match="does not list the log's key") as told:
         anchor(configured(witness_policy_file=policy), ADMIN)
+    assert f"log {quorum.log}" in told.value.hint
+
+
+def test_anchoring_goes_on_after_a_rotation(quorum, configured, tmp_path):
+    """The policy lists the old key, which handed over; the witness that was not told is named with its reason."""
+    quorum.witness("w1")
+    platform = configured(witness_policy_file=quorum.ask_for(1))
+    check_anchored(anchor(platform, ADMIN))
+    settings = platform.settings
+    rotate_signing_key(settings.signing_key_path, settings.signer_state_path)
+    with open_platform(settings) as rotated:
+        tell_handovers(rotated)
+        done = anchor(rotated, ADMIN)
+        assert "does not trust the log's key (403)" in done.problems[0]
+        quorum.trust(rotated.signer.verifier_key)
+        done = anchor(rotated, ADMIN)
+        check_anchored(done)
+        rotated.log.export(tmp_path / "log", under=done.checkpoint)
+        key = rotated.signer.verifier_key
+    report = verify_export(tmp_path / "log", key, policy=Policy.parse(quorum.policy.read_bytes()))
+    assert report.witnesses == ("w1.example",)
+    stranger = NoteSigner(quorum.log.name, b"s" * 32).verifier_key
+    quorum.policy.write_text(quorum.policy.read_text().replace(f"log {quorum.log}", f"log {stranger}"))
+    with pytest.raises(VerificationError, match="no log of the policy"):
+        verify_export(tmp_path / "log", key, policy=Policy.parse(quorum.policy.read_bytes()))
 
 
 def test_timestamp_is_kept_and_verifies_offline(tmp_path, configured, opened):

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from audit.signing import NoteSigner
 from audit.verifier.command import main as verify
 from consentry.workflows.export_audit import export_audit
 from kernel.errors import ConfigurationError
@@ -54,6 +55,19 @@ def test_export_of_a_log_that_a_witness_refuses_is_evidence(tmp_path, quorum, co
     assert "witness 'w1' cosigned" in done.summary.alarm
     assert done.anchored is None
     assert (tmp_path / "old" / "checkpoint").is_file()
+
+
+def test_export_whose_key_the_policy_does_not_list_is_whole_and_says_so(tmp_path, quorum, configured):
+    """A policy that was forgotten is no tampering: nobody is asked, and the missing line is named."""
+    quorum.witness("w1")
+    other = NoteSigner("other.example", b"o" * 32)
+    policy = quorum.ask_for(1)
+    policy.write_text(policy.read_text().replace(str(quorum.log), other.verifier_key))
+    platform = configured(witness_policy_file=policy)
+    done = export_audit(platform, ADMIN, tmp_path / "log")
+    assert (done.summary.alarm, done.anchored) == (None, None)
+    assert f"log {quorum.log}" in done.problem
+    assert verdict(platform, tmp_path / "log") == 0
 
 
 def test_wrong_policy_is_told_before_anything_is_recorded(tmp_path, configured):

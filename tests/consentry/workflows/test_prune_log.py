@@ -28,6 +28,7 @@ from kernel.ids import PrincipalId, SubjectId, new_id
 
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
 OFFICER = Principal(PrincipalId("prn_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
+SECOND = Principal(PrincipalId("prn_second"), "second", PrincipalKind.PERSON, "administrator")
 CLINICIAN = Principal(PrincipalId("prn_doc"), "doc", PrincipalKind.PERSON, "clinician")
 MACHINE = Principal(PrincipalId("prn_key"), "key", PrincipalKind.KEY, "compliance_officer")
 
@@ -51,7 +52,7 @@ def _ask(platform: Platform, subject: SubjectId) -> None:
 
 
 def _prune(platform: Platform, **given: object):
-    return prune_log(platform, ADMIN, **{"approved_by": OFFICER, "reason": "six years have passed", **given})
+    return prune_log(platform, ADMIN, **{"accepted_by": (OFFICER, SECOND), "reason": "six years have passed", **given})
 
 
 def test_reconciling_goes_on_after_pruning(platform, capturing: Callable, clock):
@@ -115,14 +116,15 @@ def test_forgotten_names_hide_no_forged_row(platform, capturing: Callable, clock
 
 def test_two_different_people_prune(platform):
     """One alone, a machine, a role that may not, or no reason: nothing is pruned."""
-    with pytest.raises(BadInput, match="second person"):
-        _prune(platform, approved_by=ADMIN)
+    for people in ((), (OFFICER,), (OFFICER, OFFICER), (OFFICER, SECOND, ADMIN)):
+        with pytest.raises(BadInput, match="Two different"):
+            _prune(platform, accepted_by=people)
     with pytest.raises(BadInput, match="reason"):
         _prune(platform, reason=" ")
     with pytest.raises(Denied, match=r"log\.prune"):
-        _prune(platform, approved_by=CLINICIAN)
+        _prune(platform, accepted_by=(OFFICER, CLINICIAN))
     with pytest.raises(Denied, match="Only people"):
-        _prune(platform, approved_by=MACHINE)
+        _prune(platform, accepted_by=(OFFICER, MACHINE))
     with pytest.raises(Denied):
         preview_pruning(platform, CLINICIAN)
     assert _prune(platform).as_json()["entry"] is None
