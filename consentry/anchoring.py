@@ -1,6 +1,10 @@
 """Beside a running server: a log that has grown is cosigned and timestamped outside."""
 
+import structlog
+
 from audit.anchors import has_grown
+from audit.witnessing import HeadBehindWitness
+from consent.register_head import read_head
 from consent.wake import system_asking
 from consentry.outsiders import Outsiders
 from consentry.platform import Platform
@@ -10,6 +14,8 @@ from consentry.workflows.anchor import anchor_head, check_anchored
 
 class Anchorer(Background):
     """Does what ``consentry audit anchor`` does, whenever others than its own entries have been added.
+
+    Each time that a witness's refusal suspends the gate anew it says so, also where the refusal itself is an old one.
 
     Args:
         platform: every part.
@@ -31,9 +37,19 @@ class Anchorer(Background):
         """Anchor the head, unless nothing but entries about anchoring was added since the last success."""
         if not self._outsiders.are_there or not self._is_due():
             return
-        done = anchor_head(self._platform, system_asking(), self._outsiders)
+        before = self._suspended()
+        try:
+            done = anchor_head(self._platform, system_asking(), self._outsiders)
+        except HeadBehindWitness as err:
+            if before != (now := self._suspended()):
+                structlog.get_logger().error("gate.suspended", reason=now, problem=err.message)
+            raise
         check_anchored(done)
         self._anchored = done.checkpoint.size
+
+    def _suspended(self) -> str | None:
+        with self._platform.data.read() as connection:
+            return read_head(connection)[1]
 
     def _is_due(self) -> bool:
         if self._anchored is None:

@@ -1,7 +1,10 @@
 """Whether the service can do its work."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
+from consent.register_head import read_head
 from consentry.api.dependencies import PlatformHere
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
@@ -32,6 +35,9 @@ class Health(BaseModel):
     """Both stores answer, and the log can be signed."""
 
     status: str
+    gate: Literal["open", "suspended"] = Field(
+        description="Whether the gate answers; why it does not is told to staff."
+    )
     log: LogHealth
     pack: str
     pack_version: str
@@ -44,11 +50,18 @@ def health(platform: PlatformHere) -> Health:
     ping(platform.keys)
     return Health(
         status="ok",
+        gate=_gate(platform),
         log=_log(platform),
         pack=platform.catalogue.pack,
         pack_version=platform.catalogue.version,
         wake=_wake(platform),
     )
+
+
+def _gate(platform: Platform) -> Literal["open", "suspended"]:
+    with platform.data.read() as connection:
+        _, suspended = read_head(connection)
+    return "open" if suspended is None else "suspended"
 
 
 def _log(platform: Platform) -> LogHealth:

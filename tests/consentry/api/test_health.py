@@ -10,6 +10,7 @@ def test_health_needs_no_credentials_and_names_the_pack(call):
     assert said.status_code == 200
     assert said.json() == {
         "status": "ok",
+        "gate": "open",
         "log": {"entries": said.json()["log"]["entries"], "lag_ms": 0, "alarm": False},
         "pack": "medical",
         "pack_version": said.json()["pack_version"],

@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from audit.anchors import cosigned_note, newest_anchored
@@ -25,9 +26,10 @@ from audit.verifier.policy import Policy
 from audit.witness import Witness, encode_submission
 from audit.witness_state import open_witness_state
 from audit.witnessing import HeadBehindWitness, Reply, Stand
-from consent.register_head import read_head
+from consent.register_head import read_head, release
 from consentry.access import can_act
 from consentry.anchoring import Anchorer
+from consentry.api.health import health
 from consentry.outsiders import Outsiders, post_outside
 from consentry.platform import open_platform
 from consentry.principals import Principal, PrincipalKind
@@ -414,6 +416,28 @@ def test_server_anchors_what_has_grown_and_nothing_else(quorum, configured):
         anchorer.work_once()
     assert anchorer.problem is None
     assert len(anchored_entries(platform)) == 2
+
+
+def test_server_tells_each_time_that_a_refusal_suspends_the_gate(quorum, configured):
+    """Released by people who did not see to the cause: the next round shuts the gate again, and says so again."""
+
+    def ahead(body: bytes) -> tuple[int, bytes]:
+        return 409, f"{int(body.split()[1]) + 10_000}\n".encode()
+
+    quorum.lying("w1", ahead)
+    platform = configured(witness_policy_file=quorum.ask_for(1))
+    anchorer = Anchorer(platform, Outsiders.of(platform.settings))
+    said = []
+    for _ in range(2):
+        with structlog.testing.capture_logs() as lines:
+            anchorer.work_once()
+            anchorer.work_once()
+        said.append([line["event"] for line in lines])
+        assert health(platform).gate == "suspended"
+        with platform.data.write() as connection:
+            release(connection, asking=platform.asking(ADMIN), log=platform.log)
+        assert health(platform).gate == "open"
+    assert said == [["gate.suspended", "log.not_anchored"], ["gate.suspended"]]
 
 
 def test_server_tells_that_it_cannot_anchor(quorum, configured):
