@@ -22,6 +22,7 @@ class AccessKind(StrEnum):
     DISCLOSED = "disclosed"
     OPENED = "opened"
     TAGS_READ = "tags_read"
+    WITHHELD = "withheld"
     VIEW_USED = "view_used"
     COLLECTED = "collected"
     USED = "used"
@@ -35,6 +36,9 @@ KINDS: Final[Mapping[AccessKind, Label]] = {
     AccessKind.DISCLOSED: Label("提供给外部接收方", "given to somebody outside"),
     AccessKind.OPENED: Label("查看明文", "opened in clear"),
     AccessKind.TAGS_READ: Label("查看标签", "tags were read"),
+    AccessKind.WITHHELD: Label(
+        "准备对外提供但被拒绝，未提供", "meant for somebody outside and refused: nothing was given"
+    ),
     AccessKind.VIEW_USED: Label("用于去标识化数据集", "used in a de-identified data set"),
     AccessKind.COLLECTED: Label("收集并加密保存", "collected and stored encrypted"),
     AccessKind.USED: Label("获准使用", "cleared for use"),
@@ -53,7 +57,7 @@ _TELLS: Final[Mapping[Act, AccessKind]] = {
     Act.VIEW_READ: AccessKind.VIEW_USED,
     Act.TAGS_EVALUATED: AccessKind.VIEW_USED,
     Act.COHORT_COUNTED: AccessKind.VIEW_USED,
-    Act.EXPORT_REFUSED: AccessKind.VIEW_USED,
+    Act.EXPORT_REFUSED: AccessKind.WITHHELD,
     Act.BATCH_OPENED: AccessKind.COLLECTED,
     Act.BATCH_CHUNK_STORED: AccessKind.COLLECTED,
     Act.BATCH_COMPLETED: AccessKind.COLLECTED,
@@ -96,6 +100,7 @@ class Access:
         basis: what its permit rests on: decision ids, joined by a slash, or the name of a lawful basis.
         reason: the rule that denied it.
         released: whether a de-identified export was released.
+        ticket: what the caller named as the occasion, in a system of the operator's.
         evidence: the indexes of all its entries.
     """
 
@@ -113,6 +118,7 @@ class Access:
     basis: str | None = None
     reason: str | None = None
     released: bool = False
+    ticket: str | None = None
     evidence: tuple[int, ...] = ()
 
 
@@ -203,6 +209,7 @@ def _access(strand: _Strand, views: Sequence[EntryView], beside: Sequence[EntryV
         basis=next((text for view in views if (text := _text(view, "basis"))), None),
         reason=next((text for view in views if (text := _text(view, "reason"))), None),
         released=any(_act(view) is Act.EXPORT_RELEASED for view in fitting),
+        ticket=next((text for view in views if (text := _ref(view, "ticket"))), None),
         evidence=tuple(sorted({view.index for view in (*views, *fitting)})),
     )
 
@@ -259,6 +266,12 @@ def _companions(connection: Connection, requests: Sequence[str]) -> list[EntryVi
 
 def _text(view: EntryView, member: str) -> str:
     value = view.members.get(member)
+    return value if isinstance(value, str) else ""
+
+
+def _ref(view: EntryView, name: str) -> str:
+    refs = view.members.get("refs")
+    value = refs.get(name) if isinstance(refs, Mapping) else None
     return value if isinstance(value, str) else ""
 
 

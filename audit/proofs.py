@@ -25,10 +25,12 @@ class EntryProof:
     """An entry's bytes with the proof that they stand in the log.
 
     Attributes:
+        entry_id: of the entry.
         index: its place in the tree of its origin.
         entry: the bytes that were hashed; empty when they were pruned.
     """
 
+    entry_id: EntryId
     index: int
     entry: bytes = field(repr=False)
     proof: str = field(repr=False)
@@ -71,7 +73,7 @@ def prove_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint) -
             hint="Export the log: it holds what was logged before a loss.",
         )
     hashes = StoredTree(connection, origin).inclusion_proof(index, signed.size)
-    return EntryProof(index, as_bytes(body), write_proof(index, hashes, signed.note))
+    return EntryProof(entry_id, index, as_bytes(body), write_proof(index, hashes, signed.note))
 
 
 _ENTRY: Final = Prepared(select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == bindparam("entry_id")))

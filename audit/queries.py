@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from audit.aliases import aliases_of
 from audit.entries import LEVELS, decode_entry
 from audit.events import Act, Outcome
-from audit.tables import cohort_member, leaf
+from audit.tables import cohort_member, leaf, prune
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput
@@ -30,6 +30,9 @@ _STRETCHES: Final = 5
 """Stretches in one page: a page that finds too little in them ends early and says where to go on."""
 
 _BOUND_VALUES: Final = 5_000
+
+_INDEX_DIGITS: Final = 18
+"""Every index of so many digits is a number that the stores can hold."""
 
 _Query: TypeAlias = Select[*tuple[Any, ...]]
 
@@ -52,6 +55,21 @@ class EntryView:
         if not self.body:
             return {"id": self.entry_id, "at": format_instant(self.at), "pruned": True}
         return decode_entry(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedStretch:
+    """The beginning of the log, of which only hashes stay, but for entries that are always kept.
+
+    Attributes:
+        before: time of the first entry behind it.
+        on: when it was pruned.
+        entry_id: of the ``log.pruned`` entry that says so.
+    """
+
+    before: datetime
+    on: datetime
+    entry_id: EntryId
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +152,36 @@ def find_page(connection: Connection, sought: Sought, *, limit: int = 100, also:
 def get_entry(connection: Connection, index: int) -> EntryView | None:
     """Return the entry at an index, or None beyond the tree's end."""
     return next(iter(_views(connection, select(leaf).where(leaf.c.leaf_index == index))), None)
+
+
+def get_entries(connection: Connection, indexes: Collection[int]) -> list[EntryView]:
+    """Return the entries at some indexes, in the log's order; what lies beyond the tree's end is left out."""
+    wanted, found = sorted(set(indexes)), list[EntryView]()
+    for start in range(0, len(wanted), _BOUND_VALUES):
+        places = leaf.c.leaf_index.in_(wanted[start : start + _BOUND_VALUES])
+        found += _views(connection, select(leaf).where(places).order_by(leaf.c.leaf_index))
+    return found
+
+
+def find_entry(connection: Connection, named: str) -> EntryView | None:
+    """Return the entry with an id, or at an index that is given in digits; None where the tree has none."""
+    if named.isascii() and named.isdigit():
+        return get_entry(connection, int(named)) if len(named) <= _INDEX_DIGITS else None
+    return next(iter(_views(connection, select(leaf).where(leaf.c.entry_id == named))), None)
+
+
+def has_actor(connection: Connection, actor: str) -> bool:
+    """Say whether any entry of the tree is by an actor; one that was pruned names nobody."""
+    return connection.scalar(select(leaf.c.leaf_index).where(leaf.c.actor == actor).limit(1)) is not None
+
+
+def read_pruned(connection: Connection) -> PrunedStretch | None:
+    """Return up to when entries were pruned, or None where none ever was."""
+    row = connection.execute(select(prune).order_by(prune.c.below.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    before = connection.scalar(select(leaf.c.at).where(leaf.c.leaf_index == row.below))
+    return PrunedStretch(before or row.at, row.at, EntryId(row.entry_id))
 
 
 def _merged(connection: Connection, queries: Iterable[_Query], sought: Sought, limit: int) -> Page:

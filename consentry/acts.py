@@ -124,6 +124,12 @@ Whom = Annotated[str, Field(pattern=r"^(me|sub_[a-z2-7]{24})$", examples=["me", 
 """A subject, or the person whose own token it is."""
 
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+WordsLocale = Annotated[str, Field(pattern=r"^(zh|en)(-[A-Z]{2})?$", description="Whose words: zh-CN or en.")]
+"""A language that there are words in, where no text of the operator's own is asked for."""
+
+Said = Annotated[str, Field(min_length=1, max_length=500, description="Sealed beside the log's entry.")]
+"""A reason or a note; one visible character is enough, and blank is none (``consentry.words_said``)."""
+
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 OffsetInstant = Annotated[AwareDatetime, AfterValidator(_within_calendar)]
 """An instant as its source wrote it: the register keeps the offset beside UTC."""

@@ -6,7 +6,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field, JsonValue
 
 from audit.disclosures import Law
-from consentry.acts import Instant, Locale
+from consentry.acts import Instant, WordsLocale
 from consentry.api.dependencies import Caller, PlatformHere, WhomPath
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
@@ -23,9 +23,13 @@ router = new_router("accesses", for_pages=True)
 _LAST_INDEX: Final = 2**53 - 1
 _MAX_ROWS: Final = 500
 
-WantedLocale = Annotated[Locale, Query(description="The language of the words.")]
+WantedLocale = Annotated[WordsLocale, Query(description="The language of the words.")]
+WithWords = Annotated[bool, Query(description="The stated reasons too, for who reviews accesses; logged apart.")]
 Since = Annotated[Instant | None, Query(description="The first moment that counts.")]
 Until = Annotated[Instant | None, Query(description="The first moment that does not.")]
+
+
+_PRUNED: Final = "Before when accesses of the period were pruned, when, and the entry that says so; or null."
 
 
 class Accesses(BaseModel):
@@ -34,6 +38,7 @@ class Accesses(BaseModel):
     subject_id: str
     accesses: list[dict[str, JsonValue]]
     next_after: int | None = Field(description="Give it as `after` for the next page; null at the end.")
+    pruned: dict[str, JsonValue] | None = Field(description=_PRUNED)
 
 
 class Disclosures(BaseModel):
@@ -45,6 +50,7 @@ class Disclosures(BaseModel):
     until: str | None
     rows: list[dict[str, JsonValue]]
     left_out: list[dict[str, JsonValue]] = Field(description="How many the rule leaves out, by why.")
+    pruned: dict[str, JsonValue] | None = Field(description=_PRUNED)
 
 
 @router.get("/subjects/{subject_id}/accesses", responses=responses(401, 403, 404, 429))
@@ -57,16 +63,17 @@ def list_accesses(
     *,
     after: Annotated[int | None, Query(ge=0, le=_LAST_INDEX)] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_ROWS)] = 100,
+    words: WithWords = False,
     locale: WantedLocale = "zh-CN",
 ) -> Accesses:
-    """Tell who saw a person's data, when, why and on which basis; persons are told roles of staff, officers ids.
+    """Tell who saw a person's data, when, why and on which basis; persons are told roles of staff, officers names.
 
     Not for agents. A guardian is told while it is the guardian.
     """
     subject = _allowed(platform, caller, subject_id)
     asked = Stretch(since=since, until=until, after=after, limit=limit)
-    found = read_seen_by(platform, caller, subject, asked, locale=locale)
-    return Accesses(subject_id=subject, accesses=found.rows, next_after=found.next_after)
+    found = read_seen_by(platform, caller, subject, asked, locale=locale, with_words=words)
+    return Accesses(subject_id=subject, accesses=found.rows, next_after=found.next_after, pruned=found.pruned)
 
 
 @router.get("/subjects/{subject_id}/disclosures", responses=responses(401, 403, 404, 429))
@@ -78,11 +85,13 @@ def list_disclosures(
     *,
     since: Since = None,
     until: Until = None,
+    words: WithWords = False,
     locale: WantedLocale = "zh-CN",
 ) -> Disclosures:
     """Account for what was disclosed of a person: date, recipient and address, what, purpose; not for agents."""
     subject = _allowed(platform, caller, subject_id)
-    told = account_disclosures(platform, caller, subject, view, Stretch(since=since, until=until), locale=locale)
+    asked = Stretch(since=since, until=until)
+    told = account_disclosures(platform, caller, subject, view, asked, locale=locale, with_words=words)
     return Disclosures.model_validate({**told.as_json(), "subject_id": subject})
 
 

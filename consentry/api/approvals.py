@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from consentry.acts import Code, SubjectIdText
+from consentry.acts import Code, Said, SubjectIdText
 from consentry.api.dependencies import Caller, PlatformHere
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
@@ -37,7 +37,7 @@ class ApprovalRequest(BaseModel):
     subject_id: SubjectIdText
     purpose: Code
     role: Code
-    reason: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
+    reason: Said
     hours: Annotated[int, Field(ge=1, le=MAX_HOURS)] = DEFAULT_HOURS
 
 

@@ -5,19 +5,20 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from consentry.acts import Locale
+from consentry.acts import Said, WordsLocale
 from consentry.api.dependencies import Caller, PlatformHere
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
 from consentry.workflows.counters import read_counters
 from consentry.workflows.denials import check_allowed
 from consentry.workflows.review_access import ReviewVerdict, review_finding
+from consentry.workflows.seen_by import read_pruned_stretch
 from consentry.workflows.unusual_access import finding_json, list_findings
 from consentry.workflows.watch_lists import REVIEW
 
 router = new_router("reviews")
 
-WantedLocale = Annotated[Locale, Query(description="The language of the words.")]
+WantedLocale = Annotated[WordsLocale, Query(description="The language of the words.")]
 FindingPath = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", examples=["0" * 32])]
 
 
@@ -25,6 +26,7 @@ class Findings(BaseModel):
     """Unusual accesses that were flagged, the newest first."""
 
     findings: list[dict[str, JsonValue]]
+    pruned: dict[str, JsonValue] | None = Field(description="Before when accesses were pruned; null where none was.")
 
 
 class ReviewRequest(BaseModel):
@@ -37,7 +39,7 @@ class ReviewRequest(BaseModel):
     )
 
     verdict: ReviewVerdict
-    note: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
+    note: Said
 
 
 class Reviewed(BaseModel):
@@ -64,7 +66,7 @@ def get_findings(
     """List unusual accesses with rule, numbers, evidence and verdict; reading leaves an entry."""
     check_allowed(platform, caller, "audit.read", persons_only=True)
     found = list_findings(platform, caller, only_open=only_open)
-    return Findings(findings=[finding_json(one, locale) for one in found])
+    return Findings(findings=[finding_json(one, locale) for one in found], pruned=read_pruned_stretch(platform))
 
 
 @router.post("/audit/findings/{finding_id}/review", responses=responses(401, 403, 404, 409, 411, 415))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from consentry.acts import Code
+from consentry.acts import Code, Name, Said
 from consentry.api.dependencies import Caller, PlatformHere, SubjectPath
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
@@ -37,8 +37,9 @@ class RevealRequest(BaseModel):
 
     purpose: Code
     fields: Annotated[list[Code], Field(min_length=1, max_length=100)]
-    reason: Annotated[str, Field(min_length=3, max_length=500, description="Sealed beside the log's entry.")]
+    reason: Said
     approval: ApprovalId | None = Field(default=None, description=_APPROVAL)
+    ticket: Name | None = Field(default=None, description="The occasion's number elsewhere; it stands in the log.")
 
 
 class RevealedRecord(BaseModel):
@@ -81,6 +82,7 @@ def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: Platf
         fields=body.fields,
         reason=body.reason,
         approval=body.approval,
+        ticket=body.ticket,
     )
     records = [
         RevealedRecord(

@@ -26,6 +26,9 @@ _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What would move the cursor, colour the terminal or turn the direction of the text."""
 
+_HELP_INSTEAD: Final = "NoArgsIsHelpError"
+"""The framework's private name for a group that was called without a command."""
+
 _HERE: Final = Path(__file__).parents[1]
 
 
@@ -90,7 +93,7 @@ def _tell(line: str, status: int) -> int:
 def _tell_usage(err: TyperException) -> int:
     """Say what is wrong with the command line; a group that is called alone shows its help instead."""
     said = err.format_message()
-    if "\n" in said:
+    if type(err).__name__ == _HELP_INSTEAD:
         sys.stderr.write(f"{said}\n")
         return err.exit_code
     place = getattr(getattr(err, "ctx", None), "command_path", "consentry")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json
-from consentry.cli.output import say, say_json, say_pairs
+from consentry.cli.options import Home, Json, Token
+from consentry.cli.output import say, say_json, say_pairs, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Accounts of persons, and keys of machines.")
 
@@ -55,6 +55,23 @@ def key(  # noqa: PLR0917 - options of one command
     if processor is not None:
         told["processor"] = processor
     (say_json if as_json else say_pairs)(told)
+
+
+@app.command("list")
+def list_(token: Token = None, home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+    """Every account and key by name, with id, role and state; this reading is logged."""
+    from consentry.cli.session import local_operator, person_from, platform_for
+    from consentry.workflows.list_accounts import list_accounts
+
+    with platform_for(home) as platform:
+        caller = local_operator() if token is None else person_from(platform, token)
+        found = list_accounts(platform, caller)
+    if as_json:
+        for one in found:
+            say_json(one)
+        return
+    header = ("name", "id", "kind", "role", "state", "processor", "expires_at")
+    say_table([name.replace("_", " ") for name in header], [[one[name] for name in header] for one in found])
 
 
 @app.command("disable")

@@ -1,13 +1,12 @@
 """Commands on the audit log."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from consentry.cli.options import Home, Json, SubjectFilter
+from consentry.cli.options import Home, Json, SubjectFilter, Token
 from consentry.cli.output import cell, say, say_json, say_pairs, say_table
 from consentry.cli.questions import After, Since, Until, Words, WordsLocale
 from kernel.errors import BadInput, IntegrityFailed, Unavailable
@@ -17,6 +16,11 @@ if TYPE_CHECKING:
     from consentry.workflows.reconcile import Reconciled
 
 app = typer.Typer(no_args_is_help=True, help="Read the audit log and hand it over for verification.")
+
+
+_HEADER: Final = ("at", "act", "outcome", "actor", "role", "purpose", "recipient", "subject", "reason", "fields")
+_WIDE: Final = ("id", "actor_name", "level", "request_id")
+"""What a table has no room for unless it is asked for."""
 
 
 @app.command("export")
@@ -35,52 +39,85 @@ def export(
         _say_export(done, str(platform.signer.verifier_key), as_json=as_json)
         if done.summary.alarm is not None:
             raise IntegrityFailed(f"The log does not verify: {done.summary.alarm}", hint="Keep the export as evidence.")
+        if done.problem:
+            raise Unavailable(f"The witnesses were not asked: {done.problem}", hint="The export itself is whole.")
         if done.anchored is not None:
             check_anchored(done.anchored)
 
 
-        if done.problem:
-            raise Unavailable(f"The witnesses were not asked: {done.problem}", hint="The export itself is whole.")
 @app.command("query")
 def query(  # noqa: PLR0917 - filters of one command
     subject: SubjectFilter = None,
-    actor: Annotated[str | None, typer.Option(help="Principal id.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Name or id of an account or key.")] = None,
     act: Annotated[str | None, typer.Option(help="For example gate.permit.")] = None,
     purpose: Annotated[str | None, typer.Option(help="For example P02.")] = None,
     outcome: Annotated[str | None, typer.Option(help="allowed, denied, done or failed.")] = None,
     level: Annotated[int | None, typer.Option(help="Fields of this level or above.", min=1, max=5)] = None,
     request_id: Annotated[str | None, typer.Option("--request", help="All entries of one request.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="From this moment (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Before this moment (UTC).")] = None,
-    after: Annotated[int | None, typer.Option(help="Go on after this index.", min=0)] = None,
+    since: Since = None,
+    until: Until = None,
+    after: After = None,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,  # noqa: FBT002 - a flag
     limit: Annotated[int, typer.Option(help="How many entries at most.", min=1, max=500)] = 50,
+    wide: Annotated[bool, typer.Option("--wide", help="Ids, names of actors, levels and requests too.")] = False,  # noqa: FBT002
+    words: Words = False,  # noqa: FBT002 - a flag
+    token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Entries by subject, actor, act, purpose, outcome, level, request and time; this reading is logged too."""
-    from datetime import UTC
-
-    from consentry.cli.session import local_operator, platform_for
+    from consentry.cli.session import local_operator, person_from, platform_for
     from consentry.workflows.read_audit import AuditQuery, read_audit
 
     asked = AuditQuery(
         subject=subject, actor=actor, act=act, purpose=purpose, outcome=outcome, level=level,
         request_id=request_id, after_index=after, newest_first=newest, limit=limit,
-        since=None if since is None else since.replace(tzinfo=UTC),
-        until=None if until is None else until.replace(tzinfo=UTC),
+        since=since, until=until,
     )  # fmt: skip
     with platform_for(home) as platform:
-        entries, next_after = read_audit(platform, local_operator(), asked)
+        caller = person_from(platform, token) if words or token is not None else local_operator()
+        found = read_audit(platform, caller, asked, with_words=words)
     if as_json:
-        for entry in entries:
+        for entry in found.entries:
             say_json(entry)
+        if found.pruned is not None:
+            say_json({"pruned": found.pruned})
         return
-    header = ("index", "at", "act", "outcome", "actor", "role", "purpose", "recipient", "subject", "reason", "fields")
-    rows = [(*(entry.get(name) for name in header), _refs(entry)) for entry in entries]
-    say_table((*header, "refers to"), rows)
-    if next_after is not None:
-        say(f"there may be more entries; narrow the query, or go on with --after {next_after}")
+    header = ("index", *_WIDE, *_HEADER) if wide else ("index", *_HEADER)
+    more = ("details",) if words else ()
+    rows = [(*(entry.get(name) for name in header), _refs(entry), *map(entry.get, more)) for entry in found.entries]
+    say_table((*(name.replace("_", " ") for name in header), "refers to", *more), rows)
+    if found.next_after is not None:
+        say(f"there may be more entries; narrow the query, or go on with --after {found.next_after}")
+    if found.pruned is not None:
+        say(f"of entries before {found.pruned['before']} only what is always kept has its bytes; the rest was pruned")
+
+
+@app.command("show")
+def show(
+    entry: Annotated[str, typer.Argument(help="Id of the entry, ent_…, or its index in the log.")],
+    locale: WordsLocale = "zh-CN",
+    token: Token = None,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """All that one entry says, in words; what is sealed beside it for a token whose role reviews accesses."""
+    from consentry.cli.session import local_operator, person_from, platform_for
+    from consentry.workflows.show_entry import flat, show_entry
+
+    with platform_for(home) as platform:
+        caller = local_operator() if token is None else person_from(platform, token)
+        found = show_entry(platform, caller, entry, locale=locale)
+    if as_json:
+        say_json(found)
+        return
+    say_pairs(flat(found))
+    if found["sealed"]:
+        say("a person's words, where there are any, are opened for a compliance officer's --token")
+    if found["pruned"] is not None:
+        say("it was pruned: its hash and every proof of it stay")
+    else:
+        say(f"prove it: {found['proof']}")
 
 
 @app.command("reconcile")

@@ -8,6 +8,7 @@ import typer
 
 from consentry.cli.options import Home, Json, Subject
 from consentry.cli.output import cell, say, say_json, say_table
+from consentry.cli.questions import check_language
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +23,7 @@ AsOf = Annotated[
     str | None,
     typer.Option("--as-of", help="What was known then: an instant with its offset, or a day to its end; default now."),
 ]
-Locale = Annotated[str, typer.Option("--locale", help="Language of the words: zh-CN or en.")]
+Locale = Annotated[str, typer.Option("--locale", help="Language of the words: zh-CN or en.", callback=check_language)]
 Purpose = Annotated[str, typer.Argument(help="Purpose, for example P07.")]
 Recipient = Annotated[str | None, typer.Option(help="Only towards this recipient.")]
 

@@ -21,6 +21,7 @@ def reveal(  # noqa: PLR0917 - options of one command
     fields: Annotated[str, typer.Option(help="Field codes, separated by commas.")],
     reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
     approval: Approval = None,
+    ticket: Annotated[str | None, typer.Option(help="The occasion's number elsewhere; it stands in the log.")] = None,
     token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -40,6 +41,7 @@ def reveal(  # noqa: PLR0917 - options of one command
             fields=wanted,
             reason=reason,
             approval=approval,
+            ticket=ticket,
         )
     if as_json:
         for r in opened.records:

@@ -1,6 +1,6 @@
 """The officer's commands on the log: who saw whom, disclosures, unusual access, the law's counters."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -8,9 +8,15 @@ import typer
 
 from consentry.cli.options import Home, Json, Subject, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
+from consentry.cli.questions import After, Since, Until, Words
+from consentry.cli.questions import WordsLocale as Locale
 from consentry.cli.session import local_operator, person_from, platform_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consentry.platform import Platform
+    from consentry.principals import Principal
     from consentry.workflows.seen_by import Stretch
 
 watch = typer.Typer(no_args_is_help=True, help="Whose every access is told, and which of the staff is which person.")
@@ -38,15 +44,12 @@ class Said(StrEnum):
     INCIDENT = "incident"
 
 
-Since = Annotated[datetime | None, typer.Option("--since", help="From this moment (UTC).")]
-Until = Annotated[datetime | None, typer.Option("--until", help="Before this moment (UTC).")]
-Locale = Annotated[str, typer.Option("--locale", help="Whose words: zh-CN or en.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept sealed beside the log entry.")]
 Account = Annotated[str, typer.Argument(help="Name of an account.")]
 
 _SEEN: Final = (
-    "index", "at_label", "kind_label", "allowed", "actor", "who", "purpose_label", "recipient_label", "fields_label",
-    "basis_label", "reason_label",
+    "index", "at_label", "kind_label", "allowed", "actor", "actor_name", "who", "purpose_label", "recipient_label",
+    "fields_label", "basis_label", "reason_label", "ticket",
 )  # fmt: skip
 _FINDING: Final = ("finding", "rule", "words", "verdict", "due_at", "evidence")
 
@@ -67,9 +70,11 @@ def seen(
     subject: Subject,
     since: Since = None,
     until: Until = None,
-    after: Annotated[int | None, typer.Option(help="Go on after this index.", min=0)] = None,
+    after: After = None,
     limit: Annotated[int, typer.Option(help="How many entries at most.", min=1, max=500)] = 100,
     *,
+    words: Words = False,
+    token: Token = None,
     locale: Locale = "zh-CN",
     home: Home = None,
     as_json: Json = False,
@@ -80,12 +85,16 @@ def seen(
 
     with platform_for(home) as platform:
         asked = _stretch(since, until, after=after, limit=limit)
-        found = read_seen_by(platform, local_operator(), SubjectId(subject), asked, locale=locale)
+        caller = _reader(platform, token, words=words)
+        found = read_seen_by(platform, caller, SubjectId(subject), asked, locale=locale, with_words=words)
     if as_json:
         for row in found.rows:
             say_json(row)
+        _say_pruned(found.pruned, as_json=True)
         return
-    say_table(_names(_SEEN), [[row[name] for name in _SEEN] for row in found.rows])
+    columns = (*_SEEN, "words") if words else _SEEN
+    say_table(_names(columns), [[row[name] for name in columns] for row in found.rows])
+    _say_pruned(found.pruned)
     if found.next_after is not None:
         say(f"there may be more; go on with --after {found.next_after}")
 
@@ -97,6 +106,8 @@ def disclosures(
     until: Until = None,
     form: Annotated[Form, typer.Option("--format", help="table, json or csv.")] = Form.TABLE,
     *,
+    words: Words = False,
+    token: Token = None,
     locale: Locale = "zh-CN",
     home: Home = None,
 ) -> None:
@@ -108,7 +119,10 @@ def disclosures(
     with platform_for(home) as platform:
         asked = _stretch(since, until)
         law = Law(view.value)
-        told = account_disclosures(platform, local_operator(), SubjectId(subject), law, asked, locale=locale)
+        caller = _reader(platform, token, words=words)
+        told = account_disclosures(
+            platform, caller, SubjectId(subject), law, asked, locale=locale, with_words=words
+        )  # fmt: skip
     match form:
         case Form.JSON:
             say_json(told.as_json())
@@ -118,6 +132,7 @@ def disclosures(
             say_table(told.header, told.table())
             for left in told.left_out:
                 say(f"{left['number']} left out: {left['why_label']}")
+            _say_pruned(told.pruned)
 
 
 def unusual(
@@ -132,7 +147,7 @@ def unusual(
     from consentry.workflows.unusual_access import mark_unusual, sentence
 
     with platform_for(home) as platform:
-        found = mark_unusual(platform, local_operator(), since=_utc(since), until=_utc(until))
+        found = mark_unusual(platform, local_operator(), since=since, until=until)
     for one in found:
         told = {"finding": one.finding_id, "rule": one.rule.value, "words": sentence(one, locale)}
         if as_json:
@@ -151,15 +166,19 @@ def findings(
     as_json: Json = False,
 ) -> None:
     """What was flagged, the newest first, with the entries behind it and the verdict."""
+    from consentry.workflows.seen_by import read_pruned_stretch
     from consentry.workflows.unusual_access import finding_json, list_findings
 
     with platform_for(home) as platform:
         found = [finding_json(one, locale) for one in list_findings(platform, local_operator(), only_open=only_open)]
+        pruned = read_pruned_stretch(platform)
     if as_json:
         for row in found:
             say_json(row)
+        _say_pruned(pruned, as_json=True)
         return
     say_table(_names(_FINDING), [[row[name] for name in _FINDING] for row in found])
+    _say_pruned(pruned)
 
 
 def review(
@@ -274,11 +293,22 @@ def _stretch(
 ) -> "Stretch":
     from consentry.workflows.seen_by import Stretch
 
-    return Stretch(since=_utc(since), until=_utc(until), after=after, limit=limit)
+    return Stretch(since=since, until=until, after=after, limit=limit)
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
+def _reader(platform: "Platform", token: str | None, *, words: bool) -> "Principal":
+    """Return who reads: the person of a token, which words ask for, or whoever runs the command line."""
+    return person_from(platform, token) if words or token is not None else local_operator()
+
+
+def _say_pruned(pruned: "Mapping[str, object] | None", *, as_json: bool = False) -> None:
+    """Tell that there is a time of which only hashes are left, so that an empty answer is not taken for a no."""
+    if pruned is None:
+        return
+    if as_json:
+        say_json({"pruned": dict(pruned)})
+    else:
+        say(f"accesses before {pruned['before']} were pruned on {str(pruned['on'])[:10]}; entry {pruned['entry']}")
 
 
 def _names(columns: tuple[str, ...]) -> list[str]:

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def proof(
-    entry: Annotated[str, typer.Argument(help="Id of the entry: ent_….")],
+    entry: Annotated[str, typer.Argument(help="Id of the entry, ent_…, or its index in the log.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the two files.")] = Path(),
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -30,13 +30,12 @@ def proof(
     """Write one entry and its proof for `consentry-verify entry`; this reading is logged too."""
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.prove_entry import prove
-    from kernel.ids import EntryId
 
     with platform_for(home) as platform:
-        proven = prove(platform, local_operator(), EntryId(entry))
+        proven = prove(platform, local_operator(), entry)
         key = str(platform.signer.verifier_key)
     out.mkdir(parents=True, exist_ok=True)
-    files = {"entry": out / f"{entry}.json", "proof": out / f"{entry}.tlog-proof"}
+    files = {"entry": out / f"{proven.entry_id}.json", "proof": out / f"{proven.entry_id}.tlog-proof"}
     files["entry"].write_bytes(proven.entry)
     files["proof"].write_text(proven.proof, encoding="utf-8")
     told = {"index": proven.index, **{name: str(path) for name, path in files.items()}, "key": key}
@@ -126,7 +125,7 @@ def configure(
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Put the settings' retention and witness policy into use; takes two people."""
-    from consentry.cli.session import local_operator, person_from, platform_for
+    from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.configure_log import configure_log
 
     with platform_for(home, check_log=False) as platform:
@@ -163,7 +162,7 @@ def recover(  # noqa: PLR0917 - options of one command
     previous = "unknown" if done.previous is None else f"{done.previous.origin}, {done.previous.size} entries"
     told = {"origin": done.checkpoint.origin, "entry": done.entry_id, "key": done.verifier_key, "previous": previous}
     say_json(told) if as_json else say_pairs(told)
-        say("the gate is suspended: `consentry audit reconcile --release REASON` once the register was looked through")
     if not as_json:
-        say_next_key(done.verifier_key)
+        say("the gate is suspended: `consentry audit reconcile --release REASON` once the register was looked through")
         say("unwitnessed until `consentry audit anchor`; back up signing.key and signing.state, keep the old ones")
+        say_next_key(done.verifier_key)

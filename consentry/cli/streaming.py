@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -13,6 +12,7 @@ import typer
 
 from consentry.cli.options import Home, Json
 from consentry.cli.output import say_json, say_pairs
+from consentry.cli.questions import LAST_INDEX, Since, Until
 from kernel.errors import BadInput
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -26,11 +26,13 @@ def register(app: typer.Typer) -> None:
 def stream(  # noqa: PLR0917 - filters of one command
     form: Annotated[str, typer.Option("--format", help="fhir, ocsf or csv.")] = "fhir",
     out: Annotated[Path | None, typer.Option(help="A new file; standard output when left out.")] = None,
-    from_index: Annotated[int, typer.Option(help="Index of the first entry.", min=0)] = 0,
-    to_index: Annotated[int | None, typer.Option(help="The first index that is not wanted.", min=0)] = None,
+    from_index: Annotated[int, typer.Option(help="Index of the first entry.", min=0, max=LAST_INDEX)] = 0,
+    to_index: Annotated[
+        int | None, typer.Option(help="The first index that is not wanted.", min=0, max=LAST_INDEX)
+    ] = None,
     act: Annotated[list[str] | None, typer.Option(help="Only this act, for example gate.permit; again.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="From this moment (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Before this moment (UTC).")] = None,
+    since: Since = None,
+    until: Until = None,
     header: Annotated[str, typer.Option(help="First line of a CSV: zh, en or none.")] = "en",
     bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV as Excel wants it.")] = False,  # noqa: FBT002
     home: Home = None,
@@ -44,7 +46,7 @@ def stream(  # noqa: PLR0917 - filters of one command
 
     query = StreamQuery(
         _chosen(Format, form, "format"), from_index, to_index, tuple(_chosen(Act, one, "act") for one in act or ()),
-        since and since.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC),
+        since, until,
         _chosen(Heading, header, "header"), with_bom=bom,
     )  # fmt: skip
     _check_free(out)

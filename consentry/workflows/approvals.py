@@ -12,6 +12,7 @@ from consent.standing import find_standings, get_standing
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.approvals import ReadApproval, add_approval, find_approval
+from consentry.words_said import check_said
 from consentry.workflows.denials import check_allowed
 from kernel.catalogue import LawfulBasis
 from kernel.errors import BadInput, Denied
@@ -114,7 +115,6 @@ def _check_sound(platform: Platform, *, purpose: str, role: str, reason: str, ho
     reader = platform.catalogue.get_role(role)
     if reader.acts.isdisjoint(_READS) or purpose not in reader.purposes:
         raise BadInput(f"Role {role!r} opens nothing for {purpose}", hint="Name the role and purpose of the reader.")
-    if not reason.strip():
-        raise BadInput("An approval needs a reason", hint="Say why the record has to be read.")
+    check_said(reason, what="An approval")
     if not 1 <= hours <= MAX_HOURS:
         raise BadInput(f"An approval lasts 1 to {MAX_HOURS} hours", hint="Give hours within that range.")

@@ -10,7 +10,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from audit.accesses import Access, every_access
-from audit.aliases import aliases_of
 from audit.disclosures import LEFT_OUT, Accounting, Circumstances, Law, account, hipaa_since
 from consent.cohorts import entries_of
 from consent.recipients import list_recipients
@@ -18,7 +17,8 @@ from consent.words import Language, in_language
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.workflows.access_words import AccessTeller
-from consentry.workflows.seen_by import Stretch, record_reading, teller_for
+from consentry.workflows.opened_words import add_words, check_may_open_words
+from consentry.workflows.seen_by import Stretch, pruned_of, record_reading, teller_for
 from kernel.catalogue import Label
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
@@ -39,6 +39,9 @@ COLUMNS: Final[Mapping[str, Label]] = {
 }
 """What a table shows of a row, with its headings."""
 
+WORDS: Final[Mapping[str, Label]] = {"words": Label("陈述的理由", "stated reason")}
+"""One more column, for an officer who asks for it."""
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would compute (OWASP, CSV injection)."""
 
@@ -50,6 +53,8 @@ class DisclosureReport:
     Attributes:
         since, until: the period, half open; None where it is not bounded.
         left_out: how many disclosures the rule leaves out, by why, with words.
+        pruned: what of the period is not told because it was pruned; None where nothing was.
+        with_words: whether rows have the stated reasons.
     """
 
     subject: SubjectId
@@ -59,6 +64,8 @@ class DisclosureReport:
     until: datetime | None
     rows: Sequence[Mapping[str, JsonValue]]
     left_out: Sequence[Mapping[str, JsonValue]]
+    pruned: Mapping[str, JsonValue] | None = None
+    with_words: bool = False
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the report for programs."""
@@ -70,19 +77,24 @@ class DisclosureReport:
             "until": None if self.until is None else format_instant(self.until),
             "rows": list(self.rows),
             "left_out": list(self.left_out),
+            "pruned": None if self.pruned is None else dict(self.pruned),
         }
 
     @property
     def header(self) -> Sequence[str]:
         """The headings of a table, in the report's language."""
         language = Language.of(self.locale)
-        return [in_language(heading, language) for heading in COLUMNS.values()]
+        return [in_language(heading, language) for heading in self._columns.values()]
+
+    @property
+    def _columns(self) -> Mapping[str, Label]:
+        return {**COLUMNS, **WORDS} if self.with_words else COLUMNS
 
     def table(self) -> list[list[JsonValue]]:
         """Return the cells of a table, in the report's language."""
         yes, no = ("是", "否") if Language.of(self.locale) is Language.ZH else ("yes", "no")
         words: Mapping[object, str] = {True: yes, False: no}
-        return [[words[row[name]] if name == "allowed" else row[name] for name in COLUMNS] for row in self.rows]
+        return [[words[row[name]] if name == "allowed" else row[name] for name in self._columns] for row in self.rows]
 
     def as_csv(self) -> str:
         """Return the table as CSV (RFC 4180); no cell is a formula."""
@@ -94,7 +106,14 @@ class DisclosureReport:
 
 
 def account_disclosures(
-    platform: Platform, caller: Principal, subject: SubjectId, law: Law, asked: Stretch, *, locale: str = "zh-CN"
+    platform: Platform,
+    caller: Principal,
+    subject: SubjectId,
+    law: Law,
+    asked: Stretch,
+    *,
+    locale: str = "zh-CN",
+    with_words: bool = False,
 ) -> DisclosureReport:
     """Return the accounting for a subject: every row of the period.
 
@@ -107,46 +126,52 @@ def account_disclosures(
         law: whose view.
         asked: the period.
         locale: whose words.
+        with_words: opens the stated reasons, for who reviews accesses; this reading leaves an entry of its own.
     Raises:
-        Denied: the role may not read accesses.
+        Denied: the role may not read accesses, or not the words.
         NotFound: nobody is registered under this id.
     """
+    if with_words:
+        check_may_open_words(platform, caller, subject=subject)
     record_reading(platform, caller, subject, what=f"disclosures.{law.value}", asked=asked)
     with platform.data.read() as connection:
         if law is Law.HIPAA:
             begins = hipaa_since(platform.log.now(connection))
             asked = replace(asked, since=max(asked.since or begins, begins))
-        own = aliases_of(connection, subject)
-        teller = teller_for(platform, connection, caller, own, locale)
+        teller = teller_for(platform, connection, caller, subject, locale)
         sought = replace(asked, newest_first=False, after=None).sought(subject)
         found = every_access(connection, sought, also=entries_of(connection, subject))
-        told = account(law, found, _circumstances(platform, connection, teller, own))
-        return _report(connection, teller, told, subject=subject, asked=asked, locale=locale)
+        told = account(law, found, _circumstances(platform, connection, teller))
+        rows = _rows(connection, teller, told)
+        pruned = pruned_of(connection, asked.since)
+    if with_words:
+        add_words(platform, caller, rows, subject=subject)
+    return DisclosureReport(
+        subject, law, locale, asked.since, asked.until, rows, _left_out(teller, told), pruned, with_words
+    )  # fmt: skip
 
 
-def _circumstances(
-    platform: Platform, connection: Connection, teller: AccessTeller, own: Sequence[str]
-) -> Circumstances:
+def _circumstances(platform: Platform, connection: Connection, teller: AccessTeller) -> Circumstances:
     def bases_of(access: Access) -> Collection[str]:
         return [basis.value for basis in teller.bases(connection, access)]
 
     catalogue = platform.catalogue
     direct = [code for code, declared in catalogue.fields.items() if declared.is_direct]
-    return Circumstances(catalogue.oversight.care_purposes, direct, own, bases_of)
+    return Circumstances(catalogue.oversight.care_purposes, direct, teller.own, bases_of)
 
 
-def _report(
-    connection: Connection, teller: AccessTeller, told: Accounting, *, subject: SubjectId, asked: Stretch, locale: str
-) -> DisclosureReport:
+def _rows(connection: Connection, teller: AccessTeller, told: Accounting) -> list[dict[str, JsonValue]]:
     addresses = {one.code: one.text.contact for one in list_recipients(connection)}
-    rows = [
+    return [
         {**teller.row(connection, access), "address": addresses.get(access.recipient or "")} for access in told.accesses
     ]
-    left_out: list[Mapping[str, JsonValue]] = [
+
+
+def _left_out(teller: AccessTeller, told: Accounting) -> list[Mapping[str, JsonValue]]:
+    return [
         {"why": why.value, "why_label": teller.teller.label(LEFT_OUT[why]), "number": number}
         for why, number in sorted(told.left_out.items())
     ]
-    return DisclosureReport(subject, told.law, locale, asked.since, asked.until, rows, left_out)
 
 
 def _harmless(cell: JsonValue) -> str:

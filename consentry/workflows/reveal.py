@@ -1,8 +1,10 @@
 """Open fields of one subject for a person: role, gate, durable entry, receipt, then and only then the vault."""
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
@@ -11,10 +13,18 @@ from consent.permits import Permit, Refusal
 from consentry.access import check_may_open
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.words_said import check_said
 from consentry.workflows.approvals import ApprovalNeeded, check_approved
+from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Denied
 from kernel.ids import SubjectId
 from vault.records import OpenedRecord
+
+_TICKET: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+"""It goes into the log as it is: a shape that no number of a person has; as ``consentry.acts.Name``."""
+
+_NAMES_SHOWN: Final = 20
+_NAME_SHOWN: Final = 200
 
 
 class NotPermitted(Denied):
@@ -40,6 +50,7 @@ def reveal(
     fields: Collection[str],
     reason: str,
     approval: str | None = None,
+    ticket: str | None = None,
 ) -> Opened:
     """Open fields of one subject.
 
@@ -49,20 +60,21 @@ def reveal(
         subject: whose record. purpose: of the caller's role. fields: codes.
         reason: the caller's own words, sealed beside the entries.
         approval: id of the approval that a minor's record needs (R22).
+        ticket: name of the occasion in a system of the operator's; it stands in the entries (R52).
 
     Raises:
         ApprovalNeeded: the subject is under 18, and no approval by somebody else fits.
         Denied: the role may not open these fields, or the gate refuses; all of this stays in the log.
         Unavailable: the log cannot be written or signed; nothing was opened.
     """
-    if not reason.strip():
-        raise BadInput("Opening a record needs a reason", hint="Say why in --reason.")
+    reason = check_said(reason, what="Opening a record")
+    refs = _ticket_refs(ticket)
     asking = platform.asking(caller, reason=reason)
-    with denials_recorded(platform, asking, subject=subject, purpose=purpose, fields=fields):
+    with denials_recorded(platform, asking, subject=subject, purpose=purpose, fields=fields, refs=refs):
         check_may_open(platform.catalogue, caller, purpose=purpose, fields=fields)
         with platform.data.read() as connection:
             approved = check_approved(platform, connection, caller, subject=subject, purpose=purpose, approval=approval)
-    permit = _permit(platform, asking, subject=subject, purpose=purpose, fields=fields, approval=approved)
+    permit = _permit(platform, asking, subject=subject, purpose=purpose, fields=fields, approval=approved, refs=refs)
     receipt = platform.log.receipt(
         permit.entry_id, actor=asking.actor, purpose=purpose, subjects=permit.subjects, fields=permit.fields
     )
@@ -72,24 +84,55 @@ def reveal(
 
 @contextmanager
 def denials_recorded(
-    platform: Platform, asking: Asking, *, subject: SubjectId, purpose: str, fields: Collection[str]
+    platform: Platform,
+    asking: Asking,
+    *,
+    subject: SubjectId,
+    purpose: str,
+    fields: Collection[str],
+    refs: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Leave the entry of what the role or a missing approval denies."""
+    """Leave the entry of what the role or a missing approval denies.
+
+    A purpose or field that the pack does not know may be anything: it is counted, and sealed beside the entry.
+    """
     try:
         yield
     except Denied as err:
-        known = tuple(sorted(f for f in fields if f in platform.catalogue.fields))
+        catalogue = platform.catalogue
+        known = tuple(sorted(f for f in fields if f in catalogue.fields))
+        unknown = sorted({*fields, purpose} - {*catalogue.fields, *catalogue.purposes})
         rule = "APPROVAL" if isinstance(err, ApprovalNeeded) else "ROLE"
         with platform.data.write() as connection:
             platform.log.record(
                 connection,
                 Event(
                     Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
-                    purpose=purpose if purpose in platform.catalogue.purposes else None,
-                    subject=subject, fields=known, reason=rule, details=details_of(asking),
+                    purpose=purpose if purpose in catalogue.purposes else None,
+                    subject=subject, fields=known, level=max((catalogue.fields[f].level for f in known), default=None),
+                    reason=rule, counts={"unknown": len(unknown)} if unknown else {}, refs=refs or {},
+                    details=_denied_details(asking, unknown),
                 ),
             )  # fmt: skip
         raise
+
+
+def _denied_details(asking: Asking, unknown: Sequence[str]) -> Mapping[str, JsonValue] | None:
+    """Return what is sealed beside a denial: the caller's words, and names that the pack does not know."""
+    if not unknown:
+        return details_of(asking)
+    return {**(details_of(asking) or {}), "unknown": [name[:_NAME_SHOWN] for name in unknown[:_NAMES_SHOWN]]}
+
+
+def _ticket_refs(ticket: str | None) -> dict[str, str]:
+    if ticket is None:
+        return {}
+    if not _TICKET.fullmatch(ticket):
+        raise BadInput(
+            "A ticket begins with a letter and has at most 64 letters, digits, dots, dashes and underscores",
+            hint="Give the occasion's number as your system has it, for example INC-4711.",
+        )
+    return {"ticket": ticket}
 
 
 def _permit(
@@ -100,8 +143,9 @@ def _permit(
     purpose: str,
     fields: Collection[str],
     approval: str | None,
+    refs: Mapping[str, str],
 ) -> Permit:
-    refs = {} if approval is None else {"approval": approval}
+    approved = {} if approval is None else {"approval": approval}
     with platform.data.write() as connection:
         said = platform.gate.check(connection, asking=asking, purpose=purpose, subject=subject, fields=fields)
         if isinstance(said, Permit):
@@ -109,8 +153,8 @@ def _permit(
                 connection,
                 Event(
                     Act.REVEAL, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, purpose=purpose,
-                    subject=subject, fields=tuple(sorted(said.fields)), refs={"permit": said.permit_id, **refs},
-                    details={"reason": asking.reason},
+                    subject=subject, fields=tuple(sorted(said.fields)), details={"reason": asking.reason},
+                    refs={"permit": said.permit_id, **approved, **refs},
                 ),
             )  # fmt: skip
     if isinstance(said, Refusal):

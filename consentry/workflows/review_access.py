@@ -5,10 +5,11 @@ from enum import StrEnum
 from audit.events import Act, Event, Outcome
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.words_said import check_said
 from consentry.workflows.denials import check_allowed, record_denial
 from consentry.workflows.unusual_access import Flagged, read_findings
 from consentry.workflows.watch_lists import REVIEW
-from kernel.errors import BadInput, Conflict, Denied, NotFound
+from kernel.errors import Conflict, Denied, NotFound
 
 
 class ReviewVerdict(StrEnum):
@@ -37,8 +38,7 @@ def review_finding(
         BadInput: no note.
     """
     check_allowed(platform, caller, REVIEW, persons_only=True)
-    if not note.strip():
-        raise BadInput("A review needs a note", hint="Say what was found out in --note.")
+    note = check_said(note, what="A review")
     with platform.data.read() as connection:
         found = _get(read_findings(platform, connection), finding_id)
     if found.finding.actor == caller.principal_id:
@@ -49,7 +49,7 @@ def review_finding(
         _check_news(_get(read_findings(platform, connection), finding_id), verdict)
         event = Event(
             Act.ACCESS_REVIEWED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
-            reason=verdict.value, refs={"finding": finding_id}, details={"note": note.strip()},
+            reason=verdict.value, refs={"finding": finding_id}, details={"note": note},
         )  # fmt: skip
         platform.log.record(connection, event)
         reviewed = _get(read_findings(platform, connection), finding_id)

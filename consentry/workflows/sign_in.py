@@ -13,7 +13,8 @@ def sign_in(platform: Platform, *, name: str, password: str) -> str:
     The slow hash is computed outside any transaction, so that nobody waits for it.
 
     Raises:
-        NotAuthenticated: wrong name or password; a denied entry stays in the log.
+        NotAuthenticated: wrong name or password; a denied entry stays in the log, which names the account that was
+            tried where there is one: whoever tried is unknown, and is not the account.
         TooManyAttempts: too many failures just now; nothing was looked at and nothing logged.
         HashingBusy: too many sign-ins at once.
     """
@@ -25,7 +26,10 @@ def sign_in(platform: Platform, *, name: str, password: str) -> str:
         found = verify_password(stored, password)
     except NotAuthenticated:
         platform.throttle.failed(name)
-        refused = Event(Act.TOKEN_ISSUED, Outcome.DENIED, "unknown", "none", request_id, reason="NOT_AUTHENTICATED")
+        refs = {} if stored is None else {"principal": str(stored.principal_id)}
+        refused = Event(
+            Act.TOKEN_ISSUED, Outcome.DENIED, "unknown", "none", request_id, reason="NOT_AUTHENTICATED", refs=refs
+        )  # fmt: skip
         with platform.data.write() as connection:
             platform.log.record(connection, refused)
         raise

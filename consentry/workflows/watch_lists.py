@@ -16,8 +16,9 @@ from audit.scanning import entries_of
 from consent.standing import get_standing
 from consentry.platform import Platform
 from consentry.principals import Principal, find_person
+from consentry.words_said import check_said
 from consentry.workflows.denials import check_allowed
-from kernel.errors import BadInput, Conflict, NotFound
+from kernel.errors import Conflict, NotFound
 from kernel.ids import EntryId, SubjectId
 
 REVIEW: Final = "audit.review"
@@ -122,9 +123,7 @@ def _change(
     account: str | None = None,
 ) -> None:
     check_allowed(platform, caller, REVIEW, persons_only=True)
-    if not reason.strip():
-        raise BadInput("A change of a list needs a reason", hint="Say why in --reason.")
-    asking = platform.asking(caller, reason=reason.strip())
+    asking = platform.asking(caller, reason=check_said(reason, what="A change of a list"))
     with platform.data.write() as connection:
         if subject is not None:
             get_standing(connection, subject)
@@ -150,8 +149,9 @@ def _check_changes(
     else:
         stands = now.staff.get(principal or "") == subject
     if stands is added:
+        said = "has this already" if added else "does not have this"
         raise Conflict(
-            f"The list of {which.value} says so already", hint="See `consentry audit watch list`; nothing was changed."
+            f"The list of {which.value} {said}", hint="See `consentry audit watch list`; nothing was changed."
         )
 
 

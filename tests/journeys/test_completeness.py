@@ -288,6 +288,7 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
     "GET /v1/subjects/{subject_id}/explain": ("clinician", "?purpose=P02&fields=sex", None),
     "GET /v1/consents/statistics": ("compliance_officer", "", None),
     "GET /v1/audit/entries": ("compliance_officer", "", None),
+    "GET /v1/audit/entries/{entry}": ("compliance_officer", "", None),
     "GET /v1/audit/stream": ("compliance_officer", "?format=csv&to_index=3", None),
     "GET /v1/audit/findings": ("compliance_officer", "", None),
     "POST /v1/audit/findings/{finding_id}/review": (
@@ -345,7 +346,7 @@ def path_of(name: str) -> str:
     _, _, path = name.partition(" ")
     if name.endswith(("/withdraw", "/signals/gpc")):
         path = path.replace("{decision_id}", "{spare_decision}").replace("{subject_id}", "{spare}")
-    return path
+    return path.replace("{entry}", "0")
 
 
 def test_every_route_that_writes_has_its_call():
@@ -412,12 +413,14 @@ LINES: Mapping[str, str] = {
     "account person": "complete.wang --role operator",
     "account key": "complete-key --role ingest --days 9",
     "account disable": "complete.wang",
+    "account list": "",
     "approve-read": "{subject} --purpose P02 --role clinician --reason visit --token {compliance_officer}",
     "audit counters": "",
     "audit disclosures": "{subject} --view pipl",
     "audit export": "{folder}/export",
     "audit findings": "",
     "audit query": "",
+    "audit show": "0",
     "audit reconcile": "",
     "audit seen": "{subject}",
     "audit stream": "--format csv --to-index 3",

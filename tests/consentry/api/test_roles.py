@@ -52,6 +52,7 @@ CALLS = {
     "reveal": ("POST", f"/subjects/{SUBJECT}/reveal", REVEAL),
     "tags": ("GET", f"/subjects/{SUBJECT}/tags", None),
     "log": ("GET", "/audit/entries", None),
+    "entry": ("GET", "/audit/entries/0", None),
     "wake": ("GET", f"/subjects/{SUBJECT}/wake", None),
     "explain": ("GET", f"/subjects/{SUBJECT}/explain?purpose=P02&fields=sex", None),
     "statistics": ("GET", "/consents/statistics", None),
@@ -82,7 +83,7 @@ CAPTURES = {"capture", "withdraw", "renew", "signal", "due"}
 READS = {"decide", "standing", "history", "receipt"}
 LOOKS = {"wake", "explain"}
 ACCOUNTS = {"accesses", "disclosures"}
-OVERSEES = {"log", "stream", "statistics", "findings", "counters"}
+OVERSEES = {"log", "entry", "stream", "statistics", "findings", "counters"}
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},

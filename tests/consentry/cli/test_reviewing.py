@@ -106,3 +106,90 @@ def test_log_is_asked_by_level_and_request_backwards(at, subject):
     assert {json.loads(line)["request_id"] for line in chain} == {rows[-1]["request_id"]}
     assert at("audit", "query", "--level", "5", "--json").out == ""
     assert at("audit", "query", "--level", "6").status == 2
+
+
+def test_reason_is_opened_for_a_token_that_reviews(at, subject, token_of):
+    """Over accesses, disclosures, entries and one entry; nobody without such a token."""
+    token = ("--token", token_of("officer", "compliance_officer"))
+    assert at("audit", "watch", "add", subject, "--reason", "常客", *token).status == 0
+    assert "needs a person's token" in at("audit", "seen", subject, "--words").line
+    assert "words" in at("audit", "seen", subject, "--words", *token).out
+    assert "陈述的理由" in at("audit", "disclosures", subject, "--view", "pipl", "--words", *token).out
+    asked = ("audit", "query", "--act", "log.configured", "--newest", "--limit", "1")
+    (row,) = (json.loads(line) for line in at(*asked, "--words", "--json", *token).out.splitlines())
+    assert row["details"]["reason"] == "常客"
+    assert "常客" in at(*asked, "--words", *token).out
+    assert "常客" in at("audit", "show", row["index"], *token).out
+    assert "常客" not in at("audit", "show", row["id"]).out
+    assert json.loads(at("audit", "show", row["id"], "--json").out)["sealed"] is True
+    assert "prove it: consentry audit proof ent_" in at("audit", "show", row["id"]).out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("query", "--since", "0001-01-01"),
+        ("query", "--after", "9" * 21),
+        ("unusual", "--since", "0001-01-01"),
+        ("seen", "sub_" + "a" * 24, "--after", "9" * 21),
+        ("stream", "--since", "9999-12-31"),
+        ("stream", "--from-index", "9" * 21),
+        ("findings", "--locale", "fr"),
+        ("disclosures", "sub_" + "a" * 24),
+        ("review", "0" * 32, "--note", "x"),
+        ("query", "--actor", ""),
+        ("query", "--actor", "nobody"),
+        ("query", "--purpose", "目的"),
+        ("query", "--request", "nope"),
+    ],
+)
+def test_question_that_nothing_can_answer_is_one_line(at, words):
+    """No defect, no table that says nothing: exit 2."""
+    ended = at("audit", *words)
+    assert (ended.status, "defect" in ended.line) == (2, False)
+
+
+def test_staff_is_found_by_name(at, token_of):
+    """The list has names and ids; a query takes either, and the wide table has what proofs ask for."""
+    token_of("officer", "compliance_officer")
+    listed = [json.loads(line) for line in at("account", "list", "--json").out.splitlines()]
+    officer = next(one for one in listed if one["name"] == "officer")
+    assert (officer["role"], officer["state"], officer["kind"]) == ("compliance_officer", "active", "person")
+    assert officer["id"] in at("account", "list").out
+    assert at("account", "disable", "officer").status == 0
+    assert "disabled" in at("account", "list").out
+    by_name, by_id = (at("audit", "query", "--actor", who, "--json").out for who in ("officer", officer["id"]))
+    assert by_name == by_id != ""
+    wide = at("audit", "query", "--actor", "officer", "--wide").out
+    assert "ent_" in wide
+    assert "officer" in wide
+
+
+def test_wrong_password_names_the_account_that_was_tried(at, monkeypatch):
+    """Whoever tried is unknown; the account stands among the references, a name that nobody has does not."""
+    for name in ("dr.lin", "nobody"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("wrong\n"))
+        assert at("account", "token", name, "--password-stdin").status != 0
+    denied = ("audit", "query", "--act", "token.issued", "--outcome", "denied", "--json")
+    known, unknown = (json.loads(line) for line in at(*denied).out.splitlines())
+    listed = [json.loads(line) for line in at("account", "list", "--json").out.splitlines()]
+    assert known["refs"] == {"principal": next(one["id"] for one in listed if one["name"] == "dr.lin")}
+    assert known["actor"] == "unknown"
+    assert "refs" not in unknown
+
+
+def test_index_of_an_access_is_proven(at, subject, tmp_path):
+    """What `seen` prints is what `proof` takes."""
+    row = json.loads(at("audit", "seen", subject, "--json").out.splitlines()[-1])
+    proven = json.loads(at("audit", "proof", row["index"], "--out", tmp_path / "p", "--json").out)
+    assert proven["index"] == row["index"]
+    assert "/ent_" in proven["entry"]
+    assert "No entry of the log" in at("audit", "proof", "99999").line
+
+
+def test_list_that_does_not_have_somebody_says_so(at, subject, token_of):
+    """Removing is not told in the words of adding."""
+    token = ("--token", token_of("officer", "compliance_officer"))
+    assert "does not have this" in at("audit", "watch", "remove", subject, "--reason", "over", *token).line
+    assert "does not have this" in at("audit", "watch", "unlink", "officer", "--reason", "left", *token).line
+    assert "says so" not in at("audit", "watch", "remove", subject, "--reason", "over", *token).line

@@ -13,12 +13,17 @@ from audit.queries import Sought, find_page
 from consent.recipients import list_recipients
 from consentry.principals import Principal, PrincipalKind, subject_principal
 from consentry.workflows.disclosures import account_disclosures
+from consentry.workflows.prove_entry import EntryPruned, prove
+from consentry.workflows.prune_log import prune_log
+from consentry.workflows.read_audit import AuditQuery, read_audit
 from consentry.workflows.reveal import NotPermitted, reveal
 from consentry.workflows.seen_by import Stretch, read_seen_by
-from kernel.errors import Denied, NotFound
+from consentry.workflows.show_entry import flat, show_entry
+from kernel.errors import BadInput, Denied, NotFound
 from kernel.ids import PrincipalId, SubjectId
 
 OFFICER = Principal(PrincipalId("usr_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
+ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
 
 
 @pytest.fixture
@@ -149,3 +154,111 @@ def test_refusal_of_the_gate_is_told_with_its_reason(platform, captured, clinici
     denied = next(row for row in rows(platform, OFFICER, subject) if row["kind"] == "attempted")
     assert (denied["reason"], denied["reason_label"]) == ("NO_DECISION", "no decision")
     assert denied["basis_label"] is None
+
+
+def test_officer_opens_the_stated_reasons_and_the_opening_is_counted(platform, patient):
+    """The reason stands beside the opening and the denial; the entry of the reading says how many were opened."""
+    found = read_seen_by(platform, OFFICER, patient, Stretch(), locale="en", with_words=True)
+    assert {row["words"] for row in found.rows if row["role"] == "clinician"} == {"consultation"}
+    with platform.data.read() as connection:
+        reading = find_page(connection, Sought(patient, act=Act.AUDIT_READ)).entries[-1].members
+    assert reading["refs"] == {"what": "words"}
+    assert reading["counts"]["entries"] == len({index for row in found.rows for index in row["entries"]})
+    told = account_disclosures(platform, OFFICER, patient, Law.PIPL, Stretch(), locale="en", with_words=True)
+    assert told.header[-1] == "stated reason"
+    assert "consultation" in {line[-1] for line in told.table()}
+
+
+def test_words_are_neither_for_the_person_nor_for_an_administrator(platform, patient):
+    """They may name others; asking for them is refused and stays in the log."""
+    for caller in (subject_principal(patient), ADMIN):
+        with pytest.raises(Denied):
+            read_seen_by(platform, caller, patient, Stretch(), with_words=True)
+    denied = [row for row in rows(platform, OFFICER, patient) if row["kind"] == "attempted"]
+    assert len(denied) == 3
+    assert all("words" not in row for row in rows(platform, OFFICER, patient))
+
+
+def test_officer_is_told_names_and_the_person_none(platform, patient):
+    """A name stands beside the id; an account that is gone has none."""
+    names = {row["actor_name"] for row in rows(platform, OFFICER, patient)}
+    assert {"dr.wu", None} <= names
+    assert {row["actor_name"] for row in rows(platform, subject_principal(patient), patient)} == {None}
+
+
+def test_basis_of_a_batch_is_the_one_of_the_register_as_of_then(platform, captured, clock):
+    """The entry of a batch has a digest alone; what stood then is told, also after it was withdrawn."""
+    subject = captured.person("u-9")
+    captured.grant("u-9", "P02")
+    captured.store([captured.posted("u-9", "condition", diagnosis="icd10:E11.900")])
+    clock.advance(timedelta(hours=1))
+    collected = next(row for row in rows(platform, OFFICER, subject) if row["kind"] == "collected")
+    assert (collected["basis_from"], collected["basis"][:4]) == ("register", "dec_")
+    assert "by the register as of then" in collected["basis_label"]
+    captured.record(captured.act("withdraw", captured.known("u-9"), "P02"))
+    again = next(row for row in rows(platform, OFFICER, subject) if row["kind"] == "collected")
+    assert again["basis"] == collected["basis"]
+
+
+def test_ticket_of_an_opening_stands_in_its_entry(platform, patient, clinician):
+    """R52: the occasion is named in the log; a number of a person is no ticket."""
+    reveal(platform, clinician, subject=patient, purpose="P02", fields=["sex"], reason="复诊", ticket="INC-4711")
+    assert "INC-4711" in {row["ticket"] for row in rows(platform, OFFICER, patient)}
+    assert {row["ticket"] for row in rows(platform, subject_principal(patient), patient)} == {None}
+    with pytest.raises(BadInput):
+        reveal(platform, clinician, subject=patient, purpose="P02", fields=["sex"], reason="x", ticket="13912345678")
+
+
+def test_denial_has_its_level_and_counts_what_the_pack_does_not_know(platform, patient, clinician):
+    """An unknown purpose or field may be anything: its number stands in the entry, its name is sealed beside it."""
+    with pytest.raises(Denied):
+        reveal(platform, clinician, subject=patient, purpose="P99", fields=["sex", "shoe"], reason="consultation")
+    platform.log.settle()
+    with platform.data.read() as connection:
+        (unknown,) = find_page(connection, Sought(patient, act=Act.ACCESS_DENIED)).entries
+        details = platform.log.read_details(connection, unknown.entry_id)
+    assert unknown.members["level"] == platform.catalogue.fields["sex"].level
+    assert (unknown.members["counts"], unknown.members["fields"]) == ({"unknown": 2}, ["sex"])
+    assert details == {"reason": "consultation", "unknown": ["P99", "shoe"]}
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u3000", "\u200b"])
+def test_reason_of_which_nothing_can_be_seen_is_none(platform, patient, clinician, blank):
+    """Two characters of Chinese are a reason, a space is not."""
+    with pytest.raises(BadInput, match="reason in words"):
+        reveal(platform, clinician, subject=patient, purpose="P02", fields=["sex"], reason=blank)
+    assert reveal(platform, clinician, subject=patient, purpose="P02", fields=["sex"], reason="复诊").entry_id
+
+
+def test_entry_is_shown_in_words_with_what_is_sealed_beside_it(platform, patient):
+    """For the officer; an administrator is told that there is more."""
+    platform.log.settle()
+    with platform.data.read() as connection:
+        (opening,) = find_page(connection, Sought(patient, act=Act.REVEAL)).entries
+    told = show_entry(platform, OFFICER, str(opening.index), locale="en")
+    assert (told["entry"]["id"], told["details"]) == (opening.entry_id, {"reason": "consultation"})
+    assert (told["words"]["actor"], told["words"]["purpose"]) == ("dr.wu", "online care")
+    assert opening.entry_id in told["proof"]
+    assert flat(told)["sealed reason"] == "consultation"
+    less = show_entry(platform, ADMIN, opening.entry_id)
+    assert (less["details"], less["sealed"]) == (None, True)
+    with pytest.raises(NotFound):
+        show_entry(platform, OFFICER, "9" * 30)
+
+
+def test_pruned_past_is_told_with_its_end(platform, patient, clock):
+    """An empty table about years that were pruned is no statement that nobody looked."""
+    clock.advance(timedelta(days=366 * 7))
+    assert read_seen_by(platform, OFFICER, patient, Stretch()).pruned is None
+    people = [Principal(PrincipalId(f"usr_{one}"), one, PrincipalKind.PERSON, "compliance_officer") for one in "ab"]
+    prune_log(platform, ADMIN, accepted_by=people, reason="kept long enough")
+    page = read_seen_by(platform, OFFICER, patient, Stretch())
+    assert "opened" not in {row["kind"] for row in page.rows}
+    assert page.pruned["on"].startswith("2033-")
+    assert read_seen_by(platform, OFFICER, patient, Stretch(since=clock.now())).pruned is None
+    told = account_disclosures(platform, OFFICER, patient, Law.PIPL, Stretch())
+    assert told.as_json()["pruned"] == page.pruned
+    gone = next(entry for entry in read_audit(platform, ADMIN, AuditQuery()).entries if "pruned" in entry)
+    with pytest.raises(EntryPruned, match="was pruned on 2033-"):
+        prove(platform, ADMIN, gone["id"])
+    assert show_entry(platform, OFFICER, gone["id"])["pruned"]["before"] == page.pruned["before"]

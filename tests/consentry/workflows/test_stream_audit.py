@@ -55,7 +55,7 @@ def test_reading_is_signed_for_before_the_first_byte(platform, captured, admin):
     captured.person()
     got = stream_audit(platform, admin, StreamQuery(Format.FHIR, first=2, acts=(Act.CONSENT_GRANTED,)))
     assert platform.log.settle().size == got.checkpoint.size + 1
-    entry = read_audit(platform, admin, AuditQuery(act="audit.exported"))[0][-1]
+    entry = read_audit(platform, admin, AuditQuery(act="audit.exported")).entries[-1]
     assert (entry["index"], entry["actor"]) == (got.checkpoint.size, "local:test")
     assert entry["counts"] == {"entries": got.entries}
     assert entry["refs"] == {"format": "fhir", "from": "2", "before": str(got.checkpoint.size)}

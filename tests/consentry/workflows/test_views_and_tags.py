@@ -143,7 +143,7 @@ def test_release_that_falls_short_leaves_no_file_and_an_entry(captured, platform
     with pytest.raises(Denied, match="k=5"):
         run_export(platform, admin, "research_partner")
     assert not list(platform.layout.exports.rglob("*.csv"))
-    entries, _ = read_audit(platform, admin, AuditQuery(act="export.refused"))
+    entries = read_audit(platform, admin, AuditQuery(act="export.refused")).entries
     assert len(entries) == 1
 
 
