@@ -1,32 +1,94 @@
-"""Aliases: the random names under which subjects stand in the log, one per subject and calendar year (UTC)."""
+"""Aliases: the random names under which subjects stand in the log, one per subject and calendar year (UTC).
+
+Nothing that is signed says whose they are, so that they can be destroyed. What binds a name to its subject and year is
+its mark, made with a key of the key store: who owns the data store cannot make or move a name. A name that was
+destroyed while an entry may mention it keeps its row, with the alias itself in the subject's place, marked like any
+other; so that a name that was merely deleted is told from it.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, ScalarSelect, String, any_, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    String,
+    any_,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.tables import alias as alias_table
 from audit.tables import cohort_member
+from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId, SubjectId, new_id
+from kernel.ports import Sealer
 from kernel.prepared import Prepared
 
 
-def ensure_aliases(connection: Connection, subjects: Collection[SubjectId], year: int) -> dict[SubjectId, str]:
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One row of the names.
+
+    Attributes:
+        subject: the alias itself where the name was destroyed.
+        mark: None where a row of an older version has none yet, or somebody made it by hand.
+    """
+
+    alias: str
+    subject: str
+    year: int
+    mark: bytes | None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it leads nowhere any more."""
+        return self.subject == self.alias
+
+
+def unmarked(names: Sequence[Name], sealer: Sealer) -> list[Name]:
+    """Return the names whose mark is not the one that was made for them."""
+    marks = _marks(names, sealer)
+    return [name for name, mark in zip(names, marks, strict=True) if name.mark != mark]
+
+
+def check_names(names: Sequence[Name], sealer: Sealer) -> None:
+    """Raise ``IntegrityFailed`` unless every name bears its mark."""
+    if moved := unmarked(names, sealer):
+        raise IntegrityFailed(
+            f"The name {moved[0].alias} does not bear its mark: it was moved or made by hand",
+            hint="Run `consentry audit reconcile`, and compare audit_alias with a backup.",
+        )
+
+
+def ensure_aliases(
+    connection: Connection, subjects: Collection[SubjectId], year: int, *, sealer: Sealer
+) -> dict[SubjectId, str]:
     """Return the alias of each subject for a year, creating what is missing in the caller's transaction.
 
     New aliases are inserted in the order of the subject ids, so that two writers never wait for each other in a ring.
+
+    Raises:
+        IntegrityFailed: an alias that is there was moved or made by hand.
     """
     wanted = sorted(set(subjects))
-    known = _known(connection, wanted, year)
+    known = _known(connection, wanted, year, sealer)
     missing = [subject for subject in wanted if subject not in known]
     if not missing:
         return known
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    rows = [{"alias": new_id("als"), "subject_id": subject, "year": year} for subject in missing]
+    made = [Name(new_id("als"), subject, year, None) for subject in missing]
+    rows = [_row(name, mark) for name, mark in zip(made, _marks(made, sealer), strict=True)]
     connection.execute(insert(alias_table).on_conflict_do_nothing(), rows)
-    return known | _known(connection, missing, year)
+    return known | _known(connection, missing, year, sealer)
 
 
 def aliases_of(connection: Connection, subject: SubjectId) -> tuple[str, ...]:
@@ -42,28 +104,101 @@ def alias_in_year(subject: ColumnElement[str], year: ColumnElement[int]) -> Scal
 
 
 def find_subject(connection: Connection, alias: str) -> SubjectId | None:
-    """Return the subject behind an alias, or None when there is none or the mapping was destroyed."""
-    found = connection.scalar(select(alias_table.c.subject_id).where(alias_table.c.alias == alias))
+    """Return the subject behind an alias, or None when there is none or the mapping was destroyed.
+
+    The name's mark is not looked at; ``AuditLog.find_subject`` does.
+    """
+    found = connection.scalar(select(alias_table.c.subject_id).where(alias_table.c.alias == alias, REMEMBERED))
     return None if found is None else SubjectId(found)
 
 
-def cohort_subjects(connection: Connection, entry_id: EntryId) -> dict[SubjectId, str]:
-    """Return the subjects behind the cohort of an entry, with their aliases."""
+def read_names(connection: Connection, aliases: Collection[str]) -> list[Name]:
+    """Return the rows of some aliases, those of destroyed names among them; an alias without a row is missing."""
+    wanted, found = sorted(aliases), list[Name]()
+    for start in range(0, len(wanted), _BOUND_VALUES):
+        query = select(*COLUMNS).where(alias_table.c.alias.in_(wanted[start : start + _BOUND_VALUES]))
+        found += [Name(*row) for row in connection.execute(query)]
+    return found
+
+
+def mark_names(connection: Connection, sealer: Sealer) -> int:
+    """Mark every name that an older version made, and return how many; once, when the store gets its marks."""
+    names = [Name(*row) for row in connection.execute(select(*COLUMNS).where(alias_table.c.mark.is_(None)))]
+    marked = update(alias_table).where(alias_table.c.alias == bindparam("named")).values(mark=bindparam("made"))
+    rows = [{"named": name.alias, "made": mark} for name, mark in zip(names, _marks(names, sealer), strict=True)]
+    if rows:
+        connection.execute(marked, rows)
+    return len(names)
+
+
+def recall_forgotten(connection: Connection, years: Mapping[str, int], sealer: Sealer) -> None:
+    """Note names as destroyed that an older version deleted and that entries mention still.
+
+    Args:
+        connection: a write transaction of the data store.
+        years: of the entries that mention a name, by alias; those that have a row are left out.
+        sealer: marks them.
+    """
+    known = {name.alias for name in read_names(connection, years)}
+    lost = [Name(alias, alias, year, None) for alias, year in sorted(years.items()) if alias not in known]
+    rows = [_row(name, mark) for name, mark in zip(lost, _marks(lost, sealer), strict=True)]
+    if rows:
+        connection.execute(alias_table.insert(), rows)
+
+
+def forget_names(connection: Connection, subjects: Collection[SubjectId], sealer: Sealer) -> int:
+    """Let the names of some subjects lead nowhere any more, and return how many those were."""
+    query = select(*COLUMNS).where(alias_table.c.subject_id.in_(subjects))
+    names = [Name(alias, alias, year, None) for alias, _, year, _ in connection.execute(query)]
+    gone = update(alias_table).where(alias_table.c.alias == bindparam("named"))
+    gone = gone.values(subject_id=bindparam("named"), mark=bindparam("made"))
+    rows = [{"named": name.alias, "made": mark} for name, mark in zip(names, _marks(names, sealer), strict=True)]
+    if rows:
+        connection.execute(gone, rows)
+    return len(names)
+
+
+def remove_names(connection: Connection, aliases: Collection[str]) -> None:
+    """Take away names that no entry mentions any more."""
+    gone = alias_table.c.alias.in_(aliases)
+    connection.execute(update(alias_table).where(gone).values(subject_id=alias_table.c.alias))
+    connection.execute(delete(alias_table).where(gone))
+
+
+def cohort_names(connection: Connection, entry_id: EntryId) -> list[Name]:
+    """Return the names that stand behind the cohort of an entry, without those that were destroyed."""
     query = (
-        select(alias_table.c.subject_id, alias_table.c.alias)
+        select(*COLUMNS)
         .join(cohort_member, cohort_member.c.alias == alias_table.c.alias)
-        .where(cohort_member.c.entry_id == entry_id)
+        .where(cohort_member.c.entry_id == entry_id, REMEMBERED)
     )
-    return {SubjectId(subject): alias for subject, alias in connection.execute(query)}
+    return [Name(*row) for row in connection.execute(query)]
 
 
-def _known(connection: Connection, subjects: Sequence[SubjectId], year: int) -> dict[SubjectId, str]:
+def _known(connection: Connection, subjects: Sequence[SubjectId], year: int, sealer: Sealer) -> dict[SubjectId, str]:
     dialect = connection.dialect.name
     given = list(subjects) if dialect == "postgresql" else json.dumps(subjects)
-    return {SubjectId(subject): alias for subject, alias in _KNOWN[dialect].rows(connection, year=year, subjects=given)}
+    names = [Name(*row) for row in _KNOWN[dialect].rows(connection, year=year, subjects=given)]
+    check_names(names, sealer)
+    return {SubjectId(name.subject): name.alias for name in names}
 
 
-_OF_YEAR: Final = select(alias_table.c.subject_id, alias_table.c.alias).where(alias_table.c.year == bindparam("year"))
+def _marks(names: Sequence[Name], sealer: Sealer) -> list[bytes]:
+    """Return the mark of each name; three words without a space in any, so that no two names share a text."""
+    return sealer.mark_texts([f"name {name.alias} {name.subject} {name.year}" for name in names]) if names else []
+
+
+def _row(name: Name, mark: bytes) -> dict[str, object]:
+    return {"alias": name.alias, "subject_id": name.subject, "year": name.year, "mark": mark}
+
+
+_BOUND_VALUES: Final = 1_000
+COLUMNS: Final = (alias_table.c.alias, alias_table.c.subject_id, alias_table.c.year, alias_table.c.mark)
+"""What a ``Name`` is made of."""
+REMEMBERED: Final = alias_table.c.subject_id != alias_table.c.alias
+"""Of names that lead to somebody."""
+
+_OF_YEAR: Final = select(*COLUMNS).where(alias_table.c.year == bindparam("year"))
 _GIVEN: Final = func.json_each(bindparam("subjects")).table_valued("value")
 _KNOWN: Final[Mapping[str, Prepared]] = {
     "sqlite": Prepared(_OF_YEAR.where(alias_table.c.subject_id.in_(select(_GIVEN.c.value)))),

@@ -44,6 +44,14 @@ def mentioned_subjects(event: Event) -> tuple[SubjectId, ...]:
     return tuple(dict.fromkeys(SubjectId(text) for text in texts if is_id(text, "sub")))
 
 
+def mentioned_aliases(members: Mapping[str, JsonValue]) -> set[str]:
+    """Return the aliases that an entry's members hold: as subject, actor, recipient or reference."""
+    refs = members.get("refs")
+    texts = [members.get(name) for name in ("subject", "actor", "recipient")]
+    texts += refs.values() if isinstance(refs, Mapping) else ()
+    return {text for text in texts if isinstance(text, str) and is_id(text, "als")}
+
+
 @dataclass(frozen=True, slots=True)
 class NewEntry:
     """Entry bytes that are to become a leaf.
@@ -65,6 +73,7 @@ def encode_entry(
     *,
     aliases: Mapping[SubjectId, str],
     cohort: Mapping[str, JsonValue] | None,
+    details: str | None = None,
 ) -> NewEntry:
     """Return the entry with the canonical bytes that become a leaf.
 
@@ -74,6 +83,7 @@ def encode_entry(
         at: the entry's time.
         aliases: the alias of every subject that the event names outside its cohort.
         cohort: ``{"size", "digest"}``, or None without a cohort.
+        details: ``details_digest`` of the sealed details, or None without any.
     Raises:
         BadInput: a text with control characters, a name that is none, a subject id where no alias can stand, or an
             entry beyond 16 KiB.
@@ -81,6 +91,7 @@ def encode_entry(
     """
     document = _document(event, entry_id, at, aliases)
     document["cohort"] = cohort
+    document["details"] = details
     members = {name: value for name, value in document.items() if value}  # an absent member is left out
     body = _CANONICAL.encode(members).encode()
     if len(body) > ENTRY_MAX_BYTES:
@@ -107,6 +118,11 @@ def cohort_digest(salt: bytes, aliases: Iterable[str]) -> str:
     """
     lines = b"".join(alias.encode() + b"\n" for alias in sorted(aliases))
     return hashlib.sha256(b"consentry cohort v1\n" + salt + lines).hexdigest()
+
+
+def details_digest(sealed: bytes) -> str:
+    """Return the SHA-256 over the sealed details of an entry, in hexadecimal."""
+    return hashlib.sha256(sealed).hexdigest()
 
 
 def _document(event: Event, entry_id: EntryId, at: datetime, aliases: Mapping[SubjectId, str]) -> dict[str, JsonValue]:

@@ -7,12 +7,14 @@ from typing import Final
 
 from sqlalchemy import Connection, ScalarSelect, func, insert, select
 
-from audit.aliases import ensure_aliases
-from audit.entries import NewEntry, cohort_digest, encode_entry, mentioned_subjects
+from audit.aliases import check_names, cohort_names, ensure_aliases, read_names
+from audit.entries import NewEntry, cohort_digest, details_digest, encode_entry, mentioned_subjects
 from audit.events import Event
+from audit.scanning import find_scanned
 from audit.tables import cohort, cohort_member, detail, head, inbox
 from kernel.clock import require_aware, to_micros
 from kernel.encoding import JsonValue
+from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock, Sealer
 from kernel.prepared import Prepared
@@ -32,6 +34,11 @@ class Journal:
     def __init__(self, clock: Clock, sealer: Sealer) -> None:
         self._clock = clock
         self._sealer = sealer
+
+    @property
+    def sealer(self) -> Sealer:
+        """Seals details and marks names."""
+        return self._sealer
 
     def now(self, connection: Connection) -> datetime:
         """Return the time for a new entry: the clock's, or that of the latest entry when the clock lags behind it."""
@@ -94,17 +101,59 @@ class Journal:
         if not events:
             return []
         at = self.now(connection) if latest is None else self._not_before(latest)
-        aliases = ensure_aliases(connection, _all_subjects(events), at.year)
+        aliases = ensure_aliases(connection, _all_subjects(events), at.year, sealer=self._sealer)
         return [self._entry(connection, event, at, aliases) for event in events]
 
     def read_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue] | None:
-        """Open the sealed details of an entry, for the officer; None without details.
+        """Open the sealed details of an entry, for the officer; None where it has none, or they were rightly destroyed.
 
         Raises:
-            IntegrityFailed: the details were not sealed for this entry.
+            IntegrityFailed: the details were not sealed for this entry, or the entry says that it has some and they
+                are not there.
         """
         sealed = connection.scalar(select(detail.c.sealed).where(detail.c.entry_id == entry_id))
-        return None if sealed is None else self._sealer.open_details(sealed, context=entry_id)
+        if sealed is None:
+            self._check_without_details(connection, entry_id)
+            return None
+        return self._sealer.open_details(sealed, context=entry_id)
+
+    def get_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue]:
+        """Open the sealed details of an entry that always has some and never loses them.
+
+        Raises:
+            IntegrityFailed: as ``read_details``, or there are none.
+        """
+        found = self.read_details(connection, entry_id)
+        if found is None:
+            raise _details_gone(entry_id)
+        return found
+
+    def find_subject(self, connection: Connection, alias: str) -> SubjectId | None:
+        """Return the subject behind an alias, or None when there is none or the mapping was destroyed.
+
+        Raises:
+            IntegrityFailed: the name was moved or made by hand.
+        """
+        names = read_names(connection, [alias])
+        check_names(names, self._sealer)
+        return next((SubjectId(name.subject) for name in names if not name.is_forgotten), None)
+
+    def cohort_subjects(self, connection: Connection, entry_id: EntryId) -> dict[SubjectId, str]:
+        """Return the subjects behind the cohort of an entry, with their aliases; raises as ``find_subject``."""
+        names = cohort_names(connection, entry_id)
+        check_names(names, self._sealer)
+        return {SubjectId(name.subject): name.alias for name in names}
+
+    def _check_without_details(self, connection: Connection, entry_id: EntryId) -> None:
+        """Raise ``IntegrityFailed`` where an entry says that it has details and nobody whom it names was forgotten."""
+        entry = find_scanned(connection, [entry_id]).get(entry_id)
+        if entry is None or "details" not in entry.members:
+            return
+        named = [text for text in (entry.members.get("subject"), entry.members.get("actor")) if isinstance(text, str)]
+        names = read_names(connection, named)
+        check_names(names, self._sealer)
+        if not any(name.is_forgotten for name in names):
+            raise _details_gone(entry_id)
 
     def _not_before(self, latest: datetime | None) -> datetime:
         """Return the time, and tell a clock that lags behind the log where the log stands."""
@@ -117,11 +166,19 @@ class Journal:
     def _entry(self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]) -> NewEntry:
         entry_id = EntryId(new_id("ent"))
         members = _record_cohort(connection, entry_id, [aliases[subject] for subject in dict.fromkeys(event.cohort)])
-        entry = encode_entry(event, entry_id, at, aliases=aliases, cohort=members)
-        if event.details is not None:
-            sealed = self._sealer.seal_details(event.details, context=entry_id)
+        sealed = None if event.details is None else self._sealer.seal_details(event.details, context=entry_id)
+        digest = None if sealed is None else details_digest(sealed)
+        entry = encode_entry(event, entry_id, at, aliases=aliases, cohort=members, details=digest)
+        if sealed is not None:
             connection.execute(insert(detail), {"entry_id": entry_id, "sealed": sealed})
         return entry
+
+
+def _details_gone(entry_id: str) -> IntegrityFailed:
+    return IntegrityFailed(
+        f"The details of entry {entry_id} are gone",
+        hint="Run `consentry audit reconcile`, and compare audit_detail with a backup.",
+    )
 
 
 def _all_subjects(events: Sequence[Event]) -> set[SubjectId]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.aliases import aliases_of, cohort_subjects, find_subject
+from audit.aliases import aliases_of
 from audit.checkpoints import Checkpointer
 from audit.entries import cohort_digest, decode_entry
 from audit.events import Act, Event, Outcome
@@ -143,7 +143,7 @@ class AuditLog:
         try:
             signed = self.settle()
             with self._database.read() as connection:
-                index = _check_entry(connection, entry_id, signed, binding)
+                index = _check_entry(connection, entry_id, signed, binding, self._journal)
         except LogUnavailable:
             raise
         except (ConsentryError, SQLAlchemyError, VerificationError, OSError, ValueError) as err:
@@ -182,15 +182,21 @@ class AuditLog:
         return next(reversed(aliases_of(connection, subject)), None)
 
     def find_subject(self, connection: Connection, alias: str) -> SubjectId | None:
-        """Return the subject behind an alias, or None when the mapping is gone."""
-        return find_subject(connection, alias)
+        """Return the subject behind an alias, or None when the mapping is gone; see ``Journal.find_subject``."""
+        return self._journal.find_subject(connection, alias)
 
     def read_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue] | None:
         """Open the sealed details of an entry, for the officer; see ``Journal.read_details``."""
         return self._journal.read_details(connection, entry_id)
 
+    def get_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue]:
+        """Open the sealed details of an entry that always has some; see ``Journal.get_details``."""
+        return self._journal.get_details(connection, entry_id)
 
-def _check_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint, binding: Binding) -> int:
+
+def _check_entry(
+    connection: Connection, entry_id: EntryId, signed: Checkpoint, binding: Binding, journal: Journal
+) -> int:
     """Return the entry's index, after proving its stored bytes under the signed root and comparing what they say."""
     query = select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == entry_id)
     row = connection.execute(query).one_or_none()
@@ -202,19 +208,21 @@ def _check_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint, 
     index, body = int(row.leaf_index) - origin.base, row.body
     proof = StoredTree(connection, origin).inclusion_proof(index, signed.size)
     check_inclusion(index, signed.size, leaf_hash(body), proof, signed.root)
-    _check_permit(connection, entry_id, decode_entry(body), binding)
+    _check_permit(connection, entry_id, decode_entry(body), binding, journal)
     return index
 
 
-def _check_permit(connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue], binding: Binding) -> None:
+def _check_permit(
+    connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue], binding: Binding, journal: Journal
+) -> None:
     fields = entry.get("fields", ())
     differing = {
         "entry": entry.get("id") != entry_id,
         "act": (entry.get("act"), entry.get("outcome")) != (Act.PERMIT.value, Outcome.ALLOWED.value),
-        "actor": not _is_actor(connection, entry.get("actor"), binding.actor),
+        "actor": not _is_actor(connection, entry.get("actor"), binding.actor, journal),
         "purpose": entry.get("purpose") != binding.purpose,
         "fields": not isinstance(fields, Sequence) or not binding.fields.issubset(set(fields)),
-        "subjects": _entry_subjects(connection, entry_id, entry) != binding.subjects,
+        "subjects": _entry_subjects(connection, entry_id, entry, journal) != binding.subjects,
     }
     parts = ", ".join(part for part, differs in differing.items() if differs)
     if parts:
@@ -223,23 +231,23 @@ def _check_permit(connection: Connection, entry_id: EntryId, entry: Mapping[str,
         )
 
 
-def _is_actor(connection: Connection, logged: JsonValue, actor: str) -> bool:
+def _is_actor(connection: Connection, logged: JsonValue, actor: str, journal: Journal) -> bool:
     if is_id(actor, "sub"):
-        return isinstance(logged, str) and find_subject(connection, logged) == actor
+        return isinstance(logged, str) and journal.find_subject(connection, logged) == actor
     return logged == actor
 
 
 def _entry_subjects(
-    connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue]
+    connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue], journal: Journal
 ) -> frozenset[SubjectId] | None:
     """Return the subjects that the entry's alias or cohort digest stands for; None when they cannot be told."""
     alias, members = entry.get("subject"), entry.get("cohort")
     subjects: set[SubjectId] = set()
     if isinstance(alias, str):
-        subject = find_subject(connection, alias)
+        subject = journal.find_subject(connection, alias)
         subjects.update(() if subject is None else (subject,))
     if isinstance(members, Mapping):
-        found = cohort_subjects(connection, entry_id)
+        found = journal.cohort_subjects(connection, entry_id)
         salt = connection.scalar(select(cohort.c.salt).where(cohort.c.entry_id == entry_id))
         if salt is None or members != {"size": len(found), "digest": cohort_digest(salt, found.values())}:
             return None

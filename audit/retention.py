@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Exists, Row, delete, func, insert, literal, or_, select, update
 
 from audit import pruned
-from audit.entries import decode_entry
+from audit.aliases import forget_names, remove_names
+from audit.entries import decode_entry, mentioned_aliases
 from audit.events import Act
 from audit.origins import current_origin
 from audit.pruned import KeptDigest, is_kept
@@ -25,11 +26,12 @@ from kernel.database import Database
 from kernel.encoding import JsonValue
 from kernel.errors import ConfigurationError, IntegrityFailed
 from kernel.ids import EntryId, SubjectId
+from kernel.ports import Sealer
 
 FLOOR_DAYS: Final = pruned.FLOOR_DAYS
+RETENTION_MAX_DAYS: Final = pruned.RETENTION_MAX_DAYS
 RETENTION_COUNT: Final = pruned.RETENTION_COUNT
 
-RETENTION_MAX_DAYS: Final = pruned.RETENTION_MAX_DAYS
 _BATCH: Final = 2_048
 """Entries in one transaction: writers of a SQLite store wait for no longer than it takes."""
 
@@ -157,12 +159,13 @@ def finish_pruning(database: Database) -> int:
     return emptied
 
 
-def destroy_subjects(connection: Connection, subjects: Sequence[SubjectId]) -> dict[str, int]:
+def destroy_subjects(connection: Connection, subjects: Sequence[SubjectId], sealer: Sealer) -> dict[str, int]:
     """Destroy the names of erased subjects and the sealed details of entries about them; the entries stay.
 
     Args:
         connection: a write transaction of the data store.
         subjects: whose erasure was completed longer ago than the floor.
+        sealer: marks the names as destroyed.
     Returns:
         How many subjects, names and details went.
     """
@@ -171,8 +174,7 @@ def destroy_subjects(connection: Connection, subjects: Sequence[SubjectId]) -> d
         named = select(alias.c.alias).where(alias.c.subject_id.in_(subjects[start : start + _SUBJECTS]))
         about = select(leaf.c.entry_id).where(or_(leaf.c.alias.in_(named), leaf.c.actor.in_(named)))
         details += connection.execute(delete(detail).where(detail.c.entry_id.in_(about))).rowcount
-        gone = delete(alias).where(alias.c.subject_id.in_(subjects[start : start + _SUBJECTS]))
-        aliases += connection.execute(gone).rowcount
+        aliases += forget_names(connection, subjects[start : start + _SUBJECTS], sealer)
     return {"subjects": len(subjects), "aliases": aliases, "details": details}
 
 
@@ -206,25 +208,20 @@ def _forget_unmentioned(database: Database, bound: int) -> None:
         first = min(connection.scalars(after), default=None)
     if first is None:
         return
-    mentioned = {name for rows in _below(database, bound) for row in rows for name in _mentions(row.body)}
+    mentioned = {
+        name for rows in _below(database, bound) for row in rows for name in mentioned_aliases(decode_entry(row.body))
+    }
     past = select(alias.c.alias).where(alias.c.year < first.year)
     lost = past.where(~_is_there(leaf.c.alias == alias.c.alias), ~_is_there(cohort_member.c.alias == alias.c.alias))
     with database.read() as connection:
         names = [name for name in connection.scalars(lost) if name not in mentioned]
     for start in range(0, len(names), _SUBJECTS):
         with database.write() as connection:
-            connection.execute(delete(alias).where(alias.c.alias.in_(names[start : start + _SUBJECTS])))
+            remove_names(connection, names[start : start + _SUBJECTS])
 
 
 def _is_there(condition: ColumnElement[bool]) -> Exists:
     return select(literal(1)).where(condition).exists()
-
-
-def _mentions(body: bytes) -> Iterator[str]:
-    members = decode_entry(body)
-    refs = members.get("refs")
-    texts = [members.get("actor"), members.get("recipient"), *(refs.values() if isinstance(refs, Mapping) else ())]
-    return (text for text in texts if isinstance(text, str) and text.startswith("als_"))
 
 
 def _counted(members: Mapping[str, JsonValue], name: str) -> int | None:

@@ -161,9 +161,14 @@ alias = Table(
     Column("alias", String(40), primary_key=True),
     Column("subject_id", String(40), nullable=False),
     Column("year", Integer, nullable=False),
+    Column("mark", StoredBytes, nullable=True),
     UniqueConstraint("subject_id", "year"),
 )
-"""Random names under which subjects stand in the log, one per subject and year."""
+"""Random names under which subjects stand in the log, one per subject and year.
+
+``mark`` binds the other columns under a key of the key store; see ``audit.aliases``. A name that was destroyed keeps
+its row while an entry may mention it, with the alias itself where the subject was.
+"""
 
 cohort = Table(
     "audit_cohort",
@@ -199,6 +204,12 @@ NEW.leaf_index = OLD.leaf_index AND NEW.entry_id = OLD.entry_id AND NEW.leaf_has
 AND NEW.at = OLD.at AND length(NEW.body) = 0
 AND OLD.leaf_index < COALESCE((SELECT MAX(below) FROM audit_prune), 0)"""
 
+_FORGETS: Final = (
+    "NEW.alias = OLD.alias AND NEW.year = OLD.year AND (NEW.subject_id = OLD.alias OR (NEW.subject_id = OLD.subject_id "
+    "AND OLD.mark IS NULL))"
+)
+"""What may change of a name: it leads nowhere any more, and only then may its row go; or it gets the mark it lacks."""
+
 _POSTGRESQL_FUNCTION: Final = """
 CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
@@ -215,6 +226,20 @@ BEGIN
         END IF;
     END IF;
     RAISE EXCEPTION 'audit_leaf is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$body$"""
+
+_POSTGRESQL_ALIAS_FUNCTION: Final = f"""
+CREATE OR REPLACE FUNCTION audit_alias_only_forgotten() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF {_FORGETS} THEN
+            RETURN NEW;
+        END IF;
+    ELSIF OLD.subject_id = OLD.alias THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'audit_alias is only forgotten' USING ERRCODE = 'insufficient_privilege';
 END
 $body$"""
 
@@ -235,9 +260,14 @@ _REPLACED: Final = {leaf.name: "leaf_index = NEW.leaf_index OR entry_id = NEW.en
 def _sqlite_triggers() -> dict[str, str]:
     """Return the statements by trigger name."""
     only_grows = "BEGIN SELECT RAISE(ABORT, 'audit_head only grows'); END"
+    only_forgotten = "BEGIN SELECT RAISE(ABORT, 'audit_alias is only forgotten'); END"
     statements = {
         "audit_head_no_shrink": f"BEFORE UPDATE ON audit_head WHEN NEW.size < OLD.size {only_grows}",
         "audit_head_no_delete": f"BEFORE DELETE ON audit_head {only_grows}",
+        "audit_alias_no_update": f"BEFORE UPDATE ON audit_alias WHEN NOT ({_FORGETS}) {only_forgotten}",
+        "audit_alias_no_delete": f"BEFORE DELETE ON audit_alias WHEN OLD.subject_id <> OLD.alias {only_forgotten}",
+        "audit_alias_no_replace": "BEFORE INSERT ON audit_alias WHEN EXISTS (SELECT 1 FROM audit_alias "
+        f"WHERE alias = NEW.alias) {only_forgotten}",
     }
     for table in _APPEND_ONLY:
         name = table.name
@@ -259,6 +289,9 @@ def _postgresql_triggers() -> dict[str, str]:
         "audit_head_no_truncate": "BEFORE TRUNCATE ON audit_head EXECUTE FUNCTION audit_refuse_change()",
         "audit_head_only_grows": "BEFORE UPDATE OR DELETE ON audit_head FOR EACH ROW "
         "EXECUTE FUNCTION audit_head_grows()",
+        "audit_alias_no_change": "BEFORE UPDATE OR DELETE ON audit_alias FOR EACH ROW "
+        "EXECUTE FUNCTION audit_alias_only_forgotten()",
+        "audit_alias_no_truncate": "BEFORE TRUNCATE ON audit_alias EXECUTE FUNCTION audit_refuse_change()",
     }
     for table in _APPEND_ONLY:
         name = table.name
@@ -281,6 +314,7 @@ CREATE_TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
     "postgresql": (
         _POSTGRESQL_FUNCTION,
         _POSTGRESQL_LEAF_FUNCTION,
+        _POSTGRESQL_ALIAS_FUNCTION,
         _POSTGRESQL_HEAD_FUNCTION,
         *TRIGGERS["postgresql"].values(),
     ),
@@ -291,7 +325,7 @@ DROP_TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
     "sqlite": (),
     "postgresql": tuple(
         f"DROP FUNCTION IF EXISTS {name}()"
-        for name in ("audit_refuse_change", "audit_leaf_only_pruned", "audit_head_grows")
+        for name in ("audit_refuse_change", "audit_leaf_only_pruned", "audit_alias_only_forgotten", "audit_head_grows")
     ),
 }
 """Statements to run after the tables are dropped; the triggers themselves go with their tables."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 import audit.tables
+from audit.aliases import REMEMBERED
 from audit.scanning import ScannedEntry
 from consent.comparing import Names, aliases_in
 from kernel.database import Database
@@ -82,6 +83,7 @@ def names_behind(connection: Connection, entries: Iterable[ScannedEntry]) -> Nam
     found: dict[str, SubjectId] = {}
     for start in range(0, len(wanted), BATCH):
         some = wanted[start : start + BATCH]
-        rows = connection.execute(select(table.c.alias, table.c.subject_id).where(table.c.alias.in_(some)))
+        query = select(table.c.alias, table.c.subject_id).where(table.c.alias.in_(some), REMEMBERED)
+        rows = connection.execute(query)
         found.update((alias, SubjectId(subject)) for alias, subject in rows)
     return Names(found)

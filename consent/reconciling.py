@@ -15,6 +15,7 @@ import audit.tables
 from audit.events import Act
 from audit.scanning import ScannedEntry, find_scanned, scan_entries, signed_end, waiting_entries
 from audit.verifier import Checkpoint
+from consent.beside_inspection import BesideInspection
 from consent.comparing import (
     Names,
     differing_assessment,
@@ -44,12 +45,20 @@ from consent.use_inspection import UseInspection
 from kernel.catalogue import Catalogue
 from kernel.database import Database
 from kernel.errors import IntegrityFailed
+from kernel.ports import Sealer
 
 
-def reconcile_register(database: Database, catalogue: Catalogue, signed: Checkpoint) -> Findings:
-    """Compare the whole register with the log below a checkpoint that was signed just now."""
+def reconcile_register(database: Database, catalogue: Catalogue, signed: Checkpoint, *, sealer: Sealer) -> Findings:
+    """Compare the whole register with the log below a checkpoint that was signed just now.
+
+    Args:
+        database: the data store.
+        catalogue: of the pack in use.
+        signed: the checkpoint.
+        sealer: knows the marks of the names under which people stand in the log.
+    """
     found = Findings()
-    _entries(database, signed, found)
+    _entries(database, signed, found, sealer)
     _decisions(database, found)
     _representatives(database, guardian, "guardian", found)
     _representatives(database, agent, "agent", found)
@@ -62,9 +71,9 @@ def reconcile_register(database: Database, catalogue: Catalogue, signed: Checkpo
     return found
 
 
-def _entries(database: Database, signed: Checkpoint, found: Findings) -> None:
+def _entries(database: Database, signed: Checkpoint, found: Findings, sealer: Sealer) -> None:
     """Look up the row of every entry that tells of one, and the uses of every permit; the log is hashed on the way."""
-    uses = UseInspection(found)
+    uses, beside = UseInspection(found), BesideInspection(found, sealer)
     try:
         for batch in scan_entries(database, signed):
             found.read("entries", len(batch))
@@ -74,10 +83,12 @@ def _entries(database: Database, signed: Checkpoint, found: Findings) -> None:
                 for row_kind in _ROW_KINDS:
                     _rows_of_entries(connection, row_kind, batch, found)
                 uses.compare(connection, batch)
+                beside.compare(connection, batch)
     except IntegrityFailed as broken:
         found.add("log", signed.origin, (broken.message,))
     with database.read() as connection:
         uses.conclude(connection, signed_end(connection, signed))
+    beside.conclude(database)
 
 
 @dataclass(frozen=True, slots=True)

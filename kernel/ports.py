@@ -49,6 +49,10 @@ class Sealer(Protocol):
         """Return the details; raises ``IntegrityFailed`` when the context differs."""
         ...
 
+    def mark_texts(self, texts: Sequence[str]) -> list[bytes]:
+        """Return 32 bytes for each text that nobody without the key store can make, always the same ones."""
+        ...
+
 
 class Tokeniser(Protocol):
     """Gives pseudonyms: stable within a scope, unlinkable across scopes."""

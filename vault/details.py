@@ -1,18 +1,19 @@
-"""Details: small sealed documents beside audit entries and decisions."""
+"""Details: small sealed documents beside audit entries and decisions; and marks of what lies there unsealed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import IntegrityFailed
 from vault._keyring import KeyKind, keyring_of
-from vault._keys import Held
-from vault.envelope import Binding, DataKey, alone, open_value, read_key_id, seal_value
+from vault._keys import Held, MacKey
+from vault.envelope import Binding, DataKey, alone, length_prefixed, open_value, read_key_id, seal_value
 from vault.keystore import KeyStore
 
 _NAME: Final = "details"
 _SCHEMA_VERSION: Final = 1
+_MARKS: Final = "marks"
 
 
 class DetailSealer:
@@ -24,6 +25,7 @@ class DetailSealer:
     def __init__(self, keystore: KeyStore) -> None:
         self._keyring = keyring_of(keystore)
         self._held: Held[DataKey] = Held(self._keyring.clock)
+        self._marking: Held[MacKey] = Held(self._keyring.clock)
 
     def seal_details(self, details: Mapping[str, JsonValue], *, context: str) -> bytes:
         """Return the sealed details, bound to ``context``.
@@ -50,9 +52,15 @@ class DetailSealer:
             raise IntegrityFailed("Sealed details are no object")
         return details
 
+    def mark_texts(self, texts: Sequence[str]) -> list[bytes]:
+        """Return the HMAC-SHA256 of each text under one service key, made at its first use."""
+        key = self._marking.get(_MARKS, lambda: self._keyring.mac_keys(KeyKind.SERVICE, [_MARKS])[_MARKS])
+        return [key.digest_stream([length_prefixed(_MARKS), text.encode()]) for text in texts]
+
     def release(self) -> None:
-        """Drop the key that is held between calls; it goes by itself after a minute."""
+        """Drop the keys that are held between calls; they go by themselves after a minute."""
         self._held.drop()
+        self._marking.drop()
 
 
 def _binding(context: str) -> Binding:

@@ -97,5 +97,6 @@ def _of_pruner(role: str, pruner: str) -> list[str]:
         f"GRANT {role} TO {pruner}",
         f"GRANT UPDATE ({', '.join(_EMPTIED)}) ON {audit.tables.leaf.name} TO {pruner}",
         f"GRANT INSERT ON {audit.tables.prune.name} TO {pruner}",
+        f"GRANT UPDATE (subject_id, mark) ON {audit.tables.alias.name} TO {pruner}",
         *(f"GRANT DELETE ON {table.name} TO {pruner}" for table in besides),
     ]

@@ -129,7 +129,7 @@ def _record(
 ) -> str:
     counts = plan.counts()
     if subjects:
-        counts |= destroy_subjects(connection, subjects)
+        counts |= destroy_subjects(connection, subjects, platform.sealer)
         for start in range(0, len(subjects), _BATCH):
             some = subjects[start : start + _BATCH]
             connection.execute(delete(cohort_verdict).where(cohort_verdict.c.subject_id.in_(some)))

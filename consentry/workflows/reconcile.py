@@ -124,7 +124,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
     """
     platform.log.checkpointer.check()  # before anything that waits is appended to it
     signed: Checkpoint = platform.log.settle()
-    found = reconcile_register(platform.data, platform.catalogue, signed)
+    found = reconcile_register(platform.data, platform.catalogue, signed, sealer=platform.sealer)
     with platform.data.read() as connection:
         inspect_principals(connection, found)
         for missing in missing_triggers(connection):

@@ -53,5 +53,6 @@ def test_example_entry_is_canonical_and_shows_every_member(subject, clock):
         counts={"a": 1},
         refs={"a": "b"},
     )
-    written = encode_entry(event, "ent_1", clock.now(), aliases={subject: "als_1"}, cohort={"size": 1, "digest": "00"})
+    cohort = {"size": 1, "digest": "00"}
+    written = encode_entry(event, "ent_1", clock.now(), aliases={subject: "als_1"}, cohort=cohort, details="2f")
     assert set(decode_entry(written.body)) == set(json.loads(example))

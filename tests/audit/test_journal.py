@@ -6,10 +6,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
-from audit.aliases import aliases_of, cohort_subjects, find_subject
+from audit.aliases import aliases_of, ensure_aliases, find_subject, mark_names, read_names, recall_forgotten
 from audit.entries import decode_entry
+from audit.retention import destroy_subjects
 from audit.tables import alias, cohort, detail, inbox
 from kernel.errors import BadInput, IntegrityFailed
 from kernel.ids import SubjectId, new_id
@@ -69,7 +71,7 @@ def test_cohort_digest_can_be_checked_and_resolved(any_desk):
     (entry_id,) = any_desk.record(any_desk.permit(cohort=(*people, people[0])))
     members = decode_entry(bodies(any_desk)[0])["cohort"]
     with any_desk.database.read() as connection:
-        found = cohort_subjects(connection, entry_id)
+        found = any_desk.journal.cohort_subjects(connection, entry_id)
         salt = connection.scalar(select(cohort.c.salt).where(cohort.c.entry_id == entry_id))
     lines = "".join(f"{name}\n" for name in sorted(found.values())).encode()
     assert set(found) == set(people)
@@ -139,9 +141,90 @@ def test_recording_nothing_touches_nothing(desk):
 def test_alias_that_another_writer_made_first_is_used(any_desk, subject):
     """The (subject, year) pair is unique, whoever comes first."""
     with any_desk.database.write() as connection:
-        connection.execute(insert(alias), {"alias": "als_theirs", "subject_id": subject, "year": 2026})
+        theirs = ensure_aliases(connection, [subject], 2026, sealer=any_desk.journal.sealer)
     any_desk.record(any_desk.permit(subject))
-    assert decode_entry(bodies(any_desk)[0])["subject"] == "als_theirs"
+    assert decode_entry(bodies(any_desk)[0])["subject"] == theirs[subject]
+
+
+@pytest.mark.parametrize("mark", [None, b"m" * 32])
+def test_alias_without_its_mark_names_nobody(any_desk, subject, mark):
+    """Who owns the store can insert a row; the next entry about the person is refused, and so is the look-up."""
+    row = {"alias": "als_forged", "subject_id": subject, "year": 2026, "mark": mark}
+    with any_desk.database.write() as connection:
+        connection.execute(insert(alias), row)
+    with pytest.raises(IntegrityFailed, match="als_forged does not bear its mark"):
+        any_desk.record(any_desk.permit(subject))
+    with any_desk.database.read() as connection, pytest.raises(IntegrityFailed, match="mark"):
+        any_desk.log.find_subject(connection, "als_forged")
+
+
+def test_moved_name_leads_nowhere(desk, subject):
+    """A name that leads to somebody else does not bear the mark of that."""
+    (entry_id,) = desk.record(desk.permit(cohort=(subject,)))
+    other = SubjectId(new_id("sub"))
+    desk.unguarded(f"UPDATE audit_alias SET subject_id = '{other}'")
+    with desk.database.read() as connection:
+        (moved,) = aliases_of(connection, other)
+        with pytest.raises(IntegrityFailed, match=f"{moved} does not bear its mark"):
+            desk.log.find_subject(connection, moved)
+        with pytest.raises(IntegrityFailed, match=f"{moved} does not bear its mark"):
+            desk.journal.cohort_subjects(connection, entry_id)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM audit_alias",
+        "UPDATE audit_alias SET subject_id = 'sub_other'",
+        "UPDATE audit_alias SET mark = NULL",
+        "UPDATE audit_alias SET alias = 'als_other'",
+    ],
+)
+def test_names_are_neither_moved_nor_removed(any_desk, subject, statement):
+    """A slip of the hand is refused by the store."""
+    any_desk.record(any_desk.permit(subject))
+    with pytest.raises(DBAPIError, match="only forgotten"), any_desk.database.write() as connection:
+        connection.execute(text(statement))
+
+
+def test_names_of_an_older_version_are_marked_once(any_desk, subject):
+    """Names get their mark, and what entries mention and an older version destroyed is known as destroyed."""
+    lost = new_id("als")
+    with any_desk.database.write() as connection:
+        connection.execute(insert(alias), {"alias": "als_old", "subject_id": subject, "year": 2025})
+        assert mark_names(connection, any_desk.journal.sealer) == 1
+        assert mark_names(connection, any_desk.journal.sealer) == 0
+        recall_forgotten(connection, {"als_old": 2025, lost: 2025}, any_desk.journal.sealer)
+    with any_desk.database.read() as connection:
+        assert any_desk.log.find_subject(connection, "als_old") == subject
+        assert any_desk.log.find_subject(connection, lost) is None
+        assert [name.is_forgotten for name in read_names(connection, [lost])] == [True]
+
+
+def test_details_that_an_entry_counts_are_missed(any_desk, subject):
+    """The entry holds the digest of its sealed details; without them nothing is read as if there were none."""
+    entry_id, _ = any_desk.record(any_desk.permit(subject, details={"reason": "chest pain"}), any_desk.permit(subject))
+    (sealed,) = any_desk.rows("SELECT sealed FROM audit_detail")[0]
+    assert decode_entry(bodies(any_desk)[0])["details"] == hashlib.sha256(bytes(sealed)).hexdigest()
+    assert "details" not in decode_entry(bodies(any_desk)[1])
+    with any_desk.database.write() as connection:
+        connection.execute(text("DELETE FROM audit_detail"))
+    with any_desk.database.read() as connection:
+        for read in (any_desk.log.read_details, any_desk.log.get_details):
+            with pytest.raises(IntegrityFailed, match=f"details of entry {entry_id} are gone"):
+                read(connection, entry_id)
+
+
+def test_details_of_the_forgotten_are_not_missed(any_desk, subject):
+    """What was destroyed with the names of an erased person is none; who must have some is told all the same."""
+    (entry_id,) = any_desk.record(any_desk.permit(subject, details={"reason": "chest pain"}))
+    any_desk.log.settle()
+    with any_desk.database.write() as connection:
+        destroy_subjects(connection, [subject], any_desk.journal.sealer)
+    with any_desk.database.read() as connection:
+        assert any_desk.log.read_details(connection, entry_id) is None
+        with pytest.raises(IntegrityFailed, match="gone"):
+            any_desk.log.get_details(connection, entry_id)
 
 
 def test_two_writers_at_once_share_one_alias(open_desk, pg_url, subject):

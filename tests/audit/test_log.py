@@ -8,6 +8,7 @@ from sqlalchemy import text
 from audit.events import Act, Outcome
 from audit.log import LogUnavailable
 from audit.receipts import ReceiptRefused
+from audit.retention import destroy_subjects
 from kernel.ids import EntryId, SubjectId, new_id
 
 
@@ -210,7 +211,7 @@ def test_destroyed_mapping_yields_no_receipt(desk, subject, asked):
     """Who cannot be told any more cannot be opened."""
     (entry_id,) = desk.record(desk.permit(subject))
     with desk.database.write() as connection:
-        connection.execute(text("DELETE FROM audit_alias"))
+        destroy_subjects(connection, [subject], desk.journal.sealer)
     with pytest.raises(LogUnavailable, match="subjects"):
         desk.log.receipt(entry_id, **asked)
 

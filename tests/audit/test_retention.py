@@ -218,7 +218,7 @@ def test_names_and_details_of_the_erased_go_and_proofs_stay(any_desk, subject):
     before = any_desk.log.settle()
     with any_desk.database.write() as connection:
         (name,) = aliases_of(connection, subject)
-        counts = destroy_subjects(connection, [subject])
+        counts = destroy_subjects(connection, [subject], any_desk.journal.sealer)
     assert counts == {"subjects": 1, "aliases": 1, "details": 2}
     with any_desk.database.read() as connection:
         assert find_subject(connection, name) is None
@@ -236,7 +236,7 @@ def test_destroyed_details_leave_no_byte_in_the_file(desk, subject):
     file = desk.folder / "data.db"
     assert b"seven-green-bottles" in file.read_bytes()
     with desk.database.write() as connection:
-        destroy_subjects(connection, [subject])
+        destroy_subjects(connection, [subject], desk.journal.sealer)
     assert b"seven-green-bottles" not in file.read_bytes()
 
 

@@ -18,6 +18,7 @@ from audit.sequencer import Sequencer
 from audit.signer import TreeSigner
 from audit.signing import create_signing_key
 from audit.tables import leaf
+from audit.verifier import Checkpoint
 from consent import inspection
 from consent.ages import AgeClass
 from consent.comparing import Names, differing_assessment, differing_representative
@@ -66,7 +67,11 @@ class Books:
         return subject
 
     def reconcile(self) -> Findings:
-        return reconcile_register(self.office.database, self.office.catalogue, self.log.settle())
+        return self.compared(self.log.settle())
+
+    def compared(self, signed: Checkpoint) -> Findings:
+        office = self.office
+        return reconcile_register(office.database, office.catalogue, signed, sealer=office.journal.sealer)
 
     def found(self) -> set[tuple[str, str]]:
         """Part and first difference of every mismatch."""
@@ -194,7 +199,7 @@ def test_changed_row_is_found(books, filled, statement, part):
     if "audit_" in statement and not books.office.database.is_sqlite:
         books.tamper("ALTER TABLE audit_leaf DISABLE TRIGGER USER")
     books.tamper(statement, **({"other": other} if ":other" in statement else {}))
-    found = reconcile_register(books.office.database, books.office.catalogue, signed)
+    found = books.compared(signed)
     assert part in {one.part for one in found.mismatches}
 
 
@@ -253,7 +258,7 @@ def test_deleted_change_of_a_notice_is_found(books):
 def test_another_pack_than_the_loaded_one_is_found(books, filled):
     """Fields, purposes and roles are in the pack's hash; who swaps the pack is told."""
     changed = replace(books.office.catalogue, hash="cd" * 32)
-    found = reconcile_register(books.office.database, changed, books.log.settle())
+    found = reconcile_register(books.office.database, changed, books.log.settle(), sealer=books.office.journal.sealer)
     assert [(one.part, one.differs) for one in found.mismatches] == [("pack", ("hash",))]
 
 
@@ -262,7 +267,7 @@ def test_act_in_the_moment_between_signing_and_reading_is_no_difference(books, f
     signed = books.log.settle()
     books.office.withdraw(filled, "P08")
     represent(books)
-    assert reconcile_register(books.office.database, books.office.catalogue, signed).is_clean
+    assert books.compared(signed).is_clean
 
 
 def test_mismatches_beyond_the_bound_are_counted(monkeypatch):
@@ -410,7 +415,7 @@ def test_uses_taken_after_the_checkpoint_are_no_difference(books, filled):
     """A permit between signing and reading is looked up where it waits."""
     signed = books.log.settle()
     books.office.check(filled, "P08", "topic")
-    assert reconcile_register(books.office.database, books.office.catalogue, signed).is_clean
+    assert books.compared(signed).is_clean
 
 
 def test_age_that_was_changed_with_its_history_is_found(books):
