@@ -1,5 +1,6 @@
 """Schema histories: one for the data store, one for the key store (Alembic)."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -41,15 +42,28 @@ def metadata_of(store: Store) -> tuple[MetaData, ...]:
     )
 
 
-def upgrade(database: Database, store: Store, *, revision: str = "head") -> None:
+def upgrade(
+    database: Database,
+    store: Store,
+    *,
+    revision: str = "head",
+    finish: Callable[[Connection], None] | None = None,
+) -> None:
     """Bring a store to a revision, in one transaction.
 
+    Args:
+        database: the store.
+        store: which of the two.
+        revision: the newest when left out.
+        finish: what else belongs into the transaction, because a revision alone cannot do it.
     Raises:
         ConfigurationError: the store is at a revision that this version does not know; nothing was changed.
     """
     with database.write() as connection:
         _check_known(connection, database, store)
         command.upgrade(_config(connection, store), revision)
+        if finish is not None:
+            finish(connection)
 
 
 def downgrade(database: Database, store: Store, *, revision: str) -> None:

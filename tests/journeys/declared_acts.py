@@ -180,7 +180,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "unusual_access.list_findings": (Act.AUDIT_READ,),
     "unusual_access.mark_unusual": (Act.ACCESS_FLAGGED,),
     "unusual_access.read_findings": _INSIDE,
-    "upgrade.upgrade_stores": "changes the form of tables, looks at no row of a person",
+    "upgrade.upgrade_stores": "changes the form of tables; where an older version made names, an entry counts them",
     "watch_lists.link_staff": (Act.LOG_CONFIGURED,),
     "watch_lists.protect": (Act.LOG_CONFIGURED,),
     "watch_lists.read_lists": _INSIDE,
