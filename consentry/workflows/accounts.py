@@ -1,13 +1,15 @@
 """Create accounts; each with its entry in the same transaction."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.recipients import RecipientKind, get_recipient
 from consentry.access import check_may_act
 from consentry.platform import Platform
+from consentry.principal_inspection import stated_refs
 from consentry.principals import Principal, create_key, create_person, disable
+from consentry.stores.tables import principal
 from kernel.errors import BadInput
 
 
@@ -67,8 +69,10 @@ def disable_account(platform: Platform, caller: Principal, name: str) -> Princip
 
 
 def record_principal(platform: Platform, connection: Connection, made: Principal, asking: Asking) -> None:
-    """Write the entry of a new principal, in the transaction that makes it."""
+    """Write the entry of a new principal, in the transaction that makes it; it says all that the row grants."""
+    row = connection.execute(select(principal).where(principal.c.principal_id == made.principal_id)).one()
     refs = {"principal": made.principal_id, "kind": made.kind.value, "role": made.role}
+    refs |= stated_refs(row, platform.sealer)
     event = Event(
         Act.PRINCIPAL_CREATED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
         recipient=made.processor, refs=refs,

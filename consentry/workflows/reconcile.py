@@ -126,7 +126,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
     signed: Checkpoint = platform.log.settle()
     found = reconcile_register(platform.data, platform.catalogue, signed, sealer=platform.sealer)
     with platform.data.read() as connection:
-        inspect_principals(connection, found)
+        inspect_principals(connection, found, platform.sealer)
         for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))
     return signed.size, found

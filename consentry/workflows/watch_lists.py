@@ -48,13 +48,17 @@ class Watched:
 
 
 def read_lists(platform: Platform, connection: Connection) -> Watched:
-    """Return the lists, folded from the log."""
+    """Return the lists, folded from the log.
+
+    Raises:
+        IntegrityFailed: what an entry says of a list is gone; without it the rules would be disarmed unseen.
+    """
     protected: set[SubjectId] = set()
     staff: dict[str, SubjectId] = {}
     for entry in entries_of(connection, [Act.LOG_CONFIGURED.value]):
         if entry.refs.get("what") != _WHAT:
             continue
-        told = platform.log.read_details(connection, EntryId(entry.entry_id)) or {}
+        told = platform.log.get_details(connection, EntryId(entry.entry_id))
         subject, principal = SubjectId(str(told.get("subject"))), str(told.get("principal"))
         is_added = entry.refs.get("change") == "added"
         if entry.refs.get("list") == WatchList.PROTECTED.value:

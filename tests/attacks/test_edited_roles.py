@@ -1,6 +1,10 @@
 """Who may do what is edited by hand in the data store."""
 
+import json
+
 import pytest
+
+from tests.attacks.conftest import forge
 
 
 @pytest.mark.parametrize(
@@ -10,6 +14,10 @@ import pytest
         ("UPDATE principal SET kind = 'key' WHERE name = 'dr.lin'", "principal: kind"),
         ("UPDATE principal SET disabled = 1 WHERE name = 'dr.lin'", "principal: disabled"),
         ("UPDATE principal SET processor = 'insurer' WHERE name = 'dr.lin'", "principal: processor"),
+        ("UPDATE principal SET name = 'dr.li' WHERE name = 'dr.lin'", "principal: name"),
+        ("UPDATE principal SET secret_hash = 'sha256:00' WHERE name = 'dr.lin'", "principal: secret"),
+        ("UPDATE principal SET expires_at = 1 WHERE name = 'dr.lin'", "principal: expires_at"),
+        ("UPDATE principal SET subjects_per_day = 9 WHERE name = 'dr.lin'", "principal: subjects_per_day"),
         ("UPDATE principal SET principal_id = 'usr_nobody' WHERE name = 'dr.lin'", "principal: no entry"),
         ("DELETE FROM principal WHERE name = 'dr.lin'", "principal: no row"),
     ],
@@ -25,3 +33,43 @@ def test_account_that_was_enabled_again_closes_the_gate(house):
     house.shell.run("account", "disable", "dr.lin")
     house.strike("UPDATE principal SET disabled = 0 WHERE name = 'dr.lin'")
     assert house.reconciled() == ["principal: disabled"]
+
+
+def test_exchanged_names_close_the_gate(house):
+    """Under the administrator's name a clinician would sign in with the administrator's role."""
+    house.strike(
+        "UPDATE principal SET name = 'x' WHERE name = 'dr.lin'",
+        "UPDATE principal SET name = 'dr.lin' WHERE name = 'admin'",
+        "UPDATE principal SET name = 'admin' WHERE name = 'x'",
+    )
+    assert house.reconciled() == ["principal: name", "principal: name"]
+
+
+@pytest.mark.parametrize(
+    ("refs", "found"),
+    [
+        ({"principal": "usr_" + "f" * 24, "kind": "person", "role": "administrator"}, "name, secret"),
+        ({"name_mark": "00" * 16}, "name"),
+    ],
+)
+def test_account_with_an_entry_of_its_own_making_closes_the_gate(house, refs, found):
+    """Who slips an entry in for an account cannot make the marks that it has to bear."""
+    (made,) = [body for body in house.bodies() if b'"role":"clinician"' in body and b"principal.created" in body]
+    said = json.loads(made)["refs"] | {"principal": "usr_" + "f" * 24} if "name_mark" in refs else {}
+    house.slip_in(forge(made, id="ent_" + "f" * 24, refs={**said, **refs}))
+    house.live_on()
+    house.strike(
+        "INSERT INTO principal SELECT 'usr_" + "f" * 24 + "', 'mallory', kind, role, secret_hash, expires_at, "
+        "subjects_per_day, disabled, created_at, processor FROM principal WHERE name = 'dr.lin'"
+    )
+    assert any(one.startswith("principal: ") and found in one for one in house.reconciled())
+
+
+def test_second_entry_of_an_account_closes_the_gate(house):
+    """The first entry counts; one that gives more is told of."""
+    (made,) = [body for body in house.bodies() if b'"role":"clinician"' in body and b"principal.created" in body]
+    refs = json.loads(made)["refs"] | {"role": "administrator"}
+    house.slip_in(forge(made, id="ent_" + "f" * 24, refs=refs))
+    house.live_on()
+    house.strike("UPDATE principal SET role = 'administrator' WHERE name = 'dr.lin'")
+    assert house.reconciled() == ["principal: role, entry twice"]
