@@ -30,6 +30,10 @@ NAMING: Final = {
 BUSY_TIMEOUT_MS: Final = 10_000
 _LOCKED: Final = "Another process is writing; nothing was changed, try again."
 _BUSY: Final = "Too much is asked at once; nothing was changed, try again."
+_UNCHANGED: Final = "Nothing was changed. Check that the store is reachable and writable."
+_UNKNOWN: Final = "It is not known whether the change was kept: look before you repeat it, once the store is back."
+_NO_ANSWER: Final = ("08", "57P", "40003")
+"""SQLSTATEs of PostgreSQL after which it is not known whether a commit was made (Appendix A)."""
 _WAL_FIXED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 """First release and back-ports without the WAL-reset race: sqlite.org/wal.html#walresetbug."""
 
@@ -88,12 +92,20 @@ class Database:
         """Open a transaction that may write; commits at the end, rolls back on any error.
 
         Raises:
-            Unavailable: the store is locked, full, missing or damaged; nothing was written.
+            Unavailable: the store is locked, full, missing or damaged; nothing was written. Or the answer to the
+                commit was lost, and it is not known whether it was; the hint says which.
         """
         with self._turn(), self._translated(), self._engine.connect() as connection:
             writer = connection.execution_options(consentry_write=True)
-            with writer.begin():
-                yield writer
+            is_committing = False
+            try:
+                with writer.begin():
+                    yield writer
+                    is_committing = True
+            except OperationalError as err:
+                if is_committing and _known_hint(err) is None:
+                    raise Unavailable(f"The {self.label} gave no sound answer: {_cause(err)}", hint=_UNKNOWN) from err
+                raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -136,7 +148,9 @@ class Database:
         try:
             yield
         except OperationalError as err:
-            raise Unavailable(f"The {self.label} cannot be used: {_cause(err)}", hint=_hint(err)) from err
+            raise Unavailable(
+                f"The {self.label} cannot be used: {_cause(err)}", hint=_known_hint(err) or _UNCHANGED
+            ) from err
         except PoolTimeout as err:
             raise Unavailable(f"Every connection to the {self.label} is in use", hint=_BUSY) from err
         except DBAPIError as err:
@@ -210,10 +224,15 @@ def _cause(err: DBAPIError) -> str:
     return str(err.orig).strip().splitlines()[0] if err.orig is not None else type(err).__name__
 
 
-def _hint(err: DBAPIError) -> str:
+def _known_hint(err: DBAPIError) -> str | None:
+    """Return the hint for an error after which certainly nothing is written, also when it is a commit's."""
     cause = str(err.orig)
     if "locked" in cause or "busy" in cause:
         return _LOCKED
     if "disk is full" in cause or "disk full" in cause:
         return "The disk is full; nothing was changed. Free space and try again."
-    return "Nothing was changed. Check that the store is reachable and writable."
+    if getattr(err.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_WRITE:
+        return _UNCHANGED  # pages are written before the journal is cut, which is what commits
+    code = getattr(err.orig, "sqlstate", None)
+    is_refused = code is not None and not code.startswith(_NO_ANSWER)
+    return _UNCHANGED if is_refused else None

@@ -300,3 +300,52 @@ def test_store_whose_connections_are_all_in_use_is_unavailable(path: Path) -> No
     with crowded.read() as connection:
         assert connection.scalar(text("SELECT 1")) == 1
     crowded.dispose()
+
+
+@pytest.mark.parametrize("happens", [False, True])
+def test_lost_answer_to_a_commit_is_told_as_such(store: Database, monkeypatch, happens) -> None:
+    """Nobody is told that nothing was changed when nobody knows."""
+    commit = store.engine.dialect.do_commit
+
+    def lose(connection) -> None:
+        if happens:
+            commit(connection)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched, pytest.raises(Unavailable, match="no sound answer") as told:
+        patched.setattr(store.engine.dialect, "do_commit", lose)
+        with store.write() as connection:
+            connection.execute(insert(NOTE), {"id": 1, "body": "a"})
+    assert told.value.hint.startswith("It is not known whether the change was kept")
+    assert _bodies(store) == (["a"] if happens else [])
+
+
+def test_commit_that_a_reader_keeps_waiting_changed_nothing(store: Database, path: Path) -> None:
+    """A refusal is known: the store was locked."""
+    with sqlite3.connect(path) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM note").fetchone()
+        with pytest.raises(Unavailable, match="locked") as told, store.write() as connection:
+            connection.execute(insert(NOTE), {"id": 1, "body": "a"})
+        reader.rollback()
+    assert "nothing was changed" in told.value.hint
+    assert _bodies(store) == []
+
+
+def test_commit_that_postgresql_refuses_changed_nothing(postgres: Database, monkeypatch) -> None:
+    """The server said so, unlike a connection that was lost."""
+
+    def refuse(code):
+        error = type("Told", (postgres.engine.dialect.loaded_dbapi.OperationalError,), {"sqlstate": code})
+
+        def told(_connection) -> None:
+            raise error("no")
+
+        return told
+
+    for code, said in (("40001", "Nothing was changed"), ("08006", "It is not known"), (None, "It is not known")):
+        with monkeypatch.context() as patched, pytest.raises(Unavailable) as told:
+            patched.setattr(postgres.engine.dialect, "do_commit", refuse(code))
+            with postgres.write() as connection:
+                connection.execute(insert(NOTE), {"id": 1, "body": "a"})
+        assert told.value.hint.startswith(said)
