@@ -1,15 +1,35 @@
 """What people say of a breach as it arrives: a JSON file of the command line, or an HTTP body."""
 
+import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from consentry.acts import Instant, SubjectIdText
 
 Words = Annotated[str, Field(min_length=1, max_length=2000)]
 """Sealed beside the entry, never inside it."""
 
-DutyCode = Annotated[str, Field(pattern=r"^[a-z]{3,10}(\.[a-z]{3,12})?$", examples=["pipl.authority"])]
+
+def _shaped(pattern: str, words: str, example: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Return what checks a text's shape and tells it in words, not as a regular expression."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(words)
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
+
+
+_DUTY: Final = _shaped(
+    r"[a-z]{3,10}(\.[a-z]{3,12})?", "give a duty as the case lists it, for example pipl.authority", "pipl.authority"
+)
+_CHANNEL: Final = _shaped(
+    r"[a-z][a-z0-9_-]{1,39}", "give a short code: 2 to 40 of a-z, 0-9, - and _, for example sms", "sms"
+)
+
+DutyCode = Annotated[str, _DUTY[0], _DUTY[1]]
 Number = Annotated[int, Field(ge=0, le=10_000_000_000)]
 MAX_SUBJECTS = 50_000
 
@@ -59,7 +79,7 @@ class BreachReport(_Said):
     aware_at: Instant | None = Field(default=None, description="When it was learned of; now where not given.")
     people: Number | None = None
     minors: Number | None = None
-    sensitive: Number | None = Field(default=None, description="How many sensitive records.")
+    sensitive: Number | None = Field(default=None, description="How many of the people with sensitive data.")
     estimate: bool | None = Field(default=None, description="The numbers are estimates.")
     critical: bool | None = Field(default=None, description="Critical information infrastructure.")
     profiles: Annotated[list[Literal["pipl", "gdpr", "hipaa"]] | None, Field(min_length=1, max_length=3)] = None
@@ -77,7 +97,7 @@ class BreachNotice(_Said):
     )
 
     duty: DutyCode
-    channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{1,39}$", examples=["sms"])]
+    channel: Annotated[str, _CHANNEL[0], _CHANNEL[1]]
     text: Annotated[str, Field(min_length=1, max_length=20_000, repr=False, description="Only its SHA-256 is kept.")]
     at: Instant | None = Field(default=None, description="Now where not given.")
     people: Number = 0

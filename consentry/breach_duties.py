@@ -35,7 +35,7 @@ class Facts:
         aware_at: when the operator learned of it; every timer counts from here.
         people: how many subjects are affected; where ``is_estimate``, by estimate.
         minors: how many of them are under 18.
-        sensitive: how many sensitive records are affected.
+        sensitive: how many of the people have sensitive data among what is affected.
         is_critical: the operator runs critical information infrastructure.
         profiles: the laws that it falls under.
     """

@@ -57,6 +57,9 @@ def facts_from(
         raise BadInput("A breach is not learned of later", hint="Give the first moment that anybody knew.")
     if facts.people < named.people or not named.minors <= facts.minors <= facts.people:
         raise BadInput("The numbers do not fit the subjects that are named", hint="People include all who are named.")
+    says_so = report.people is not None or report.sensitive is not None
+    if says_so and facts.sensitive > facts.people:
+        raise BadInput("More people have sensitive data than there are people", hint="Count people in `sensitive` too.")
     return facts
 
 

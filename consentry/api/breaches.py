@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from consentry.acts import Locale
+from consentry.acts import WordsLocale
 from consentry.api.dependencies import Caller, PlatformHere
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
@@ -17,7 +17,7 @@ from consentry.workflows import breach as workflow
 router = new_router("breaches")
 
 CasePath = Annotated[str, Path(pattern=r"^brc_[a-z2-7]{24}$", examples=["brc_aaaaaaaaaaaaaaaaaaaaaaaa"])]
-WantedLocale = Annotated[Locale, Query(description="The language of the labels.")]
+WantedLocale = Annotated[WordsLocale, Query(description="The language of the labels.")]
 
 _ACTING = responses(401, 403, 404, 409, 411, 415)
 

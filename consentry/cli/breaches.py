@@ -179,7 +179,22 @@ def _checked(model: "type[_M]", said: object) -> "_M":
     try:
         return model.model_validate(said)
     except ValidationError as err:
-        known = model.model_fields.keys()
         first = err.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in known) or "a member"
-        raise BadInput(f"{place}: {first['msg']}", hint="See docs/how-to/breach.md.") from None
+        words = first["msg"].removeprefix("Value error, ")
+        hint = f"Members are {', '.join(model.model_fields)}; see docs/how-to/breach.md."
+        raise BadInput(f"{_place(model, said, first['loc'])}: {words}", hint=hint) from None
+
+
+def _place(model: "type[BaseModel]", said: object, loc: "tuple[int | str, ...]") -> str:
+    """Return where something is wrong; a member that nobody knows is told by its number: its name may be a value."""
+    schema = model.model_json_schema()
+    objects = [schema, *schema.get("$defs", {}).values()]
+    known = {name for one in objects for name in one.get("properties", {})}
+    parts = list[str]()
+    for part in loc:
+        if isinstance(part, int) or part in known:
+            parts.append(str(part))
+        elif isinstance(said, Mapping) and part in said:
+            parts.append(f"member {list(said).index(part) + 1}")
+        said = said.get(part) if isinstance(said, Mapping) else None
+    return ".".join(parts) or "the whole"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from audit.events import Act, Event, Outcome
 from consent.ages import AgeClass
@@ -15,7 +15,7 @@ from consent.asking import Asking
 from consent.entries import now_in_log
 from consent.standing import find_standings
 from consent.tables import task
-from consent.tasks import NewTask, TaskKind, create_tasks
+from consent.tasks import NewTask, TaskKind, create_tasks, done_task
 from consentry.access import can_act
 from consentry.breach_acts import BreachNotice, BreachReport, BreachWaiver
 from consentry.breach_duties import Facts, duties_of
@@ -24,6 +24,7 @@ from consentry.breach_report import case_json
 from consentry.breaches import Case, facts_members, get_case, read_cases
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.words_said import check_said
 from consentry.workflows.breach_accesses import LISTED, digest_of, find_accesses
 from consentry.workflows.denials import check_allowed
 from kernel.clock import format_instant
@@ -109,26 +110,33 @@ def notify_breach(platform: Platform, caller: Principal, case_id: str, notice: B
 def waive_breach(platform: Platform, caller: Principal, case_id: str, waiver: BreachWaiver) -> Case:
     """Say that a duty need not be done; it counts once two different people have said so.
 
+    Tasks to tell guardians are done with it, each by an entry with the second reason.
+
     Raises:
-        BadInput: the law names no such duty for the case.
+        BadInput: the law names no such duty for the case, or no reason.
         Conflict: the case is closed, or the caller has said so already.
         Denied: the role may not.
         NotFound: there is no such case.
     """
     check_allowed(platform, caller, MANAGE_ACT, persons_only=True)
+    reason = check_said(waiver.reason, what="A waiver")
     with platform.data.write() as connection:
         case = _open_case(connection, case_id)
         _check_duty(platform, case, waiver.duty)
         if caller.principal_id in case.waivers.get(waiver.duty, {}):
             raise Conflict("You have waived this duty already", hint="A second person has to say so too.")
         refs = {"case": case_id, "waives": waiver.duty}
-        details = {"reason": waiver.reason}
-        platform.log.record(connection, _event(platform.asking(caller), Act.BREACH_CHANGED, refs=refs, details=details))
-        return get_case(connection, case_id)
+        details, asking = {"reason": reason}, platform.asking(caller)
+        platform.log.record(connection, _event(asking, Act.BREACH_CHANGED, refs=refs, details=details))
+        waived = get_case(connection, case_id)
+        _finish_waived_tasks(platform, connection, asking, waived, reason=reason)
+        return waived
 
 
 def close_breach(platform: Platform, caller: Principal, case_id: str, *, reason: str) -> Case:
     """Close a case in which everybody was told, or two people waived it, and no guardian's task is open.
+
+    Tasks of guardians whom two people waived, named since or before releases that did so with the waiver, are done.
 
     Raises:
         BadInput: no reason.
@@ -137,8 +145,7 @@ def close_breach(platform: Platform, caller: Principal, case_id: str, *, reason:
         NotFound: there is no such case.
     """
     check_allowed(platform, caller, MANAGE_ACT, persons_only=True)
-    if not reason.strip():
-        raise BadInput("Closing a case needs its reason", hint="Say what came of it.")
+    reason = check_said(reason, what="Closing a case")
     with platform.data.write() as connection:
         case = _open_case(connection, case_id)
         left = [duty.code for duty in case.open_duties(platform.catalogue.oversight.breach)]
@@ -147,11 +154,13 @@ def close_breach(platform: Platform, caller: Principal, case_id: str, *, reason:
                 f"Case {case_id} stays open: {', '.join(left)}",
                 hint="Record who was told, or have two people waive it.",
             )
-        if not case.is_waived("guardians") and (tasks := open_guardian_tasks(connection, case_id)):
+        asking = platform.asking(caller)
+        _finish_waived_tasks(platform, connection, asking, case, reason=reason)
+        if tasks := open_guardian_tasks(connection, case_id):
             raise Conflict(
                 f"Case {case_id} stays open: {tasks} guardians' tasks", hint="See `consentry consent tasks`."
             )
-        event = _event(platform.asking(caller), Act.BREACH_CLOSED, refs={"case": case_id}, details={"reason": reason})
+        event = _event(asking, Act.BREACH_CLOSED, refs={"case": case_id}, details={"reason": reason})
         platform.log.record(connection, event)
         return get_case(connection, case_id)
 
@@ -204,8 +213,7 @@ def show_breach(
 
 def open_guardian_tasks(connection: Connection, case_id: str) -> int:
     """Return how many guardians of listed minors are still to be told by name."""
-    unfinished = task.c.kind == TaskKind.INFORM.value, task.c.cause == case_id, task.c.done_at.is_(None)
-    return connection.scalar(select(func.count()).select_from(task).where(*unfinished)) or 0
+    return connection.scalar(select(func.count()).select_from(task).where(*_unfinished(case_id))) or 0
 
 
 def read_words(platform: Platform, caller: Principal, case: Case) -> dict[str, JsonValue]:
@@ -221,6 +229,30 @@ def read_words(platform: Platform, caller: Principal, case: Case) -> dict[str, J
             found = platform.log.read_details(connection, EntryId(entry_id)) or {}
             words.update({name: value for name, value in found.items() if name in {*WORDS, "accesses"}})
     return words
+
+
+def _unfinished(case_id: str) -> tuple[ColumnElement[bool], ...]:
+    return task.c.kind == TaskKind.INFORM.value, task.c.cause == case_id, task.c.done_at.is_(None)
+
+
+def _finish_waived_tasks(
+    platform: Platform, connection: Connection, asking: Asking, case: Case, *, reason: str
+) -> None:
+    """Mark the tasks of guardians as done once two people said that these need not be told (R44), with why."""
+    if not case.is_waived("guardians"):
+        return
+    rows = connection.execute(select(task.c.task_id, task.c.subject_id).where(*_unfinished(case.case_id))).all()
+    events = [
+        replace(
+            _event(asking, Act.TASK_DONE, details={"note": reason},
+                   refs={"task": row.task_id, "kind": TaskKind.INFORM.value, "waived": case.case_id}),
+            subject=SubjectId(row.subject_id),
+        )
+        for row in rows
+    ]  # fmt: skip
+    now = now_in_log(connection, platform.log, platform.clock)
+    for row, entry_id in zip(rows, platform.log.record_many(connection, events), strict=True):
+        done_task(connection, row.task_id, entry_id=entry_id, at=now)
 
 
 def _tell(platform: Platform, caller: Principal, report: BreachReport, *, case_id: str | None) -> Case:

@@ -23,6 +23,9 @@ READ: Final = "audit.read"
 
 _MAX_REFERENCE: Final = 200
 
+_FIRST_DAY: Final = date(2021, 11, 1)
+"""PIPL 74: the law from which these duties follow is in force since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:
@@ -84,7 +87,7 @@ def record_filing(platform: Platform, caller: Principal, duty: Duty, *, on: date
         reference: the document's number, without words about people.
     Raises:
         Denied: the role may not.
-        BadInput: a day in the future, or no usable reference.
+        BadInput: a day in the future or before the law, or no usable reference.
     """
     check_allowed(platform, caller, REVIEW, persons_only=True)
     reference = reference.strip()
@@ -94,6 +97,8 @@ def record_filing(platform: Platform, caller: Principal, duty: Duty, *, on: date
     with platform.data.write() as connection:
         if on > platform.log.now(connection).astimezone(ZoneInfo(platform.catalogue.time_zone)).date():
             raise BadInput("The day lies in the future", hint="Record it once it is done.")
+        if on < _FIRST_DAY:
+            raise BadInput("No such duty was there to be done then", hint=f"Give a day from {_FIRST_DAY} on.")
         refs = {"duty": duty.value, "on": on.isoformat(), "reference": reference}
         event = Event(Act.DUTY_RECORDED, Outcome.DONE, asking.actor, asking.role, asking.request_id, refs=refs)
         platform.log.record(connection, event)

@@ -72,6 +72,16 @@ def test_permit_for_a_recipient_is_a_disclosure_and_for_a_view_is_not(accesses, 
     assert used.kind is AccessKind.VIEW_USED
 
 
+def test_refused_export_reads_like_no_disclosure(accesses, subject):
+    """Permitted towards a recipient and then not k-anonymous: nothing was given, and the words say so."""
+    (found,) = accesses(
+        made(Act.PERMIT, purpose="P12", recipient="partner", cohort=(subject,), fields=("sex",)),
+        made(Act.EXPORT_REFUSED, Outcome.DENIED, purpose="P12", recipient="partner"),
+    )
+    assert (found.kind, found.released) == (AccessKind.WITHHELD, False)
+    assert "nothing was given" in KINDS[found.kind].en
+
+
 def test_storing_for_a_recipient_is_collection(accesses, subject):
     """A batch of ingestion asks per recipient and gives nobody anything yet."""
     (found,) = accesses(

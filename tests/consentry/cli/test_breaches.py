@@ -80,7 +80,8 @@ def test_words_are_shown_to_the_officer_in_either_language(at, officer, write):
         (b"{", "The file is no JSON"),
         (b"\xff", "The file is no JSON"),
         (b'{"people": -1}', "people: "),
-        (b'{"13800138000": 1}', "a member: "),
+        (b'{"13800138000": 1}', "member 1: "),
+        (b'{"people": 3, "accesses": {"request_id": "x", "13800138000": 1}}', "accesses.member 2: "),
         (b"{}", "A breach case needs categories"),
         (b" " * (4 * 1024 * 1024 + 1), "The file has more than"),
     ],
@@ -97,3 +98,13 @@ def test_a_case_may_come_on_standard_input(at, monkeypatch):
     """A dash reads it from there."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(SAID).encode())))
     assert at("breach", "open", "-").out.startswith("brc_")
+
+
+def test_shapes_are_told_in_words(at, officer, write):
+    """A channel in other letters is refused with an example, not with a regular expression."""
+    case, token = at("breach", "open", write(SAID)).out.strip(), officer("zhou")
+    notice = {"duty": "pipl.authority", "channel": "网站", "text": "what happened"}
+    said = at("breach", "notified", case, write(notice), "--token", token).line
+    assert said.startswith("channel: give a short code")
+    assert "pattern" not in said
+    assert "网站" not in said

@@ -197,6 +197,36 @@ def test_guardians_of_named_minors_are_told_one_by_one(platform, captured, clock
         assert Act.BREACH_OPENED in [one.members["act"] for one in find_entries(connection, subject=adult)]
 
 
+def test_waived_guardians_leave_no_task_open(platform, captured):
+    """R44: two people's waiver closes the tasks, with its reason; a child named later follows."""
+    children = [captured.person(f"kid-{n}", birth_date="2016-05-05") for n in range(2)]
+    case = open_breach(platform, ADMIN, report(people=5, minors=2, subjects=children[:1])).case_id
+    for duty in ("pipl.authority", "pipl.individuals"):
+        notify_breach(platform, OFFICER, case, notice(duty))
+    waive_breach(platform, OFFICER, case, waiver("guardians"))
+    assert show_breach(platform, OFFICER, case)["guardian_tasks"] == 1
+    waive_breach(platform, SECOND, case, waiver("guardians"))
+    assert show_breach(platform, OFFICER, case)["guardian_tasks"] == 0
+    change_breach(platform, OFFICER, case, BreachReport(subjects=children))
+    assert show_breach(platform, OFFICER, case)["guardian_tasks"] == 1
+    close_breach(platform, OFFICER, case, reason="all done")
+    assert show_breach(platform, OFFICER, case)["guardian_tasks"] == 0
+    with platform.data.read() as connection:
+        done = find_entries(connection, act=Act.TASK_DONE)
+        notes = [platform.log.read_details(connection, one.entry_id)["note"] for one in done]
+    assert notes == ["measures avoid all harm", "all done"]
+
+
+def test_accesses_of_an_actor_are_found_by_name(platform, captured):
+    """A name that nobody has is refused, not taken for somebody without accesses."""
+    captured.person_account("dr.wu", "clinician")
+    case = open_breach(platform, ADMIN, report()).case_id
+    assert change_breach(platform, OFFICER, case, BreachReport(accesses={"actor": "dr.wu"})).accesses[0] == 0
+    for wanted in ({"actor": "dr.nobody"}, {"request_id": "nope"}):
+        with pytest.raises(BadInput):
+            change_breach(platform, OFFICER, case, BreachReport(accesses=wanted))
+
+
 def test_accesses_that_belong_to_a_case_are_kept_as_evidence(platform, captured):
     """Their places are sealed, their number and digest stand in the log."""
     captured.person("u-1")
@@ -216,6 +246,7 @@ def test_accesses_that_belong_to_a_case_are_kept_as_evidence(platform, captured)
     "given",
     [
         {"people": 1, "minors": 2},
+        {"people": 100, "sensitive": 900},
         {"aware_at": "2026-11-22T02:00:00Z"},
         {"subjects": [new_id("sub")]},
     ],

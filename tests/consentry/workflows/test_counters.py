@@ -83,3 +83,11 @@ def test_unknown_duty_is_refused_with_those_there_are():
     with pytest.raises(BadInput) as refused:
         read_duty("NOPE")
     assert "OFFICER_FILED" in refused.value.diagnostics()
+
+
+@pytest.mark.parametrize("on", [date(1900, 1, 1), date(2021, 10, 31), TODAY + timedelta(days=1)])
+def test_filing_is_of_a_day_on_which_it_could_be_done(platform, on):
+    """Neither before the law nor ahead."""
+    with pytest.raises(BadInput):
+        record_filing(platform, OFFICER, Duty.MINORS_AUDIT, on=on, reference="AUD-1")
+    record_filing(platform, OFFICER, Duty.MINORS_AUDIT, on=date(2021, 11, 1), reference="AUD-1")
