@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,13 +17,13 @@ from audit.tables import anchor, checkpoint, handover, leaf, subtree
 from audit.verifier import HASH_BYTES, Checkpoint, VerifierKey
 from audit.verifier.exports import CHECKPOINT_FILE, HANDOVERS_FILE, HISTORY_FILE
 from audit.verifier.ranges import TILE_BITS
+from audit.verifier.recoveries import EARLIER_FOLDER, RECOVERED_FILE
 from audit.verifier.tiles import GAP, TILE_FOLDER, TILE_WIDTH, tile_path
 from kernel.database import Database
 from kernel.errors import BadInput, Unavailable
 
 KEY_FILE: Final = "log.pub"
 README_FILE: Final = "README.txt"
-EARLIER_FOLDER: Final = "earlier"
 TIMESTAMP_FOLDER: Final = "timestamps"
 _READ_SIZE: Final = 2_048
 _LENGTH_MAX: Final = 0xFFFF
@@ -62,6 +62,9 @@ Exit status: 0 whole, 1 not whole (the first bad entry is named), 2 wrong usage.
 
 Each folder below earlier/ is verified in the same way, with the key that was used then.
 earlier/ 下的每个文件夹以同样方式校验,使用当时的公钥。
+Where entries were lost, recovered.json is the first entry of the log that followed: it states what survived. Such a
+folder verifies as "lost", exit status 1, with the number of entries that are missing.
+有条目丢失时,recovered.json 即后续日志的第一条,说明尚存的部分;校验结论为 lost,退出码 1,并给出缺失条数。
 """
 
 
@@ -104,9 +107,8 @@ def export_log(
         Unavailable: the store cannot be read or the folder not written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise BadInput("The export folder is not empty", hint="Name a new folder.")
+        check_new_folder(folder)
+        folder.mkdir(exist_ok=True)
         with database.read() as connection:
             earlier_origins = _write_earlier(connection, folder)
             origin = current_origin(connection)
@@ -125,16 +127,30 @@ def export_log(
     return ExportSummary(folder, signed, earlier, entries_bytes, earlier_origins)
 
 
+def check_new_folder(folder: Path) -> None:
+    """Raise ``BadInput`` unless an export can be written there: an empty folder, or none in one that there is."""
+    if not folder.exists() and not folder.parent.is_dir():
+        raise BadInput(f"There is no folder {folder.parent}", hint="Make it first, or name another.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput("The export folder is not empty", hint="Name a new folder.")
+
+
 def _write_earlier(connection: Connection, folder: Path) -> int:
-    """Write each earlier origin under its last stored checkpoint; returns how many had one."""
+    """Write each earlier origin under its last stored checkpoint; returns how many had one.
+
+    Where fewer entries survived than it covers, what survived stands beside the entry that says so.
+    """
     written = 0
-    for origin in origins(connection)[:-1]:
+    for origin, following in pairwise(origins(connection)):
         query = select(checkpoint.c.size, checkpoint.c.note).where(checkpoint.c.origin_no == origin.number)
         last = connection.execute(query.order_by(checkpoint.c.size.desc()).limit(1)).one_or_none()
         if last is not None:
             below = folder / EARLIER_FOLDER / str(origin.number)
             below.mkdir(parents=True)
-            _write_origin(connection, origin, last.size, below)
+            survived = following.base - origin.base
+            _write_origin(connection, origin, min(last.size, survived), below, signed=last.size)
+            if survived < last.size:
+                _write(below / RECOVERED_FILE, [_first_entry(connection, following)])
             _write_notes(below / HANDOVERS_FILE, _stored_handovers(connection, origin))
             cosigned = with_signatures(last.note, _said(connection, origin, last.size, AnchorKind.WITNESS))
             _write(below / CHECKPOINT_FILE, [cosigned])
@@ -142,8 +158,22 @@ def _write_earlier(connection: Connection, folder: Path) -> int:
     return written
 
 
-def _write_origin(connection: Connection, origin: Origin, size: int, folder: Path) -> tuple[int, int]:
-    """Write tiles and history of one origin; returns the bytes of its bundles and the number of earlier notes."""
+def _first_entry(connection: Connection, origin: Origin) -> bytes:
+    return connection.scalar(select(leaf.c.body).where(leaf.c.leaf_index == origin.base)) or b""
+
+
+def _write_origin(
+    connection: Connection, origin: Origin, size: int, folder: Path, *, signed: int | None = None
+) -> tuple[int, int]:
+    """Write tiles and history of one origin; returns the bytes of its bundles and the number of earlier notes.
+
+    Args:
+        connection: any transaction.
+        origin: whose.
+        size: how many entries are written.
+        folder: where.
+        signed: how many the last checkpoint covers; None for as many.
+    """
     (folder / TILE_FOLDER).mkdir()
     entries_bytes = _write_entries(connection, origin, size, folder)
     level = 1
@@ -153,7 +183,7 @@ def _write_origin(connection: Connection, origin: Origin, size: int, folder: Pat
             hashes.add(node)
         hashes.finish()
         level += 1
-    earlier = _write_notes(folder / HISTORY_FILE, _history(connection, origin, size))
+    earlier = _write_notes(folder / HISTORY_FILE, _history(connection, origin, size if signed is None else signed))
     return entries_bytes, earlier
 
 

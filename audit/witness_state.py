@@ -23,6 +23,11 @@ MAX_CONFLICTS: Final = 100
 
 _LABEL: Final = "witness state"
 
+_ANEW: Final = (
+    "Never restore an older copy: it would cosign the rollback that it is there to refuse. Where the state is lost, "
+    "make a new key, tell the logs' operators, and start with --new-state."
+)
+
 metadata = new_metadata()
 
 cosigned = Table(
@@ -84,19 +89,26 @@ def open_witness_state(path: Path, *, is_new: bool = False) -> Iterator[Database
     if is_new and path.exists():
         raise Conflict("The witness state exists already", hint="Leave out --new-state.")
     if not is_new and not path.is_file():
-        raise Unavailable(
-            "The witness state is not there", hint="Restore it; only a witness that never cosigned begins anew."
-        )
+        raise Unavailable("The witness state is not there", hint=f"The first start takes --new-state. {_ANEW}")
     url = URL.create("sqlite", database=str(path))
     database = open_database(url, label=_LABEL, must_exist=not is_new)
     try:
         if is_new:
             with database.write() as connection:
                 metadata.create_all(connection)
-        _check_tables(database)
+        _check_usable(database)
         yield database
     finally:
         database.dispose()
+
+
+def _check_usable(database: Database) -> None:
+    try:
+        _check_tables(database)
+    except Unavailable as err:
+        if "damaged" not in err.message:
+            raise
+        raise Unavailable(err.message, hint=_ANEW) from err
 
 
 def _check_tables(database: Database) -> None:

@@ -27,7 +27,7 @@ _KEY_MAX_BYTES: Final = 4_096
 _COMMANDS: Final = ("log", "entry", "consistency", "witnesses")
 
 _FOLDER_HELP: Final = "folder written by `consentry audit export`; default: log"
-_LATER_HELP: Final = "file with a signed checkpoint that was kept elsewhere; may be given more than once"
+_LATER_HELP: Final = "file with a signed checkpoint that was kept elsewhere, a note or its base64; more than once"
 _KEY_HELP: Final = "verifier key name+hash+base64, or a file with it"
 _KEYS_HELP: Final = "verifier key or a file with it; more than once where the log changed its key"
 _POLICY_HELP: Final = "trust policy (c2sp.org/tlog-policy): which witnesses must have cosigned"
@@ -135,12 +135,14 @@ def _load_key(text: str) -> VerifierKey:
     if text.count("+") > 1 and not Path(text).is_file():
         return VerifierKey.parse(text)
     try:
-        return VerifierKey.parse(read_given(Path(text), _KEY_MAX_BYTES).decode())
+        return VerifierKey.parse(read_given(Path(text), _KEY_MAX_BYTES).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError("the key file is not UTF-8") from None
 
 
 def _failure_line(failure: VerificationError) -> Phrase:
+    if failure.kind == "key":
+        return Phrase("NOT VERIFIED with this key: {}: {}", (Phrase(failure.kind), failure.phrase))
     where = "" if failure.index is None else Phrase(" at entry {}", (failure.index,))
     named = "" if failure.entry_id is None else f" ({_shown(failure.entry_id)})"
     within = "" if failure.within is None else Phrase(" [first bad entry within {} to {}]", failure.within)

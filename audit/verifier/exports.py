@@ -20,6 +20,7 @@ from audit.verifier.notes import Checkpoint, VerifierKey
 from audit.verifier.policy import Policy
 from audit.verifier.prunings import check_old_enough
 from audit.verifier.ranges import TILE_BITS
+from audit.verifier.recoveries import check_statement, lost, read_survivors
 from audit.verifier.tiles import TileFolder, read_bounded, take_inventory, tile_width
 
 CHECKPOINT_FILE: Final = "checkpoint"
@@ -67,7 +68,8 @@ def verify_export(
         policy: whose quorum the last checkpoint must have.
         check_entries: also parse every entry: canonical, and no id twice.
     Raises:
-        VerificationError: the export is not whole; it names the first bad entry where there is one.
+        VerificationError: the export is not whole; it names the first bad entry where there is one. ``lost``: an origin
+            before this one, of which all verified that survived.
         OSError: a file that is there cannot be read.
     """
     chain = KeyChain(key, _handovers(folder / HANDOVERS_FILE))
@@ -78,7 +80,13 @@ def verify_export(
     known += [(each.size, each.root) for each in kept]
     counted = len(known)
     known += [(each.size, each.root) for each in chain.handovers]
+    survivors = read_survivors(folder, final)
+    if survivors is not None and survivors.size < final.size:
+        below = [(size, root) for size, root in known if size <= survivors.size]
+        _check_tree(folder, survivors.size, [*below, (survivors.size, survivors.root)])
+        raise lost(survivors, final)
     pruned = _check_tree(folder, final.size, known)
+    check_statement(folder, final.size)
     if check_entries:
         _check_entries(TileFolder(str(folder), final.size))
     witnesses = () if policy is None else _witnesses(policy, final, kept, chain)

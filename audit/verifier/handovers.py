@@ -11,7 +11,15 @@ from typing import Final
 
 from audit.verifier.failures import VerificationError
 from audit.verifier.merkle import HASH_BYTES
-from audit.verifier.notes import Checkpoint, KeyTextError, VerifierKey, parse_checkpoint, parse_note, strict_base64
+from audit.verifier.notes import (
+    Checkpoint,
+    KeyTextError,
+    VerifierKey,
+    not_signed_by,
+    parse_checkpoint,
+    parse_note,
+    strict_base64,
+)
 
 HANDOVER_HEADER: Final = "consentry log key handover v1"
 
@@ -86,7 +94,7 @@ class KeyChain:
         parsed = parse_note(note)
         signers = [number for number, key in enumerate(self.keys) if parsed.by(key)]
         if not signers:
-            raise VerificationError("signature", "the checkpoint carries no signature by {}", ascii(str(self.keys[-1])))
+            raise not_signed_by(parsed, self.keys[-1])
         for number in signers:
             key = self.keys[number]
             if not all(key.is_signed(parsed.text.encode(), signature) for signature in parsed.by(key)):

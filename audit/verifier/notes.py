@@ -161,10 +161,22 @@ def open_note(note: bytes, key: VerifierKey) -> str:
     parsed = parse_note(note)
     ours = parsed.by(key)
     if not ours:
-        raise VerificationError("signature", "the checkpoint carries no signature by {}", ascii(str(key)))
+        raise not_signed_by(parsed, key)
     if not all(key.is_signed(parsed.text.encode(), signature) for signature in ours):
         raise VerificationError("signature", "the checkpoint's signature by {} is bad", ascii(str(key)))
     return parsed.text
+
+
+def not_signed_by(parsed: Note, key: VerifierKey) -> VerificationError:
+    """Return what is to be said of a note that a key did not sign; ``key`` where another one of its name did.
+
+    A wrong or retired key is the reader's affair, and no sign that anything was altered.
+    """
+    others = sorted({line.key_id.hex() for line in parsed.signatures if line.name == key.name})
+    if not others:
+        return VerificationError("signature", "the checkpoint carries no signature by {}", ascii(str(key)))
+    message = "the checkpoint is signed by another key (id {}), not by {}"
+    return VerificationError("key", message, ", ".join(others), ascii(str(key)))
 
 
 def open_checkpoint(note: bytes, key: VerifierKey) -> Checkpoint:

@@ -23,6 +23,9 @@ TILE_FOLDER: Final = "tile"
 GAP: Final = bytes(HASH_BYTES)
 """Stands in a tile where the store has no row; it is the hash of nothing that is known."""
 
+DESKTOP_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What desktops leave in each folder that somebody looks into; no tile has such a name, and nothing reads them."""
+
 _ENTRIES: Final = "entries"
 _LEVEL: Final = r"(entries|[0-9]|[1-5][0-9]|6[0-3])"
 _FOLDER_PATH: Final = re.compile(_LEVEL + r"(/x[0-9]{3}){0,6}(/[0-9]{3}\.p)?")
@@ -196,6 +199,8 @@ def _walk(top: str) -> Iterator[str]:
         folders = []
         for entry in _listed(f"{top}/{prefix}"):
             path = prefix + entry.name
+            if entry.name in DESKTOP_FILES and entry.is_file(follow_symlinks=False):
+                continue
             if entry.is_dir(follow_symlinks=False) and _FOLDER_PATH.fullmatch(path):
                 folders.append(f"{path}/")
             elif entry.is_file(follow_symlinks=False):

@@ -8,7 +8,7 @@ from typing import Final
 
 from audit.verifier.exports import CHECKPOINT_FILE, NOTE_MAX_BYTES, verify_export
 from audit.verifier.failures import InputError, Phrase, VerificationError
-from audit.verifier.notes import Checkpoint, VerifierKey, open_cosignatures
+from audit.verifier.notes import Checkpoint, VerifierKey, open_cosignatures, strict_base64
 from audit.verifier.policy import Policy
 from audit.verifier.proofs import (
     PROOF_MAX_BYTES,
@@ -56,7 +56,7 @@ def judge_log(
     folder: Path, key: VerifierKey, later: Sequence[Path], policy: Path | None, *, check_entries: bool
 ) -> Verdict:
     """Verify a whole export."""
-    notes = [read_given(path, NOTE_MAX_BYTES) for path in later]
+    notes = [read_note(path) for path in later]
     report = verify_export(folder, key, notes, policy=read_policy(policy), check_entries=check_entries)
     counts = (report.size, report.origin, report.checkpoints, report.root)
     phrase = Phrase("Whole: {} entries of {} under {} checkpoint(s), root {}", counts)
@@ -80,7 +80,7 @@ def judge_entry(proof: Path, entry: Path, keys: Sequence[VerifierKey], policy: P
 
 def judge_consistency(old: Path, new: Path, keys: Sequence[VerifierKey], means: Means) -> Verdict:
     """Verify that one checkpoint extends another."""
-    first, second = (open_by_any(read_given(path, NOTE_MAX_BYTES), keys) for path in (old, new))
+    first, second = (open_by_any(read_note(path), keys) for path in (old, new))
     if first.size > second.size:
         raise InputError("OLD covers more entries than NEW")
     _compare(first, second, keys, means)
@@ -90,7 +90,7 @@ def judge_consistency(old: Path, new: Path, keys: Sequence[VerifierKey], means: 
 
 def judge_witnesses(one: Path, other: Path, keys: Sequence[VerifierKey], policy: Path, means: Means) -> Verdict:
     """Compare what two witnesses cosigned."""
-    notes = {path: read_given(path, NOTE_MAX_BYTES) for path in (one, other)}
+    notes = {path: read_note(path) for path in (one, other)}
     known = read_policy(policy)
     first, second = (open_by_any(notes[path], keys) for path in (one, other))
     names = [_cosigners(notes[path], known) for path in (one, other)]
@@ -114,6 +114,12 @@ def read_given(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise InputError("{} is larger than {} bytes", ascii(str(path)), limit)
     return content
+
+
+def read_note(path: Path) -> bytes:
+    """Read a note that the caller named: as it was signed, or in base64 as the header ``Audit-Checkpoint`` holds it."""
+    content = read_given(path, NOTE_MAX_BYTES)
+    return strict_base64(content.decode("ascii", errors="replace").strip()) or content
 
 
 def read_policy(path: Path | None) -> Policy | None:

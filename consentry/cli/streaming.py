@@ -74,6 +74,8 @@ def _chosen(kind: type[_E], text: str, option: str) -> _E:
 def _check_free(out: Path | None) -> None:
     if out is not None and out.exists():
         raise BadInput(f"{out} exists already", hint="Name a new file.")
+    if out is not None and not out.parent.is_dir():
+        raise BadInput(f"There is no folder {out.parent}", hint="Make it first, or name another.")
 
 
 def _write_out(chunks: Iterable[bytes]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audit.events import Act, Event, Outcome
-from audit.export import ExportSummary
+from audit.export import ExportSummary, check_new_folder
 from audit.verifier import Checkpoint
 from consentry.access import check_may_act
 from consentry.outsiders import Outsiders
@@ -37,10 +37,11 @@ def export_audit(platform: Platform, caller: Principal, folder: Path) -> LogHand
 
     Raises:
         Denied: the role may not export the log.
-        BadInput: the folder is not empty.
+        BadInput: the folder is not empty, or there is none to make it in.
         ConfigurationError: the witness policy is wrong, or the roots of the authority are.
     """
     check_may_act(platform.catalogue, caller, "audit.export")
+    check_new_folder(folder)
     asking, outsiders = platform.asking(caller), Outsiders.of(platform.settings)
     try:
         platform.log.checkpointer.check()

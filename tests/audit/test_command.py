@@ -67,6 +67,34 @@ def test_key_may_be_a_file(exported, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_key_file_may_begin_with_a_mark(exported, capsys):
+    """As some editors save it."""
+    marked = exported.parent / "marked.pub"
+    marked.write_bytes(b"\xef\xbb\xbf" + (exported / "log.pub").read_bytes())
+    assert main(["log", str(exported), "--key", str(marked)]) == 0
+
+
+def test_checkpoint_may_be_given_as_the_header_holds_it(exported, key, capsys):
+    """In base64, with or without a line end; bytes that are neither are no note."""
+    kept = exported.parent / "kept"
+    for end in (b"", b"\n"):
+        kept.write_bytes(base64.b64encode((exported / "checkpoint").read_bytes()) + end)
+        assert main(["log", str(exported), "--key", key, "--checkpoint", str(kept)]) == 0
+        assert main(["consistency", str(kept), str(exported / "checkpoint"), "--key", key]) == 0
+    kept.write_bytes(b"bm90aGluZw==")
+    assert main(["log", str(exported), "--key", key, "--checkpoint", str(kept)]) == 1
+
+
+def test_another_key_is_told_as_that(exported, tmp_path, capsys):
+    """A retired key, or a wrong one, is no sign that anything was altered."""
+    other = create_signing_key(tmp_path / "other.key", "audit.example/log").verifier_key
+    signing = (exported / "log.pub").read_text().split("+")[1]
+    assert main(["log", str(exported), "--key", str(other)]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("NOT VERIFIED with this key: key: ")
+    assert f"signed by another key (id {signing}), not by" in said
+
+
 def test_folder_log_is_the_default(exported, key, monkeypatch):
     """As the export is named in the tutorial."""
     exported.rename(exported.parent / "log")

@@ -228,10 +228,14 @@ def test_export_into_a_used_folder_is_refused(desk):
 
 
 def test_export_that_cannot_be_written_says_so(desk):
-    """A file in the folder's place."""
+    """A file in the folder's place, no folder to make it in, or one that nobody may write to."""
     (desk.folder / "taken").write_text("x")
+    for path, said in (("taken", "not empty"), ("taken/export", "no folder"), ("no/such/folder", "no/such")):
+        with pytest.raises(BadInput, match=said):
+            desk.log.export(desk.folder / path)
+    assert not (desk.folder / "no").exists()
     with pytest.raises(Unavailable, match="cannot be written"):
-        desk.log.export(desk.folder / "taken" / "export")
+        desk.log.export(Path("/proc/export"))
 
 
 def test_export_holds_no_subject_id(desk, subject):

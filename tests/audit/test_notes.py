@@ -71,7 +71,7 @@ def test_bad_signature_by_the_known_key_rejects_beside_a_good_one():
 @pytest.mark.parametrize("signer", [OTHER, NoteSigner("other.example", b"\x01" * 32)])
 def test_note_without_our_signature_is_refused(signer):
     """Another key under the same name, or the same key under another name, is another key."""
-    with pytest.raises(VerificationError, match="no signature"):
+    with pytest.raises(VerificationError, match=r"no signature|signed by another key"):
         open_checkpoint(sign_note(checkpoint_text(LOG.name, 7, ROOT), signer), KEY)
 
 

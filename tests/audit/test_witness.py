@@ -333,8 +333,9 @@ def test_witness_needs_a_key_for_cosignatures(state, clock):
 
 def test_state_is_never_made_by_the_way(tmp_path, state_path):
     """A witness that forgot would cosign a rolled-back log: a missing file is refused, an existing one not replaced."""
-    with pytest.raises(Unavailable), open_witness_state(tmp_path / "none"):
+    with pytest.raises(Unavailable) as gone, open_witness_state(tmp_path / "none"):
         pass
+    assert "Never restore an older copy" in gone.value.hint
     assert not (tmp_path / "none").exists()
     with pytest.raises(Conflict), open_witness_state(state_path, is_new=True):
         pass
@@ -343,8 +344,9 @@ def test_state_is_never_made_by_the_way(tmp_path, state_path):
 def test_other_files_are_no_state(tmp_path):
     """A text, and a database of something else."""
     (tmp_path / "text").write_text("This is no database, however long it is.\n" * 100)
-    with pytest.raises(Unavailable), open_witness_state(tmp_path / "text"):
+    with pytest.raises(Unavailable) as damaged, open_witness_state(tmp_path / "text"):
         pass
+    assert damaged.value.hint.startswith("Never restore an older copy")
     (tmp_path / "empty").touch()
     with pytest.raises(ConfigurationError), open_witness_state(tmp_path / "empty"):
         pass

@@ -99,14 +99,40 @@ def test_two_people_open_a_new_origin_and_the_log_goes_on(rolled_back: Shell, tm
     assert (rolled_back.home / "signing.state.1").exists()
     rolled_back.run("audit", "export", str(tmp_path / "log"))
     assert verify_export(tmp_path / "log", VerifierKey.parse(done.verifier_key)).origin == f"{before.name}#2"
-    with pytest.raises(VerificationError) as lost:
-        verify_export(tmp_path / "log" / "earlier" / "1", before)
-    assert lost.value.kind in {"truncated", "changed"}
+    check_earlier(tmp_path / "log", before, VerifierKey.parse(done.verifier_key), lost=1)
     with open_platform(settings) as platform:
         check_log(platform)
         assert reconcile(platform, ADMIN).is_clean
         with pytest.raises(Conflict, match="nothing to recover"):
             recover_log(platform, ADMIN, reason="again", accepted_by=TWO)
+
+
+def check_earlier(folder: Path, old: VerifierKey, new: VerifierKey, *, lost: int) -> None:
+    """What survived verifies by the root that the new origin states; what is missing is named as missing."""
+    earlier = folder / "earlier" / "1"
+    signed = int((earlier / "checkpoint").read_bytes().split(b"\n")[1])
+    with pytest.raises(VerificationError) as found:
+        verify_export(earlier, old)
+    assert (found.value.kind, found.value.index) == ("lost", signed - lost)
+    assert f"{signed - lost} of {signed} entries survive" in found.value.message
+    assert f"{lost} are missing" in found.value.message
+    stated = (earlier / "recovered.json").read_bytes()
+    bundle = next((earlier / "tile/entries").rglob("*.p/*"))
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole.replace(b"admin", b"nimda", 1))
+    with pytest.raises(VerificationError) as found:
+        verify_export(earlier, old)
+    assert found.value.kind == "changed"
+    bundle.write_bytes(whole)
+    (earlier / "recovered.json").write_bytes(stated.replace(b'"surviving_size":', b'"surviving_size":1'))
+    with pytest.raises(VerificationError, match="not the first entry"):
+        verify_export(folder, new)
+    for forged in (b"{}", b"[", stated.replace(b"log.recovered", b"audit.read")):
+        (earlier / "recovered.json").write_bytes(forged)
+        with pytest.raises(VerificationError, match="states nothing"):
+            verify_export(earlier, old)
+    (earlier / "recovered.json").write_bytes(stated)
+    assert verify_export(folder, new).size > 0
 
 
 def test_interrupted_recovery_is_finished_by_the_next_start(

@@ -349,7 +349,18 @@ def test_checkpoint_kept_elsewhere_that_agrees_is_counted(tampered):
 def test_wrong_key_is_found(tampered, signer_of):
     """A log verifies under its own key only."""
     tampered.key = signer_of(2).key
-    assert tampered.failure().kind == "signature"
+    assert tampered.failure().kind == "key"
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini"])
+def test_what_a_desktop_leaves_is_passed_over_by_name(tampered, name):
+    """Somebody looked into the folders; a link of that name, or any other name, belongs to nobody."""
+    for folder in ("tile", "tile/0", "tile/entries"):
+        (tampered.folder / folder / name).write_bytes(b"icons")
+    verify_export(tampered.folder, tampered.key)
+    (tampered.folder / "tile/0" / name).unlink()
+    (tampered.folder / "tile/0" / name).symlink_to("/etc/hostname")
+    assert tampered.failure().kind == "foreign_file"
 
 
 def test_checkpoint_of_another_log_under_the_same_key_is_refused(tampered, signer_of, text_of, note_of):
