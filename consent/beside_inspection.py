@@ -25,7 +25,7 @@ class BesideInspection:
         mentioned = {entry.entry_id: mentioned_aliases(entry.members) for entry in batch}
         known = {name.alias: name for name in read_names(connection, set().union(*mentioned.values()))}
         differs = {entry_id: ["name"] for entry_id, names in mentioned.items() if not names <= known.keys()}
-        for entry_id in _nameless_members(connection, [entry for entry in batch if "cohort" in entry.members]):
+        for entry_id in _nameless_members(connection, _with_their_cohort(batch)):
             differs.setdefault(entry_id, []).append("cohort name")
         for entry_id in self._differing_details(connection, batch, known):
             differs.setdefault(entry_id, []).append("details")
@@ -63,6 +63,11 @@ def _is_about_the_forgotten(entry: ScannedEntry, known: dict[str, Name]) -> bool
     """Say whether an entry's subject or actor was destroyed, and the details of the entry with the name."""
     named = [known.get(str(entry.members.get(member))) for member in ("subject", "actor")]
     return any(name is not None and name.is_forgotten for name in named)
+
+
+def _with_their_cohort(batch: Sequence[ScannedEntry]) -> list[ScannedEntry]:
+    """Return the entries of several people whose names are those of the digest; of the others the scan has told."""
+    return [entry for entry in batch if "cohort" in entry.members and "cohort" not in entry.differing]
 
 
 def _nameless_members(connection: Connection, batch: Sequence[ScannedEntry]) -> list[str]:

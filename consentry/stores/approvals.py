@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from consentry.stores.tables import read_approval
 from kernel.ids import EntryId, PrincipalId, SubjectId
@@ -17,6 +18,7 @@ class ReadApproval:
         role: of those who may read under it.
         approved_by: a person, who may not read under it.
         expires_at: half open.
+        entry_id: of the entry that tells of it; None before it is stored.
     """
 
     approval_id: str
@@ -26,6 +28,7 @@ class ReadApproval:
     approved_by: PrincipalId
     approved_at: datetime
     expires_at: datetime
+    entry_id: EntryId | None = None
 
 
 def add_approval(connection: Connection, made: ReadApproval, entry_id: EntryId) -> None:
@@ -46,16 +49,20 @@ def add_approval(connection: Connection, made: ReadApproval, entry_id: EntryId) 
 def find_approval(connection: Connection, approval_id: str) -> ReadApproval | None:
     """Return an approval, or None."""
     found = connection.execute(select(read_approval).where(read_approval.c.approval_id == approval_id)).one_or_none()
-    if found is None:
-        return None
+    return None if found is None else to_approval(found)
+
+
+def to_approval(row: Row[*tuple[Any, ...]]) -> ReadApproval:
+    """Return a stored row as an approval."""
     return ReadApproval(
-        found.approval_id,
-        SubjectId(found.subject_id),
-        found.purpose,
-        found.role,
-        PrincipalId(found.approved_by),
-        found.approved_at,
-        found.expires_at,
+        row.approval_id,
+        SubjectId(row.subject_id),
+        row.purpose,
+        row.role,
+        PrincipalId(row.approved_by),
+        row.approved_at,
+        row.expires_at,
+        EntryId(row.entry_id),
     )
 
 

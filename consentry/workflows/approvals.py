@@ -1,5 +1,6 @@
 """Approvals for staff to read an under-18's record (未成年人网络保护条例 36; R22): one gives, another reads."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -9,6 +10,7 @@ from audit.events import Act, Event, Outcome
 from consent.ages import AgeClass
 from consent.entries import now_in_log
 from consent.standing import find_standings, get_standing
+from consentry.approval_inspection import SEALED, differing_approval, granted
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.approvals import ReadApproval, add_approval, find_approval
@@ -64,11 +66,11 @@ def approve_read(
             Event(
                 Act.READ_APPROVED, Outcome.DONE, asking.actor, asking.role, asking.request_id, purpose=purpose,
                 subject=subject, refs={"approval": made.approval_id, "for_role": role}, counts={"hours": hours},
-                details={"reason": reason},
+                details={"reason": reason, SEALED: granted(made)},
             ),
         )  # fmt: skip
         add_approval(connection, made, entry_id)
-    return made
+    return replace(made, entry_id=entry_id)
 
 
 def check_approved(
@@ -86,7 +88,7 @@ def check_approved(
 
     Raises:
         ApprovalNeeded: the subject is under 18 or of unknown age, and the approval is missing, over, somebody else's,
-            for another purpose or role, or the caller's own.
+            for another purpose or role, the caller's own, or not the one that the log tells of.
     """
     standing = find_standings(connection, [subject]).get(subject)
     declared = platform.catalogue.purposes.get(purpose)
@@ -106,6 +108,11 @@ def check_approved(
         raise ApprovalNeeded(
             "The record of a minor opens only under an approval by somebody else",
             hint="Have one given for this subject, purpose and role, and name it.",
+        )
+    if differs := differing_approval(connection, platform.log, found):
+        raise ApprovalNeeded(
+            f"Approval {found.approval_id} is not the one that the log tells of: {', '.join(differs)} differ",
+            hint="Have one given anew, and run `consentry audit reconcile`.",
         )
     return found.approval_id
 

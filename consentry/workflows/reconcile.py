@@ -11,6 +11,7 @@ from consent.reconciling import reconcile_register
 from consent.register_head import read_head, suspend_unlogged
 from consent.terms import release, suspend
 from consentry.access import check_may_act
+from consentry.approval_inspection import inspect_approvals
 from consentry.platform import Platform
 from consentry.principal_inspection import inspect_principals
 from consentry.principals import Principal
@@ -127,6 +128,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
     found = reconcile_register(platform.data, platform.catalogue, signed, sealer=platform.sealer)
     with platform.data.read() as connection:
         inspect_principals(connection, found, platform.sealer)
+        inspect_approvals(connection, platform.log, found)
         for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))
     return signed.size, found

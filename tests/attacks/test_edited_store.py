@@ -3,12 +3,19 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 
 import pytest
+from sqlalchemy import text
 
+from consentry.workflows.watch_lists import protect, show_lists, unprotect
+from kernel.errors import IntegrityFailed
+from kernel.ids import SubjectId
 from tests.attacks.conftest import forge
-from tests.consentry.conftest import Captured
+from tests.consentry.conftest import ADMIN, Captured
+
+OFFICER = replace(ADMIN, role="compliance_officer")
 
 AT = 300
 """The place that is attacked: in the second tile, below every checkpoint that was handed out."""
@@ -152,13 +159,46 @@ def test_name_that_leads_to_another_person_is_found_by_their_decisions(house, st
     assert "decision: subject" in house.reconciled()
 
 
-def test_name_in_a_year_without_a_decision_leads_astray_unseen(house):
-    """The limit: names are random and lie beside the log, and nothing that is signed says whose they are."""
-    house.strike(
-        "INSERT INTO audit_alias (alias, subject_id, year) SELECT alias || 'q', subject_id, 2031 FROM audit_alias"
-    )
-    house.strike("UPDATE audit_alias SET subject_id = 'sub_aaaaaaaaaaaaaaaaaaaaaaaa' WHERE rowid = 3")
-    assert house.reconciled() == []
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("INSERT INTO audit_alias SELECT alias || 'q', subject_id, 2031, mark FROM audit_alias LIMIT 1", "name: mark"),
+        ("INSERT INTO audit_alias SELECT alias || 'q', subject_id, 2031, NULL FROM audit_alias LIMIT 1", "name: mark"),
+        ("UPDATE audit_alias SET year = 2031 WHERE rowid = 1", "name: mark"),
+        ("UPDATE audit_alias SET mark = 'text' WHERE rowid = 1", "name: mark"),
+        ("UPDATE audit_alias SET subject_id = alias WHERE rowid = 1", "name: mark"),
+        ("DELETE FROM audit_alias WHERE rowid = 1", "entry: name"),
+        ("DELETE FROM audit_alias WHERE rowid = 1", "entry: cohort name"),
+    ],
+)
+def test_name_that_was_moved_made_or_taken_away_is_found_by_its_mark(house, statement, found):
+    """Also in a year without a decision: whose a name is stands under a key that the store's owner has not."""
+    house.strike(statement)
+    assert found in house.reconciled()
+
+
+def test_details_that_were_deleted_close_the_gate(house):
+    """The entry counts its sealed details; without them the lists of the officer are not read as if they were empty."""
+    with house.opened() as platform:
+        with platform.data.read() as connection:
+            subject = SubjectId(connection.scalar(text("SELECT subject_id FROM subject_standing LIMIT 1")))
+        protect(platform, OFFICER, subject, reason="a minister")
+        assert show_lists(platform, OFFICER).protected == {subject}
+    house.strike("DELETE FROM audit_detail")
+    assert {"entry: details"} == {*house.reconciled()}
+    with house.opened() as platform, pytest.raises(IntegrityFailed, match=r"details of entry ent_.* are gone"):
+        show_lists(platform, OFFICER)
+
+
+def test_details_of_another_entry_close_the_gate(house):
+    """Sealed bytes that are not the ones that the entry counts are told, whether they open or not."""
+    with house.opened() as platform:
+        with platform.data.read() as connection:
+            subject = SubjectId(connection.scalar(text("SELECT subject_id FROM subject_standing LIMIT 1")))
+        protect(platform, OFFICER, subject, reason="a minister")
+        unprotect(platform, OFFICER, subject, reason="no minister any more")
+    house.strike("UPDATE audit_detail SET sealed = (SELECT max(sealed) FROM audit_detail)")
+    assert "entry: details" in house.reconciled()
 
 
 def test_inserted_entry_without_a_row_is_found_by_the_comparison(house):

@@ -4,8 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
+from audit.events import Act, Event, Outcome
+from consentry.stores.approvals import ReadApproval, add_approval, find_approval
 from consentry.workflows.approvals import ApprovalNeeded, approve_read, check_approved
+from consentry.workflows.reconcile import reconcile
+from kernel.ids import RequestId
+from tests.consentry.conftest import ADMIN
 
 REVEAL = {"purpose": "P02", "fields": ["sex"], "reason": "consultation 4711"}
 
@@ -157,6 +163,60 @@ def test_nobody_reads_under_an_own_approval(platform, captured, minor):
         assert check_approved(platform, connection, other, **asked) == made.approval_id
         with pytest.raises(ApprovalNeeded):
             check_approved(platform, connection, replace(officer, role="clinician"), **asked)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("expires_at = expires_at + 1", "details"),
+        ("role = 'operator'", "role, details"),
+        ("purpose = 'P01'", "purpose, details"),
+        ("approved_by = 'usr_somebody'", "approved_by, details"),
+        (
+            "subject_id = (SELECT subject_id FROM subject_standing WHERE subject_id <> read_approval.subject_id)",
+            "subject, details",
+        ),
+        ("entry_id = 'ent_aaaaaaaaaaaaaaaaaaaaaaaa'", "entry"),
+        ("entry_id = (SELECT entry_id FROM audit_leaf WHERE leaf_index = 0)", "kind, approval, role"),
+        ("approval_id = 'apr_aaaaaaaaaaaaaaaaaaaaaaaa'", "approval, details"),
+    ],
+)
+def test_approval_that_was_changed_by_hand_opens_nothing(platform, captured, minor, change, found):
+    """A row grants what its entry says, in words that the store's owner cannot seal; else the comparison tells."""
+    captured.person("other-teen", birth_date="2010-05-05")
+    officer, _ = captured.person_account("officer", "compliance_officer")
+    approve_read(platform, officer, subject=minor, purpose="P02", role="clinician", reason="visit")
+    platform.log.settle()
+    assert reconcile(platform, ADMIN).mismatches == []
+    with platform.data.write() as connection:
+        connection.execute(text(f"UPDATE read_approval SET {change}"))
+        row = find_approval(connection, connection.scalar(text("SELECT approval_id FROM read_approval")))
+    doctor, _ = captured.person_account("doctor", row.role)
+    asked = {"subject": row.subject, "purpose": row.purpose, "approval": row.approval_id}
+    with platform.data.read() as connection, pytest.raises(ApprovalNeeded, match=f"log tells of: {found}"):
+        check_approved(platform, connection, doctor, **asked)
+    (mismatch,) = reconcile(platform, ADMIN).mismatches
+    assert mismatch.part == "approval"
+    assert ", ".join(mismatch.differs).startswith(found)
+
+
+def test_approval_with_an_entry_of_its_own_making_opens_nothing(platform, captured, minor):
+    """Who can have an entry signed through the inbox has no sealed words beside it."""
+    officer, _ = captured.person_account("officer", "compliance_officer")
+    forged = ReadApproval(
+        "apr_" + "a" * 24, minor, "P02", "clinician", officer.principal_id, platform.clock.now(),
+        platform.clock.now() + timedelta(hours=1),
+    )  # fmt: skip
+    event = Event(
+        Act.READ_APPROVED, Outcome.DONE, officer.principal_id, officer.role, RequestId("req_forged"), purpose="P02",
+        subject=minor, refs={"approval": forged.approval_id, "for_role": "clinician"}, counts={"hours": 1},
+    )  # fmt: skip
+    with platform.data.write() as connection:
+        add_approval(connection, forged, platform.log.record(connection, event))
+    doctor, _ = captured.person_account("doctor", "clinician")
+    asked = {"subject": minor, "purpose": "P02", "approval": forged.approval_id}
+    with platform.data.read() as connection, pytest.raises(ApprovalNeeded, match="log tells of: details differ"):
+        check_approved(platform, connection, doctor, **asked)
 
 
 def test_clock_that_is_set_back_revives_no_approval(minor, approve, captured, call, clock, *, refused):
