@@ -92,6 +92,7 @@ def template(path: str) -> str:
         "$SUBJECT": "{subject_id}",
         "$FINDING": "{finding_id}",
         "$CASE": "{case_id}",
+        "$ENTRY": "{entry}",
         "/me/": "/{subject_id}/",
     }
     named |= {"/profiling/2026-11/zh-CN": "/{code}/{version}/{locale}", "/profiling/": "/{code}/"}
@@ -133,6 +134,7 @@ def test_schema_has_the_routes_of_the_release(operations):
     assert sorted(operations) == [
         "GET /v1/audit/counters",
         "GET /v1/audit/entries",
+        "GET /v1/audit/entries/{entry}",
         "GET /v1/audit/findings",
         "GET /v1/audit/stream",
         "GET /v1/breaches",
