@@ -84,7 +84,7 @@ def query(  # noqa: PLR0917 - filters of one command
             say_json({"pruned": found.pruned})
         return
     header = ("index", *_WIDE, *_HEADER) if wide else ("index", *_HEADER)
-    more = ("details",) if words else ()
+    more = ("words",) if words else ()
     rows = [(*(entry.get(name) for name in header), _refs(entry), *map(entry.get, more)) for entry in found.entries]
     say_table((*(name.replace("_", " ") for name in header), "refers to", *more), rows)
     if found.next_after is not None:

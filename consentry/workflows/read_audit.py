@@ -91,7 +91,7 @@ def read_audit(platform: Platform, caller: Principal, query: AuditQuery, *, with
     if with_words:
         opened = open_words(platform, caller, page.entries, subject=sought.subject)
         for row, entry in zip(rows, page.entries, strict=True):
-            row["details"] = dict(opened[entry.index]) if entry.index in opened else None
+            row["words"] = dict(opened[entry.index]) if entry.index in opened else None
     return AuditEntries(rows, page.next_index, pruned)
 
 

@@ -77,7 +77,7 @@ def test_reason_is_opened_for_officers_and_for_nobody_else(officer, call, captur
     body = {"purpose": "P02", "fields": ["sex"], "reason": "复诊", "ticket": "INC-1"}
     assert doctor.post(f"/subjects/{subject}/reveal", body).status_code == 200
     (entry,) = officer.get("/audit/entries", act="vault.reveal", words="true").json()["entries"]
-    assert (entry["details"], entry["refs"]["ticket"]) == ({"reason": "复诊"}, "INC-1")
+    assert (entry["words"], entry["refs"]["ticket"]) == ({"reason": "复诊"}, "INC-1")
     accesses = officer.get(f"/subjects/{subject}/accesses", words="true").json()["accesses"]
     assert [row["words"] for row in accesses if row["kind"] == "opened"] == ["复诊"]
     disclosed = officer.get(f"/subjects/{subject}/disclosures", words="true").json()["rows"]

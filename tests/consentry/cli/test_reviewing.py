@@ -117,7 +117,7 @@ def test_reason_is_opened_for_a_token_that_reviews(at, subject, token_of):
     assert "陈述的理由" in at("audit", "disclosures", subject, "--view", "pipl", "--words", *token).out
     asked = ("audit", "query", "--act", "log.configured", "--newest", "--limit", "1")
     (row,) = (json.loads(line) for line in at(*asked, "--words", "--json", *token).out.splitlines())
-    assert row["details"]["reason"] == "常客"
+    assert row["words"]["reason"] == "常客"
     assert "常客" in at(*asked, "--words", *token).out
     assert "常客" in at("audit", "show", row["index"], *token).out
     assert "常客" not in at("audit", "show", row["id"]).out
