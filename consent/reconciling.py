@@ -41,6 +41,7 @@ from consent.tables import (
     recipient,
     subject_standing,
 )
+from consent.task_inspection import inspect_done_tasks, inspect_told_tasks
 from consent.use_inspection import UseInspection
 from kernel.catalogue import Catalogue
 from kernel.database import Database
@@ -84,11 +85,13 @@ def _entries(database: Database, signed: Checkpoint, found: Findings, sealer: Se
                     _rows_of_entries(connection, row_kind, batch, found)
                 uses.compare(connection, batch)
                 beside.compare(connection, batch)
+                inspect_told_tasks(connection, batch, found)
     except IntegrityFailed as broken:
         found.add("log", signed.origin, (broken.message,))
     with database.read() as connection:
         uses.conclude(connection, signed_end(connection, signed))
     beside.conclude(database)
+    inspect_done_tasks(database, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from audit.events import Act, Event
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of
 from consent.tables import task
+from kernel.clock import format_instant
 from kernel.errors import Conflict, NotFound
 from kernel.ids import EntryId, SubjectId, new_id
 
@@ -126,7 +127,12 @@ def _drafted(wanted: NewTask, now: datetime) -> Task:
 
 
 def _event(asking: Asking, created: Task) -> Event:
-    refs = {"task": created.task_id, "kind": created.kind.value, "cause": created.cause}
+    refs = {
+        "task": created.task_id,
+        "kind": created.kind.value,
+        "cause": created.cause,
+        "due_at": format_instant(created.due_at),
+    }
     return replace(
         event_of(asking, Act.TASK_CREATED), subject=created.subject, purpose=created.purpose or None, refs=refs
     )

@@ -32,6 +32,7 @@ from consent.reconciling import reconcile_register
 from consent.registry import ActorKind, DecisionAct
 from consent.standing import Standing, register_subjects, set_standing
 from consent.standing_inspection import Tale, differing_history, differing_standing
+from consent.tasks import NewTask, TaskKind, create_tasks, done_task
 from consent.terms import release, suspend
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId, new_id
@@ -533,3 +534,45 @@ def test_text_that_cannot_be_read_is_a_difference(books):
     )  # fmt: skip
     found = differing_assessment(row, ScannedEntry("ent_1", {}), books.office.catalogue)
     assert {"text", "approved_by", "expires_at", "recorded_at"} <= set(found)
+
+
+@pytest.fixture
+def tasks(books: Books) -> list[str]:
+    """One task that is open and one that is done."""
+    office, subject = books.office, books.subject()
+    due_at = office.clock.now() + timedelta(days=3)
+    wanted = [NewTask(TaskKind.ASK_AGAIN, subject, "P06", cause, due_at) for cause in ("dec_1", "dec_2")]
+    with office.database.write() as connection:
+        who = {"asking": office.asking, "log": office.journal, "now": office.clock.now()}
+        made = create_tasks(connection, wanted, **who)
+        refs = {"task": made[1].task_id, "kind": made[1].kind.value}
+        event = Event(Act.TASK_DONE, Outcome.DONE, "prn_test", "operator", office.asking.request_id)
+        entry_id = office.journal.record(connection, replace(event, subject=subject, refs=refs))
+        done_task(connection, made[1].task_id, entry_id=entry_id, at=office.clock.now())
+    assert books.reconcile().is_clean
+    return [one.task_id for one in made]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("DELETE FROM task", "no task {open}"),
+        ("UPDATE task SET kind = 'inform' WHERE task_id = '{open}'", "kind"),
+        ("UPDATE task SET purpose = 'P08' WHERE task_id = '{open}'", "purpose"),
+        ("UPDATE task SET cause = 'dec_3' WHERE task_id = '{open}'", "cause"),
+        ("UPDATE task SET due_at = due_at + 1 WHERE task_id = '{open}'", "due_at"),
+        ("UPDATE task SET subject_id = '{other}' WHERE task_id = '{open}'", "subject"),
+        ("UPDATE task SET done_at = due_at, done_entry = 'ent_1' WHERE task_id = '{open}'", "done_entry"),
+        (
+            "UPDATE task SET done_at = due_at, done_entry = (SELECT max(done_entry) FROM task) WHERE done_at IS NULL",
+            "done_entry",
+        ),
+        ("UPDATE task SET done_at = NULL, done_entry = NULL WHERE task_id = '{done}'", "done_at"),
+        ("UPDATE task SET done_at = due_at WHERE task_id = '{done}'", "done_at"),
+    ],
+)
+def test_task_that_was_changed_or_taken_away_is_found(books, tasks, statement, found):
+    """A duty that is hidden, postponed or said to be done is told."""
+    words = {"open": tasks[0], "done": tasks[1], "other": books.subject()}
+    books.tamper(statement.format(**words))
+    assert found.format(**words) in {name for _, name in books.all_found()}
