@@ -132,7 +132,7 @@ def anchor_head(platform: Platform, asking: Asking, outsiders: Outsiders, *, pos
 
     A head that a witness refuses suspends the gate: the register may be as old as the log.
     """
-    check_key_listed(platform, outsiders)
+    _check_key_listed(platform, outsiders)
     try:
         signed, said = _ask_witnesses(platform, outsiders, post)
     except HeadBehindWitness:
@@ -204,7 +204,7 @@ def _ask_authority(signed: Checkpoint, outsiders: Outsiders, post: Post) -> tupl
     return at, reply.content, ""
 
 
-def check_key_listed(platform: Platform, outsiders: Outsiders) -> None:
+def _check_key_listed(platform: Platform, outsiders: Outsiders) -> None:
     """Raise ``KeyNotListed`` where a policy that lists logs knows neither the log's key nor one that led to it."""
     key = platform.signer.verifier_key
     if outsiders.policy is not None and not outsiders.policy.believes(key, _chain(platform)):

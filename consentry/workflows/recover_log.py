@@ -65,8 +65,8 @@ def recover_log(
         Denied: a role may not.
     """
     _check_people(platform, caller, reason, accepted_by)
-    _check_lost(platform)
     previous = _last_known(platform.signer, known)
+    _check_lost(platform, previous)
     signer = _new_signer(platform)
     asking = platform.asking(caller)
     policy = Outsiders.of(platform.settings).policy
@@ -105,11 +105,18 @@ def _check_people(platform: Platform, caller: Principal, reason: str, accepted_b
     check_two_people(platform, accepted_by, RECOVER_ACT)
 
 
-def _check_lost(platform: Platform) -> None:
-    """Raise ``Conflict`` unless the stored log is not the one that was signed."""
+def _check_lost(platform: Platform, known: Checkpoint | None) -> None:
+    """Raise ``Conflict`` unless the stored log is not the one that was signed.
+
+    Where store and signer were both restored from an older copy, a checkpoint that was kept elsewhere, by a witness for
+    example, shows it: it covers more than the signer remembers.
+    """
     try:
         platform.log.checkpointer.check()
     except IntegrityFailed:
+        return
+    remembered = platform.log.checkpointer.last_signed()
+    if known is not None and known.size > (0 if remembered is None else remembered.size):
         return
     raise Conflict("The log is the one that was signed; there is nothing to recover", hint="Nothing was changed.")
 

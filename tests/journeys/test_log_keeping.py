@@ -336,6 +336,25 @@ def test_nothing_is_added_to_a_lost_log(rolled_back: Shell, tmp_path: Path) -> N
     assert written() == before
 
 
+def test_store_that_was_restored_with_its_signer_is_recovered_by_a_checkpoint_from_elsewhere(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Everything inside agrees; what a witness or a caller kept covers more, and nobody else can tell."""
+    for name in ("data.db", "signing.state"):
+        shutil.copy(shell.home / name, tmp_path / name)
+    shell.run("audit", "query")
+    with open_platform(load_settings(home=shell.home)) as platform:
+        kept = platform.log.settle()
+    for name in ("data.db", "signing.state"):
+        shutil.copy(tmp_path / name, shell.home / name)
+    with open_platform(load_settings(home=shell.home)) as platform:
+        with pytest.raises(Conflict, match="nothing to recover"):
+            recover_log(platform, ADMIN, reason="restored", accepted_by=TWO)
+        done = recover_log(platform, ADMIN, reason="restored", accepted_by=TWO, known=[kept.note])
+    assert (done.previous.size, done.checkpoint.size) == (kept.size, 1)
+    shell.run("audit", "query")
+
+
 def test_rotation_says_what_others_have_to_do(shell: Shell) -> None:
     """The policy's line and the witness's option stand in the output, with the new key."""
     said = shell.run("audit", "rotate-key")

@@ -78,5 +78,5 @@ def test_half_written_file_never_has_the_name(at, home, tmp_path):
 
 
 def test_folder_that_is_not_there_is_one_line(at, tmp_path):
-    """The operating system's words."""
-    assert at("--out", tmp_path / "no" / "log").line.startswith("No such file or directory")
+    """The folder that has to be made is named."""
+    assert at("--out", tmp_path / "no" / "log").line.startswith("There is no folder")
