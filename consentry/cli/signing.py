@@ -147,13 +147,17 @@ def recover(  # noqa: PLR0917 - options of one command
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Open a new origin after the log was lost or rolled back; takes two people."""
+    from audit.verifier.failures import InputError
+    from audit.verifier.verdicts import read_note
     from consentry.cli.session import local_operator, settings_for
     from consentry.platform import open_platform
     from consentry.workflows.recover_log import recover_log
     from kernel.errors import BadInput
 
     try:
-        known = [path.read_bytes() for path in checkpoint or ()]
+        known = [read_note(path) for path in checkpoint or ()]
+    except InputError as err:
+        raise BadInput(f"A checkpoint cannot be read: {err}", hint="Check --checkpoint.") from None
     except OSError as err:
         raise BadInput(f"A checkpoint cannot be read: {err.strerror}", hint="Check --checkpoint.") from None
     with open_platform(settings_for(home)) as platform:

@@ -118,6 +118,41 @@ def test_only_listed_logs_are_believed():
         assert caught.value.kind == "signature"
 
 
+def test_chain_of_hand_overs_leads_to_a_key_that_is_not_listed():
+    """A listed key vouches for the keys of its chain, none for a chain in which no key is listed."""
+    following = Party("log.example/audit", ED25519, 2)
+    policy = parse(f"log {LOG.key}\nquorum none\n")
+    assert policy.check(note(log=following), (LOG.key, following.key)) == {}
+    assert policy.believes(following.key, (LOG.key, following.key))
+    for vouched in ((), (following.key,), (LOG.key,)):
+        assert not policy.believes(following.key, vouched)
+        with pytest.raises(VerificationError, match="no log of the policy"):
+            policy.check(note(log=following), vouched)
+    assert parse("quorum none\n").believes(following.key)
+
+
+def test_digest_of_who_watches():
+    """Order, comments, blanks and the log's own keys do not count; each witness, address, group and quorum does."""
+    text = f"witness a {W[0].key} https://a.example\nwitness b {W[1].key}\ngroup g 1 a b\nquorum g\n"
+    digest = parse(text).watch_digest()
+    first, second, *rest = text.splitlines()
+    same = [
+        f"log {LOG.key}\n# a comment\n{text}",
+        "\n".join([second, first, *rest, ""]),
+        text.replace("1 a b", "1 b a").replace(" b", "   b"),
+    ]
+    assert {parse(one).watch_digest() for one in same} == {digest}
+    other = [
+        text.replace("a.example", "c.example"),
+        text.replace(str(W[1].key), str(W[2].key)),
+        text.replace("g 1 a b", "g 2 a b"),
+        text.replace("quorum g", "quorum a"),
+        text.replace("quorum g", "quorum none"),
+        text.replace("witness b", "witness c").replace("a b", "a c"),
+    ]
+    assert len({digest, *(parse(one).watch_digest() for one in other)}) == len(other) + 1
+
+
 def test_checkpoint_of_another_origin_is_refused():
     """A log's key signs for its own origin only."""
     with pytest.raises(VerificationError) as caught:
