@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from consentry.platform import Platform
     from consentry.principals import Principal
+    from consentry.workflows.bundle_seen import Bundled
     from consentry.workflows.seen_by import Stretch
 
 watch = typer.Typer(no_args_is_help=True, help="Whose every access is told, and which of the staff is which person.")
@@ -74,18 +76,23 @@ def seen(
     limit: Annotated[int, typer.Option(help="How many entries at most.", min=1, max=500)] = 100,
     *,
     words: Words = False,
+    bundle: Annotated[Path | None, typer.Option(help="A new folder for all entries of the period, proven.")] = None,
     token: Token = None,
     locale: Locale = "zh-CN",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Every access to a person's data, the newest first: who, when, what, why, on which basis."""
+    from consentry.workflows.bundle_seen import bundle_seen
     from consentry.workflows.seen_by import read_seen_by
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
         asked = _stretch(since, until, after=after, limit=limit)
         caller = _reader(platform, token, words=words)
+        if bundle is not None:
+            _say_bundle(bundle_seen(platform, caller, SubjectId(subject), asked, bundle), as_json=as_json)
+            return
         found = read_seen_by(platform, caller, SubjectId(subject), asked, locale=locale, with_words=words)
     if as_json:
         for row in found.rows:
@@ -299,6 +306,16 @@ def _stretch(
 def _reader(platform: "Platform", token: str | None, *, words: bool) -> "Principal":
     """Return who reads: the person of a token, which words ask for, or whoever runs the command line."""
     return person_from(platform, token) if words or token is not None else local_operator()
+
+
+def _say_bundle(done: "Bundled", *, as_json: bool) -> None:
+    told = {"folder": str(done.folder), "key": done.key, **{f"by {name}": n for name, n in done.entries.items()}}
+    if as_json:
+        say_json(told)
+        return
+    say_pairs(told)
+    one = f"{done.folder}/entries/ENTRY"
+    say(f"verify each: consentry-verify entry --proof {one}.tlog-proof --entry {one}.json --key '{done.key}'")
 
 
 def _say_pruned(pruned: "Mapping[str, object] | None", *, as_json: bool = False) -> None:

@@ -49,6 +49,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "build_view.get_view": _RULES,
     "build_view.view_manifest": "what a build was made of: definition, hashes, counts",
     "build_view.view_names": _RULES,
+    "bundle_seen.bundle_seen": (Act.AUDIT_READ,),
     "capture.capture_act": CAPTURED,
     "capture.capture_acts": CAPTURED,
     "capture.has_basis": "a yes or no that the withdrawal's own command adds to its answer",

@@ -193,3 +193,12 @@ def test_list_that_does_not_have_somebody_says_so(at, subject, token_of):
     assert "does not have this" in at("audit", "watch", "remove", subject, "--reason", "over", *token).line
     assert "does not have this" in at("audit", "watch", "unlink", "officer", "--reason", "left", *token).line
     assert "says so" not in at("audit", "watch", "remove", subject, "--reason", "over", *token).line
+
+
+def test_bundle_is_written_for_a_regulator(at, subject, tmp_path):
+    """The command says how to verify it; a folder that holds something is left alone."""
+    said = at("audit", "seen", subject, "--bundle", tmp_path / "b")
+    assert (said.status, "consentry-verify entry" in said.out) == (0, True)
+    assert json.loads((tmp_path / "b" / "list.json").read_text())["subject"] == subject
+    assert json.loads(at("audit", "seen", subject, "--bundle", tmp_path / "c", "--json").out)["by alias"] > 0
+    assert "not empty" in at("audit", "seen", subject, "--bundle", tmp_path / "b").line

@@ -2,16 +2,21 @@
 
 import csv
 import io
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from audit.disclosures import Law
+from audit.entries import cohort_digest
 from audit.events import Act
 from audit.queries import Sought, find_page
+from audit.verifier import VerifierKey
+from audit.verifier.proofs import verify_proof
 from consent.recipients import list_recipients
 from consentry.principals import Principal, PrincipalKind, subject_principal
+from consentry.workflows.bundle_seen import bundle_seen
 from consentry.workflows.disclosures import account_disclosures
 from consentry.workflows.prove_entry import EntryPruned, prove
 from consentry.workflows.prune_log import prune_log
@@ -262,3 +267,29 @@ def test_pruned_past_is_told_with_its_end(platform, patient, clock):
     with pytest.raises(EntryPruned, match="was pruned on 2033-"):
         prove(platform, ADMIN, gone["id"])
     assert show_entry(platform, OFFICER, gone["id"])["pruned"]["before"] == page.pruned["before"]
+
+
+def test_bundle_is_checked_with_a_public_key_alone(platform, patient, tmp_path):
+    """Each entry verifies, names an alias of the list, or has a cohort digest that is made again from the folder."""
+    done = bundle_seen(platform, ADMIN, patient, Stretch(), tmp_path / "bundle")
+    told = json.loads((done.folder / "list.json").read_text())
+    key = VerifierKey.parse(done.key)
+    assert {one["shown_by"] for one in told["entries"]} == {"alias", "cohort"}
+    for one in told["entries"]:
+        body, proof = ((done.folder / one[name]).read_bytes() for name in ("entry", "proof"))
+        assert verify_proof(proof, body, [key]).index == one["index"]
+        members = json.loads(body)
+        if one["shown_by"] == "alias":
+            assert members["subject"] in told["aliases"]
+            continue
+        cohort = json.loads((done.folder / one["cohort"]).read_text())
+        assert set(cohort["aliases"]) & set(told["aliases"])
+        digest = cohort_digest(bytes.fromhex(cohort["salt"]), cohort["aliases"])
+        assert members["cohort"] == {"size": len(cohort["aliases"]), "digest": digest}
+    newest = rows(platform, OFFICER, patient)[1]
+    assert (newest["kind"], newest["actor"]) == ("log_read", ADMIN.principal_id)
+    assert newest["index"] in {one["index"] for one in told["entries"]}
+    with pytest.raises(BadInput):
+        bundle_seen(platform, ADMIN, patient, Stretch(), tmp_path / "bundle")
+    with pytest.raises(Denied):
+        bundle_seen(platform, subject_principal(patient), patient, Stretch(), tmp_path / "other")
