@@ -73,6 +73,12 @@ def signed_headers(secrets: list[SigningSecret], message_id: str, at: datetime, 
     }
 
 
+ADDRESS_MARK: Final = "url_mark"
+"""The reference of a new target's entry that binds its address."""
+
+_MARK_BYTES: Final = 16
+
+
 class Webhooks:
     """The targets of one deployment."""
 
@@ -142,7 +148,15 @@ class Webhooks:
     ) -> None:
         event: Event = event_of(asking, Act.WEBHOOK_RECORDED)
         refs = {"webhook": target.target_id, "change": change}
+        if change == "added":
+            refs[ADDRESS_MARK] = address_mark(target, self._sealer)
         self._log.record(connection, replace(event, recipient=target.recipient, refs=refs, reason=why))
+
+
+def address_mark(target: WebhookTarget, sealer: Sealer) -> str:
+    """Return what binds a target's address to its id in the log, where the address itself does not stand."""
+    (mark,) = sealer.mark_texts([f"webhook {target.target_id} {target.recipient} {target.url}"])
+    return mark[:_MARK_BYTES].hex()
 
 
 def check_url(url: str) -> None:

@@ -16,6 +16,7 @@ from consentry.platform import Platform
 from consentry.principal_inspection import inspect_principals
 from consentry.principals import Principal
 from consentry.stores.triggers import missing_triggers
+from consentry.webhook_inspection import inspect_webhooks
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Denied, IntegrityFailed
 
@@ -129,6 +130,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
     with platform.data.read() as connection:
         inspect_principals(connection, found, platform.sealer)
         inspect_approvals(connection, platform.log, found)
+        inspect_webhooks(connection, found, platform.sealer)
         for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))
     return signed.size, found

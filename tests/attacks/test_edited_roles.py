@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from consentry.workflows.webhooks import add_webhook, disable_webhook
 from tests.attacks.conftest import forge
+from tests.consentry.conftest import ADMIN
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,32 @@ def test_second_entry_of_an_account_closes_the_gate(house):
     house.live_on()
     house.strike("UPDATE principal SET role = 'administrator' WHERE name = 'dr.lin'")
     assert house.reconciled() == ["principal: role, entry twice"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE webhook_target SET url = 'https://mallory.example/told'", "webhook: url"),
+        ("UPDATE webhook_target SET recipient = 'insurer'", "webhook: recipient, url"),
+        ("UPDATE webhook_target SET disabled_at = 1", "webhook: disabled_at"),
+        ("UPDATE webhook_target SET target_id = 'wht_other'", "webhook: no entry"),
+        ("DELETE FROM webhook_target", "webhook: no row"),
+    ],
+)
+def test_webhook_edited_by_hand_closes_the_gate(house, statement, found):
+    """Whom a withdrawal is told, and where, stands in the log since the target was added."""
+    with house.opened() as platform:
+        add_webhook(platform, ADMIN, recipient="*joint", url="https://partner.example/told")
+    assert house.reconciled() == []
+    house.strike(statement)
+    assert found in house.reconciled()
+
+
+def test_webhook_that_was_enabled_again_closes_the_gate(house):
+    """Disabled is for good."""
+    with house.opened() as platform:
+        target, _ = add_webhook(platform, ADMIN, recipient="*joint", url="https://partner.example/told")
+        disable_webhook(platform, ADMIN, target.target_id)
+    assert house.reconciled() == []
+    house.strike("UPDATE webhook_target SET disabled_at = NULL")
+    assert house.reconciled() == ["webhook: disabled_at"]
