@@ -61,3 +61,20 @@ def test_sealed_details_that_are_no_object_are_refused(house, monkeypatch):
     sealed = house.sealer.seal_details({}, context="ent_1")
     with pytest.raises(IntegrityFailed, match="no object"):
         house.sealer.open_details(sealed, context="ent_1")
+
+
+def test_marks_are_the_same_after_a_restart(any_house):
+    """The same text has the same mark from then on; another text has another."""
+    marks = any_house.sealer.mark_texts(["name a", "name b"])
+    assert [len(mark) for mark in marks] == [32, 32]
+    assert marks[0] != marks[1]
+    any_house.sealer.release()
+    assert any_house.restarted().sealer.mark_texts(["name b", "name a"]) == marks[::-1]
+
+
+def test_marks_need_the_key(house):
+    """With another key the same text has another mark."""
+    marks = house.sealer.mark_texts(["name a"])
+    with house.keys.write() as connection:
+        connection.execute(delete(named_key).where(named_key.c.kind == KeyKind.SERVICE))
+    assert house.restarted().sealer.mark_texts(["name a"]) != marks

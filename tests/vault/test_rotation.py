@@ -22,6 +22,7 @@ def test_everything_opens_after_a_rotation_as_before(any_house):
     any_house.resolver.link([(subject, IdentityKeys("his", "p-1"))], batch=None)
     pseudonym = any_house.pseudonyms.pseudonyms([subject], scope="view:a")
     sealed = any_house.sealer.seal_details({"a": 1}, context="c")
+    marks = any_house.sealer.mark_texts(["name a"])
     before = any_house.keystore.check().epoch_id
     rotation = rotate(any_house)
     after = any_house.restarted()
@@ -30,6 +31,7 @@ def test_everything_opens_after_a_rotation_as_before(any_house):
     assert after.resolver.find("his", "p-1") == subject
     assert after.pseudonyms.pseudonyms([subject], scope="view:a") == pseudonym
     assert after.sealer.open_details(sealed, context="c") == {"a": 1}
+    assert after.sealer.mark_texts(["name a"]) == marks
 
 
 def test_the_old_epoch_key_is_gone_and_every_key_has_moved(house):
