@@ -90,7 +90,7 @@ def test_pruned_entries_are_as_old_as_the_retention_in_force(days, configured, i
 
 
 def test_pruning_without_a_time_lets_nothing_go():
-    """Nor does a retention of absurd length end in an error."""
+    """Nor does a retention of absurd length end in an error: it counts as a hundred years."""
     assert PrunedAge(None).is_enough
     age = PrunedAge(None)
     age.take(SAID)
@@ -98,6 +98,8 @@ def test_pruning_without_a_time_lets_nothing_go():
     age = PrunedAge(SAID)
     age.hear(datetime(1, 1, 1, tzinfo=UTC), {"act": "log.configured", "counts": {"retention_days": 10**15}})
     age.take(datetime(1, 1, 1, tzinfo=UTC))
+    assert age.is_enough
+    age.take(datetime(1927, 1, 1, tzinfo=UTC))
     assert not age.is_enough
 
 

@@ -101,7 +101,7 @@ def test_checkpoint_of_another_log_is_refused(house, tmp_path):
     """Signed, and by a key of the same name, but by another one."""
     other = NoteSigner(house.origin, b"o" * 32)
     (tmp_path / "foreign").write_bytes(sign_checkpoint(house.size, b"\0" * 32, other).note)
-    assert house.verified("--checkpoint", tmp_path / "foreign")["kind"] == "signature"
+    assert house.verified("--checkpoint", tmp_path / "foreign")["kind"] == "key"
 
 
 def test_key_of_the_intruders_own_does_not_start(house):
@@ -116,4 +116,4 @@ def test_key_of_the_intruders_own_without_any_memory_is_found_by_who_has_the_rea
     (thief.home / "signing.key").unlink()
     create_signing_key(thief.home / "signing.key", thief.origin)
     assert thief.start() == ""
-    assert thief.verified()["kind"] == "signature"
+    assert thief.verified()["kind"] == "key"
