@@ -10,7 +10,7 @@ from consentry.acts import Code, Name, Said
 from consentry.api.dependencies import Caller, PlatformHere, SubjectPath
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
-from consentry.workflows.denials import check_allowed
+from consentry.workflows.denials import Tried, check_allowed
 from consentry.workflows.read_tags import read_tags
 from consentry.workflows.reveal import reveal
 from kernel.clock import format_instant
@@ -73,7 +73,8 @@ class Tags(BaseModel):
 def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: PlatformHere, caller: Caller) -> Revealed:
     """Open fields of one subject; needs a person's token, a purpose that the role has, and the gate's permit."""
     subject = SubjectId(subject_id)
-    check_allowed(platform, caller, "vault.reveal", persons_only=True, subject=subject)
+    tried = Tried(body.purpose, body.fields)
+    check_allowed(platform, caller, "vault.reveal", persons_only=True, subject=subject, tried=tried)
     found = reveal(
         platform,
         caller,

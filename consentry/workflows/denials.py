@@ -1,7 +1,8 @@
 """Calls that a role does not have: refused, with an entry that says who tried what."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Final
 
 from audit.events import Act, Event, Outcome
@@ -10,11 +11,42 @@ from consentry.access import check_may_act
 from consentry.contracts import OutsideContract, check_stands, find_mandate
 from consentry.platform import Platform
 from consentry.principals import Principal, PrincipalKind
+from kernel.catalogue import Catalogue
+from kernel.encoding import JsonValue
 from kernel.errors import Denied
 from kernel.ids import SubjectId
 
+_NAMES_SHOWN: Final = 20
+_NAME_SHOWN: Final = 200
+"""Of what the pack does not know: so many names, and characters of each, are sealed beside a denial."""
+
 OUTSIDE: Final = "PROCESSOR"
 """The reason of an entry on a processor's key that was used outside its contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a refused call asked for (R52)."""
+
+    purpose: str
+    fields: Collection[str]
+
+    def told(self, event: Event, catalogue: Catalogue) -> Event:
+        """Return a denial's event with purpose, fields and level.
+
+        A purpose or field that the pack does not know may be anything: it is counted, and sealed beside the entry.
+        """
+        known = sorted(code for code in set(self.fields) if code in catalogue.fields)
+        unknown = sorted({*self.fields, self.purpose} - {*catalogue.fields, *catalogue.purposes})
+        names: list[JsonValue] = [name[:_NAME_SHOWN] for name in unknown[:_NAMES_SHOWN]]
+        return replace(
+            event,
+            purpose=self.purpose if self.purpose in catalogue.purposes else None,
+            fields=tuple(known),
+            level=max((catalogue.fields[code].level for code in known), default=None),
+            counts={"unknown": len(unknown)} if unknown else {},
+            details={**(event.details or {}), "unknown": names} if unknown else event.details,
+        )
 
 
 def check_allowed(
@@ -25,6 +57,7 @@ def check_allowed(
     persons_only: bool = False,
     for_subjects: bool = False,
     subject: SubjectId | None = None,
+    tried: Tried | None = None,
 ) -> None:
     """Raise ``Denied`` unless the caller's role lists the act, and a processor's contract stands; either is logged.
 
@@ -36,12 +69,13 @@ def check_allowed(
         for_subjects: the call also bears a data subject that speaks for itself; every other call refuses one, whatever
             the pack's role lists.
         subject: whom the call is about.
+        tried: what it asks for.
     """
     try:
         check_may_act(platform.catalogue, caller, act)
         _check_kind(caller, persons_only=persons_only, for_subjects=for_subjects)
     except Denied:
-        record_denial(platform, caller, reason="ROLE", subject=subject, refs={"act": act})
+        record_denial(platform, caller, reason="ROLE", subject=subject, refs={"act": act}, tried=tried)
         raise
     with contract_kept(platform, caller, subject=subject, refs={"act": act}):
         if caller.processor is not None:
@@ -77,9 +111,12 @@ def record_denial(
     reason: str,
     subject: SubjectId | None = None,
     refs: Mapping[str, str] | None = None,
+    tried: Tried | None = None,
 ) -> None:
     """Leave the entry of a refused call, in a transaction of its own."""
     event = denial_of(platform.asking(caller), reason=reason, subject=subject, refs=refs)
+    if tried is not None:
+        event = tried.told(event, platform.catalogue)
     with platform.data.write() as connection:
         platform.log.record(connection, event)
 

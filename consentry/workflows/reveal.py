@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from audit.events import Act, Event, Outcome
@@ -15,16 +15,13 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.words_said import check_said
 from consentry.workflows.approvals import ApprovalNeeded, check_approved
-from kernel.encoding import JsonValue
+from consentry.workflows.denials import Tried, denial_of
 from kernel.errors import BadInput, Denied
 from kernel.ids import SubjectId
 from vault.records import OpenedRecord
 
 _TICKET: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 """It goes into the log as it is: a shape that no number of a person has; as ``consentry.acts.Name``."""
-
-_NAMES_SHOWN: Final = 20
-_NAME_SHOWN: Final = 200
 
 
 class NotPermitted(Denied):
@@ -92,36 +89,17 @@ def denials_recorded(
     fields: Collection[str],
     refs: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Leave the entry of what the role or a missing approval denies.
-
-    A purpose or field that the pack does not know may be anything: it is counted, and sealed beside the entry.
-    """
+    """Leave the entry of what the role or a missing approval denies."""
     try:
         yield
     except Denied as err:
-        catalogue = platform.catalogue
-        known = tuple(sorted(f for f in fields if f in catalogue.fields))
-        unknown = sorted({*fields, purpose} - {*catalogue.fields, *catalogue.purposes})
         rule = "APPROVAL" if isinstance(err, ApprovalNeeded) else "ROLE"
+        denial = replace(
+            denial_of(asking, reason=rule, subject=subject, refs=refs), details=details_of(asking)
+        )  # fmt: skip
         with platform.data.write() as connection:
-            platform.log.record(
-                connection,
-                Event(
-                    Act.ACCESS_DENIED, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
-                    purpose=purpose if purpose in catalogue.purposes else None,
-                    subject=subject, fields=known, level=max((catalogue.fields[f].level for f in known), default=None),
-                    reason=rule, counts={"unknown": len(unknown)} if unknown else {}, refs=refs or {},
-                    details=_denied_details(asking, unknown),
-                ),
-            )  # fmt: skip
+            platform.log.record(connection, Tried(purpose, fields).told(denial, platform.catalogue))
         raise
-
-
-def _denied_details(asking: Asking, unknown: Sequence[str]) -> Mapping[str, JsonValue] | None:
-    """Return what is sealed beside a denial: the caller's words, and names that the pack does not know."""
-    if not unknown:
-        return details_of(asking)
-    return {**(details_of(asking) or {}), "unknown": [name[:_NAME_SHOWN] for name in unknown[:_NAMES_SHOWN]]}
 
 
 def _ticket_refs(ticket: str | None) -> dict[str, str]:

@@ -137,6 +137,7 @@ def test_key_that_tries_to_open_stays_in_the_log(call, captured, role):
     assert [(e["role"], e["outcome"], e["reason"], e["refs"]["act"]) for e in entries] == [
         (role, "denied", "ROLE", "vault.reveal")
     ]
+    assert [(e["purpose"], e["fields"], e["level"]) for e in entries] == [("P02", ["sex"], 3)]
 
 
 def test_pack_cannot_let_a_key_open_records(platform):

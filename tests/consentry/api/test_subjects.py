@@ -57,7 +57,7 @@ def test_subject_that_nobody_knows_is_refused_like_one_without_decisions(doctor,
 @pytest.mark.parametrize(
     "change",
     [
-        {"reason": "x"},
+        {"reason": ""},
         {"reason": "x" * 501},
         {"fields": []},
         {"fields": ["13912345678"]},
