@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from consent.inspection import Findings
 from consentry.access import check_may_act
 from consentry.platform import Platform
+from consentry.principal_inspection import inspect_principals
 from consentry.principals import NotAuthenticated, Principal, PrincipalKind, find_person, verify_password
 from kernel.errors import BadInput, Denied
 
@@ -20,7 +22,11 @@ def know_officer(
 ) -> Principal:
     """Return the person of a stored account by name and password; nothing is written, so a lost log stays as it is.
 
+    The account is compared with its entries as ``audit reconcile`` does it: who can write to the store could otherwise
+    make two officers of his own, and open a new origin over what he changed.
+
     Raises:
+        Denied: the account's row is not what its entries say.
         NotAuthenticated: no such person, a wrong password, or a disabled account; the answer never says which.
         TooManyAttempts: too many failures just now.
         HashingBusy: too many passwords are checked at once.
@@ -29,11 +35,25 @@ def know_officer(
     with platform.data.read() as connection:
         stored = find_person(connection, name)
     try:
-        return verify_password(stored, password)
+        person = verify_password(stored, password)
     except NotAuthenticated:
         platform.throttle.failed(name)
         pause(WRONG_PASSWORD_SECONDS)
         raise
+    _check_told(platform, person)
+    return person
+
+
+def _check_told(platform: Platform, person: Principal) -> None:
+    found = Findings()
+    with platform.data.read() as connection:
+        inspect_principals(connection, found, platform.sealer)
+    differs = [one for one in found.mismatches if one.name == person.principal_id]
+    if differs:
+        raise Denied(
+            f"The account {person.principal_id} is not the one that the log tells of: {', '.join(differs[0].differs)}",
+            hint="Somebody changed the store: name another person, or restore another copy.",
+        )
 
 
 def check_two_people(platform: Platform, people: Sequence[Principal], act: str) -> None:

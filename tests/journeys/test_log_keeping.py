@@ -28,6 +28,7 @@ from consentry.workflows.keep_log import check_log
 from consentry.workflows.prune_log import preview_pruning
 from consentry.workflows.reconcile import reconcile
 from consentry.workflows.recover_log import recover_log
+from consentry.workflows.two_people import know_officer
 from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, IntegrityFailed, Unavailable
 from kernel.ids import PrincipalId
 
@@ -299,6 +300,29 @@ def test_two_people_without_tokens_recover_a_log_under_which_nobody_can_sign_in(
         shell.run("audit", "reconcile")
     shell.run("audit", "reconcile", "--release", "looked through")
     shell.run("audit", "reconcile")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("update principal set role = 'compliance_officer' where name = 'dr'", "role"),
+        ("update principal set disabled = 0 where name = 'gone'", "disabled"),
+        ("update principal set secret_hash = (select secret_hash from principal where name = 'dr')", "secret"),
+    ],
+)
+def test_account_that_was_changed_in_the_store_stands_for_nothing(shell: Shell, change: str, said: str) -> None:
+    """Who can write to the store makes no officer of himself by it."""
+    known = officers(shell)
+    doctor = shell.json("account", "person", "dr", "--role", "clinician")["password"]
+    gone = shell.json("account", "person", "gone", "--role", "compliance_officer")["password"]
+    shell.run("account", "disable", "gone")
+    name, password = {"role": ("dr", doctor), "disabled": ("gone", gone), "secret": ("wang", doctor)}[said]
+    with open_platform(load_settings(home=shell.home)) as platform:
+        assert know_officer(platform, name="li", password=known["li"]).name == "li"
+    with sqlite3.connect(shell.home / "data.db") as connection:
+        connection.execute(change)
+    with open_platform(load_settings(home=shell.home)) as platform, pytest.raises(Denied, match=said):
+        know_officer(platform, name=name, password=password)
 
 
 def test_two_people_without_tokens_configure_the_log(
