@@ -70,6 +70,8 @@ KEPT_ACTS: Final = frozenset(
         Act.BREACH_CHANGED,
         Act.BREACH_NOTIFIED,
         Act.BREACH_CLOSED,
+        # duties that were done: yearly numbers and filings rest on them
+        Act.DUTY_RECORDED,
         # what the log says of itself
         Act.LOG_CONFIGURED,
         Act.LOG_KEY_ROTATED,

@@ -327,7 +327,7 @@ def _minors(looks: Iterable[Look], known: Known) -> Iterator[Finding]:
         is_read = look.act in READS and not look.approved and look.purpose not in known.emergencies
         if is_read and look.subject is not None and look.subject in known.minors_until:
             until = known.minors_until[look.subject]
-            if until is None or look.at.date() < until:
+            if until is None or look.day < until:
                 yield _finding(Rule.MINOR_UNAPPROVED, [look], {"number": 1}, subject=look.subject)
 
 

@@ -29,6 +29,9 @@ from kernel.ids import EntryId
 _TOGETHER: Final = 1_024
 """Callers in one commit."""
 
+_PATIENCE_MAX: Final = 0.05
+"""Seconds that a leader waits at the most: a round may have taken long because of a lock or of the signer."""
+
 _PATIENCE: Final = 0.5
 """How long a leader waits for others, in parts of the round before: a round that serves all of them is worth it."""
 
@@ -147,13 +150,18 @@ class GroupWriter:
     def _lead(self, leader: _Waiting) -> None:
         """Commit for all who wait, have the head signed, let the next one lead, and wake those who were served."""
         served: list[_Waiting] = []
+        patience = 0.0
         try:
             served = self._gather(leader)
             started = time.perf_counter()
-            self._serve(served)
-            self._patience_seconds = _PATIENCE * (time.perf_counter() - started)
+            if self._serve(served):
+                patience = min(_PATIENCE_MAX, _PATIENCE * (time.perf_counter() - started))
         finally:
             with self._mutex:
+                self._patience_seconds = patience
+                self._gathering = None
+                if leader in self._queue:
+                    self._queue.remove(leader)
                 self._expected = len(served) + len(self._queue)
                 self._pass_on()
             self._wake([one for one in served if one is not leader])
@@ -189,20 +197,25 @@ class GroupWriter:
         if served:
             served[0].call()
 
-    def _serve(self, served: Sequence[_Waiting]) -> None:
-        """Commit, and have the head signed; what went wrong reaches everybody whom it concerns."""
+    def _serve(self, served: Sequence[_Waiting]) -> bool:
+        """Commit, and have the head signed; what went wrong reaches everybody whom it concerns.
+
+        Returns whether all went well.
+        """
         appended: list[Appended] = []
+        is_well = True
         try:
             self._commit(served, appended)
         except Exception as err:  # noqa: BLE001 - each caller gets it
-            _fail(served, err)
+            is_well = _fail(served, err)
         try:
             self.newest = self._checkpointer.sign_head(appended)
         except Exception as err:  # noqa: BLE001 - each caller gets it
-            _fail(served, err)
+            is_well = _fail(served, err)
         else:
             for one in served:
                 one.checkpoint = self.newest
+        return is_well
 
     def _commit(self, served: Sequence[_Waiting], appended: list[Appended]) -> None:
         writing = [one for one in served if one.event is not None]
@@ -246,6 +259,7 @@ class GroupWriter:
         return len(batch.hashes) - len(made) < BATCH_SIZE
 
 
-def _fail(served: Sequence[_Waiting], error: Exception) -> None:
+def _fail(served: Sequence[_Waiting], error: Exception) -> bool:
     for one in served:
         one.error = one.error or error
+    return False

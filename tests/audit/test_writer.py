@@ -166,8 +166,47 @@ def test_who_was_served_together_is_waited_for(desk):
 
 def test_nobody_waits_for_those_who_stay_away(desk):
     """After a crowd has gone, whoever comes alone waits a moment at most, and then not at all."""
+    writer = desk.log._writer
     at_once(16, lambda _: desk.log.write(desk.permit()))
-    assert [desk.log.write(desk.permit()).index for _ in range(3)] == [16, 17, 18]
+    writer._expected, writer._patience_seconds = 16, 0.2
+    waited = []
+    for _ in range(2):
+        started = time.monotonic()
+        desk.log.write(desk.permit())
+        waited.append(time.monotonic() - started)
+    assert waited[0] >= 0.2
+    assert writer._expected == 1
+
+
+def test_a_round_that_took_long_makes_nobody_wait_long(desk, hold_store, monkeypatch):
+    """A lock or a slow signer is no reason to wait for others; after a failure nobody waits at all."""
+    writer = desk.log._writer
+    let_go = hold_store()
+    thread, _ = write_in_thread(desk)
+    time.sleep(0.3)
+    let_go()
+    thread.join(10)
+    assert 0 < writer._patience_seconds <= 0.05
+
+    def refuse(*_args):
+        raise Unavailable("The signer does not answer", hint="Start it.")
+
+    monkeypatch.setattr(desk.log.checkpointer, "sign_head", refuse)
+    with pytest.raises(Unavailable):
+        desk.log.write(desk.permit())
+    assert writer._patience_seconds == 0
+
+
+def test_a_leader_who_is_interrupted_while_it_waits_for_others_is_followed(desk):
+    """It is not left in the queue as the leader of all who come later."""
+    writer = desk.log._writer
+    writer._expected, writer._patience_seconds = 9, 10.0
+    interrupt_when(lambda: writer._gathering is not None)
+    with pytest.raises(KeyboardInterrupt):
+        desk.log.write(desk.permit())
+    thread, told = write_in_thread(desk)
+    thread.join(10)
+    assert [written.index for written in told] == [0]
 
 
 def eventually(is_so):
