@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, ScalarSelect, func, insert, select
 
-from audit.aliases import check_names, cohort_names, ensure_aliases, read_names
+from audit.aliases import aliases_of, check_names, cohort_names, ensure_aliases, read_names
 from audit.entries import NewEntry, cohort_digest, details_digest, encode_entry, mentioned_subjects
 from audit.events import Event
 from audit.scanning import find_scanned
@@ -137,6 +137,12 @@ class Journal:
         names = read_names(connection, [alias])
         check_names(names, self._sealer)
         return next((SubjectId(name.subject) for name in names if not name.is_forgotten), None)
+
+    def aliases_of(self, connection: Connection, subject: SubjectId) -> tuple[str, ...]:
+        """Return every alias of a subject, oldest year first; raises as ``find_subject``."""
+        aliases = aliases_of(connection, subject)
+        check_names(read_names(connection, aliases), self._sealer)
+        return aliases
 
     def cohort_subjects(self, connection: Connection, entry_id: EntryId) -> dict[SubjectId, str]:
         """Return the subjects behind the cohort of an entry, with their aliases; raises as ``find_subject``."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.aliases import aliases_of
 from audit.checkpoints import Checkpointer
 from audit.entries import cohort_digest, decode_entry
 from audit.events import Act, Event, Outcome
@@ -179,7 +178,11 @@ class AuditLog:
 
     def alias(self, connection: Connection, subject: SubjectId) -> str | None:
         """Return the newest alias of a subject, or None when the subject never stood in the log."""
-        return next(reversed(aliases_of(connection, subject)), None)
+        return next(reversed(self.aliases_of(connection, subject)), None)
+
+    def aliases_of(self, connection: Connection, subject: SubjectId) -> tuple[str, ...]:
+        """Return every alias of a subject, oldest year first; see ``Journal.aliases_of``."""
+        return self._journal.aliases_of(connection, subject)
 
     def find_subject(self, connection: Connection, alias: str) -> SubjectId | None:
         """Return the subject behind an alias, or None when the mapping is gone; see ``Journal.find_subject``."""

@@ -7,7 +7,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from audit.accesses import KINDS, Access
-from audit.aliases import aliases_of
 from consent.decisions import Decision
 from consent.explain import FieldExplanation, Rule
 from consent.rules import DecisionAct
@@ -78,7 +77,7 @@ class AccessTeller:
     ) -> "AccessTeller":
         """Return who tells in a locale's language."""
         teller = Teller(platform.catalogue, Language.of(locale), recipient_names(connection))
-        return cls(platform, teller, subject, frozenset(aliases_of(connection, subject)), names_staff)
+        return cls(platform, teller, subject, frozenset(platform.log.aliases_of(connection, subject)), names_staff)
 
     def row(self, connection: Connection, access: Access) -> dict[str, JsonValue]:
         """Return one access, codes beside words."""

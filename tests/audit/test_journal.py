@@ -169,6 +169,8 @@ def test_moved_name_leads_nowhere(desk, subject):
             desk.log.find_subject(connection, moved)
         with pytest.raises(IntegrityFailed, match=f"{moved} does not bear its mark"):
             desk.journal.cohort_subjects(connection, entry_id)
+        with pytest.raises(IntegrityFailed, match=f"{moved} does not bear its mark"):
+            desk.log.aliases_of(connection, other)
 
 
 @pytest.mark.parametrize(
