@@ -60,6 +60,11 @@ class Handovers:
         found = (handover_keys(note) for note in self.read())
         return next((old for old, new, _ in found if new == key), None)
 
+    def last_size(self) -> int | None:
+        """Return the size of the log at the newest hand-over; None before the first."""
+        notes = self.read()
+        return handover_keys(notes[-1])[2] if notes else None
+
     def append(self, head: Checkpoint, old: NoteSigner, new: NoteSigner) -> bytes:
         """Write the note that both keys sign; when this returns it has reached the disk.
 

@@ -27,7 +27,7 @@ def rotate_signing_key(key_path: Path, state_path: Path) -> bytes:
     """Hand the log over to a new key; settle the log before. Returns the hand-over's note.
 
     Raises:
-        Conflict: nothing was signed yet.
+        Conflict: nothing was signed yet, or nothing since the last hand-over.
         Unavailable: a file cannot be read or written; the old key still signs.
     """
     signer = load_tree_signer(key_path, state_path)

@@ -140,7 +140,7 @@ class TreeSigner:
             The hand-over's note.
         Raises:
             BadInput: the key has another name, or is the same.
-            Conflict: nothing was signed yet.
+            Conflict: nothing was signed yet, or nothing since the last hand-over: the log keeps one for each size.
         """
         if following.name != self.name or following.public_key == self.public_key:
             raise BadInput("The next key needs the log's name and other key material", hint="Make a new key.")
@@ -148,6 +148,11 @@ class TreeSigner:
             state = self._read()
             if state is None:
                 raise Conflict("Nothing was signed yet: there is nothing to hand over", hint="Replace the key file.")
+            if self._handovers.last_size() == state.checkpoint.size:
+                raise Conflict(
+                    "The log has not grown since this key took over",
+                    hint="Let the platform start once in between: it writes the last hand-over into the log.",
+                )
             return self._handovers.append(state.checkpoint, self._signer, following)
 
     def _read(self) -> SignerState | None:

@@ -4,6 +4,7 @@ Run it under an account that the platform's cannot read from, on the same machin
 can have leaves appended and documents signed, and nothing else: no key leaves, and no other past is ever signed.
 """
 
+import grp
 import os
 import socketserver
 import stat
@@ -14,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from audit.signer import NotAtHead, TreeSigner
+from audit.signer import HASHES_MAX, NotAtHead, TreeSigner
 from audit.signer_protocol import (
     MESSAGE_MAX_BYTES,
     decoded,
@@ -48,13 +49,21 @@ def answer(signer: TreeSigner, asked: Mapping[str, JsonValue]) -> _Answer:
 
 
 @contextmanager
-def serve_signer(signer: TreeSigner, socket_path: Path) -> Iterator[socketserver.BaseServer]:
-    """Listen on a socket that only its owner may use; the caller runs ``serve_forever``.
+def serve_signer(
+    signer: TreeSigner, socket_path: Path, *, group: str | None = None
+) -> Iterator[socketserver.BaseServer]:
+    """Listen on a socket that only its owner, and a group where one is named, may use.
 
+    Args:
+        signer: what answers; the caller runs ``serve_forever``.
+        socket_path: of the socket; whoever connects must be able to pass its folder.
+        group: of the accounts that may connect beside the signer's own: the platform's.
     Raises:
         Conflict: another signer listens there.
-        ConfigurationError: something that is no socket lies there, or the path cannot be used.
+        ConfigurationError: something that is no socket lies there, the path cannot be used, or the group is unknown
+            or not one that this account may give the socket to.
     """
+    group_id = None if group is None else _group_id(group)
     _clear(socket_path)
     mask = os.umask(0o177)
     try:
@@ -65,6 +74,8 @@ def serve_signer(signer: TreeSigner, socket_path: Path) -> Iterator[socketserver
         os.umask(mask)
     server.signer = signer
     try:
+        if group_id is not None:
+            _open_to(socket_path, group_id)
         yield server
     finally:
         server.server_close()
@@ -72,8 +83,28 @@ def serve_signer(signer: TreeSigner, socket_path: Path) -> Iterator[socketserver
             socket_path.unlink()
 
 
+def _group_id(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigurationError("The machine has no group of that name", hint="Check --group.") from None
+
+
+def _open_to(socket_path: Path, group_id: int) -> None:
+    """Give the socket to a group before its members may use it."""
+    try:
+        os.chown(socket_path, -1, group_id)
+        socket_path.chmod(0o660)
+    except OSError as err:
+        raise ConfigurationError(
+            f"The socket cannot be given to that group: {err.strerror}",
+            hint="Make the signer's account a member of it.",
+        ) from None
+
+
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
     signer: TreeSigner
 
 
@@ -104,7 +135,7 @@ def _head(signer: TreeSigner, _asked: Mapping[str, JsonValue]) -> _Answer:
 
 
 def _extend(signer: TreeSigner, asked: Mapping[str, JsonValue]) -> _Answer:
-    hashes = split_hashes(decoded(asked, "hashes", at_most=65_536 * HASH_BYTES))
+    hashes = split_hashes(decoded(asked, "hashes", at_most=HASHES_MAX * HASH_BYTES))
     return {"note": encoded(signer.extend(number(asked, "size"), hashes).note)}
 
 
@@ -149,4 +180,10 @@ def _is_live(socket_path: Path) -> bool:
             probe.connect(str(socket_path))
         except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except (BlockingIOError, TimeoutError):
+            return True  # so busy that it takes nobody else now
+        except OSError as err:
+            raise ConfigurationError(
+                f"Whether a signer listens there cannot be found out: {err.strerror}", hint="Check --socket."
+            ) from None
         return True

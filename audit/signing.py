@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from audit.state import sync_folder
 from audit.verifier import VerifierKey, is_key_name
 from audit.verifier.notes import ED25519
 from kernel.errors import BadInput, ConfigurationError, Conflict, Unavailable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "PRIVATE+KEY"
 _SEED_BYTES: Final = 32
+_DRAFT_BYTES: Final = 8
+"""Random bytes in a draft's name: two that make a key at once never share a draft."""
 
 
 class NoteSigner:
@@ -86,18 +89,33 @@ def create_signing_key(path: Path, name: str, *, algorithm: int = ED25519) -> No
     material = base64.b64encode(bytes([algorithm]) + seed).decode()
     line = f"{_PREFIX}+{name}+{signer.key.key_id.hex()}+{material}\n"
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_new(path, line.encode())
     except FileExistsError:
         raise Conflict(
             "The signing key file exists already", hint="A key is never overwritten; move it away first."
         ) from None
     except OSError as err:
-        raise Unavailable(f"The signing key file cannot be written: {err.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+        raise Unavailable(f"The signing key file cannot be written: {err.strerror}", hint="No key was made.") from None
     return signer
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Put a whole file where none is; when this returns, it has reached the disk under its name."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}.draft")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        path.unlink()
+        raise
 
 
 def load_signing_key(path: Path, *, algorithm: int = ED25519) -> NoteSigner:

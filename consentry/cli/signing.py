@@ -67,6 +67,9 @@ def signer(
     key: Annotated[Path, typer.Option("--key", help="Secret key of `consentry audit signer-key`.")],
     state: Annotated[Path, typer.Option("--state", help="File with what was signed last.")],
     socket: Annotated[Path, typer.Option("--socket", help="Unix socket to listen on.")],
+    group: Annotated[
+        str | None, typer.Option("--group", help="Group whose members may connect: that of the platform's account.")
+    ] = None,
 ) -> None:
     """Run the signer as a process of its own, under its own account; ends with Ctrl-C."""
     from audit.rotation import load_tree_signer
@@ -74,7 +77,7 @@ def signer(
 
     signing = load_tree_signer(key, state)
     signing.head()
-    with serve_signer(signing, socket) as server:
+    with serve_signer(signing, socket, group=group) as server:
         say(f"signing for {signing.verifier_key} on {socket}")
         try:
             server.serve_forever()

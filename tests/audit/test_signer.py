@@ -1,8 +1,11 @@
 """The signer: what it signs, hands over, and says through its socket."""
 
+import grp
 import json
+import os
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -158,6 +161,68 @@ def test_socket_is_for_its_owner_and_a_live_one_is_not_taken(tree, served, tmp_p
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_socket_is_given_to_the_group_that_is_named(tree, tmp_path):
+    """Mode 0660 and the platform's group; a group that is unknown, or not the signer's to give, is refused."""
+    mine = grp.getgrgid(os.getgid()).gr_name
+    others = [one for one in grp.getgrall() if one.gr_gid in {*os.getgroups(), *([1] if os.getuid() == 0 else [])}]
+    for name in (mine, *(one.gr_name for one in others[:2])):
+        with serve_signer(tree, tmp_path / "s", group=name):
+            found = (tmp_path / "s").stat()
+            assert (found.st_mode & 0o777, found.st_gid) == (0o660, grp.getgrnam(name).gr_gid)
+    with pytest.raises(ConfigurationError, match="no group"), serve_signer(tree, tmp_path / "s", group="no such"):
+        pass
+    assert not (tmp_path / "s").exists()
+
+
+def test_group_that_the_signer_may_not_give_the_socket_to_is_refused(tree, tmp_path, monkeypatch):
+    """Nobody listens on a socket that the platform cannot reach."""
+
+    def refused(*_asked):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refused)
+    mine = grp.getgrgid(os.getgid()).gr_name
+    with pytest.raises(ConfigurationError, match="not permitted"), serve_signer(tree, tmp_path / "s", group=mine):
+        pass
+    assert not (tmp_path / "s").exists()
+
+
+def test_many_workers_connect_at_once(tree, tmp_path):
+    """What waits to be taken is not refused: a hundred connections before the first one is."""
+    with serve_signer(tree, tmp_path / "s"), ExitStack() as waiting:
+        for _ in range(100):
+            link = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            link.setblocking(False)
+            link.connect(str(tmp_path / "s"))
+
+
+def test_busy_signer_counts_as_live(tree, tmp_path):
+    """A signer whose queue is full is not taken for one that is gone."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as busy, ExitStack() as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        link = waiting.enter_context(socket.socket(socket.AF_UNIX))
+        link.connect(str(path))
+        with pytest.raises(Conflict), serve_signer(tree, path):
+            pass
+    assert path.exists()
+
+
+def test_socket_that_cannot_be_asked_is_a_configuration_error(tree, tmp_path, monkeypatch):
+    """Another account's socket: one line, not a trace."""
+
+    class Closed(socket.socket):
+        def connect(self, _address):
+            raise PermissionError(13, "Permission denied")
+
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "s"))
+        monkeypatch.setattr(socket, "socket", Closed)
+        with pytest.raises(ConfigurationError, match="Permission denied"), serve_signer(tree, tmp_path / "s"):
+            pass
+
+
 def test_damaged_state_is_told_through_the_socket(tree, served):
     """What the signer finds wrong is an alarm on the platform's side too."""
     tree.extend(0, LEAVES)
@@ -227,6 +292,22 @@ def test_rotated_key_goes_on_with_the_same_log(desk):
     assert log.settle().size == 5
     rotate_signing_key(key_path, state)
     assert len(load_tree_signer(key_path, state).handovers()) == 2
+
+
+def test_key_hands_over_once_at_each_size(desk):
+    """The log keeps one hand-over for each size: a second one waits until the first is written into the log."""
+    key_path, state = desk.folder / "signing.key", desk.state_path
+    desk.fill(1)
+    desk.log.settle()
+    rotate_signing_key(key_path, state)
+    with pytest.raises(Conflict, match="has not grown"):
+        rotate_signing_key(key_path, state)
+    fresh = load_tree_signer(key_path, state)
+    assert [handover_keys(note)[1] for note in fresh.handovers()] == [fresh.verifier_key]
+    desk.fill(1)
+    AuditLog(desk.database, desk.journal, desk.sequencer, Checkpointer(desk.database, fresh)).settle()
+    rotate_signing_key(key_path, state)
+    assert [handover_keys(note)[2] for note in load_tree_signer(key_path, state).handovers()] == [1, 2]
 
 
 def test_interrupted_rotation_is_finished(desk):

@@ -1,6 +1,9 @@
 """The signing key's file."""
 
+import os
 import pickle
+import resource
+import stat
 
 import pytest
 
@@ -91,6 +94,42 @@ def test_missing_key_file_is_unavailable(tmp_path):
         load_signing_key(tmp_path / "none")
     with pytest.raises(Unavailable):
         create_signing_key(tmp_path / "no-folder" / "key", "audit.example/log")
+
+
+def test_key_that_cannot_be_written_leaves_nothing(tmp_path):
+    """A full disk: said in one line, and the next try is not stopped by an empty file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(Unavailable, match="cannot be written"):
+            create_signing_key(tmp_path / "key", "audit.example/log")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    assert create_signing_key(tmp_path / "key", "audit.example/log").name == "audit.example/log"
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize("failing", [None, "key", "folder"])
+def test_key_and_its_name_reach_the_disk_or_nothing_stays(tmp_path, monkeypatch, failing):
+    """The file is flushed under another name first, then the folder that holds its name."""
+    flushed, fsync = [], os.fsync
+
+    def watched(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        flushed.append(("folder" if is_folder else "key", (tmp_path / "key").exists()))
+        if flushed[-1][0] == failing:
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    if failing is None:
+        create_signing_key(tmp_path / "key", "audit.example/log")
+        assert flushed == [("key", False), ("folder", True)]
+        return
+    with pytest.raises(Unavailable, match="Input/output error"):
+        create_signing_key(tmp_path / "key", "audit.example/log")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_key_never_leaves_the_object(signer):
