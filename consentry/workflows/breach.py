@@ -219,10 +219,8 @@ def open_guardian_tasks(connection: Connection, case_id: str) -> int:
 def read_words(platform: Platform, caller: Principal, case: Case) -> dict[str, JsonValue]:
     """Open the words of a case, the newest of each, for who manages cases; this reading is logged too."""
     check_allowed(platform, caller, MANAGE_ACT, persons_only=True)
-    with platform.data.write() as connection:
-        asking = platform.asking(caller)
-        event = _event(asking, Act.AUDIT_READ, refs={"case": case.case_id}, outcome=Outcome.ALLOWED)
-        platform.log.record(connection, event)
+    asking = platform.asking(caller)
+    platform.log.write(_event(asking, Act.AUDIT_READ, refs={"case": case.case_id}, outcome=Outcome.ALLOWED))
     words: dict[str, JsonValue] = {}
     with platform.data.read() as connection:
         for entry_id in case.entries:

@@ -47,13 +47,9 @@ def count_cohort(platform: Platform, caller: Principal, expression: str) -> Coun
         platform, asking, scope=inputs.scope, pseudonyms=names, purpose=inputs.purpose, fields=inputs.fields
     )
     counted = count(taxonomy, expression, tags=file, withheld=withheld)
-    with platform.data.write() as connection:
-        platform.log.record(
-            connection,
-            Event(
-                Act.COHORT_COUNTED, Outcome.DONE, asking.actor, asking.role, asking.request_id, purpose=inputs.purpose,
-                refs={"run": run.run_id}, counts={"population": len(names) - len(withheld)},
-                details={"expression": expression},
-            ),
-        )  # fmt: skip
+    event = Event(
+        Act.COHORT_COUNTED, Outcome.DONE, asking.actor, asking.role, asking.request_id, purpose=inputs.purpose,
+        refs={"run": run.run_id}, counts={"population": len(names) - len(withheld)}, details={"expression": expression},
+    )  # fmt: skip
+    platform.log.write(event)
     return Counted(counted.size, len(names) - len(withheld))

@@ -138,6 +138,7 @@ def find_due(
         omitted = tuple(p.code for p in _purposes(platform.catalogue) if has_signal and p.is_optional)
         wanted = [p for p in _purposes(platform.catalogue) if p.code not in omitted and acting.covers(p.code)]
         items = tuple(item for purpose in wanted for item in _items(connection, person, purpose, locale))
+    platform.log.settle()
     return Due(acting.subject, items, omitted)
 
 

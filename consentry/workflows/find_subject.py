@@ -17,14 +17,11 @@ def find_subject(platform: Platform, caller: Principal, *, source: str, source_i
     check_may_act(platform.catalogue, caller, "consent.read")
     asking = platform.asking(caller)
     subject = platform.resolver.find(source, source_id)
-    with platform.data.write() as connection:
-        platform.log.record(
-            connection,
-            Event(
-                Act.SUBJECT_LOOKED_UP, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject,
-                counts={"found": int(subject is not None)}, details={"source": source},
-            ),
-        )  # fmt: skip
+    event = Event(
+        Act.SUBJECT_LOOKED_UP, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject,
+        counts={"found": int(subject is not None)}, details={"source": source},
+    )  # fmt: skip
+    platform.log.write(event)
     if subject is None:
         raise NotFound("No subject is known under this source and id", hint="Check --source and --id.")
     return subject

@@ -158,6 +158,7 @@ def transfers(platform: Platform, caller: Principal, *, year: int | None = None)
         asked = platform.catalogue.year_of(now) if year is None else _known_year(year)
         event = event_of(platform.asking(caller), Act.CONSENT_READ, Outcome.ALLOWED)
         platform.log.record(connection, replace(event, refs={"what": "transfers", "year": str(asked)}))
+    platform.log.settle()
     with platform.data.read() as connection:
         total = total_transfers(connection, asked)
         counts = transfer_counts(connection, asked)

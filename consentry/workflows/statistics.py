@@ -57,6 +57,7 @@ def read_statistics(
         refs = {"what": "statistics", "until": format_instant(until)}
         event = Event(Act.CONSENT_READ, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, refs=refs)
         platform.log.record(connection, event)
+    platform.log.settle()
     with platform.data.read() as connection:
         since = start or _BEGIN
         if by_month and start is None:

@@ -93,6 +93,7 @@ def list_tasks(platform: Platform, caller: Principal, *, due_by: datetime | None
             refs={"what": "tasks"},
         )  # fmt: skip
         platform.log.record(connection, event)
+    platform.log.settle()
     return found
 
 

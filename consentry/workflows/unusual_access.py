@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from audit.aliases import aliases_of, find_subject
+from audit.aliases import aliases_of
 from audit.events import Act, Event, Outcome
 from audit.queries import PAGE_MAX, Sought, find_page
 from audit.scanning import ScannedEntry, entries_of
@@ -194,7 +194,7 @@ def _known(platform: Platform, connection: Connection, looks: list[Look]) -> Kno
         own={name: aliases_of(connection, subject) for name, subject in lists.staff.items()},
         kin=_kin(connection, lists),
         protected={alias for subject in lists.protected for alias in aliases_of(connection, subject)},
-        minors_until=_minors(connection, looks),
+        minors_until=_minors(platform, connection, looks),
         emergencies={purpose.code for purpose in purposes if LawfulBasis.EMERGENCY in purpose.bases},
     )
 
@@ -210,10 +210,12 @@ def _kin(connection: Connection, lists: Watched) -> dict[str, set[str]]:
     return found
 
 
-def _minors(connection: Connection, looks: list[Look]) -> dict[str, date | None]:
+def _minors(platform: Platform, connection: Connection, looks: list[Look]) -> dict[str, date | None]:
     """Return until when whoever was read is a minor, by alias; None for an unknown age, which may be a minor's."""
     aliases = {look.subject for look in looks if look.act in READS and not look.denied and look.subject is not None}
-    people = {alias: subject for alias in aliases if (subject := find_subject(connection, alias)) is not None}
+    people = {
+        alias: subject for alias in aliases if (subject := platform.log.find_subject(connection, alias)) is not None
+    }
     standings = find_standings(connection, set(people.values()))
     found: dict[str, date | None] = {}
     for alias, subject in people.items():
@@ -240,7 +242,9 @@ def _overdue(platform: Platform, flagged: Mapping[str, Flagged], now: datetime) 
 
 def _event(platform: Platform, connection: Connection, asking: Asking, finding: Finding) -> Event:
     zone = ZoneInfo(platform.catalogue.time_zone)
-    subject: SubjectId | None = None if finding.subject is None else find_subject(connection, finding.subject)
+    subject: SubjectId | None = (
+        None if finding.subject is None else platform.log.find_subject(connection, finding.subject)
+    )
     refs = {
         "finding": finding.finding_id,
         "actor": finding.actor,

@@ -71,6 +71,7 @@ def name_for_recipient(platform: Platform, caller: Principal, *, subject: Subjec
         _check_known(platform, connection, recipient)
         get_standing(connection, subject)
         platform.log.record(connection, event)
+    platform.log.settle()
     return platform.pseudonyms.pseudonyms([subject], scope=scope_of(recipient))[subject]
 
 
