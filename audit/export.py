@@ -1,7 +1,10 @@
-"""The export of the log: a folder of static files (c2sp.org/tlog-tiles) that proves itself with the public key."""
+"""The export of the log: a folder of static files (c2sp.org/tlog-tiles) that proves itself with the public key.
+
+It is read window by window, each in a transaction of its own, so that no writer waits for it: what lies below a signed
+size does not change any more, unless it is pruned, which is looked for at the end.
+"""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -12,7 +15,10 @@ from sqlalchemy import Connection, select
 
 from audit.anchors import AnchorKind
 from audit.cosignatures import with_signatures
-from audit.origins import Origin, current_origin, origins
+from audit.handouts import make_folder, sync_below, write_file
+from audit.handovers import handover_keys
+from audit.origins import Origin, origins
+from audit.retention import unpruned
 from audit.tables import anchor, checkpoint, handover, leaf, subtree
 from audit.verifier import HASH_BYTES, Checkpoint, VerifierKey
 from audit.verifier.exports import CHECKPOINT_FILE, HANDOVERS_FILE, HISTORY_FILE
@@ -20,12 +26,14 @@ from audit.verifier.ranges import TILE_BITS
 from audit.verifier.recoveries import EARLIER_FOLDER, RECOVERED_FILE
 from audit.verifier.tiles import GAP, TILE_FOLDER, TILE_WIDTH, tile_path
 from kernel.database import Database
-from kernel.errors import BadInput, Unavailable
+from kernel.errors import BadInput, IntegrityFailed, Unavailable
 
 KEY_FILE: Final = "log.pub"
 README_FILE: Final = "README.txt"
 TIMESTAMP_FOLDER: Final = "timestamps"
-_READ_SIZE: Final = 2_048
+_WINDOW: Final = 2_048
+"""Rows in one read transaction; they are written when it is over."""
+
 _LENGTH_MAX: Final = 0xFFFF
 
 _Piece = TypeVar("_Piece")
@@ -86,45 +94,36 @@ class ExportSummary:
     alarm: str | None = None
 
 
-def export_log(
-    database: Database,
-    signed: Checkpoint,
-    key: VerifierKey,
-    folder: Path,
-    *,
-    handovers: Sequence[bytes] | None = None,
-) -> ExportSummary:
+def export_log(database: Database, signed: Checkpoint, key: VerifierKey, folder: Path) -> ExportSummary:
     """Write the entries below a signed checkpoint and all that proves them; the checkpoint itself is written last.
+
+    Folders and files are the owner's alone; a folder that is there already keeps its mode.
 
     Args:
         database: the data store.
         signed: of the current origin.
-        key: the key in charge.
+        key: the key in charge now.
         folder: a new one.
-        handovers: notes of the current origin's hand-overs, the oldest first; None takes those in the store.
     Raises:
         BadInput: the folder holds something already.
+        Conflict: the log was pruned meanwhile.
         Unavailable: the store cannot be read or the folder not written.
     """
     try:
         check_new_folder(folder)
-        folder.mkdir(exist_ok=True)
-        with database.read() as connection:
-            earlier_origins = _write_earlier(connection, folder)
-            origin = current_origin(connection)
-            notes = _stored_handovers(connection, origin) if handovers is None else handovers
-            entries_bytes, earlier = _write_origin(connection, origin, signed.size, folder)
-            _write_notes(folder / HANDOVERS_FILE, notes)
-            note = with_signatures(signed.note, _said(connection, origin, signed.size, AnchorKind.WITNESS))
-            stamps = _said(connection, origin, signed.size, AnchorKind.TIMESTAMP)
+        make_folder(folder)
+        with unpruned(database):
+            summary = _write_all(database, signed, key, folder)
+        note, stamps = _said_of_head(database, signed)
         if stamps:
             _write_timestamps(folder / TIMESTAMP_FOLDER, signed.note, stamps)
-        _write(folder / README_FILE, [_README.format(origin=signed.origin, size=signed.size).encode()])
-        _write(folder / KEY_FILE, [f"{key}\n".encode()])
-        _write(folder / CHECKPOINT_FILE, [note])
+        write_file(folder / README_FILE, [_README.format(origin=signed.origin, size=signed.size).encode()])
+        sync_below(folder)
+        write_file(folder / CHECKPOINT_FILE, [note])
+        sync_below(folder)
     except OSError as err:
         raise Unavailable(f"The export cannot be written: {err.strerror}", hint="Name another folder.") from None
-    return ExportSummary(folder, signed, earlier, entries_bytes, earlier_origins)
+    return summary
 
 
 def check_new_folder(folder: Path) -> None:
@@ -135,27 +134,48 @@ def check_new_folder(folder: Path) -> None:
         raise BadInput("The export folder is not empty", hint="Name a new folder.")
 
 
-def _write_earlier(connection: Connection, folder: Path) -> int:
-    """Write each earlier origin under its last stored checkpoint; returns how many had one.
+def _write_all(database: Database, signed: Checkpoint, key: VerifierKey, folder: Path) -> ExportSummary:
+    """Write every origin; of the current one all but its checkpoint, and what was said of it."""
+    with database.read() as connection:
+        found = origins(connection)
+    earlier_origins = sum(_write_earlier(database, *pair, folder) for pair in pairwise(found))
+    entries_bytes, earlier = _write_origin(database, found[-1], signed.size, folder)
+    notes, in_charge = _handed_over(database, found[-1], signed.size, key)
+    _write_notes(folder / HANDOVERS_FILE, notes)
+    write_file(folder / KEY_FILE, [f"{in_charge}\n".encode()])
+    return ExportSummary(folder, signed, earlier, entries_bytes, earlier_origins)
+
+
+def _said_of_head(database: Database, signed: Checkpoint) -> tuple[bytes, Sequence[bytes]]:
+    """Return the note with its cosignatures, and the timestamps over it."""
+    with database.read() as connection:
+        origin = origins(connection)[-1]
+        note = with_signatures(signed.note, _said(connection, origin, signed.size, AnchorKind.WITNESS))
+        return note, _said(connection, origin, signed.size, AnchorKind.TIMESTAMP)
+
+
+def _write_earlier(database: Database, origin: Origin, following: Origin, folder: Path) -> bool:
+    """Write an earlier origin under its last stored checkpoint; returns whether it had one.
 
     Where fewer entries survived than it covers, what survived stands beside the entry that says so.
     """
-    written = 0
-    for origin, following in pairwise(origins(connection)):
-        query = select(checkpoint.c.size, checkpoint.c.note).where(checkpoint.c.origin_no == origin.number)
+    query = select(checkpoint.c.size, checkpoint.c.note).where(checkpoint.c.origin_no == origin.number)
+    with database.read() as connection:
         last = connection.execute(query.order_by(checkpoint.c.size.desc()).limit(1)).one_or_none()
-        if last is not None:
-            below = folder / EARLIER_FOLDER / str(origin.number)
-            below.mkdir(parents=True)
-            survived = following.base - origin.base
-            _write_origin(connection, origin, min(last.size, survived), below, signed=last.size)
-            if survived < last.size:
-                _write(below / RECOVERED_FILE, [_first_entry(connection, following)])
-            _write_notes(below / HANDOVERS_FILE, _stored_handovers(connection, origin))
-            cosigned = with_signatures(last.note, _said(connection, origin, last.size, AnchorKind.WITNESS))
-            _write(below / CHECKPOINT_FILE, [cosigned])
-            written += 1
-    return written
+        if last is None:
+            return False
+        first_entry = _first_entry(connection, following)
+        cosigned = with_signatures(last.note, _said(connection, origin, last.size, AnchorKind.WITNESS))
+    below = folder / EARLIER_FOLDER / str(origin.number)
+    make_folder(below)
+    survived = following.base - origin.base
+    _write_origin(database, origin, min(last.size, survived), below, signed=last.size)
+    if survived < last.size:
+        write_file(below / RECOVERED_FILE, [first_entry])
+    notes, _ = _handed_over(database, origin, last.size)
+    _write_notes(below / HANDOVERS_FILE, notes)
+    write_file(below / CHECKPOINT_FILE, [cosigned])
+    return True
 
 
 def _first_entry(connection: Connection, origin: Origin) -> bytes:
@@ -163,38 +183,38 @@ def _first_entry(connection: Connection, origin: Origin) -> bytes:
 
 
 def _write_origin(
-    connection: Connection, origin: Origin, size: int, folder: Path, *, signed: int | None = None
+    database: Database, origin: Origin, size: int, folder: Path, *, signed: int | None = None
 ) -> tuple[int, int]:
     """Write tiles and history of one origin; returns the bytes of its bundles and the number of earlier notes.
 
     Args:
-        connection: any transaction.
+        database: the data store.
         origin: whose.
         size: how many entries are written.
         folder: where.
         signed: how many the last checkpoint covers; None for as many.
     """
-    (folder / TILE_FOLDER).mkdir()
-    entries_bytes = _write_entries(connection, origin, size, folder)
+    make_folder(folder / TILE_FOLDER)
+    entries_bytes = _write_entries(database, origin, size, folder)
     level = 1
     while size >> TILE_BITS * level:
         hashes = _Pieces(folder, level)
-        for node in _filled(_subtrees(connection, origin, level, size >> TILE_BITS * level), GAP):
+        for node in _filled(_subtrees(database, origin, level, size >> TILE_BITS * level), GAP):
             hashes.add(node)
         hashes.finish()
         level += 1
-    earlier = _write_notes(folder / HISTORY_FILE, _history(connection, origin, size if signed is None else signed))
+    earlier = _write_notes(folder / HISTORY_FILE, _history(database, origin, size if signed is None else signed))
     return entries_bytes, earlier
 
 
-def _write_entries(connection: Connection, origin: Origin, size: int, folder: Path) -> int:
+def _write_entries(database: Database, origin: Origin, size: int, folder: Path) -> int:
     """Write bundles and leaf tiles from the stored bytes and hashes as they are, right or wrong.
 
     A missing row becomes an empty entry under a hash of zeros, so that the verifier names the place.
     """
     bundles, hashes = _Pieces(folder, None), _Pieces(folder, 0)
     written = 0
-    for body, hashed in _filled(_leaves(connection, origin, size), (b"", GAP)):
+    for body, hashed in _filled(_leaves(database, origin, size), (b"", GAP)):
         piece = len(body[:_LENGTH_MAX]).to_bytes(2, "big") + body[:_LENGTH_MAX]
         bundles.add(piece)
         hashes.add(hashed[:HASH_BYTES].ljust(HASH_BYTES, b"\0"))
@@ -222,31 +242,40 @@ class _Pieces:
         """Write what waits, as a partial tile when it is one."""
         if self._pieces:
             path = self._folder / tile_path(self._level, self._index, len(self._pieces))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"".join(self._pieces))
+            make_folder(path.parent)
+            write_file(path, self._pieces)
             self._index += 1
             self._pieces.clear()
 
 
-def _leaves(connection: Connection, origin: Origin, size: int) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
+def _leaves(database: Database, origin: Origin, size: int) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
     """Yield index, body and hash of the stored leaves in order, and at the end the size."""
-    query = select(leaf.c.leaf_index, leaf.c.body, leaf.c.leaf_hash)
-    within = query.where(leaf.c.leaf_index >= origin.base, leaf.c.leaf_index < origin.base + size)
-    rows = connection.execute(within.order_by(leaf.c.leaf_index).execution_options(yield_per=_READ_SIZE))
-    for index, body, hashed in rows:
-        yield index - origin.base, (body, hashed)
+    query = select(leaf.c.leaf_index, leaf.c.body, leaf.c.leaf_hash).order_by(leaf.c.leaf_index)
+    for first, last in _windows(size):
+        within = query.where(leaf.c.leaf_index.between(origin.base + first, origin.base + last))
+        with database.read() as connection:
+            rows = connection.execute(within).all()
+        for index, body, hashed in rows:
+            yield index - origin.base, (body, hashed)
     yield size, None
 
 
-def _subtrees(connection: Connection, origin: Origin, level: int, count: int) -> Iterator[tuple[int, bytes | None]]:
+def _subtrees(database: Database, origin: Origin, level: int, count: int) -> Iterator[tuple[int, bytes | None]]:
     """Yield position and hash of the stored subtrees of a level in order, and at the end their number."""
-    query = select(subtree.c.position, subtree.c.hash).where(
-        subtree.c.origin_no == origin.number, subtree.c.level == level, subtree.c.position < count
-    )
-    rows = connection.execute(query.order_by(subtree.c.position).execution_options(yield_per=_READ_SIZE))
-    for position, hashed in rows:
-        yield position, hashed[:HASH_BYTES].ljust(HASH_BYTES, b"\0")
+    of_level = subtree.c.origin_no == origin.number, subtree.c.level == level
+    query = select(subtree.c.position, subtree.c.hash).where(*of_level).order_by(subtree.c.position)
+    for first, last in _windows(count):
+        with database.read() as connection:
+            rows = connection.execute(query.where(subtree.c.position.between(first, last))).all()
+        for position, hashed in rows:
+            yield position, hashed[:HASH_BYTES].ljust(HASH_BYTES, b"\0")
     yield count, None
+
+
+def _windows(count: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last number of each window."""
+    for first in range(0, count, _WINDOW):
+        yield first, min(first + _WINDOW, count) - 1
 
 
 def _filled(numbered: Iterable[tuple[int, _Piece | None]], gap: _Piece) -> Iterator[_Piece]:
@@ -260,22 +289,34 @@ def _filled(numbered: Iterable[tuple[int, _Piece | None]], gap: _Piece) -> Itera
         expected = number + 1
 
 
-def _history(connection: Connection, origin: Origin, size: int) -> Iterator[bytes]:
+def _history(database: Database, origin: Origin, size: int) -> Iterator[bytes]:
     """Yield the notes over fewer entries, smallest first, each with the cosignatures that came for it later."""
-    notes = select(checkpoint.c.size, checkpoint.c.note).where(
-        checkpoint.c.origin_no == origin.number, checkpoint.c.size < size
-    )
+    known = -1
+    while True:
+        with database.read() as connection:
+            page = _notes_between(connection, origin, known, size)
+        yield from page.values()
+        if len(page) < _WINDOW:
+            return
+        known = max(page)
+
+
+def _notes_between(connection: Connection, origin: Origin, known: int, size: int) -> dict[int, bytes]:
+    """Return the next notes with their cosignatures, by their sizes."""
+    of_origin = checkpoint.c.origin_no == origin.number, checkpoint.c.size > known, checkpoint.c.size < size
+    query = select(checkpoint.c.size, checkpoint.c.note).where(*of_origin).order_by(checkpoint.c.size).limit(_WINDOW)
+    notes = {at: note for at, note in connection.execute(query)}  # noqa: C416 - a row is no pair to the type checker
+    if not notes:
+        return {}
     lines = select(anchor.c.size, anchor.c.token).where(
-        anchor.c.origin_no == origin.number, anchor.c.size < size, anchor.c.kind == AnchorKind.WITNESS.value
+        anchor.c.origin_no == origin.number,
+        anchor.c.size.between(min(notes), max(notes)),
+        anchor.c.kind == AnchorKind.WITNESS.value,
     )
-    streamed = {"yield_per": _READ_SIZE}
-    rows = connection.execute(lines.order_by(anchor.c.size, anchor.c.name).execution_options(**streamed))
-    cosigned = groupby(rows, key=lambda row: row.size)
-    at, tokens = next(cosigned, (size, iter(())))
-    for known, note in connection.execute(notes.order_by(checkpoint.c.size).execution_options(**streamed)):
-        while at < known:
-            at, tokens = next(cosigned, (size, iter(())))
-        yield with_signatures(note, [row.token for row in tokens]) if at == known else note
+    for at, rows in groupby(connection.execute(lines.order_by(anchor.c.size, anchor.c.name)), key=lambda row: row.size):
+        if at in notes:
+            notes[at] = with_signatures(notes[at], [row.token for row in rows])
+    return notes
 
 
 def _said(connection: Connection, origin: Origin, size: int, kind: AnchorKind) -> Sequence[bytes]:
@@ -284,33 +325,36 @@ def _said(connection: Connection, origin: Origin, size: int, kind: AnchorKind) -
     return connection.scalars(select(anchor.c.token).where(*of_size).order_by(anchor.c.name)).all()
 
 
-def _stored_handovers(connection: Connection, origin: Origin) -> Sequence[bytes]:
-    query = select(handover.c.note).where(handover.c.origin_no == origin.number)
-    return connection.scalars(query.order_by(handover.c.size)).all()
+def _handed_over(
+    database: Database, origin: Origin, size: int, key: VerifierKey | None = None
+) -> tuple[list[bytes], VerifierKey | None]:
+    """Return the hand-overs up to a size, the oldest first, and the key that was in charge there.
+
+    A later hand-over would lead to keys that may not have signed that size.
+    """
+    query = select(handover.c.size, handover.c.note).where(handover.c.origin_no == origin.number)
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(handover.c.size)).all()
+    later = [row.note for row in rows if row.size > size]
+    return [row.note for row in rows if row.size <= size], _retired(later[0], key) if later else key
+
+
+def _retired(note: bytes, key: VerifierKey | None) -> VerifierKey | None:
+    """Return the key that a hand-over retired; where it is damaged, the key now: the rest must leave all the same."""
+    try:
+        return handover_keys(note)[0]
+    except IntegrityFailed:
+        return key
 
 
 def _write_notes(path: Path, notes: Iterable[bytes]) -> int:
     """Write notes as JSON strings; one that was damaged in the store as well as it can be: it must be seen to fail."""
-    written = 0
-    with path.open("xb") as file:
-        for note in notes:
-            file.write(json.dumps(note.decode(errors="replace")).encode() + b"\n")
-            written += 1
-        file.flush()
-        os.fsync(file.fileno())
-    return written
+    return write_file(path, (json.dumps(note.decode(errors="replace")).encode() + b"\n" for note in notes))
 
 
 def _write_timestamps(folder: Path, note: bytes, stamps: Sequence[bytes]) -> None:
     """Write the bytes that an authority stamped, the note without cosignatures, and what it answered."""
-    folder.mkdir()
-    _write(folder / "note", [note])
+    make_folder(folder)
+    write_file(folder / "note", [note])
     for number, stamp in enumerate(stamps, 1):
-        _write(folder / f"{number}.tsr", [stamp])
-
-
-def _write(path: Path, parts: Iterable[bytes]) -> None:
-    with path.open("xb") as file:
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
+        write_file(folder / f"{number}.tsr", [stamp])

@@ -7,11 +7,13 @@ Source: 网络安全法 23(3) and 45 CFR 164.316(b)(2); docs/explanation/retenti
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Exists, Row, delete, func, insert, literal, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from audit import pruned
 from audit.aliases import forget_names, remove_names
@@ -24,7 +26,7 @@ from audit.tables import alias, cohort, cohort_member, detail, leaf, prune
 from audit.verifier import Checkpoint
 from kernel.database import Database
 from kernel.encoding import JsonValue
-from kernel.errors import ConfigurationError, IntegrityFailed
+from kernel.errors import ConfigurationError, Conflict, IntegrityFailed
 from kernel.ids import EntryId, SubjectId
 from kernel.ports import Sealer
 
@@ -37,6 +39,9 @@ _BATCH: Final = 2_048
 
 _SUBJECTS: Final = 1_000
 """Subjects in one statement."""
+
+_NAMES: Final = 20_000
+"""Names that one pass over the kept entries looks for: a few megabytes."""
 
 _Leaf: TypeAlias = Row[*tuple[Any, ...]]
 
@@ -132,10 +137,47 @@ def _whole(database: Database, signed: Checkpoint) -> Iterator[ScannedEntry]:
             yield entry
 
 
+@contextmanager
+def unpruned(database: Database) -> Iterator[None]:
+    """Let the log be read in several transactions, outside any other; what was read whole is whole at the end.
+
+    Raises:
+        Conflict: it was pruned meanwhile, so that entries may be missing without a word.
+    """
+    with database.read() as connection:
+        before = _marked(connection)
+    yield
+    with database.read() as connection:
+        after = _marked(connection)
+    if after != before:
+        raise Conflict("The log was pruned while it was read", hint="Begin again, in a new folder.")
+
+
+def _marked(connection: Connection) -> int:
+    """Return up to where entries may be emptied; what the log says of it does not count here."""
+    return connection.scalar(select(func.max(prune.c.below))) or 0
+
+
 def mark_pruned(connection: Connection, plan: PrunePlan, *, entry_id: EntryId, at: datetime) -> None:
-    """Let the store empty what is below the bound; the caller has recorded the entry in this transaction."""
+    """Let the store empty what is below the bound; the caller has recorded the entry in this transaction.
+
+    Raises:
+        Conflict: another pruning was marked since this one was planned; the transaction is of no use any more.
+    """
+    if _marked(connection) != plan.before:
+        raise _overtaken()
     if plan.bound > plan.before:
-        connection.execute(insert(prune), {"below": plan.bound, "entry_id": entry_id, "at": at})
+        try:
+            connection.execute(insert(prune), {"below": plan.bound, "entry_id": entry_id, "at": at})
+        except IntegrityError:
+            raise _overtaken() from None
+
+
+def _overtaken() -> Conflict:
+    return Conflict(
+        "The log was pruned since this pruning was planned; nothing was changed",
+        hint="Run `consentry audit prune` again: it counts anew.",
+    )
 
 
 def finish_pruning(database: Database) -> int:
@@ -208,16 +250,30 @@ def _forget_unmentioned(database: Database, bound: int) -> None:
         first = min(connection.scalars(after), default=None)
     if first is None:
         return
-    mentioned = {
-        name for rows in _below(database, bound) for row in rows for name in mentioned_aliases(decode_entry(row.body))
-    }
-    past = select(alias.c.alias).where(alias.c.year < first.year)
+    after_name = ""
+    while names := _past_names(database, first.year, after_name):
+        after_name = names[-1]
+        lost = _unmentioned(database, bound, names)
+        for start in range(0, len(lost), _SUBJECTS):
+            with database.write() as connection:
+                remove_names(connection, lost[start : start + _SUBJECTS])
+
+
+def _past_names(database: Database, year: int, after: str) -> Sequence[str]:
+    """Return the next names of the years before one that no look-up column and no cohort holds, in their order."""
+    past = select(alias.c.alias).where(alias.c.year < year, alias.c.alias > after)
     lost = past.where(~_is_there(leaf.c.alias == alias.c.alias), ~_is_there(cohort_member.c.alias == alias.c.alias))
     with database.read() as connection:
-        names = [name for name in connection.scalars(lost) if name not in mentioned]
-    for start in range(0, len(names), _SUBJECTS):
-        with database.write() as connection:
-            remove_names(connection, names[start : start + _SUBJECTS])
+        return connection.scalars(lost.order_by(alias.c.alias).limit(_NAMES)).all()
+
+
+def _unmentioned(database: Database, bound: int, names: Sequence[str]) -> list[str]:
+    """Return which of some names no entry below a bound mentions as actor, recipient or reference either."""
+    left = set(names)
+    for rows in _below(database, bound):
+        for row in rows:
+            left -= mentioned_aliases(decode_entry(row.body))
+    return sorted(left)
 
 
 def _is_there(condition: ColumnElement[bool]) -> Exists:

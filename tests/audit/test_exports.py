@@ -1,25 +1,30 @@
 """The export proves itself; what was changed in the store leaves the house as it is, and is found."""
 
+import os
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 
+from audit import export as exporting
 from audit.anchors import AnchorKind
+from audit.checkpoints import Checkpointer
 from audit.cosignatures import cosign
 from audit.export import export_log
+from audit.handovers import handover_keys
 from audit.notes import sign_checkpoint
 from audit.origins import Origin
 from audit.proofs import prove_entry
+from audit.rotation import load_tree_signer, rotate_signing_key
 from audit.signing import create_signing_key
-from audit.tables import anchor, head, leaf, origin
+from audit.tables import anchor, handover, head, leaf, origin, prune
 from audit.tree import StoredTree
 from audit.verifier import VerificationError, verify_export
 from audit.verifier.bundles import split_bundle
 from audit.verifier.notes import COSIGNATURE
 from audit.verifier.policy import Policy
 from audit.verifier.proofs import verify_proof
-from kernel.errors import BadInput, IntegrityFailed, NotFound, Unavailable
+from kernel.errors import BadInput, Conflict, IntegrityFailed, NotFound, Unavailable
 
 SIZES = (3, 7, 12)
 """Sizes of the checkpoints of the exported log."""
@@ -253,3 +258,125 @@ def test_checkpoint_is_the_last_file_that_is_written(filled):
     folder = export(filled)
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     assert times[folder / "checkpoint"] == max(times.values())
+
+
+@pytest.fixture
+def flushed(monkeypatch):
+    """Paths in the order in which they were flushed; ``each`` is called beforehand with the path."""
+
+    class Flushed(list):
+        each = staticmethod(lambda path: None)
+
+    paths, fsync = Flushed(), os.fsync
+
+    def flush(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        paths.append(path)
+        paths.each(path)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    return paths
+
+
+@pytest.mark.parametrize("engine", ["sqlite_url", "pg_url"])
+def test_writers_commit_while_a_slow_export_goes_on(open_desk, request, engine, flushed, monkeypatch):
+    """No file is written within a read transaction: another process commits between any two of them."""
+    monkeypatch.setattr(exporting, "_WINDOW", 256)
+    url = request.getfixturevalue(engine)
+    desk, other = open_desk(url), open_desk(url)
+    for _ in range(3):
+        desk.fill(200)
+        signed = desk.log.settle()
+    flushed.each = lambda path: other.fill(1) if path.is_file() else None
+    folder = desk.folder / "export"
+    summary = export_log(desk.database, signed, desk.checkpointer.verifier_key, folder)
+    flushed.each = lambda path: None
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert summary.earlier_checkpoints == 2
+    assert verify_export(folder, desk.checkpointer.verifier_key).size == 600
+    assert desk.log.settle().size == 600 + len(files)
+
+
+def test_history_of_many_windows_is_whole(filled, clock, tmp_path, monkeypatch):
+    """Each earlier note stands once, also where a window ends with it."""
+    monkeypatch.setattr(exporting, "_WINDOW", 2)
+    for _ in range(4):
+        filled.fill(1)
+        filled.log.settle()
+    report = verify_export(export(filled), filled.checkpointer.verifier_key, check_entries=True)
+    assert (report.size, report.checkpoints) == (16, 7)
+
+
+def test_log_that_is_pruned_during_an_export_is_exported_anew(filled, clock, flushed):
+    """Entries without bytes that no exported entry tells of would count as removed: there is no checkpoint."""
+
+    def prune_once(path):
+        flushed.each = lambda path: None
+        with filled.database.write() as connection:
+            connection.execute(insert(prune), {"below": 3, "entry_id": "ent_x", "at": clock.now()})
+
+    signed = filled.log.settle()
+    flushed.each = prune_once
+    folder = filled.folder / "export"
+    with pytest.raises(Conflict, match="pruned while it was read"):
+        export_log(filled.database, signed, filled.checkpointer.verifier_key, folder)
+    assert not (folder / "checkpoint").exists()
+
+
+def test_everything_is_flushed_before_the_checkpoint(filled, flushed):
+    """A checkpoint that survives a loss of power stands beside every file and name that it covers."""
+    folder = export(filled)
+    before = flushed[: flushed.index(folder / "checkpoint")]
+    below = [path for path in folder.rglob("*") if path.name != "checkpoint"]
+    assert set(below) | {folder, folder.parent} <= set(before)
+    assert flushed.index(folder / "checkpoint") < len(flushed) - 1 - flushed[::-1].index(folder)
+
+
+def test_export_is_its_owners_alone(filled):
+    """Entries name who did what: no other account of the machine reads them."""
+    mask = os.umask(0o022)
+    try:
+        folder = export(filled)
+    finally:
+        os.umask(mask)
+    modes = {path.relative_to(folder): path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")]}
+    assert {path: oct(mode) for path, mode in modes.items() if mode not in (0o700, 0o600)} == {}
+
+
+def test_export_under_a_head_before_a_rotation_verifies(filled):
+    """Later hand-overs are left out, and the key beside it is the one that was in charge there."""
+    heads, keys = [filled.log.settle()], [filled.checkpointer.verifier_key]
+    for _ in range(2):
+        filled.fill(1)
+        filled.sequencer.advance()
+        _signer(filled).sign_head()
+        note = rotate_signing_key(filled.folder / "signing.key", filled.state_path)
+        _, following, size = handover_keys(note)
+        with filled.database.write() as connection:
+            connection.execute(insert(handover), {"origin_no": 1, "size": size, "note": note})
+        filled.fill(1)
+        filled.sequencer.advance()
+        heads.append(_signer(filled).sign_head())
+        keys.append(following)
+    for number, (head_then, key_then) in enumerate(zip(heads, keys, strict=True)):
+        folder = filled.folder / str(number)
+        export_log(filled.database, head_then, keys[-1], folder)
+        assert (folder / "log.pub").read_text() == f"{key_then}\n"
+        for key in keys[: number + 1]:
+            assert verify_export(folder, key).size == head_then.size
+
+
+def test_damaged_later_hand_over_keeps_no_evidence_in(filled):
+    """What lies beyond the exported head is neither needed nor a reason to export nothing."""
+    key = filled.checkpointer.verifier_key
+    with filled.database.write() as connection:
+        connection.execute(insert(handover), {"origin_no": 1, "size": 99, "note": b"no hand-over"})
+    folder = export(filled)
+    assert verify_export(folder, key).size == 12
+    assert (folder / "log.pub").read_text() == f"{key}\n"
+
+
+def _signer(desk):
+    signer = load_tree_signer(desk.folder / "signing.key", desk.state_path)
+    return Checkpointer(desk.database, signer)

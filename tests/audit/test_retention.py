@@ -1,10 +1,13 @@
 """What was kept long enough goes, what is relied on stays, and every proof still verifies."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text
 
+from audit import retention
 from audit.aliases import aliases_of, find_subject
 from audit.events import Act, Event, Outcome
 from audit.origins import FIRST
@@ -22,7 +25,7 @@ from audit.scanning import scan_entries
 from audit.tables import alias, cohort, cohort_member, detail, leaf
 from audit.tree import StoredTree
 from audit.verifier import check_inclusion, leaf_hash
-from kernel.errors import ConfigurationError, IntegrityFailed
+from kernel.errors import ConfigurationError, Conflict, IntegrityFailed
 from kernel.ids import RequestId, SubjectId, new_id
 
 YEARS = timedelta(days=2200)
@@ -113,6 +116,55 @@ def test_pruning_twice_does_nothing_more(old):
     assert bodies(old) == [True, False, False, False, False, True, True]
     assert len(scanned(old)) == 3
     assert finish_pruning(old.database) == 0
+
+
+def mark(desk, plan):
+    """Record a planned pruning, as the workflow does."""
+    told = event(Act.LOG_PRUNED, counts=plan.counts(), refs={"kept": plan.kept_digest})
+    with desk.database.write() as connection:
+        mark_pruned(connection, plan, entry_id=desk.log.record(connection, told), at=desk.clock.now())
+
+
+def test_pruning_that_another_overtook_is_refused(old):
+    """Two plans of one moment: the second is told, and the log says of one alone."""
+    plan = plan_pruning(old.database, old.log.settle(), now=old.clock.now(), retention_days=2192)
+    mark(old, plan)
+    with pytest.raises(Conflict, match="pruned since"):
+        mark(old, plan)
+    old.log.settle()
+    assert old.rows("SELECT count(*) FROM audit_leaf WHERE act = 'log.pruned'") == [(1,)]
+
+
+def test_prunings_that_are_marked_at_once_are_one(open_desk, pg_url):
+    """On PostgreSQL neither sees the other before it commits: the later one is told as well."""
+    desk = open_desk(pg_url)
+    desk.fill(2)
+    desk.log.settle()
+    desk.clock.advance(YEARS)
+    plan = plan_pruning(desk.database, desk.log.settle(), now=desk.clock.now(), retention_days=2192)
+    with ThreadPoolExecutor(1) as pool:
+        with desk.database.write() as connection:
+            mark_pruned(connection, plan, entry_id=new_id("ent"), at=desk.clock.now())
+            second = pool.submit(mark, desk, plan)
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while not second.done() and not connection.scalar(waits):
+                time.sleep(0.01)
+        with pytest.raises(Conflict, match="pruned since"):
+            second.result(30)
+
+
+def test_names_are_looked_for_some_at_a_time(desk, monkeypatch):
+    """Those that a kept entry mentions as a reference stay, in whichever pass they come."""
+    monkeypatch.setattr(retention, "_NAMES", 2)
+    people = [SubjectId(new_id("sub")) for _ in range(7)]
+    kept = set(people[::3])
+    desk.record(*(event(Act.SUBJECT_REGISTERED, refs={"guardian": one}) for one in kept))
+    desk.record(*(event(Act.CONSENT_READ, refs={"guardian": one}) for one in people if one not in kept))
+    desk.log.settle()
+    desk.clock.advance(YEARS)
+    desk.fill(1)
+    prune(desk)
+    assert {row[0] for row in desk.rows("SELECT subject_id FROM audit_alias")} == kept
 
 
 def test_an_interrupted_pruning_is_finished_by_the_next(old):
