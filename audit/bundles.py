@@ -13,7 +13,6 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from audit.aliases import aliases_of
 from audit.export import check_new_folder
 from audit.origins import current_origin
 from audit.proofs import EntryProof, prove_entry
@@ -22,7 +21,7 @@ from audit.tables import cohort, cohort_member
 from audit.verifier import Checkpoint
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
-from kernel.ids import EntryId, SubjectId
+from kernel.ids import EntryId
 
 LIST_FILE: Final = "list.json"
 ENTRY_FOLDER: Final = "entries"
@@ -65,7 +64,12 @@ class PersonsEntry:
 
 
 def entries_about(
-    connection: Connection, sought: Sought, signed: Checkpoint, *, also: Collection[EntryId] = ()
+    connection: Connection,
+    sought: Sought,
+    signed: Checkpoint,
+    *,
+    own: Collection[str],
+    also: Collection[EntryId] = (),
 ) -> Iterator[PersonsEntry]:
     """Yield a person's entries below a checkpoint of the current origin, in the log's order, each with its proof.
 
@@ -73,10 +77,10 @@ def entries_about(
         connection: a read transaction of the data store.
         sought: with a subject; its times narrow the entries.
         signed: what the proofs are under.
+        own: the person's aliases.
         also: as in ``audit.queries.find_page``.
     """
     base, after = current_origin(connection).base, sought.after_index
-    own = frozenset(() if sought.subject is None else aliases_of(connection, sought.subject))
     while True:
         wanted = Sought(
             sought.subject, since=sought.since, until=sought.until, after_index=after, before_index=base + signed.size
@@ -114,11 +118,6 @@ def write_bundle(folder: Path, entries: Iterator[PersonsEntry], stated: dict[str
     return counted
 
 
-def own_aliases(connection: Connection, subject: SubjectId) -> list[JsonValue]:
-    """Return the names under which a person stands in entries, oldest first, for the list of a bundle."""
-    return list(aliases_of(connection, subject))
-
-
 def _written(folder: Path, one: PersonsEntry) -> dict[str, JsonValue]:
     entry_id = one.view.entry_id
     files: dict[str, JsonValue] = {"entry": None, "proof": None, "cohort": None}
@@ -148,7 +147,7 @@ def _cohort_of(connection: Connection, entry_id: EntryId) -> Cohort | None:
     return Cohort(bytes(salt), tuple(connection.scalars(names)))
 
 
-def _shown(view: EntryView, members: Cohort | None, own: frozenset[str]) -> Shown:
+def _shown(view: EntryView, members: Cohort | None, own: Collection[str]) -> Shown:
     if view.members.get("subject") in own:
         return Shown.ALIAS
-    return Shown.COHORT if members is not None and own & set(members.aliases) else Shown.REGISTER
+    return Shown.COHORT if members is not None and set(own) & set(members.aliases) else Shown.REGISTER

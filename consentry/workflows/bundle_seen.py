@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit.anchors import cosigned_note
-from audit.bundles import Shown, entries_about, own_aliases, write_bundle
+from audit.bundles import Shown, entries_about, write_bundle
 from audit.events import Act, Event, Outcome
 from audit.export import check_new_folder
 from audit.verifier import Checkpoint
@@ -40,6 +40,7 @@ def bundle_seen(platform: Platform, caller: Principal, subject: SubjectId, asked
         Denied: the role may not.
         NotFound: nobody is registered under this id.
         BadInput: the folder holds something already.
+        IntegrityFailed: a name of the subject was moved or made by hand.
     """
     for act in (READ, "audit.export"):
         check_may_act(platform.catalogue, caller, act)
@@ -54,14 +55,16 @@ def bundle_seen(platform: Platform, caller: Principal, subject: SubjectId, asked
     signed = platform.log.write(event).checkpoint
     with platform.data.read() as connection:
         proven = Checkpoint(signed.origin, signed.size, signed.root, cosigned_note(connection, signed))
+        own = platform.log.aliases_of(connection, subject)
         stated: dict[str, JsonValue] = {
             "subject": subject,
-            "aliases": own_aliases(connection, subject),
+            "aliases": list(own),
             "origin": signed.origin,
             "size": signed.size,
             "root": signed.root.hex(),
             "pruned": pruned_of(connection, asked.since),
         }
-        found = entries_about(connection, asked.sought(subject), proven, also=entries_of(connection, subject))
+        also = entries_of(connection, subject)
+        found = entries_about(connection, asked.sought(subject), proven, own=own, also=also)
         counted = write_bundle(folder, found, stated)
     return Bundled(folder, counted, str(platform.signer.verifier_key))

@@ -27,7 +27,9 @@ def written(any_desk, subject, tmp_path):
     )
     signed = any_desk.log.settle()
     with any_desk.database.read() as connection:
-        found = entries_about(connection, Sought(subject), signed, also=ids[2:3])
+        found = entries_about(
+            connection, Sought(subject), signed, own=any_desk.log.aliases_of(connection, subject), also=ids[2:3]
+        )
         counted = write_bundle(tmp_path / "bundle", found, {"subject": subject})
     return ids, counted, json.loads((tmp_path / "bundle" / "list.json").read_text())["entries"]
 
@@ -70,7 +72,7 @@ def test_entry_of_an_earlier_origin_is_listed_without_a_proof(any_desk, subject,
     signer = TreeSigner(create_signing_key(tmp_path / "new.key", "audit.example/log#2"), tmp_path / "new.state")
     signed = Checkpointer(any_desk.database, signer).sign_head()
     with any_desk.database.read() as connection:
-        earlier, later = entries_about(connection, Sought(subject), signed)
+        earlier, later = entries_about(connection, Sought(subject), signed, own=())
     assert (earlier.proof, earlier.view.index) == (None, 0)
     assert later.proof.index == 1
 
