@@ -1,6 +1,8 @@
 """Checkpoints: has committed tree heads signed that extend what was signed before, and nothing else."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
@@ -8,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.handovers import handover_keys
 from audit.origins import Origin, current_origin
-from audit.sequencer import Appended, Head, check_head, read_head
+from audit.sequencer import Appended, check_head, read_head
 from audit.signer import HASHES_MAX, HeadSigner, NotAtHead
 from audit.state import SignerState
 from audit.tables import checkpoint as checkpoint_table
@@ -19,10 +21,26 @@ from kernel.errors import IntegrityFailed, Unavailable
 from kernel.prepared import Prepared
 
 _READ_SIZE: Final = 2_048
-"""Leaves read at once while a tree grows: some megabytes at the most."""
+"""Leaves read at once while a tree grows, in a transaction of their own: some megabytes at the most."""
 
 _ATTEMPTS: Final = 20
 """Another process may have its leaves signed in between, so that ours start elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A stored head that continues what was signed.
+
+    Attributes:
+        is_stored: whether the newest checkpoint stands in its table.
+        steps: the signed tree, and the trees that it grows into, each by no more than a signer takes at once.
+        hashes: of the first step, where they are kept.
+    """
+
+    origin: Origin
+    is_stored: bool
+    steps: list[CompactRange]
+    hashes: list[bytes] = field(default_factory=list, repr=False)
 
 
 class Checkpointer:
@@ -59,18 +77,14 @@ class Checkpointer:
         for _ in range(_ATTEMPTS):
             state = self._signer.head()
             try:
-                signed = self._sign_appended(state, appended) or self._sign_stored(state)
+                return self._sign_appended(state, appended) or self._sign_stored(state)
             except NotAtHead:
                 continue
-            if signed is not None:
-                return signed
         raise Unavailable("The signer never stood where the log does", hint="Too many processes sign; try again.")
 
     def check(self) -> None:
         """Raise ``IntegrityFailed`` when the stored head lies behind what was signed, or has another past."""
-        state = self._signer.head()
-        with self._database.read() as connection:
-            self._unsigned(connection, state, limit=None)
+        self._check_stored(self._signer.head())
 
     def last_signed(self) -> Checkpoint | None:
         """Return the checkpoint that was signed last, whatever the store says now; None before the first.
@@ -111,44 +125,64 @@ class Checkpointer:
             return None
         return self._signer.extend(size - len(hashes), hashes)
 
-    def _sign_stored(self, state: SignerState | None) -> Checkpoint | None:
-        """Have the stored head signed, in steps where it is far ahead; None when there is more to sign."""
-        with self._database.read() as connection:
-            stored, hashes = self._unsigned(connection, state, limit=HASHES_MAX)
-            is_stored = state is None or _is_stored(connection, stored.origin, state.checkpoint)
-        if state is not None and not hashes:
+    def _sign_stored(self, state: SignerState | None) -> Checkpoint:
+        """Have the stored head signed, in steps where it is far ahead; all of it was checked before the first one."""
+        found = self._check_stored(state, keeps=True)
+        if state is not None and len(found.steps) == 1:
             return state.checkpoint
-        if state is not None and not is_stored:
-            with self._database.write() as connection:
-                _store(connection, stored.origin, state.checkpoint)
-        size = state.checkpoint.size if state else 0
-        signed = self._signer.extend(size, hashes)
-        return signed if size + len(hashes) == stored.tree.size else None
+        signed, is_stored = (state.checkpoint if state else None), found.is_stored
+        for before, step in pairwise(found.steps):
+            if signed is not None and not is_stored:
+                with self._database.write() as connection:
+                    _store(connection, found.origin, signed)
+            is_first = before is found.steps[0]
+            hashes = found.hashes if is_first else self._read_step(found.origin, before, step)
+            signed, is_stored = self._signer.extend(before.size, hashes), False
+        return signed or self._signer.extend(0, [])
 
-    def _unsigned(
-        self, connection: Connection, state: SignerState | None, *, limit: int | None
-    ) -> tuple[Head, list[bytes]]:
-        """Return the stored head and the hashes that the signer lacks, after every check against head and history."""
-        stored = read_head(connection)
-        check_head(connection, stored)
-        self._check_origin(stored.origin)
+    def _read_step(self, origin: Origin, before: CompactRange, after: CompactRange) -> list[bytes]:
+        """Return the hashes between two sizes, which still lead from the one tree to the other."""
+        tree, hashes = _copy(before), list[bytes]()
+        for body in _bodies(self._database, origin, before.size, after.size):
+            hashes.append(leaf_hash(body))
+            tree.append(hashes[-1])
+        if tree.peaks != after.peaks:
+            raise _rewritten(after.size)
+        return hashes
+
+    def _check_stored(self, state: SignerState | None, *, keeps: bool = False) -> "_Found":
+        """Compare the stored head with all that was signed, reading in windows that keep no writer waiting.
+
+        Args:
+            state: what was signed last.
+            keeps: whether the hashes up to the first step are kept.
+        """
+        with self._database.read() as connection:
+            stored = read_head(connection)
+            check_head(connection, stored)
+            self._check_origin(stored.origin)
+            later = self._later_roots(connection, stored.origin, state)
+            is_stored = state is None or _is_stored(connection, stored.origin, state.checkpoint)
         tree, size = _tree(state), stored.tree.size
-        later = self._later_roots(connection, stored.origin, state)
         if size < (signed := max([tree.size, *later])):
             raise IntegrityFailed(
                 f"The log holds {size} entries, but {signed} were signed",
                 hint="The data store was rolled back. Restore its newest copy, or see `consentry audit recover`; "
                 "nothing is opened until then.",
             )
-        hashes: list[bytes] = []
-        for body in _bodies(connection, stored.origin, tree.size, size):
-            hashes.append(leaf_hash(body))
-            tree.append(hashes[-1])
+        found = _Found(stored.origin, is_stored, [_copy(tree)])
+        for body in _bodies(self._database, stored.origin, tree.size, size):
+            hashed = leaf_hash(body)
+            tree.append(hashed)
+            if keeps and len(found.steps) == 1:
+                found.hashes.append(hashed)
             if tree.size in later and later[tree.size] != tree.root():
                 raise _rewritten(tree.size)
+            if tree.size == size or tree.size - found.steps[-1].size == HASHES_MAX:
+                found.steps.append(_copy(tree))
         if tree.peaks != stored.tree.peaks:
             raise _rewritten(size)
-        return stored, hashes[:limit]
+        return found
 
     def _check_origin(self, origin: Origin) -> None:
         if origin.name is not None and origin.name != self._signer.name:
@@ -189,6 +223,10 @@ def _tree(state: SignerState | None) -> CompactRange:
     return state.tree() if state else CompactRange()
 
 
+def _copy(tree: CompactRange) -> CompactRange:
+    return CompactRange(tree.size, list(tree.peaks))
+
+
 def _opened(note: bytes, keys: Sequence[VerifierKey]) -> tuple[int, bytes]:
     """Return size and root of a stored note that one of the log's keys signed."""
     for key in keys:
@@ -207,11 +245,13 @@ def _rewritten(size: int) -> IntegrityFailed:
     )
 
 
-def _bodies(connection: Connection, origin: Origin, start: int, end: int) -> Iterator[bytes]:
+def _bodies(database: Database, origin: Origin, start: int, end: int) -> Iterator[bytes]:
     for first in range(origin.base + start, origin.base + end, _READ_SIZE):
         last = min(first + _READ_SIZE, origin.base + end) - 1
         query = select(leaf.c.body).where(leaf.c.leaf_index.between(first, last)).order_by(leaf.c.leaf_index)
-        yield from connection.scalars(query)
+        with database.read() as connection:
+            bodies = connection.scalars(query).all()
+        yield from bodies
 
 
 def _is_stored(connection: Connection, origin: Origin, signed: Checkpoint) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from audit import state
+from audit import checkpoints, state
 from audit.checkpoints import Checkpointer
 from audit.signer import TreeSigner
 from audit.signing import NoteSigner
@@ -374,6 +374,78 @@ def test_processes_share_one_folder(desk):
         assert worker.returncode == 0, errors.decode()
     summary = desk.log.export(desk.folder / "export")
     assert verify_export(summary.folder, desk.checkpointer.verifier_key).size == 30
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many entries were hashed from the store."""
+    sizes = []
+    monkeypatch.setattr(checkpoints, "leaf_hash", lambda body: (sizes.append(len(body)), leaf_hash(body))[1])
+    return sizes
+
+
+def test_signer_that_is_far_behind_catches_up_in_one_call(any_desk, counted, monkeypatch):
+    """Each entry is read once to check all of them and once more to be signed, in however many steps."""
+    monkeypatch.setattr(checkpoints, "HASHES_MAX", 3)
+    monkeypatch.setattr(checkpoints, "_ATTEMPTS", 1)
+    any_desk.fill(1)
+    any_desk.log.settle()
+    any_desk.fill(100)
+    any_desk.sequencer.advance()
+    counted.clear()
+    signed = any_desk.checkpointer.sign_head()
+    assert signed.size == 101
+    assert len(counted) == 100 + 97
+    assert any_desk.checkpointer.sign_head() == signed
+    assert stored_sizes(any_desk) == list(range(1, 101, 3))
+    assert verify_export(any_desk.log.export(any_desk.folder / "log").folder, any_desk.checkpointer.verifier_key)
+
+
+def test_nothing_of_a_damaged_end_is_signed(desk, monkeypatch):
+    """All of it is checked before the first step of it is signed."""
+    monkeypatch.setattr(checkpoints, "HASHES_MAX", 3)
+    desk.fill(1)
+    first = desk.log.settle()
+    desk.fill(10)
+    desk.sequencer.advance()
+    desk.unguarded("UPDATE audit_leaf SET body = x'7b7d' WHERE leaf_index = 9")
+    with pytest.raises(IntegrityFailed, match="below 11 entries"):
+        desk.checkpointer.sign_head()
+    assert desk.checkpointer.last_signed() == first
+
+
+def test_entry_that_is_changed_between_check_and_signature_is_refused(desk, counted, monkeypatch):
+    """A step is signed only where it still leads to the tree that was checked."""
+    monkeypatch.setattr(checkpoints, "HASHES_MAX", 3)
+    desk.fill(8)
+    desk.sequencer.advance()
+    read = checkpoints.leaf_hash
+
+    def change(body):
+        if len(counted) == 8:
+            desk.unguarded("UPDATE audit_leaf SET body = x'7b7d' WHERE leaf_index = 7")
+        return read(body)
+
+    monkeypatch.setattr(checkpoints, "leaf_hash", change)
+    with pytest.raises(IntegrityFailed, match="below 8 entries"):
+        desk.checkpointer.sign_head()
+    assert desk.checkpointer.last_signed().size == 6
+
+
+def test_check_of_a_long_backlog_keeps_no_writer_waiting(sqlite_url, open_desk, monkeypatch):
+    """Another process commits while the unsigned entries are hashed."""
+    monkeypatch.setattr(checkpoints, "_READ_SIZE", 4)
+    desk, other = open_desk(sqlite_url), open_desk(sqlite_url)
+    desk.fill(10)
+    desk.sequencer.advance()
+
+    def write(body):
+        other.fill(1)
+        return leaf_hash(body)
+
+    monkeypatch.setattr(checkpoints, "leaf_hash", write)
+    desk.checkpointer.check()
+    assert desk.rows("SELECT count(*) FROM audit_inbox") == [(10,)]
 
 
 def test_store_keeps_each_size_once(desk):
