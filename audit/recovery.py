@@ -6,7 +6,8 @@ The entries that survived stay where they are; their root is in the first entry,
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,7 @@ from audit.origins import Origin, current_origin
 from audit.sequencer import Head, append_entries
 from audit.tables import checkpoint, leaf
 from audit.tables import origin as origin_table
-from audit.verifier import Checkpoint, CompactRange
+from audit.verifier import Checkpoint, CompactRange, VerificationError, VerifierKey, open_checkpoint
 from kernel.errors import BadInput
 from kernel.ids import EntryId, RequestId
 
@@ -65,6 +66,26 @@ def open_origin(connection: Connection, journal: Journal, recovery: Recovery) ->
     _keep_checkpoint(connection, before.number, recovery.last_known)
     append_entries(connection, Head(following, CompactRange(), None), [entry])
     return EntryId(entry.entry_id)
+
+
+def has_notes(connection: Connection) -> bool:
+    """Say whether the store holds checkpoints of the current origin."""
+    number = current_origin(connection).number
+    return connection.scalar(select(checkpoint.c.size).where(checkpoint.c.origin_no == number).limit(1)) is not None
+
+
+def newest_stored(connection: Connection, keys: Sequence[VerifierKey]) -> Checkpoint | None:
+    """Return the largest stored checkpoint of the current origin that one of these keys signed; None without one.
+
+    What does not verify is passed over: a note that somebody spoiled must not stand in the way of a recovery.
+    """
+    number = current_origin(connection).number
+    notes = select(checkpoint.c.note).where(checkpoint.c.origin_no == number).order_by(checkpoint.c.size.desc())
+    for note in connection.execution_options(yield_per=_READ_SIZE).scalars(notes):
+        for key in keys:
+            with suppress(VerificationError):
+                return open_checkpoint(note, key)
+    return None
 
 
 def _keep_checkpoint(connection: Connection, number: int, last_known: Checkpoint | None) -> None:

@@ -1,13 +1,17 @@
 """Commands on the log's signature: proofs, the verifier, the signer, its key, and a new origin after a loss."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consentry.cli.options import Home, Json
 from consentry.cli.output import say, say_json, say_pairs
 from consentry.cli.people import Accept, Officer, PasswordsStdin, people_from
+
+if TYPE_CHECKING:
+    from audit.verifier import VerifierKey
 
 
 def register(app: typer.Typer) -> None:
@@ -146,6 +150,10 @@ def recover(  # noqa: PLR0917 - options of one command
     checkpoint: Annotated[
         list[Path] | None, typer.Option("--checkpoint", help="A checkpoint of the old log that was kept elsewhere.")
     ] = None,
+    old_key: Annotated[
+        list[str] | None,
+        typer.Option("--old-key", help="Public key of the old log, where the signer has a new one already."),
+    ] = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -163,9 +171,12 @@ def recover(  # noqa: PLR0917 - options of one command
         raise BadInput(f"A checkpoint cannot be read: {err}", hint="Check --checkpoint.") from None
     except OSError as err:
         raise BadInput(f"A checkpoint cannot be read: {err.strerror}", hint="Check --checkpoint.") from None
+    old_keys = _keys_from(old_key or ())
     with open_platform(settings_for(home)) as platform:
         people = people_from(platform, accept, officer, from_stdin=passwords_stdin)
-        done = recover_log(platform, local_operator(), reason=reason, accepted_by=people, known=known)
+        done = recover_log(
+            platform, local_operator(), reason=reason, accepted_by=people, known=known, old_keys=old_keys
+        )
     previous = "unknown" if done.previous is None else f"{done.previous.origin}, {done.previous.size} entries"
     told = {"origin": done.checkpoint.origin, "entry": done.entry_id, "key": done.verifier_key, "previous": previous}
     say_json(told) if as_json else say_pairs(told)
@@ -173,3 +184,13 @@ def recover(  # noqa: PLR0917 - options of one command
         say("the gate is suspended: `consentry audit reconcile --release REASON` once the register was looked through")
         say("unwitnessed until `consentry audit anchor`; back up signing.key and signing.state, keep the old ones")
         say_next_key(done.verifier_key)
+
+
+def _keys_from(texts: Sequence[str]) -> "list[VerifierKey]":
+    from audit.verifier import KeyTextError, VerifierKey
+    from kernel.errors import BadInput
+
+    try:
+        return [VerifierKey.parse(text) for text in texts]
+    except KeyTextError as err:
+        raise BadInput(f"--old-key is wrong: {err}", hint="log.pub of an earlier export holds it.") from None

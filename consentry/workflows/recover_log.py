@@ -11,7 +11,7 @@ from audit.recovery import Recovery, open_origin
 from audit.rotation import load_tree_signer
 from audit.signer import HeadSigner
 from audit.signing import create_signing_key
-from audit.verifier import Checkpoint, VerificationError, open_checkpoint
+from audit.verifier import Checkpoint, VerifierKey
 from audit.verifier.notes import open_cosignatures
 from consent.terms import suspend
 from consentry.access import check_may_act
@@ -19,6 +19,7 @@ from consentry.outsiders import Outsiders
 from consentry.places import sync_folder
 from consentry.platform import Platform, open_signer
 from consentry.principals import Principal
+from consentry.workflows.last_known import known_heads
 from consentry.workflows.two_people import check_two_people
 from kernel.errors import BadInput, Conflict, IntegrityFailed
 
@@ -50,6 +51,7 @@ def recover_log(
     reason: str,
     accepted_by: Sequence[Principal],
     known: Sequence[bytes] = (),
+    old_keys: Sequence[VerifierKey] = (),
 ) -> Recovered:
     """Open a new origin; the old key and its state are set aside, never deleted, and the gate is suspended.
 
@@ -59,14 +61,16 @@ def recover_log(
         reason: what happened; sealed beside the entry, which commits to it.
         accepted_by: two different persons.
         known: checkpoints of the old origin that were kept elsewhere.
+        old_keys: of the old origin; needed where the signer behind the socket has a new key already.
     Raises:
         Conflict: the log is the one that was signed: there is nothing to recover.
-        BadInput: no reason, not two persons, or a checkpoint that does not verify under the old key.
+        BadInput: no reason, not two persons, no old key, or a checkpoint that does not verify under it.
         Denied: a role may not.
     """
     _check_people(platform, caller, reason, accepted_by)
-    previous = _last_known(platform.signer, known)
-    _check_lost(platform, previous)
+    heads = known_heads(platform, known, old_keys)
+    _check_lost(platform, heads.elsewhere)
+    previous = heads.newest
     signer = _new_signer(platform)
     asking = platform.asking(caller)
     policy = Outsiders.of(platform.settings).policy
@@ -80,7 +84,8 @@ def recover_log(
         entry_id = open_origin(connection, platform.log.journal, recovery)
         suspend(connection, RECOVERED, asking=asking, log=platform.log)
     _take_into_use(platform)
-    signer = open_signer(platform.settings)
+    if platform.settings.signer_socket is None:
+        signer = open_signer(platform.settings)
     signed = Checkpointer(platform.data, signer).sign_head()
     return Recovered(entry_id, signed, str(signer.verifier_key), previous)
 
@@ -121,22 +126,6 @@ def _check_lost(platform: Platform, known: Checkpoint | None) -> None:
     raise Conflict("The log is the one that was signed; there is nothing to recover", hint="Nothing was changed.")
 
 
-def _last_known(signer: HeadSigner, known: Sequence[bytes]) -> Checkpoint | None:
-    """Return the largest checkpoint of the old origin: the signer's, or one that was kept elsewhere."""
-    found: list[Checkpoint] = []
-    try:
-        state = signer.head()
-        found += [] if state is None else [state.checkpoint]
-        found += [open_checkpoint(note, signer.verifier_key) for note in known]
-    except VerificationError as err:
-        raise BadInput(f"A checkpoint does not verify: {err.message}", hint="Give checkpoints of this log.") from None
-    except IntegrityFailed:
-        if not known:
-            raise
-        found += [open_checkpoint(note, signer.verifier_key) for note in known]
-    return max(found, key=lambda one: one.size, default=None)
-
-
 def _new_signer(platform: Platform) -> HeadSigner:
     """Return the signer of the new origin: a fresh key here, or the one that was put behind the socket."""
     settings = platform.settings
@@ -172,6 +161,7 @@ def _take_into_use(platform: Platform) -> None:
     for path in beside:
         if path.exists() and not path.with_name(f"{path.name}.{old}").exists():
             path.rename(path.with_name(f"{path.name}.{old}"))
+    sync_folder(state.parent)  # the new key must never meet the old memory
     kept = key.with_name(f"{key.name}.{old}")
     if not kept.exists():
         kept.hardlink_to(key)

@@ -2,9 +2,13 @@
 
 import hashlib
 import io
+import os
 import shutil
 import sqlite3
+import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,7 @@ from audit.verifier import VerificationError, VerifierKey, verify_export
 from consentry.demo.shell import Shell
 from consentry.platform import open_platform
 from consentry.principals import NotAuthenticated, Principal, PrincipalKind
-from consentry.settings import load_settings
+from consentry.settings import Settings, load_settings
 from consentry.workflows.configure_log import (
     LogConfiguration,
     configure_log,
@@ -134,6 +138,131 @@ def check_earlier(folder: Path, old: VerifierKey, new: VerifierKey, *, lost: int
             verify_export(earlier, old)
     (earlier / "recovered.json").write_bytes(stated)
     assert verify_export(folder, new).size > 0
+
+
+@contextmanager
+def signing(folder: Path, name: str, origin: str) -> Iterator[VerifierKey]:
+    """A signer of its own behind ``folder/s``, with the key and memory of that name."""
+    if not (folder / f"{name}.key").exists():
+        create_signing_key(folder / f"{name}.key", origin)
+    signer = load_tree_signer(folder / f"{name}.key", folder / f"{name}.state")
+    with serve_signer(signer, folder / "s") as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield signer.verifier_key
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> tuple[Settings, VerifierKey, bytes]:
+    """A store that was rolled back, behind whose signer's socket no signer is; the old key, and its last checkpoint."""
+    bare = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s")
+    with signing(tmp_path, "old", "hospital.example/log") as old:
+        made = initialise(bare, admin="admin", person="dr.lin", person_role="clinician")
+        settings = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s", deployment=made.deployment)
+        with open_platform(settings) as platform:
+            platform.log.settle()
+            reconcile(platform, ADMIN)
+            platform.log.settle()
+        shutil.copy(tmp_path / "home/data.db", tmp_path / "old.db")
+        with open_platform(settings) as platform:
+            reconcile(platform, ADMIN)
+            last = platform.log.settle().note
+    shutil.copy(tmp_path / "old.db", tmp_path / "home/data.db")
+    return settings, old, last
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_log_behind_a_signer_of_its_own_is_recovered(
+    lost: tuple[Settings, VerifierKey, bytes], tmp_path: Path, *, is_kept: bool
+) -> None:
+    """The new signer knows nothing of the old log: its checkpoints count under the key that the operator names."""
+    settings, old, last = lost
+    known = [last] if is_kept else []
+    with signing(tmp_path, "new", "hospital.example/log#2") as new, open_platform(settings) as platform:
+        with pytest.raises(BadInput, match="has a new key"):
+            recover_log(platform, ADMIN, reason="restored", accepted_by=TWO, known=known)
+        with pytest.raises(BadInput, match="does not verify"):
+            recover_log(platform, ADMIN, reason="restored", accepted_by=TWO, known=[last], old_keys=[new])
+        done = recover_log(platform, ADMIN, reason="restored", accepted_by=TWO, known=known, old_keys=[old])
+        check_log(platform)
+        platform.log.export(tmp_path / "log")
+    assert done.verifier_key == str(new)
+    assert (done.previous.origin, done.checkpoint.origin) == (old.name, new.name)
+    assert verify_export(tmp_path / "log", new).size > 0
+    if not is_kept:
+        assert verify_export(tmp_path / "log/earlier/1", old).size == done.previous.size
+        return
+    with pytest.raises(VerificationError) as found:
+        verify_export(tmp_path / "log/earlier/1", old)
+    assert found.value.kind == "lost"
+
+
+def test_recovery_names_the_old_key_on_the_command_line(
+    lost: tuple[Settings, VerifierKey, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people by password, the checkpoint in a file, the old public key as an option."""
+    settings, old, last = lost
+    (tmp_path / "note").write_bytes(last)
+    monkeypatch.setenv("CONSENTRY_SIGNER_SOCKET", str(tmp_path / "s"))
+    shell = Shell(settings.home, shown=False)
+    words = ("--reason", "restored", "--checkpoint", str(tmp_path / "note"), "--old-key")
+    with signing(tmp_path, "new", "hospital.example/log#2"):
+        with pytest.raises(BadInput, match="--old-key is wrong"):
+            shell.run("audit", "recover", *words, "no key")
+        with pytest.raises(BadInput, match="Two different"):
+            shell.run("audit", "recover", *words, str(old))
+
+
+def test_spoiled_checkpoints_and_memory_do_not_stand_in_the_way_of_a_recovery(shell: Shell) -> None:
+    """The newest stored checkpoint that verifies counts, where the memory is damaged."""
+    for _ in range(2):
+        shell.run("audit", "query")
+    settings = load_settings(home=shell.home)
+    with open_platform(settings) as platform:
+        origin = platform.signer.name
+        with pytest.raises(BadInput, match="is named"):
+            recover_log(
+                platform, ADMIN, reason="r", accepted_by=TWO, old_keys=[VerifierKey("other.example/log", bytes(32))]
+            )
+    (shell.home / "signing.state").write_bytes(b"damaged")
+    with sqlite3.connect(shell.home / "data.db") as store:
+        (newest,) = store.execute("SELECT max(size) FROM audit_checkpoint").fetchone()
+        store.execute("INSERT INTO audit_checkpoint VALUES (1, ?, x'00', 'spoiled')", (newest + 9,))
+    with open_platform(settings) as platform:
+        done = recover_log(platform, ADMIN, reason="restored", accepted_by=TWO)
+    assert (done.previous.origin, done.previous.size) == (origin, newest)
+
+
+def test_damaged_memory_is_told_where_nobody_knows_the_log(rolled_back: Shell) -> None:
+    """Without any checkpoint that verifies, the memory's newest copy is looked for first."""
+    (rolled_back.home / "signing.state").write_bytes(b"damaged")
+    with sqlite3.connect(rolled_back.home / "data.db") as store:
+        store.execute("DROP TRIGGER audit_checkpoint_no_delete")
+        store.execute("DELETE FROM audit_checkpoint")
+    with (
+        open_platform(load_settings(home=rolled_back.home)) as platform,
+        pytest.raises(IntegrityFailed, match="damaged"),
+    ):
+        recover_log(platform, ADMIN, reason="restored", accepted_by=TWO)
+
+
+def test_old_memory_is_set_aside_on_the_disk_before_the_new_key_is_there(
+    rolled_back: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a loss of power the new key never meets the old key's memory."""
+    home, seen, fsync = rolled_back.home, [], os.fsync
+
+    def watched(descriptor: int) -> None:
+        fsync(descriptor)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and (home / "signing.state.1").exists():
+            seen.append((home / "signing.key.1").exists())
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with open_platform(load_settings(home=home)) as platform:
+        recover_log(platform, ADMIN, reason="restored", accepted_by=TWO)
+    assert seen[:2] == [False, True]
 
 
 def test_interrupted_recovery_is_finished_by_the_next_start(
