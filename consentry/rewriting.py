@@ -104,11 +104,16 @@ def read_rows(file: Path, columns: Sequence[str] | None = None) -> "pa.Table":
     """Return a Parquet file's rows as they were at one moment.
 
     The file is opened once. A path given to pyarrow is opened twice, for the footer and for the rows, and a rewrite
-    that takes its place in between leaves a reader with the footer of one file and the rows of the other.
+    that takes its place in between leaves a reader with the footer of one file and the rows of the other. It is opened
+    by pyarrow: its threads abort a process that ends while they hold a file of Python's.
+
+    Raises:
+        FileNotFoundError: there is no such file.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with file.open("rb") as opened:
+    with pa.OSFile(str(file)) as opened:
         return pq.read_table(opened, columns=None if columns is None else list(columns))
 
 
