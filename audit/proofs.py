@@ -6,16 +6,18 @@ Source: c2sp.org/tlog-proof.
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
+from audit.handouts import make_folder, write_file
 from audit.origins import current_origin
 from audit.tables import as_bytes, leaf
 from audit.tree import StoredTree
 from audit.verifier import Checkpoint
 from audit.verifier.proofs import PROOF_HEADER
-from kernel.errors import BadInput, NotFound
+from kernel.errors import BadInput, NotFound, Unavailable
 from kernel.ids import EntryId
 from kernel.prepared import Prepared
 
@@ -74,6 +76,23 @@ def prove_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint) -
         )
     hashes = StoredTree(connection, origin).inclusion_proof(index, signed.size)
     return EntryProof(entry_id, index, as_bytes(body), write_proof(index, hashes, signed.note))
+
+
+def write_proof_files(folder: Path, proven: EntryProof) -> tuple[Path, Path]:
+    """Write an entry and its proof for their owner alone, in the place of earlier ones; returns both paths.
+
+    Raises:
+        Unavailable: they cannot be written.
+    """
+    paths = folder / f"{proven.entry_id}.json", folder / f"{proven.entry_id}.tlog-proof"
+    try:
+        make_folder(folder)
+        for path, content in zip(paths, (proven.entry, proven.proof.encode()), strict=True):
+            path.unlink(missing_ok=True)
+            write_file(path, [content])
+    except OSError as err:
+        raise Unavailable(f"The proof cannot be written: {err.strerror}", hint="Name another folder.") from None
+    return paths
 
 
 _ENTRY: Final = Prepared(select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == bindparam("entry_id")))

@@ -32,16 +32,14 @@ def proof(
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write one entry and its proof for `consentry-verify entry`; this reading is logged too."""
+    from audit.proofs import write_proof_files
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.prove_entry import prove
 
     with platform_for(home) as platform:
         proven = prove(platform, local_operator(), entry)
         key = str(platform.signer.verifier_key)
-    out.mkdir(parents=True, exist_ok=True)
-    files = {"entry": out / f"{proven.entry_id}.json", "proof": out / f"{proven.entry_id}.tlog-proof"}
-    files["entry"].write_bytes(proven.entry)
-    files["proof"].write_text(proven.proof, encoding="utf-8")
+    files = dict(zip(("entry", "proof"), write_proof_files(out, proven), strict=True))
     told = {"index": proven.index, **{name: str(path) for name, path in files.items()}, "key": key}
     if as_json:
         say_json(told)

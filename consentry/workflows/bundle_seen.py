@@ -40,6 +40,7 @@ def bundle_seen(platform: Platform, caller: Principal, subject: SubjectId, asked
         Denied: the role may not.
         NotFound: nobody is registered under this id.
         BadInput: the folder holds something already.
+        Conflict: the log was pruned meanwhile; there is no list then.
         IntegrityFailed: a name of the subject was moved or made by hand.
     """
     for act in (READ, "audit.export"):
@@ -65,6 +66,6 @@ def bundle_seen(platform: Platform, caller: Principal, subject: SubjectId, asked
             "pruned": pruned_of(connection, asked.since),
         }
         also = entries_of(connection, subject)
-        found = entries_about(connection, asked.sought(subject), proven, own=own, also=also)
-        counted = write_bundle(folder, found, stated)
+    found = entries_about(platform.data, asked.sought(subject), proven, own=own, also=also)
+    counted = write_bundle(folder, found, stated)
     return Bundled(folder, counted, str(platform.signer.verifier_key))

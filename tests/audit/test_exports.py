@@ -14,7 +14,7 @@ from audit.export import export_log
 from audit.handovers import handover_keys
 from audit.notes import sign_checkpoint
 from audit.origins import Origin
-from audit.proofs import prove_entry
+from audit.proofs import prove_entry, write_proof_files
 from audit.rotation import load_tree_signer, rotate_signing_key
 from audit.signing import create_signing_key
 from audit.tables import anchor, handover, head, leaf, origin, prune
@@ -208,6 +208,22 @@ def test_proof_of_one_entry_verifies_offline(filled):
     assert (told.index, told.size, told.entry_id, told.origin) == (proven.index, 12, entry_id, key.name)
     with pytest.raises(VerificationError):
         verify_proof(proven.proof.encode(), proven.entry + b" ", [key])
+
+
+def test_proof_files_are_their_owners_alone(filled):
+    """A proof that is written again takes the place of the earlier one, whoever could read that."""
+    (entry,) = filled.fill(1)
+    signed = filled.log.settle()
+    with filled.database.read() as connection:
+        proven = prove_entry(connection, entry, signed)
+    folder = filled.folder / "proofs"
+    paths = write_proof_files(folder, proven)
+    paths[0].chmod(0o644)
+    assert write_proof_files(folder, proven) == paths
+    assert [path.read_bytes() for path in paths] == [proven.entry, proven.proof.encode()]
+    assert [oct(path.stat().st_mode & 0o777) for path in (folder, *paths)] == ["0o700", "0o600", "0o600"]
+    with pytest.raises(Unavailable, match="cannot be written"):
+        write_proof_files(Path("/proc/proofs"), proven)
 
 
 def test_proof_of_what_is_not_under_the_checkpoint_is_refused(filled):

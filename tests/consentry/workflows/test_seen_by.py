@@ -3,14 +3,18 @@
 import csv
 import io
 import json
+import os
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from audit import bundles
 from audit.disclosures import Law
 from audit.entries import cohort_digest
-from audit.events import Act
+from audit.events import Act, Event, Outcome
 from audit.queries import Sought, find_page
 from audit.verifier import VerifierKey
 from audit.verifier.proofs import verify_proof
@@ -24,8 +28,9 @@ from consentry.workflows.read_audit import AuditQuery, read_audit
 from consentry.workflows.reveal import NotPermitted, reveal
 from consentry.workflows.seen_by import Stretch, read_seen_by
 from consentry.workflows.show_entry import flat, show_entry
-from kernel.errors import BadInput, Denied, NotFound
-from kernel.ids import PrincipalId, SubjectId
+from kernel.database import open_database
+from kernel.errors import BadInput, Conflict, Denied, NotFound, Unavailable
+from kernel.ids import PrincipalId, RequestId, SubjectId
 
 OFFICER = Principal(PrincipalId("usr_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
@@ -293,3 +298,60 @@ def test_bundle_is_checked_with_a_public_key_alone(platform, patient, tmp_path):
         bundle_seen(platform, ADMIN, patient, Stretch(), tmp_path / "bundle")
     with pytest.raises(Denied):
         bundle_seen(platform, subject_principal(patient), patient, Stretch(), tmp_path / "other")
+
+
+def test_bundle_is_its_owners_alone_and_keeps_no_writer_waiting(platform, patient, tmp_path, monkeypatch):
+    """It names the person; accesses go on while it is written, and no transaction is open between two files."""
+    monkeypatch.setattr(bundles, "_PAGE", 1)
+    writing, fsync = open_database(platform.data.engine.url, label="data store", busy_timeout_ms=500), os.fsync
+    written = []
+
+    def flush(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if tmp_path / "bundle" in path.parents and path.is_file():
+            written.append(path)
+            with writing.write() as connection:
+                platform.log.record(
+                    connection, Event(Act.VIEW_READ, Outcome.DONE, "prn_1", "operator", RequestId("req_1"))
+                )
+        fsync(descriptor)
+
+    mask = os.umask(0o022)
+    monkeypatch.setattr(os, "fsync", flush)
+    try:
+        folder = bundle_seen(platform, ADMIN, patient, Stretch(), tmp_path / "bundle").folder
+    finally:
+        os.umask(mask)
+        writing.dispose()
+    told = json.loads((folder / "list.json").read_text())["entries"]
+    assert [one["index"] for one in told] == sorted({one["index"] for one in told})
+    assert len(told) > 3
+    assert written[-1] == folder / "list.json"
+    modes = {path: oct(path.stat().st_mode & 0o777) for path in [folder, *folder.rglob("*")]}
+    assert set(modes.values()) == {"0o700", "0o600"}
+
+
+def test_bundle_of_a_log_that_is_pruned_meanwhile_has_no_list(platform, patient, tmp_path, monkeypatch):
+    """Entries that lost their bytes while it was written would be left out without a word."""
+    fsync = os.fsync
+
+    def prune(descriptor):
+        monkeypatch.setattr(os, "fsync", fsync)
+        with platform.data.write() as connection:
+            connection.execute(text("INSERT INTO audit_prune (below, entry_id, at) VALUES (1, 'ent_x', 0)"))
+        fsync(descriptor)
+
+    def prune_in_the_bundle(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        (prune if tmp_path / "bundle" in path.parents else fsync)(descriptor)
+
+    monkeypatch.setattr(os, "fsync", prune_in_the_bundle)
+    with pytest.raises(Conflict, match="pruned while it was read"):
+        bundle_seen(platform, ADMIN, patient, Stretch(), tmp_path / "bundle")
+    assert not (tmp_path / "bundle" / "list.json").exists()
+
+
+def test_bundle_that_cannot_be_written_says_so(platform, patient):
+    """In one line, as for the export of the log."""
+    with pytest.raises(Unavailable, match="cannot be written"):
+        bundle_seen(platform, ADMIN, patient, Stretch(), Path("/proc/bundle"))
