@@ -1,10 +1,8 @@
 """Tables of the audit log in the data store; what is signed can be added to, never changed or removed."""
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Column,
     Index,
@@ -15,10 +13,10 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
-    event,
 )
 from sqlalchemy.engine import Dialect
 
+from audit.triggers import DROP_STATEMENTS, attach, create_statements, triggers_of
 from kernel.database import Instant, new_metadata
 
 metadata: MetaData = new_metadata()
@@ -195,148 +193,11 @@ detail = Table(
 )
 """Sealed details beside their entry."""
 
-_APPEND_ONLY: Final = (leaf, subtree, checkpoint, origin, handover, anchor, prune)
-_PRUNABLE: Final = leaf.name
-"""The one table of these in which a body may become empty, below what ``audit_prune`` says."""
-
-_PRUNES: Final = """
-NEW.leaf_index = OLD.leaf_index AND NEW.entry_id = OLD.entry_id AND NEW.leaf_hash = OLD.leaf_hash
-AND NEW.at = OLD.at AND length(NEW.body) = 0
-AND OLD.leaf_index < COALESCE((SELECT MAX(below) FROM audit_prune), 0)"""
-
-_FORGETS: Final = (
-    "NEW.alias = OLD.alias AND NEW.year = OLD.year AND (NEW.subject_id = OLD.alias OR (NEW.subject_id = OLD.subject_id "
-    "AND OLD.mark IS NULL))"
-)
-"""What may change of a name: it leads nowhere any more, and only then may its row go; or it gets the mark it lacks."""
-
-_POSTGRESQL_FUNCTION: Final = """
-CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
-BEGIN
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
-END
-$body$"""
-
-_POSTGRESQL_LEAF_FUNCTION: Final = f"""
-CREATE OR REPLACE FUNCTION audit_leaf_only_pruned() RETURNS trigger LANGUAGE plpgsql AS $body$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        IF {" ".join(_PRUNES.split())} THEN
-            RETURN NEW;
-        END IF;
-    END IF;
-    RAISE EXCEPTION 'audit_leaf is append-only' USING ERRCODE = 'insufficient_privilege';
-END
-$body$"""
-
-_POSTGRESQL_ALIAS_FUNCTION: Final = f"""
-CREATE OR REPLACE FUNCTION audit_alias_only_forgotten() RETURNS trigger LANGUAGE plpgsql AS $body$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        IF {_FORGETS} THEN
-            RETURN NEW;
-        END IF;
-    ELSIF OLD.subject_id = OLD.alias THEN
-        RETURN OLD;
-    END IF;
-    RAISE EXCEPTION 'audit_alias is only forgotten' USING ERRCODE = 'insufficient_privilege';
-END
-$body$"""
-
-_POSTGRESQL_HEAD_FUNCTION: Final = """
-CREATE OR REPLACE FUNCTION audit_head_grows() RETURNS trigger LANGUAGE plpgsql AS $body$
-BEGIN
-    IF TG_OP = 'DELETE' OR NEW.size < OLD.size THEN
-        RAISE EXCEPTION 'audit_head only grows' USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN NEW;
-END
-$body$"""
-
-_REPLACED: Final = {leaf.name: "leaf_index = NEW.leaf_index OR entry_id = NEW.entry_id"}
-"""What else than the primary key makes SQLite's INSERT OR REPLACE take away another row."""
-
-
-def _sqlite_triggers() -> dict[str, str]:
-    """Return the statements by trigger name."""
-    only_grows = "BEGIN SELECT RAISE(ABORT, 'audit_head only grows'); END"
-    only_forgotten = "BEGIN SELECT RAISE(ABORT, 'audit_alias is only forgotten'); END"
-    statements = {
-        "audit_head_no_shrink": f"BEFORE UPDATE ON audit_head WHEN NEW.size < OLD.size {only_grows}",
-        "audit_head_no_delete": f"BEFORE DELETE ON audit_head {only_grows}",
-        "audit_alias_no_update": f"BEFORE UPDATE ON audit_alias WHEN NOT ({_FORGETS}) {only_forgotten}",
-        "audit_alias_no_delete": f"BEFORE DELETE ON audit_alias WHEN OLD.subject_id <> OLD.alias {only_forgotten}",
-        "audit_alias_no_replace": "BEFORE INSERT ON audit_alias WHEN EXISTS (SELECT 1 FROM audit_alias "
-        f"WHERE alias = NEW.alias) {only_forgotten}",
-    }
-    for table in _APPEND_ONLY:
-        name = table.name
-        refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
-        keys = " AND ".join(f"{column.name} = NEW.{column.name}" for column in table.primary_key)
-        there = f"WHEN EXISTS (SELECT 1 FROM {name} WHERE {_REPLACED.get(name, keys)})"
-        pruned = f"WHEN NOT ({' '.join(_PRUNES.split())}) " if name == _PRUNABLE else ""
-        statements |= {
-            f"{name}_no_update": f"BEFORE UPDATE ON {name} {pruned}{refuse}",
-            f"{name}_no_delete": f"BEFORE DELETE ON {name} {refuse}",
-            f"{name}_no_replace": f"BEFORE INSERT ON {name} {there} {refuse}",
-        }
-    return {name: f"CREATE TRIGGER IF NOT EXISTS {name} {rest}" for name, rest in statements.items()}
-
-
-def _postgresql_triggers() -> dict[str, str]:
-    """Return the statements by trigger name."""
-    statements = {
-        "audit_head_no_truncate": "BEFORE TRUNCATE ON audit_head EXECUTE FUNCTION audit_refuse_change()",
-        "audit_head_only_grows": "BEFORE UPDATE OR DELETE ON audit_head FOR EACH ROW "
-        "EXECUTE FUNCTION audit_head_grows()",
-        "audit_alias_no_change": "BEFORE UPDATE OR DELETE ON audit_alias FOR EACH ROW "
-        "EXECUTE FUNCTION audit_alias_only_forgotten()",
-        "audit_alias_no_truncate": "BEFORE TRUNCATE ON audit_alias EXECUTE FUNCTION audit_refuse_change()",
-    }
-    for table in _APPEND_ONLY:
-        name = table.name
-        function = "audit_leaf_only_pruned" if name == _PRUNABLE else "audit_refuse_change"
-        statements |= {
-            f"{name}_no_change": f"BEFORE UPDATE OR DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}()",
-            f"{name}_no_truncate": f"BEFORE TRUNCATE ON {name} EXECUTE FUNCTION audit_refuse_change()",
-        }
-    return {name: f"CREATE OR REPLACE TRIGGER {name} {rest}" for name, rest in statements.items()}
-
-
-TRIGGERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "sqlite": _sqlite_triggers(),
-    "postgresql": _postgresql_triggers(),
-}
+TRIGGERS: Final = triggers_of((leaf, subtree, checkpoint, origin, handover, anchor, prune), head, alias)
 """Statements by dialect and trigger name: what refuses to change the past."""
 
-CREATE_TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
-    "sqlite": tuple(TRIGGERS["sqlite"].values()),
-    "postgresql": (
-        _POSTGRESQL_FUNCTION,
-        _POSTGRESQL_LEAF_FUNCTION,
-        _POSTGRESQL_ALIAS_FUNCTION,
-        _POSTGRESQL_HEAD_FUNCTION,
-        *TRIGGERS["postgresql"].values(),
-    ),
-}
+CREATE_TRIGGERS: Final = create_statements(TRIGGERS)
 """Statements by dialect; ``metadata.create_all`` runs them by itself on tables that it has just made."""
 
-DROP_TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
-    "sqlite": (),
-    "postgresql": tuple(
-        f"DROP FUNCTION IF EXISTS {name}()"
-        for name in ("audit_refuse_change", "audit_leaf_only_pruned", "audit_alias_only_forgotten", "audit_head_grows")
-    ),
-}
-"""Statements to run after the tables are dropped; the triggers themselves go with their tables."""
-
-
-def _attach(statements: Mapping[str, Sequence[str]], moment: str) -> None:
-    for dialect, texts in statements.items():
-        for statement in texts:
-            ddl = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
-            event.listen(metadata, moment, ddl.execute_if(dialect=dialect))
-
-
-_attach(CREATE_TRIGGERS, "after_create")
-_attach(DROP_TRIGGERS, "after_drop")
+attach(metadata, CREATE_TRIGGERS, "after_create")
+attach(metadata, DROP_STATEMENTS, "after_drop")

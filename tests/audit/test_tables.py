@@ -19,6 +19,7 @@ from audit.tables import metadata
         "DELETE FROM audit_subtree",
         "UPDATE audit_head SET size = size - 1",
         "DELETE FROM audit_head",
+        "UPDATE audit_head SET id = 2",
     ],
 )
 def test_signed_rows_cannot_be_changed_or_removed(any_desk, statement):
@@ -29,6 +30,40 @@ def test_signed_rows_cannot_be_changed_or_removed(any_desk, statement):
     with pytest.raises(DBAPIError, match=r"append-only|only grows"), any_desk.database.write() as connection:
         connection.execute(text(statement))
     assert any_desk.rows("SELECT count(*) FROM audit_leaf") == [(300,)]
+
+
+ENTRY_COLUMNS = "rowid, leaf_index, entry_id, body, leaf_hash, at, act, outcome, actor, role, request_id"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INTO audit_head VALUES (1, 3, x'', 1)",
+        "INTO audit_head (rowid, size, peaks, at) VALUES (1, 3, x'', 1)",
+        "INTO audit_alias VALUES ('als_a', 'sub_b', 2020, x'02')",
+        "INTO audit_alias VALUES ('als_b', 'sub_a', 2026, x'02')",
+        "INTO audit_alias (rowid, alias, subject_id, year) VALUES (1, 'als_b', 'sub_b', 2020)",
+        "INTO audit_checkpoint VALUES (1, 150, x'', x'')",
+        "INTO audit_checkpoint (rowid, origin_no, size, root, note) VALUES (1, 9, 9, x'', x'')",
+        "INTO audit_subtree (rowid, origin_no, level, position, hash) VALUES (1, 9, 9, 9, x'')",
+        f"INTO audit_leaf ({ENTRY_COLUMNS}) VALUES (1, 999, 'ent_x', x'', x'', 5, 'a', 'o', 'u', 'r', 'q')",
+    ],
+)
+def test_no_row_goes_by_being_replaced(desk, statement):
+    """SQLite fires no delete trigger for INSERT OR REPLACE, by whatever it finds the other row."""
+    for _ in range(2):
+        desk.fill(150)
+        desk.log.settle()
+    tables = ("audit_head", "audit_alias", "audit_checkpoint", "audit_subtree", "audit_leaf")
+    with desk.database.write() as connection:
+        connection.execute(text("INSERT INTO audit_alias VALUES ('als_a', 'sub_a', 2026, x'01')"))
+    before = [desk.rows(f"SELECT * FROM {table}") for table in tables]
+    said = r"append-only|only grows|only forgotten"
+    with pytest.raises(DBAPIError, match=said), desk.database.write() as connection:
+        connection.execute(text(f"INSERT OR REPLACE {statement}"))
+    assert [desk.rows(f"SELECT * FROM {table}") for table in tables] == before
+    desk.fill(1)
+    assert desk.log.settle().size == 301
 
 
 @pytest.mark.parametrize("table", ["audit_leaf", "audit_checkpoint", "audit_subtree", "audit_head"])

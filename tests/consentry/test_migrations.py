@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from consentry.migrations import Store, check_current, check_made, downgrade, metadata_of, upgrade
+from consentry.stores.triggers import missing_triggers
 from kernel.database import Database, open_database
 from kernel.errors import ConfigurationError, Unavailable
 
@@ -146,6 +147,12 @@ def test_upgraded_store_refuses_to_change_the_past(new_store: NewStore) -> None:
     for change in ("UPDATE audit_checkpoint SET size = 2", "DELETE FROM audit_checkpoint"):
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), database.write() as connection:
             connection.execute(sa.text(change))
+
+
+def test_upgraded_store_has_every_guard(new_store: NewStore) -> None:
+    """What a start compares the triggers with is what the history made."""
+    with migrated(new_store(), Store.DATA).read() as connection:
+        assert missing_triggers(connection) == []
 
 
 def test_failing_upgrade_leaves_the_store_as_it_was(new_store: NewStore) -> None:
