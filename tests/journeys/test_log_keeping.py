@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -154,31 +155,37 @@ def signing(folder: Path, name: str, origin: str) -> Iterator[VerifierKey]:
         thread.join()
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A store that was rolled back, whose signer was another process: its key, last checkpoint, and two officers."""
+
+    settings: Settings
+    key: VerifierKey
+    checkpoint: bytes
+    passwords: dict[str, str]
+
+
 @pytest.fixture
-def lost(tmp_path: Path) -> tuple[Settings, VerifierKey, bytes]:
-    """A store that was rolled back, behind whose signer's socket no signer is; the old key, and its last checkpoint."""
+def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lost:
+    """No signer is behind the socket any more."""
+    monkeypatch.setenv("CONSENTRY_SIGNER_SOCKET", str(tmp_path / "s"))
     bare = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s")
     with signing(tmp_path, "old", "hospital.example/log") as old:
         made = initialise(bare, admin="admin", person="dr.lin", person_role="clinician")
         settings = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s", deployment=made.deployment)
-        with open_platform(settings) as platform:
-            platform.log.settle()
-            reconcile(platform, ADMIN)
-            platform.log.settle()
+        passwords = officers(Shell(tmp_path / "home", shown=False))
         shutil.copy(tmp_path / "home/data.db", tmp_path / "old.db")
         with open_platform(settings) as platform:
             reconcile(platform, ADMIN)
             last = platform.log.settle().note
     shutil.copy(tmp_path / "old.db", tmp_path / "home/data.db")
-    return settings, old, last
+    return Lost(settings, old, last, passwords)
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
-def test_log_behind_a_signer_of_its_own_is_recovered(
-    lost: tuple[Settings, VerifierKey, bytes], tmp_path: Path, *, is_kept: bool
-) -> None:
+def test_log_behind_a_signer_of_its_own_is_recovered(lost: Lost, tmp_path: Path, *, is_kept: bool) -> None:
     """The new signer knows nothing of the old log: its checkpoints count under the key that the operator names."""
-    settings, old, last = lost
+    settings, old, last = lost.settings, lost.key, lost.checkpoint
     known = [last] if is_kept else []
     with signing(tmp_path, "new", "hospital.example/log#2") as new, open_platform(settings) as platform:
         with pytest.raises(BadInput, match="has a new key"):
@@ -200,19 +207,18 @@ def test_log_behind_a_signer_of_its_own_is_recovered(
 
 
 def test_recovery_names_the_old_key_on_the_command_line(
-    lost: tuple[Settings, VerifierKey, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lost: Lost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two people by password, the checkpoint in a file, the old public key as an option."""
-    settings, old, last = lost
-    (tmp_path / "note").write_bytes(last)
-    monkeypatch.setenv("CONSENTRY_SIGNER_SOCKET", str(tmp_path / "s"))
-    shell = Shell(settings.home, shown=False)
-    words = ("--reason", "restored", "--checkpoint", str(tmp_path / "note"), "--old-key")
+    (tmp_path / "note").write_bytes(lost.checkpoint)
+    shell = Shell(lost.settings.home, shown=False)
+    words = ("--reason", "restored", "--checkpoint", str(tmp_path / "note"), *BY_NAME, "--old-key")
     with signing(tmp_path, "new", "hospital.example/log#2"):
         with pytest.raises(BadInput, match="--old-key is wrong"):
             shell.run("audit", "recover", *words, "no key")
-        with pytest.raises(BadInput, match="Two different"):
-            shell.run("audit", "recover", *words, str(old))
+        stdin(monkeypatch, lost.passwords["li"], lost.passwords["wang"])
+        told = shell.json("audit", "recover", *words, str(lost.key))
+    assert (told["origin"], told["previous"][:21]) == ("hospital.example/log#2", "hospital.example/log,")
 
 
 def test_spoiled_checkpoints_and_memory_do_not_stand_in_the_way_of_a_recovery(shell: Shell) -> None:
