@@ -19,6 +19,7 @@ from audit.handouts import make_folder, sync_below, write_file
 from audit.handovers import handover_keys
 from audit.origins import Origin, origins
 from audit.retention import unpruned
+from audit.state import sync_folder
 from audit.tables import anchor, checkpoint, handover, leaf, subtree
 from audit.verifier import HASH_BYTES, Checkpoint, VerifierKey
 from audit.verifier.exports import CHECKPOINT_FILE, HANDOVERS_FILE, HISTORY_FILE
@@ -120,7 +121,7 @@ def export_log(database: Database, signed: Checkpoint, key: VerifierKey, folder:
         write_file(folder / README_FILE, [_README.format(origin=signed.origin, size=signed.size).encode()])
         sync_below(folder)
         write_file(folder / CHECKPOINT_FILE, [note])
-        sync_below(folder)
+        sync_folder(folder)
     except OSError as err:
         raise Unavailable(f"The export cannot be written: {err.strerror}", hint="Name another folder.") from None
     return summary
