@@ -209,6 +209,18 @@ def test_busy_signer_counts_as_live(tree, tmp_path):
     assert path.exists()
 
 
+def test_socket_of_a_signer_that_was_killed_is_taken_over(tree, tmp_path):
+    """Nobody has to clear up after a kill; a path that cannot be looked at is told."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+    with serve_signer(tree, tmp_path / "s"):
+        assert (tmp_path / "s").is_socket()
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file" / "s", tmp_path / "none" / "s"):
+        with pytest.raises(ConfigurationError, match="cannot listen there"), serve_signer(tree, path):
+            pass
+
+
 def test_socket_that_cannot_be_asked_is_a_configuration_error(tree, tmp_path, monkeypatch):
     """Another account's socket: one line, not a trace."""
 
