@@ -212,13 +212,6 @@ class Checkpointer:
         return dict(_opened(note, keys) for note in notes)
 
 
-def stored_notes(connection: Connection, origin: Origin, *, below: int) -> Iterator[bytes]:
-    """Yield the notes of an origin's checkpoints over fewer than ``below`` entries, smallest first."""
-    of_origin = checkpoint_table.c.origin_no == origin.number, checkpoint_table.c.size < below
-    query = select(checkpoint_table.c.note).where(*of_origin).order_by(checkpoint_table.c.size)
-    yield from connection.execution_options(yield_per=_READ_SIZE).scalars(query)
-
-
 def _tree(state: SignerState | None) -> CompactRange:
     return state.tree() if state else CompactRange()
 
