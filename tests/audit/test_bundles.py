@@ -27,10 +27,9 @@ def written(any_desk, subject, tmp_path):
     )
     signed = any_desk.log.settle()
     with any_desk.database.read() as connection:
-        found = entries_about(
-            connection, Sought(subject), signed, own=any_desk.log.aliases_of(connection, subject), also=ids[2:3]
-        )
-        counted = write_bundle(tmp_path / "bundle", found, {"subject": subject})
+        own = any_desk.log.aliases_of(connection, subject)
+    found = entries_about(any_desk.database, Sought(subject), signed, own=own, also=ids[2:3])
+    counted = write_bundle(tmp_path / "bundle", found, {"subject": subject})
     return ids, counted, json.loads((tmp_path / "bundle" / "list.json").read_text())["entries"]
 
 
@@ -71,8 +70,7 @@ def test_entry_of_an_earlier_origin_is_listed_without_a_proof(any_desk, subject,
     any_desk.sequencer.advance()
     signer = TreeSigner(create_signing_key(tmp_path / "new.key", "audit.example/log#2"), tmp_path / "new.state")
     signed = Checkpointer(any_desk.database, signer).sign_head()
-    with any_desk.database.read() as connection:
-        earlier, later = entries_about(connection, Sought(subject), signed, own=())
+    earlier, later = entries_about(any_desk.database, Sought(subject), signed, own=())
     assert (earlier.proof, earlier.view.index) == (None, 0)
     assert later.proof.index == 1
 

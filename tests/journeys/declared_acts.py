@@ -110,6 +110,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "interchange.read_records": (Act.CONSENT_READ,),
     "keep_log.check_log": _LOG,
     "keep_log.tell_handovers": (Act.LOG_KEY_ROTATED,),
+    "last_known.known_heads": _INSIDE,
     "list_anchors.list_anchors": _LOG,
     "list_accounts.list_accounts": (Act.AUDIT_READ,),
     "load_pack.load_changed_pack": TAKEN_INTO_USE,
