@@ -103,15 +103,6 @@ def alias_in_year(subject: ColumnElement[str], year: ColumnElement[int]) -> Scal
     return select(alias_table.c.alias).where(*of_year).scalar_subquery()
 
 
-def find_subject(connection: Connection, alias: str) -> SubjectId | None:
-    """Return the subject behind an alias, or None when there is none or the mapping was destroyed.
-
-    The name's mark is not looked at; ``AuditLog.find_subject`` does.
-    """
-    found = connection.scalar(select(alias_table.c.subject_id).where(alias_table.c.alias == alias, REMEMBERED))
-    return None if found is None else SubjectId(found)
-
-
 def read_names(connection: Connection, aliases: Collection[str]) -> list[Name]:
     """Return the rows of some aliases, those of destroyed names among them; an alias without a row is missing."""
     wanted, found = sorted(aliases), list[Name]()

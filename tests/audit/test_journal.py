@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from audit.aliases import aliases_of, ensure_aliases, find_subject, mark_names, read_names, recall_forgotten
+from audit.aliases import aliases_of, ensure_aliases, mark_names, read_names, recall_forgotten
 from audit.entries import decode_entry
 from audit.retention import destroy_subjects
 from audit.tables import alias, cohort, detail, inbox
@@ -50,7 +50,7 @@ def test_no_subject_id_reaches_the_entry(any_desk):
     assert not re.search(rb"sub_", b"".join(bodies(any_desk)))
     with any_desk.database.read() as connection:
         alias_of_first = decode_entry(bodies(any_desk)[0])["subject"]
-        assert find_subject(connection, alias_of_first) == people[0]
+        assert any_desk.journal.find_subject(connection, alias_of_first) == people[0]
         assert all(len(aliases_of(connection, person)) == 1 for person in people)
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from audit import retention
-from audit.aliases import aliases_of, find_subject
+from audit.aliases import aliases_of
 from audit.events import Act, Event, Outcome
 from audit.origins import FIRST
 from audit.pruned import KEPT_ACTS, KeptDigest, is_kept
@@ -273,7 +273,7 @@ def test_names_and_details_of_the_erased_go_and_proofs_stay(any_desk, subject):
         counts = destroy_subjects(connection, [subject], any_desk.journal.sealer)
     assert counts == {"subjects": 1, "aliases": 1, "details": 2}
     with any_desk.database.read() as connection:
-        assert find_subject(connection, name) is None
+        assert any_desk.journal.find_subject(connection, name) is None
         assert aliases_of(connection, subject) == ()
         assert len(aliases_of(connection, other)) == 1
         assert connection.scalar(select(func.count()).select_from(detail)) == 1

@@ -84,10 +84,11 @@ def test_first_and_later_checkpoints_are_cosigned(witness, honest, state, clock)
 
 
 @pytest.mark.parametrize("size", range(1, 21))
-def test_every_extension_of_every_size_is_cosigned(witness, honest, size):
+def test_every_extension_of_every_size_is_cosigned(witness, state, honest, size):
     """From each size to the end, the log's proof is enough."""
     witness.add_checkpoint(honest.submission(0, size))
     witness.add_checkpoint(honest.submission(size, 20))
+    assert last_size(state) == [20]
 
 
 def test_last_note_carries_the_log_s_signature_and_ours(witness, honest):
