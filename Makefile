@@ -25,7 +25,7 @@ $(UV):
 	@touch $@
 
 .venv/.dev: $(UV) pyproject.toml uv.lock
-	$(UV) sync --quiet --frozen --inexact --extra dev --extra postgres
+	$(UV) sync --quiet --frozen --inexact --extra dev --extra postgres --extra aws --extra pkcs11
 	@touch $@ .venv/.run
 
 browser:  ## Install Chromium and a CJK font through the system's packages, where that is possible
