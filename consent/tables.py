@@ -348,8 +348,9 @@ _STORED: Final[Mapping[Table, str]] = {
 
 def _sqlite_triggers(table: Table) -> tuple[str, ...]:
     refuse = f"BEGIN SELECT RAISE(ABORT, 'table {table.name} is append-only'); END"
-    # INSERT OR REPLACE deletes the old row without firing delete triggers (sqlite.org/lang_conflict.html).
-    over_a_row = f"WHEN EXISTS (SELECT 1 FROM {table.name} WHERE {_STORED[table]})"
+    # INSERT OR REPLACE deletes the old row without firing delete triggers (sqlite.org/lang_conflict.html). A row has a
+    # number beside its key, by which another one can be replaced too; it is -1 where the statement names none.
+    over_a_row = f"WHEN EXISTS (SELECT 1 FROM {table.name} WHERE {_STORED[table]} OR rowid = NEW.rowid)"
     return (
         f"CREATE TRIGGER {table.name}_no_update BEFORE UPDATE ON {table.name} {refuse}",
         f"CREATE TRIGGER {table.name}_no_delete BEFORE DELETE ON {table.name} {refuse}",

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -37,11 +39,14 @@ epoch: Final = Table(
     Column("wrapped", LargeBinary, nullable=True, comment="by the custodian; null once destroyed"),
     Column("opened_at", Instant, nullable=False),
     Column("destroyed_at", Instant, nullable=True),
-    Column("rewrapped", Integer, nullable=True, comment="keys that moved to the next epoch"),
+    Column("rewrapped", Integer, nullable=True, comment="keys that moved to the next epoch, so far"),
     Column("entry_id", String(40), nullable=True, comment="audit entry of its end; null while open or not yet logged"),
+    Column("closing_at", Instant, nullable=True, comment="since when its keys move to a newer one; null while open"),
+    Column("closing_entry", String(40), nullable=True, comment="audit entry of that; null until it is logged"),
+    Column("suite", SmallInteger, nullable=False, server_default="1", comment="of what wraps its keys"),
     CheckConstraint("(wrapped IS NULL) = (destroyed_at IS NOT NULL)", name="destroyed"),
 )
-"""Key-encryption keys, one open at a time."""
+"""Key-encryption keys: one is open, and while its predecessor is closing both live."""
 
 data_key: Final = Table(
     "data_key",
@@ -54,6 +59,7 @@ data_key: Final = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("batch_id", String(40), nullable=True, comment="the batch that first needed it"),
     Column("created_at", Instant, nullable=False),
+    Column("suite", SmallInteger, nullable=False, server_default="1", comment="of what the key seals"),
     UniqueConstraint("subject_id", "compartment", "generation"),
     Index(None, "batch_id"),
 )
@@ -69,6 +75,8 @@ named_key: Final = Table(
     Column("epoch_id", ForeignKey(epoch.c.epoch_id), nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("suite", SmallInteger, nullable=False, server_default="1", comment="of what the key seals or digests"),
+    Column("retired_at", Instant, nullable=True, comment="of an index key: since when nobody asks it any more"),
     UniqueConstraint("kind", "name", "version"),
 )
 """Keys that belong to no subject: blind indexes, deduplication, details, pseudonym scopes."""
@@ -79,6 +87,7 @@ key_tombstone: Final = Table(
     Column("key_id", LargeBinary(8), primary_key=True),
     Column("erasure_id", String(40), nullable=False, index=True),
     Column("destroyed_at", Instant, nullable=False),
+    Column("whole", Boolean, nullable=False, server_default=false(), comment="went with the erasure of a whole subject"),
 )
 """Random ids of destroyed data keys; a restored key is destroyed again by them."""
 
@@ -91,6 +100,7 @@ blind_index: Final = Table(
     Column("subject_id", String(40), primary_key=True),
     Column("batch_id", String(40), nullable=True, comment="the only batch that vouches for it; null for more than one"),
     Column("linked_at", Instant, nullable=False),
+    Column("sealed", LargeBinary, nullable=True, comment="the identifier, under the subject's own key; null: unknown"),
     Index(None, "subject_id"),
     Index(None, "batch_id"),
     Index(
@@ -99,11 +109,11 @@ blind_index: Final = Table(
         "version",
         "digest",
         unique=True,
-        sqlite_where=text("field <> 'mobile'"),
-        postgresql_where=text("field <> 'mobile'"),
+        sqlite_where=text("field IN ('id_number', 'source_subject')"),
+        postgresql_where=text("field IN ('id_number', 'source_subject')"),
     ),
 )
-"""Truncated keyed digests of unique identifiers."""
+"""Keyed digests of identifiers, one for each live version of the field's key, with the identifier sealed beside it."""
 
 identity_fact: Final = Table(
     "identity_fact",
@@ -112,6 +122,8 @@ identity_fact: Final = Table(
     Column("fact", String(16), primary_key=True),
     Column("digest", LargeBinary(16), nullable=False, comment="bound to the subject, so that equal values differ"),
     Column("batch_id", String(40), nullable=True),
+    Column("version", Integer, nullable=False, server_default="1", comment="of the index key"),
+    Column("sealed", LargeBinary, nullable=True, comment="the fact, under the subject's own key; null: unknown"),
     Index(None, "batch_id"),
 )
 """Keyed digests of birth date and sex, compared when a source id joins."""
@@ -128,10 +140,32 @@ doubtful_identity: Final = Table(
     Column("candidates", Text, nullable=False, comment="subject ids, separated by spaces"),
     Column("batch_id", String(40), nullable=True),
     Column("noted_at", Instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1", comment="of the index key"),
     UniqueConstraint("source", "digest", "rule"),
     Index(None, "batch_id"),
 )
 """Records that could be about several people, for a person to decide."""
+
+rotation: Final = Table(
+    "rotation",
+    keystore_metadata,
+    Column("rotation_id", String(40), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("scope", JSON, nullable=False, comment="which keys; ids and names only"),
+    Column("position", Text, nullable=False, comment="where its pass goes on"),
+    Column("counts", JSON, nullable=False, comment="what is done so far"),
+    Column("actor", String(256), nullable=False),
+    Column("role", String(256), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=True),
+    Column("started_entry", String(40), nullable=True, comment="audit entry; null until it is logged"),
+    Column("finished_entry", String(40), nullable=True, comment="audit entry; null until it is logged"),
+    CheckConstraint("kind IN ('data', 'index')", name="kind"),
+    CheckConstraint("state IN ('started', 'done')", name="state"),
+)
+"""Rotations of data keys and of index keys: what is ``started`` goes on at the next start."""
 
 pseudonym: Final = Table(
     "pseudonym",
@@ -222,6 +256,11 @@ erasure: Final = Table(
     Column("signature", LargeBinary(64), nullable=True),
     Column("fields", Text, nullable=True, comment="JSON list; null for the whole subject"),
     Column("key_ids", Text, nullable=True, comment="JSON list in hexadecimal; of the keys that go with chosen fields"),
+    Column("scope", Text, nullable=True, comment="JSON object: what was asked for; null: older, see fields"),
+    Column("why", String(16), nullable=True, comment="vault.scopes.Why; null: older"),
+    Column("epoch_id", String(40), nullable=True, comment="key epoch whose end makes it final"),
+    Column("final_at", Instant, nullable=True, comment="when it is final at the latest"),
+    Column("final_entry", String(40), nullable=True, comment="audit entry that says so"),
     CheckConstraint("state IN ('started', 'restricted', 'erased')", name="state"),
     Index(None, "subject_id"),
     Index(
@@ -237,7 +276,7 @@ tombstone: Final = Table(
     "tombstone",
     data_metadata,
     Column("key_id", LargeBinary(8), primary_key=True),
-    Column("erasure_id", ForeignKey(erasure.c.erasure_id), nullable=False),
+    Column("erasure_id", String(40), nullable=False, comment="its row may be newer than a restored store"),
     Column("destroyed_at", Instant, nullable=False),
 )
 """The data store's copy of the destroyed keys' ids."""

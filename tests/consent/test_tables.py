@@ -66,3 +66,31 @@ def test_triggers_for_migrations_are_those_of_the_tables(database):
     with database.read() as connection:
         stored = set(connection.scalars(text("SELECT sql FROM sqlite_master WHERE type = 'trigger'")))
     assert set(consent.tables.CREATE_TRIGGERS["sqlite"]) <= stored
+
+
+HIDDEN = ("notice", "decision_use", "notice_change", "assessment", "recipient")
+"""Append-only tables whose key is not the number that SQLite gives a row."""
+
+
+def test_stored_rows_are_not_replaced_by_their_number(database):
+    """SQLite numbers rows beside their key; an INSERT OR REPLACE under such a number takes no row away."""
+    for name in HIDDEN:
+        table = consent.tables.metadata.tables[name]
+        attempt(database, text(f"INSERT INTO {name} (rowid, {', '.join(table.c.keys())}) {filled(table, 'a')}"))
+        with pytest.raises(DBAPIError, match="append-only"):
+            attempt(
+                database,
+                text(f"INSERT OR REPLACE INTO {name} (rowid, {', '.join(table.c.keys())}) {filled(table, 'b')}"),
+            )
+        with database.read() as connection:
+            assert connection.scalar(text(f"SELECT count(*) FROM {name}")) == 1
+
+
+def filled(table, text_value: str) -> str:
+    """Values for every column of a table, its row number 7 first."""
+    values = {"kind": "'joint'", "outcome": "'approved'"}
+    made = [
+        values.get(column.name, f"'{text_value}'" if column.type.python_type in {str, bytes} else "0")
+        for column in table.columns
+    ]
+    return f"VALUES (7, {', '.join(made)})"

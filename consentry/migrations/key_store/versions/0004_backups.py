@@ -1,4 +1,7 @@
-"""Backups of the key store."""
+"""A tombstone says whether its key went with a whole subject, so that an older data store can be told whom to erase."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0004"
 down_revision = "0003"
@@ -7,8 +10,19 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what is new."""
+    """Apply this revision."""
+    op.add_column(
+        "key_tombstone",
+        sa.Column(
+            "whole",
+            sa.Boolean,
+            nullable=False,
+            server_default=sa.false(),
+            comment="went with the erasure of a whole subject",
+        ),
+    )
 
 
 def downgrade() -> None:
     """Take this revision back."""
+    op.drop_column("key_tombstone", "whole")
