@@ -23,6 +23,7 @@ from kernel.ids import RequestId, SubjectId, new_id
 from vault.envelope import Binding, DataKey, Item, RowHeader, of_row, open_many, seal_many
 from vault.records import CHUNK_RECORDS, PlainRecord
 from vault.setwise import chunks
+from vault.suites import AES
 
 FIELDS: Final = ("department_chosen", "consult_format", "doctor_name", "visit_number", "complaint_type")
 PURPOSE: Final = "P02"
@@ -48,7 +49,7 @@ def run(*, records: int = RECORDS) -> list[Figure]:
 
 def _envelope(records: int) -> Iterator[Figure]:
     raw = os.urandom(32)
-    key, aead = DataKey(os.urandom(8), raw), AESGCM(raw)
+    key, aead = DataKey(os.urandom(8), raw, AES), AESGCM(raw)
     rows = [_header(new_id("sub"), new_id("rec")) for _ in range(records)]
     values = [(row, field, _PLAINTEXT) for row in rows for field in FIELDS]
     sealed, bare = seal_many(_items(key, rows)), _bare_seal(aead, values)
@@ -72,7 +73,7 @@ def _items(key: DataKey, rows: Sequence[RowHeader], sealed: Sequence[bytes] | No
     for row in rows:
         holder = of_row("dep_bench", row)
         for field in FIELDS:
-            yield key, Binding(holder, field, 1), next(values)
+            yield key, (holder, field, 1), next(values)
 
 
 def _bare_seal(aead: AESGCM, values: Sequence[_Value]) -> list[bytes]:

@@ -13,10 +13,20 @@ from kernel.database import Database
 from kernel.errors import Unavailable
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.ports import Clock
-from vault._keys import MacKey, Pair, UnlockedKeys, WrappingKey, data_key_context, epoch_context, named_key_context
-from vault.custodian import KEY_BYTES, Custodian
+from vault._keys import (
+    EPOCH_SECRET_BYTES,
+    MacKey,
+    Pair,
+    UnlockedKeys,
+    WrappingKey,
+    data_key_context,
+    epoch_context,
+    named_key_context,
+)
+from vault.custodian import Custodian
 from vault.envelope import KEY_ID_BYTES, DataKey
 from vault.setwise import among, chunks, insert_absent
+from vault.suites import AES, MAC_KEY_BYTES, Suite, suite_of
 from vault.tables import data_key, epoch, key_tombstone, named_key
 
 if TYPE_CHECKING:
@@ -44,6 +54,10 @@ class KeyKind(StrEnum):
     DETAILS = "details"
     SCOPE = "scope"
 
+    def key_bytes(self, suite: Suite) -> int:
+        """Return the length of a key of this kind: those of details seal, all others digest."""
+        return suite.key_bytes if self is KeyKind.DETAILS else MAC_KEY_BYTES
+
 
 def keyring_of(keystore: "KeyStore") -> "Keyring":
     """Return the key store's keyring; the one door to keys, and it stands inside the package."""
@@ -51,11 +65,16 @@ def keyring_of(keystore: "KeyStore") -> "Keyring":
 
 
 class Keyring:
-    """Key store, custodian and clock together."""
+    """Key store, custodian and clock together.
 
-    def __init__(self, database: Database, custodian: Custodian, clock: Clock) -> None:
+    Attributes:
+        suite: of the keys that are made; keys that are there stay what they are.
+    """
+
+    def __init__(self, database: Database, custodian: Custodian, clock: Clock, suite: Suite = AES) -> None:
         self.database = database
         self.clock = clock
+        self.suite = suite
         self._custodian = custodian
 
     # epochs
@@ -72,7 +91,7 @@ class Keyring:
             RootKeyWrong: the custodian holds another root key.
             IntegrityFailed: its row was changed.
         """
-        query = select(epoch.c.epoch_id, epoch.c.wrapped).where(epoch.c.wrapped.is_not(None))
+        query = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(epoch.c.wrapped.is_not(None))
         if lock is not None:
             query = query.with_for_update(read=lock is Lock.SHARED)
         row = connection.execute(query).one_or_none()
@@ -80,14 +99,16 @@ class Keyring:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise KeyStoreEmpty("The key store has no open epoch", hint="Run `consentry init`, or restore a backup.")
-        return WrappingKey(row.epoch_id, self._custodian.unwrap(row.wrapped, epoch_context(row.epoch_id)))
+        secret = self._custodian.unwrap(row.wrapped, epoch_context(row.epoch_id, row.suite))
+        return WrappingKey(row.epoch_id, secret, suite_of(row.suite))
 
     def new_epoch(self, connection: Connection) -> WrappingKey:
         """Make an epoch and its key-encryption key."""
-        epoch_id, key = new_id("epo"), os.urandom(KEY_BYTES)
-        wrapped = self._custodian.wrap(key, epoch_context(epoch_id))
-        connection.execute(insert(epoch).values(epoch_id=epoch_id, wrapped=wrapped, opened_at=self.clock.now()))
-        return WrappingKey(epoch_id, key)
+        epoch_id, secret, suite = new_id("epo"), os.urandom(EPOCH_SECRET_BYTES), self.suite
+        wrapped = self._custodian.wrap(secret, epoch_context(epoch_id, suite.code))
+        row = {"epoch_id": epoch_id, "wrapped": wrapped, "opened_at": self.clock.now(), "suite": suite.code}
+        connection.execute(insert(epoch).values(row))
+        return WrappingKey(epoch_id, secret, suite)
 
     # data keys
 
@@ -114,13 +135,14 @@ class Keyring:
         wrapping = self.open_epoch(connection)
         query = (
             select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment, data_key.c.wrapped)
+            .add_columns(data_key.c.suite)
             .where(among(connection, data_key.c.subject_id, subjects))
             .where(data_key.c.compartment.in_(sorted(compartments)))
             .order_by(data_key.c.generation)
         )
-        for key_id, subject, compartment, wrapped in connection.execute(query):
-            key = wrapping.unwrap(wrapped, data_key_context(key_id, subject, compartment))
-            keys.add((subject, Compartment(compartment)), DataKey(key_id, key))
+        for key_id, subject, compartment, wrapped, suite in connection.execute(query):
+            key = wrapping.unwrap(wrapped, data_key_context(key_id, subject, compartment, suite))
+            keys.add((subject, Compartment(compartment)), DataKey(key_id, key, suite_of(suite)))
 
     def destroyed_among(self, key_ids: Collection[bytes]) -> set[bytes]:
         """Return those of these keys that have a tombstone."""
@@ -143,9 +165,9 @@ class Keyring:
         return found
 
     def make_data_keys(self, connection: Connection, pairs: Mapping[Pair, int], *, batch: BatchId | None) -> None:
-        """Make one key for each pair at the given generation, unless another transaction was first."""
+        """Make one key of the keyring's suite for each pair at the given generation, unless another was first."""
         wrapping = self.open_epoch(connection, lock=Lock.SHARED)
-        now = self.clock.now()
+        now, suite = self.clock.now(), self.suite
         rows = []
         for (subject, compartment), generation in pairs.items():
             key_id = os.urandom(KEY_ID_BYTES)
@@ -156,7 +178,10 @@ class Keyring:
                     "compartment": compartment,
                     "generation": generation,
                     "epoch_id": wrapping.epoch_id,
-                    "wrapped": wrapping.wrap(os.urandom(KEY_BYTES), data_key_context(key_id, subject, compartment)),
+                    "suite": suite.code,
+                    "wrapped": wrapping.wrap(
+                        os.urandom(suite.key_bytes), data_key_context(key_id, subject, compartment, suite.code)
+                    ),
                     "batch_id": batch,
                     "created_at": now,
                 }
@@ -180,7 +205,7 @@ class Keyring:
 
     def mac_keys(self, kind: KeyKind, names: Sequence[str]) -> dict[str, MacKey]:
         """Return the digest keys of these names, made at their first use."""
-        return {name: MacKey(key) for name, (_, key) in self._named(kind, names, FIRST_VERSION).items()}
+        return {name: MacKey(key, suite) for name, (_, key, suite) in self._named(kind, names, FIRST_VERSION).items()}
 
     def aead_key(self, kind: KeyKind, name: str, version: int) -> DataKey:
         """Return the sealing key of this name and version, made at its first use."""
@@ -193,7 +218,7 @@ class Keyring:
             found = self._unwrapped(connection, query)
         return next((DataKey(*key) for key in found.values()), None)
 
-    def _named(self, kind: KeyKind, names: Sequence[str], version: int) -> dict[str, tuple[bytes, bytes]]:
+    def _named(self, kind: KeyKind, names: Sequence[str], version: int) -> dict[str, tuple[bytes, bytes, Suite]]:
         query = select(named_key).where(
             named_key.c.kind == kind, named_key.c.name.in_(names), named_key.c.version == version
         )
@@ -203,11 +228,12 @@ class Keyring:
         if not missing:
             return found
         with self.database.write() as connection:
-            self._make_named(connection, kind, missing, version)
+            self.make_named_keys(connection, kind, missing, version=version)
             return self._unwrapped(connection, query)
 
-    def _make_named(self, connection: Connection, kind: KeyKind, names: Iterable[str], version: int) -> None:
-        wrapping = self.open_epoch(connection, lock=Lock.SHARED)
+    def make_named_keys(self, connection: Connection, kind: KeyKind, names: Iterable[str], *, version: int) -> None:
+        """Make one key of the keyring's suite for each name at the given version, unless another was first."""
+        wrapping, suite = self.open_epoch(connection, lock=Lock.SHARED), self.suite
         rows = []
         for name in names:
             key_id = os.urandom(KEY_ID_BYTES)
@@ -218,19 +244,23 @@ class Keyring:
                     "name": name,
                     "version": version,
                     "epoch_id": wrapping.epoch_id,
-                    "wrapped": wrapping.wrap(os.urandom(KEY_BYTES), named_key_context(key_id, kind, name, version)),
+                    "suite": suite.code,
+                    "wrapped": wrapping.wrap(
+                        os.urandom(kind.key_bytes(suite)), named_key_context(key_id, kind, name, version, suite.code)
+                    ),
                     "created_at": self.clock.now(),
                 }
             )
         insert_absent(connection, named_key, rows)
 
-    def _unwrapped(self, connection: Connection, query: Select[Any]) -> dict[str, tuple[bytes, bytes]]:
+    def _unwrapped(self, connection: Connection, query: Select[Any]) -> dict[str, tuple[bytes, bytes, Suite]]:
         rows: Sequence[Row[Any]] = connection.execute(query).all()
         wrapping = self.open_epoch(connection)
         return {
             row.name: (
                 row.key_id,
-                wrapping.unwrap(row.wrapped, named_key_context(row.key_id, row.kind, row.name, row.version)),
+                wrapping.unwrap(row.wrapped, named_key_context(row.key_id, row.kind, row.name, row.version, row.suite)),
+                suite_of(row.suite),
             )
             for row in rows
         }

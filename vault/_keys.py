@@ -1,26 +1,30 @@
 """Keys in memory; they can neither be printed nor serialised. For the modules of this package alone."""
 
-import hashlib
-import hmac
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final, Generic, NoReturn, TypeVar, final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kernel.catalogue import Compartment
 from kernel.errors import IntegrityFailed, Unavailable
 from kernel.ids import SubjectId
 from kernel.ports import Clock
-from vault.envelope import NONCE_BYTES, DataKey, length_prefixed
+from vault.envelope import DataKey, length_prefixed
+from vault.suites import MAC_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Suite
 
 Pair = tuple[SubjectId, Compartment]
 """What has a data key of its own."""
 
 DIGEST_BYTES: Final = 16
 """128 bits: among 10^9 values a chance meeting is a 10^-21 event."""
+
+EPOCH_SECRET_BYTES: Final = 32
+"""What a custodian wraps, whatever the epoch's suite: a shorter key is its beginning."""
+
+_MIN_WRAPPED_BYTES: Final = NONCE_BYTES + 16 + TAG_BYTES
+_MAX_WRAPPED_BYTES: Final = NONCE_BYTES + 32 + TAG_BYTES
 
 _HOLD_FOR: Final = timedelta(seconds=60)
 
@@ -33,16 +37,18 @@ class KeyUnavailable(Unavailable):
 
 @final
 class WrappingKey:
-    """An epoch's key-encryption key."""
+    """An epoch's key-encryption key; what it wraps may be of another suite."""
 
     __slots__ = ("_aead", "epoch_id")
 
-    def __init__(self, epoch_id: str, key: bytes) -> None:
+    def __init__(self, epoch_id: str, secret: bytes, suite: Suite) -> None:
+        if len(secret) != EPOCH_SECRET_BYTES:
+            raise IntegrityFailed("An epoch key has a wrong length", hint="Restore the key store from a backup.")
         self.epoch_id = epoch_id
-        self._aead = AESGCM(key)
+        self._aead = suite.aead(secret[: suite.key_bytes])
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
-        """Return nonce (12) | ciphertext and tag (48)."""
+        """Return nonce (12) | ciphertext and tag (the key's length and 16)."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, key, context)
 
@@ -52,10 +58,13 @@ class WrappingKey:
         Raises:
             IntegrityFailed: the blob was changed, or belongs to another context or epoch.
         """
+        changed = IntegrityFailed("A wrapped key was changed", hint="Restore the key store from a backup.")
+        if not _MIN_WRAPPED_BYTES <= len(blob) <= _MAX_WRAPPED_BYTES:
+            raise changed
         try:
             return self._aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
-        except (InvalidTag, ValueError):
-            raise IntegrityFailed("A wrapped key was changed", hint="Restore the key store from a backup.") from None
+        except InvalidTag:
+            raise changed from None
 
     def __repr__(self) -> str:
         return f"WrappingKey(epoch_id={self.epoch_id})"
@@ -66,23 +75,28 @@ class WrappingKey:
 
 @final
 class MacKey:
-    """A key for digests."""
+    """A key for digests, HMAC of its suite; holds the keyed state only."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_state", "suite")
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: bytes, suite: Suite) -> None:
+        if len(key) != MAC_KEY_BYTES:
+            raise IntegrityFailed("A key for digests has a wrong length", hint="Restore the key store from a backup.")
+        self.suite = suite
+        self._state = suite.mac(key)
 
     def digest(self, message: bytes) -> bytes:
-        """Return HMAC-SHA256 cut to 16 bytes (RFC 2104 section 5)."""
-        return hmac.digest(self._key, message, "sha256")[:DIGEST_BYTES]
+        """Return the HMAC cut to 16 bytes (RFC 2104 section 5)."""
+        state = self._state.copy()
+        state.update(message)
+        return state.finalize()[:DIGEST_BYTES]
 
     def digest_stream(self, pieces: Iterable[bytes]) -> bytes:
         """Return the whole 32 bytes over the pieces' concatenation."""
-        state = hmac.new(self._key, digestmod=hashlib.sha256)
+        state = self._state.copy()
         for piece in pieces:
             state.update(piece)
-        return state.digest()
+        return state.finalize()
 
     def __repr__(self) -> str:
         return "MacKey(...)"
@@ -172,16 +186,16 @@ class Held(Generic[_K]):
         self._kept = None
 
 
-def epoch_context(epoch_id: str) -> bytes:
-    """Return what an epoch key is bound to."""
-    return length_prefixed("consentry epoch key 1", epoch_id)
+def epoch_context(epoch_id: str, suite: int) -> bytes:
+    """Return what an epoch key is bound to; the number of its suite ends the first text, here and below."""
+    return length_prefixed(f"consentry epoch key {suite}", epoch_id)
 
 
-def data_key_context(key_id: bytes, subject: str, compartment: str) -> bytes:
+def data_key_context(key_id: bytes, subject: str, compartment: str, suite: int) -> bytes:
     """Return what a data key is bound to."""
-    return length_prefixed("consentry data key 1", subject, compartment) + key_id
+    return length_prefixed(f"consentry data key {suite}", subject, compartment) + key_id
 
 
-def named_key_context(key_id: bytes, kind: str, name: str, version: int) -> bytes:
+def named_key_context(key_id: bytes, kind: str, name: str, version: int, suite: int) -> bytes:
     """Return what a named key is bound to."""
-    return length_prefixed("consentry named key 1", kind, name, str(version)) + key_id
+    return length_prefixed(f"consentry named key {suite}", kind, name, str(version)) + key_id

@@ -10,20 +10,16 @@ from struct import error as StructError  # noqa: N812 - a class
 from typing import Final, NamedTuple, NoReturn, final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import BadInput, IntegrityFailed
+from vault.suites import NONCE_BYTES, SUITES, TAG_BYTES, Suite
 
 VERSION_ALONE: Final = 1
 """A value that stands alone: details beside an audit entry or a decision."""
 VERSION_OF_ROW: Final = 2
 """A value of a row, bound to all that the row says of itself."""
-SUITE_AES_256_GCM: Final = 1
 KEY_ID_BYTES: Final = 8
-NONCE_BYTES: Final = 12
-"""NIST SP 800-38D section 8.2.2: random nonces of 96 bits, at most 2^32 values under one key (section 8.3)."""
-TAG_BYTES: Final = 16
 HEADER_BYTES: Final = 2 + KEY_ID_BYTES
 OVERHEAD_BYTES: Final = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
 MAX_PLAINTEXT_BYTES: Final = 64 * 1024
@@ -99,22 +95,17 @@ class Binding(NamedTuple):
 class DataKey:
     """A key in memory; holds the AEAD object only, and can neither be printed nor copied out of the process."""
 
-    __slots__ = ("_aead", "headers", "key_id")
+    __slots__ = ("decrypt", "encrypt", "headers", "key_id", "suite")
 
-    def __init__(self, key_id: bytes, key: bytes) -> None:
-        if len(key_id) != KEY_ID_BYTES:
-            raise IntegrityFailed("A key id has a wrong length", hint="Restore the key store from a backup.")
+    def __init__(self, key_id: bytes, key: bytes, suite: Suite) -> None:
+        if len(key_id) != KEY_ID_BYTES or len(key) != suite.key_bytes:
+            raise IntegrityFailed("A key or its id has a wrong length", hint="Restore the key store from a backup.")
         self.key_id = key_id
-        self.headers = {version: bytes((version, SUITE_AES_256_GCM)) + key_id for version in _VERSIONS}
-        self._aead = AESGCM(key)
-
-    def encrypt(self, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
-        """Return ciphertext and tag."""
-        return self._aead.encrypt(nonce, plaintext, associated_data)
-
-    def decrypt(self, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
-        """Return the plaintext; raises ``InvalidTag``."""
-        return self._aead.decrypt(nonce, ciphertext, associated_data)
+        self.suite = suite
+        self.headers = {version: bytes((version, suite.code)) + key_id for version in _VERSIONS}
+        aead = suite.aead(key)
+        self.encrypt: Final = aead.encrypt  # nonce, plaintext, associated data; a method around it costs a tenth
+        self.decrypt: Final = aead.decrypt
 
     def __repr__(self) -> str:
         return f"DataKey(key_id={self.key_id.hex()})"
@@ -123,8 +114,8 @@ class DataKey:
         raise TypeError("A data key is never serialised")
 
 
-Item = tuple[DataKey, Binding, bytes]
-"""One value to seal (plaintext) or to open (sealed)."""
+Item = tuple[DataKey, tuple[Holder, str, int], bytes]
+"""One value to seal (plaintext) or to open (sealed), with a ``Binding`` or its three parts as they are."""
 
 
 def encode_plaintext(value: JsonValue) -> bytes:
@@ -162,14 +153,14 @@ def of_row(deployment: str, row: RowHeader) -> Holder:
         BadInput: a text is longer than 65,535 bytes.
         IntegrityFailed: an instant is no number of 64 bits.
     """
-    expires, held = row.expires_at, row.held_until
+    kind, source, compartment, purpose, subject_id, record_id, record_key, observed_at, expires, held = row
     try:
-        instants = _INSTANTS.pack(row.observed_at, expires is not None, expires or 0, held is not None, held or 0)
+        instants = _INSTANTS.pack(observed_at, expires is not None, expires or 0, held is not None, held or 0)
     except StructError:
-        raise IntegrityFailed(f"Record {row.record_id} has an impossible instant", hint=_CHANGED) from None
-    names = _names_part(row.kind, row.source, row.compartment, row.purpose)
-    header = names + length_prefixed(row.subject_id, row.record_id, row.record_key) + instants
-    return Holder(VERSION_OF_ROW, row.record_id, _names_part(deployment) + _SIZE.pack(len(header)) + header)
+        raise IntegrityFailed(f"Record {record_id} has an impossible instant", hint=_CHANGED) from None
+    names = _names_part(kind, source, compartment, purpose)
+    header = names + length_prefixed(subject_id, record_id, record_key) + instants
+    return Holder(VERSION_OF_ROW, record_id, _names_part(deployment) + _SIZE.pack(len(header)) + header)
 
 
 def associated_data(data_key: DataKey, binding: Binding) -> bytes:
@@ -221,7 +212,7 @@ def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[byt
         start = 0
         for data_key, binding, plaintext in block:
             if len(plaintext) > MAX_PLAINTEXT_BYTES:
-                raise _too_long(binding.field)
+                raise _too_long(binding[1])
             holder, field, schema_version = binding
             header = data_key.headers[holder.version]
             nonce = nonces[start : start + NONCE_BYTES]
@@ -242,20 +233,28 @@ def open_value(sealed: bytes, *, data_key: DataKey, binding: Binding) -> bytes:
     Raises:
         IntegrityFailed: a byte or the binding differs, or the bytes are no sealed value.
     """
-    read_key_id(sealed)
-    if sealed[:HEADER_BYTES] != data_key.headers[binding.holder.version]:
-        raise IntegrityFailed(
-            f"The value of {_named(binding)} is sealed under another key or for another use", hint=_CHANGED
-        )
-    try:
-        return data_key.decrypt(sealed[HEADER_BYTES:_BODY], sealed[_BODY:], associated_data(data_key, binding))
-    except InvalidTag:
-        raise IntegrityFailed(f"The value of {_named(binding)} does not verify", hint=_CHANGED) from None
+    return open_many([(data_key, binding, sealed)])[0]
 
 
 def open_many(items: Iterable[Item]) -> list[bytes]:
     """Open many values; raises like ``open_value`` at the first that does not verify, and then returns nothing."""
-    return [open_value(sealed, data_key=data_key, binding=binding) for data_key, binding, sealed in items]
+    opened: list[bytes] = []
+    last_key, last_holder, header, bound = None, None, b"", b""
+    for data_key, binding, sealed in items:
+        holder, field, schema_version = binding
+        if holder is not last_holder or data_key is not last_key:  # values of one row come together
+            last_key, last_holder = data_key, holder
+            header = data_key.headers[holder.version]
+            bound = header + holder.prefix
+        if sealed[:HEADER_BYTES] != header or not OVERHEAD_BYTES <= len(sealed) <= _MAX_SEALED_BYTES:
+            raise _not_for(sealed, Binding._make(binding))
+        associated = bound + _field_part(field, schema_version)
+        try:
+            opened.append(data_key.decrypt(sealed[HEADER_BYTES:_BODY], sealed[_BODY:], associated))
+        except InvalidTag:
+            named = _named(Binding._make(binding))
+            raise IntegrityFailed(f"The value of {named} does not verify", hint=_CHANGED) from None
+    return opened
 
 
 def read_key_id(sealed: bytes) -> bytes:
@@ -266,7 +265,7 @@ def read_key_id(sealed: bytes) -> bytes:
     """
     if not OVERHEAD_BYTES <= len(sealed) <= _MAX_SEALED_BYTES:
         raise IntegrityFailed("A sealed value has an impossible length")
-    if sealed[0] not in _VERSIONS or sealed[1] != SUITE_AES_256_GCM:
+    if sealed[0] not in _VERSIONS or sealed[1] not in SUITES:
         raise IntegrityFailed(
             "A sealed value has an unknown version or suite", hint="A newer release may have written it."
         )
@@ -280,12 +279,15 @@ def length_prefixed(*texts: str) -> bytes:
         BadInput: a text is longer than 65,535 bytes or is no valid Unicode.
     """
     try:
-        encoded = [text.encode() for text in texts]
+        prefixed = b""
+        for text in texts:
+            part = text.encode()
+            prefixed += _LENGTH.pack(len(part)) + part
+        return prefixed
     except UnicodeEncodeError:
         raise BadInput("An unpaired surrogate cannot stand in an identifier", hint="Send valid Unicode.") from None
-    if any(len(part) > 0xFFFF for part in encoded):  # noqa: PLR2004 - what two bytes can count
-        raise BadInput("An identifier is longer than 65,535 bytes", hint="Shorten it.")
-    return b"".join(_LENGTH.pack(len(part)) + part for part in encoded)
+    except StructError:  # more than two bytes can count
+        raise BadInput("An identifier is longer than 65,535 bytes", hint="Shorten it.") from None
 
 
 @lru_cache(maxsize=256)
@@ -296,6 +298,14 @@ def _names_part(*names: str) -> bytes:
 @lru_cache(maxsize=1024)
 def _field_part(field: str, schema_version: int) -> bytes:
     return length_prefixed(field) + _SCHEMA.pack(schema_version)
+
+
+def _not_for(sealed: bytes, binding: Binding) -> IntegrityFailed:
+    """Return why a value is not even tried; raises where its header says nothing that is known."""
+    read_key_id(sealed)
+    return IntegrityFailed(
+        f"The value of {_named(binding)} is sealed under another key or for another use", hint=_CHANGED
+    )
 
 
 def _named(binding: Binding) -> str:

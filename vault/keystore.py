@@ -15,6 +15,7 @@ from vault._keyring import FIRST_VERSION, Keyring, KeyStoreEmpty
 from vault._keys import KeyUnavailable, Pair
 from vault.custodian import Custodian
 from vault.setwise import among, chunks, insert_absent
+from vault.suites import AES, Suite
 from vault.tables import data_key, epoch, key_tombstone
 
 __all__ = ["EpochView", "KeyStore", "KeyStoreEmpty", "KeyUnavailable"]
@@ -31,12 +32,12 @@ class EpochView:
 class KeyStore:
     """Wrapped keys, in a database of their own; no method returns a key.
 
-    Data keys are wrapped by the open epoch's key, that one by the custodian.
+    Data keys are wrapped by the open epoch's key, that one by the custodian. New keys are of the suite that is given.
     """
 
-    def __init__(self, database: Database, custodian: Custodian, clock: Clock) -> None:
+    def __init__(self, database: Database, custodian: Custodian, clock: Clock, *, suite: Suite = AES) -> None:
         self.database = database
-        self._keyring = Keyring(database, custodian, clock)
+        self._keyring = Keyring(database, custodian, clock, suite)
 
     def initialise(self) -> None:
         """Open the first epoch.

@@ -120,8 +120,8 @@ def _rows_of(connection: Connection, table: Table, epoch_id: str) -> Iterator[Se
 
 
 def _data_context(row: Row[Any]) -> bytes:
-    return data_key_context(row.key_id, row.subject_id, row.compartment)
+    return data_key_context(row.key_id, row.subject_id, row.compartment, row.suite)
 
 
 def _named_context(row: Row[Any]) -> bytes:
-    return named_key_context(row.key_id, row.kind, row.name, row.version)
+    return named_key_context(row.key_id, row.kind, row.name, row.version, row.suite)

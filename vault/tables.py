@@ -41,9 +41,9 @@ epoch: Final = Table(
     Column("destroyed_at", Instant, nullable=True),
     Column("rewrapped", Integer, nullable=True, comment="keys that moved to the next epoch, so far"),
     Column("entry_id", String(40), nullable=True, comment="audit entry of its end; null while open or not yet logged"),
+    Column("suite", SmallInteger, nullable=False, server_default="1", comment="of what wraps its keys"),
     Column("closing_at", Instant, nullable=True, comment="since when its keys move to a newer one; null while open"),
     Column("closing_entry", String(40), nullable=True, comment="audit entry of that; null until it is logged"),
-    Column("suite", SmallInteger, nullable=False, server_default="1", comment="of what wraps its keys"),
     CheckConstraint("(wrapped IS NULL) = (destroyed_at IS NOT NULL)", name="destroyed"),
 )
 """Key-encryption keys: one is open, and while its predecessor is closing both live."""

@@ -12,6 +12,7 @@ from vault._keyring import keyring_of
 from vault._keys import Held, MacKey, UnlockedKeys, WrappingKey
 from vault.custodian import KeyfileCustodian, RootKeyWrong
 from vault.keystore import KeyStore, KeyStoreEmpty, KeyUnavailable, destroy_subject_keys
+from vault.suites import AES
 from vault.tables import data_key, epoch, key_tombstone, named_key
 
 PAIRS = [(SubjectId("sub_a"), Compartment.CLINICAL), (SubjectId("sub_a"), Compartment.IDENTITY)]
@@ -159,7 +160,7 @@ def test_keys_of_a_discarded_batch_go_unless_rows_use_them(house):
 
 @pytest.mark.parametrize(
     "secret",
-    [WrappingKey("epo_1", bytes(32)), MacKey(b"\x2a" * 32), UnlockedKeys()],
+    [WrappingKey("epo_1", bytes(32), AES), MacKey(b"\x2a" * 32, AES), UnlockedKeys()],
     ids=lambda secret: type(secret).__name__,
 )
 def test_keys_in_memory_neither_show_nor_travel(secret):

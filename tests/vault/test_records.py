@@ -15,6 +15,7 @@ from vault._keys import MacKey
 from vault._sealing import Placing, encode, split
 from vault.keystore import KeyUnavailable
 from vault.records import PlainRecord
+from vault.suites import AES
 from vault.tables import data_key, sealed_record
 
 
@@ -415,7 +416,7 @@ def test_plain_and_opened_records_hide_their_values(house):
     record = house.record(subject, diagnosis="icd10:B20")
     house.store(record)
     (opened,) = house.open(subject, "P02", "diagnosis")
-    keys = {name: MacKey(bytes(32)) for name in ("record", "content")}
+    keys = {name: MacKey(bytes(32), AES) for name in ("record", "content")}
     encoded = encode(record, keys["record"], keys["content"])
     parts = split([encoded], Placing(house.catalogue), house.clock.now())
     for shown in (repr(record), str(record), f"{opened}", repr([opened]), repr(encoded), repr(parts)):
