@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from kernel.errors import BadInput
-from kernel.oversight import Oversight
+from kernel.oversight import Oversight, ReadingLimits
 
 
 class FieldClass(StrEnum):
@@ -82,6 +82,23 @@ class LawfulBasis(StrEnum):
     CONTRACT = "contract"
     LEGAL_DUTY = "legal_duty"
     EMERGENCY = "emergency"
+
+
+class Mask(StrEnum):
+    """How a value is shown to whoever may see it masked only; what each leaves is in ``vault.masking``."""
+
+    NAME = "name"
+    MOBILE = "mobile"
+    ID_NUMBER = "id_number"
+    EMAIL = "email"
+    ADDRESS = "address"
+    CARD = "card"
+    YEAR = "year"
+    HIDDEN = "hidden"
+
+
+_MASK_OF: Final = {FieldType.DATE: Mask.YEAR, FieldType.INSTANT: Mask.YEAR}
+"""How a field is masked that says nothing of it; any other is hidden altogether."""
 
 
 TRANSFORMS: Final = frozenset(
@@ -161,6 +178,7 @@ class Field:
         collect: the purpose of collection.
         purposes: every purpose that may use it, ``collect`` included.
         transform: the default de-identification, one of ``TRANSFORMS``.
+        mask: how a role sees it that may see it masked only; None goes by the type.
         repeated: whether one record may hold a list of values.
         allowed: closed list of values, or None.
     """
@@ -181,6 +199,12 @@ class Field:
     index: IndexKind
     repeated: bool = False
     allowed: frozenset[str] | None = None
+    mask: Mask | None = None
+
+    @property
+    def shown_masked(self) -> Mask:
+        """How its values are masked: as the pack says, or by its type."""
+        return self.mask or _MASK_OF.get(self.type, Mask.HIDDEN)
 
     @property
     def is_direct(self) -> bool:
@@ -328,7 +352,16 @@ class RecipientText:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a role may do: acts, and for opening, purposes and the highest level; default deny."""
+    """What a role may do: acts, and for opening, purposes and the highest level; default deny.
+
+    Attributes:
+        max_level: of what it opens by itself.
+        fields: the only ones that it opens; None for whatever the level allows.
+        case_level: of what it opens under a case grant of the person who asks, or in an emergency; None for no more
+            than ``max_level`` (R49).
+        masked_fields: those whose values it sees masked only, whatever ``max_level`` says.
+        limits: how much one of its people reads; None for the pack's own numbers.
+    """
 
     code: str
     label: Label
@@ -336,6 +369,9 @@ class Role:
     purposes: frozenset[str]
     max_level: int
     fields: frozenset[str] | None = None
+    case_level: int | None = None
+    masked_fields: frozenset[str] = frozenset()
+    limits: ReadingLimits | None = None
 
 
 _OVERSIGHT: Final = Oversight()

@@ -77,6 +77,46 @@ class BreachThresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """How much one person of staff reads of people's records (R48); numbers of our own.
+
+    Each window begins with its minute or hour (UTC), or with the pack's natural day.
+
+    Attributes:
+        reads_minute, reads_hour, reads_day: openings of one person's record, its tags included.
+        fields_minute, fields_hour, fields_day: fields that were asked for in them.
+        subjects_minute, subjects_hour, subjects_day: different people.
+    """
+
+    reads_minute: int = 120
+    reads_hour: int = 1_500
+    reads_day: int = 6_000
+    fields_minute: int = 2_400
+    fields_hour: int = 20_000
+    fields_day: int = 80_000
+    subjects_minute: int = 60
+    subjects_hour: int = 300
+    subjects_day: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRules:
+    """What bounds the reading of records, beside the roles.
+
+    Attributes:
+        case_hours: the longest that a case grant for the most sensitive fields lasts (R49).
+        emergencies_day: how often one person breaks the glass within 24 hours.
+        near_percent: of a limit, from which on an officer is told.
+        limits: of every role that names none of its own.
+    """
+
+    case_hours: int = 72
+    emergencies_day: int = 10
+    near_percent: int = 80
+    limits: ReadingLimits = ReadingLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Oversight:
     """Everything that an officer watches by.
 
@@ -89,3 +129,4 @@ class Oversight:
     access: AccessThresholds = AccessThresholds()
     duties: DutyThresholds = DutyThresholds()
     breach: BreachThresholds = BreachThresholds()
+    reading: ReadingRules = ReadingRules()

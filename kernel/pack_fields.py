@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kernel.catalogue import TRANSFORMS, Compartment, ConsentKind, Field, FieldClass, FieldType, IndexKind
+from kernel.catalogue import TRANSFORMS, Compartment, ConsentKind, Field, FieldClass, FieldType, IndexKind, Mask
 from kernel.located_yaml import Located
 from kernel.pack_entries import Declared, Entry, Mistakes, read_coded
 
@@ -17,14 +17,14 @@ _REQUIRED: Final = {
     "transform",
     "type",
 }
-_OPTIONAL: Final = {"allowed", "code_system", "further", "index", "repeated", "unit"}
+_OPTIONAL: Final = {"allowed", "code_system", "further", "index", "mask", "repeated", "unit"}
 
 
 def read_fields(root: Located, mistakes: Mistakes) -> list[Declared[Field]]:
     """Return the fields that were read without mistakes; see ``Field`` for what each key means.
 
     ``further`` lists the purposes beyond ``collect``. Optional keys: unit, code_system, further, index (none),
-    repeated (false), allowed.
+    repeated (false), allowed, mask (by the type).
     """
     declared = []
     for code, node in read_coded(root, mistakes):
@@ -54,6 +54,7 @@ def _read_field(code: str, entry: Entry) -> Field:
         index=entry.member("index", IndexKind, otherwise=IndexKind.NONE),
         repeated=entry.flag("repeated"),
         allowed=frozenset(entry.texts("allowed")) or None,
+        mask=entry.read("mask", lambda node: node.one_of(Mask), otherwise=None),
     )
 
 

@@ -5,14 +5,21 @@ from dataclasses import fields
 from typing import Final, TypeVar
 
 from kernel.located_yaml import Located
-from kernel.oversight import AccessThresholds, BreachThresholds, DutyThresholds, Oversight
+from kernel.oversight import (
+    AccessThresholds,
+    BreachThresholds,
+    DutyThresholds,
+    Oversight,
+    ReadingLimits,
+    ReadingRules,
+)
 from kernel.pack_entries import Entry, Mistakes, read_texts
 
 CARE: Final = ("treatment", "payment", "operations")
 """45 CFR 164.501."""
 
 _MOST: Final = 1_000_000_000
-_Thresholds = TypeVar("_Thresholds", AccessThresholds, BreachThresholds, DutyThresholds)
+_Thresholds = TypeVar("_Thresholds", AccessThresholds, BreachThresholds, DutyThresholds, ReadingLimits)
 
 
 def read_oversight(root: Located, purposes: Collection[str], mistakes: Mistakes) -> Oversight:
@@ -23,11 +30,12 @@ def read_oversight(root: Located, purposes: Collection[str], mistakes: Mistakes)
         purposes: codes that the pack declares.
         mistakes: takes every mistake.
     """
-    entry = Entry(root, mistakes, required=(), optional={"access", "breach", "care_purposes", "duties"})
+    entry = Entry(root, mistakes, required=(), optional={"access", "breach", "care_purposes", "duties", "reading"})
     return Oversight(
         care_purposes=entry.read("care_purposes", lambda node: _care(node, purposes, mistakes), otherwise={}),
         access=entry.read("access", lambda node: _thresholds(node, AccessThresholds, mistakes), otherwise=_ACCESS),
         duties=entry.read("duties", lambda node: _thresholds(node, DutyThresholds, mistakes), otherwise=_DUTIES),
+        reading=entry.read("reading", lambda node: _reading(node, mistakes), otherwise=_READING),
         breach=entry.read("breach", lambda node: _thresholds(node, BreachThresholds, mistakes), otherwise=_BREACH),
     )
 
@@ -37,6 +45,23 @@ def _thresholds(node: Located, kind: type[_Thresholds], mistakes: Mistakes) -> _
     entry = Entry(node, mistakes, required=(), optional=names)
     given = {name: entry.read(name, _number, otherwise=0) for name in names if name in node}
     return kind(**given)
+
+
+def read_limits(node: Located, mistakes: Mistakes) -> ReadingLimits:
+    """Return how much one person reads; whatever is left out has the product's own number."""
+    return _thresholds(node, ReadingLimits, mistakes)
+
+
+def _reading(node: Located, mistakes: Mistakes) -> ReadingRules:
+    bounds = {"case_hours": _MOST_HOURS, "emergencies_day": _MOST, "near_percent": 100}
+    entry = Entry(node, mistakes, required=(), optional={*bounds, "limits"})
+    given = {
+        name: entry.read(name, lambda item, most=most: item.integer(minimum=1, maximum=most), otherwise=0)
+        for name, most in bounds.items()
+        if name in node
+    }
+    limits = entry.read("limits", lambda item: read_limits(item, mistakes), otherwise=_READING.limits)
+    return ReadingRules(**given, limits=limits)
 
 
 def _number(node: Located) -> int:
@@ -56,6 +81,10 @@ def _care(node: Located, purposes: Collection[str], mistakes: Mistakes) -> Mappi
     return found
 
 
+_MOST_HOURS: Final = 30 * 24
+"""A case grant is for a case and not for good."""
+
+_READING: Final = ReadingRules()
 _ACCESS: Final = AccessThresholds()
 _DUTIES: Final = DutyThresholds()
 _BREACH: Final = BreachThresholds()

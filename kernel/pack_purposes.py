@@ -6,17 +6,21 @@ from typing import Final
 from kernel.catalogue import LawfulBasis, Purpose, Role
 from kernel.located_yaml import Located
 from kernel.pack_entries import Declared, Entry, Mistakes, read_coded, read_label, read_pairs, read_texts
+from kernel.pack_oversight import read_limits
 
 PURPOSE_CODE: Final = re.compile(r"P[0-9]{2}")
 
 ACTS: Final = frozenset(
     {
         "access.read",
+        "account.release",
         "audit.export",
         "audit.read",
         "audit.review",
         "breach.manage",
         "breach.open",
+        "case.grant",
+        "case.request",
         "consent.capture",
         "consent.read",
         "consent.represent",
@@ -36,6 +40,7 @@ ACTS: Final = frozenset(
         "tags.explain",
         "tags.read",
         "tags.run",
+        "vault.break_glass",
         "vault.reveal",
         "view.build",
         "view.read",
@@ -55,6 +60,7 @@ _PURPOSE_REQUIRED: Final = {
     "withdrawable",
 }
 _PURPOSE_OPTIONAL: Final = {"assessment", "impact", "necessity", "recipients"}
+_ROLE_OPTIONAL: Final = {"case_level", "fields", "limits", "masked_fields"}
 
 
 def read_purposes(root: Located, mistakes: Mistakes) -> list[Declared[Purpose]]:
@@ -98,21 +104,31 @@ def _read_bases(node: Located) -> tuple[LawfulBasis, ...]:
 
 
 def read_roles(root: Located, mistakes: Mistakes) -> list[Declared[Role]]:
-    """Return the roles that were read without mistakes; ``fields`` narrows what it may open."""
+    """Return the roles that were read without mistakes; see ``Role`` for what each key means.
+
+    Optional keys: fields (every one), case_level (none above ``max_level``), masked_fields, limits.
+    """
     declared = []
     for code, node in read_coded(root, mistakes):
-        entry = Entry(node, mistakes, required={"acts", "label", "max_level", "purposes"}, optional={"fields"})
+        entry = Entry(node, mistakes, required={"acts", "label", "max_level", "purposes"}, optional=_ROLE_OPTIONAL)
         role = Role(
             code=code,
             label=entry.label(),
             acts=entry.read("acts", _read_acts, otherwise=frozenset()),
             purposes=frozenset(entry.texts("purposes")),
-            max_level=entry.read("max_level", lambda item: item.integer(minimum=0, maximum=5), otherwise=0),
+            max_level=entry.read("max_level", _read_level, otherwise=0),
             fields=entry.read("fields", lambda item: frozenset(read_texts(item)), otherwise=None),
+            case_level=entry.read("case_level", _read_level, otherwise=None),
+            masked_fields=frozenset(entry.texts("masked_fields")),
+            limits=entry.read("limits", lambda item: read_limits(item, mistakes), otherwise=None),
         )
         if entry.is_whole:
             declared.append(Declared(role, node))
     return declared
+
+
+def _read_level(node: Located) -> int:
+    return node.integer(minimum=0, maximum=5)
 
 
 def _read_acts(node: Located) -> frozenset[str]:

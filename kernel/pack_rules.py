@@ -23,8 +23,16 @@ from kernel.pack_notices import LOCALES, SENSITIVE_SECTIONS
 from kernel.pack_register_rules import check_assessments, check_named, check_recipients
 
 _OPENING_ACTS: Final = frozenset({"vault.reveal", "view.build"})
-_SEPARATED_ACTS: Final = frozenset({"consent.capture", "vault.reveal"})
-"""Nobody records a consent and opens under it."""
+_SEPARATED_ACTS: Final = (
+    (frozenset({"consent.capture", "vault.reveal"}), "both records consent and opens under it"),
+    (frozenset({"consent.capture", "case.grant"}), "both records consent and gives cases"),
+    (frozenset({"case.request", "case.grant"}), "both asks for cases and gives them"),
+    (frozenset({"vault.break_glass", "audit.review"}), "both breaks the glass and reviews it"),
+)
+"""What nobody does together, and what is wrong with it."""
+
+_MASKED_LEVEL: Final = 4
+"""Of the most sensitive fields there is no masked sight: a case grant opens them, or nothing does (R49)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ def check_declarations(pack: Declarations, mistakes: Mistakes) -> None:
 
 def _check_known(codes: Iterable[str], known: frozenset[str], at: Located, key: str, mistakes: Mistakes) -> None:
     """Note codes under ``key`` that the pack does not declare."""
-    what = "field" if key in {"fields", "properties"} else "purpose"
+    what = "field" if key in {"fields", "masked_fields", "properties"} else "purpose"
     for code in sorted(set(codes) - known):
         mistakes.add(at.get(key) or at, f"unknown {what} {code!r}", expected=f"a {what} that the pack declares")
 
@@ -136,10 +144,30 @@ def _check_role(declared: Declared[Role], pack: Declarations, mistakes: Mistakes
     role, at = declared.value, declared.at
     _check_known(role.purposes, pack.purpose_codes, at, "purposes", mistakes)
     _check_known(role.fields or (), pack.field_codes, at, "fields", mistakes)
-    if role.acts >= _SEPARATED_ACTS:
-        mistakes.add(at, f"{role.code} both records consent and opens under it", expected="two roles")
-    if role.acts & _OPENING_ACTS and not (role.purposes and role.max_level):
+    _check_known(role.masked_fields, pack.field_codes, at, "masked_fields", mistakes)
+    for acts, message in _SEPARATED_ACTS:
+        if role.acts >= acts:
+            mistakes.add(at, f"{role.code} {message}", expected="two roles")
+    _check_reach(role, pack, at, mistakes)
+    can_open = role.purposes and (role.max_level or role.masked_fields)
+    if role.acts & _OPENING_ACTS and not can_open:
         mistakes.add(at, f"{role.code} may open nothing", expected="purposes, and max_level of 1 or more")
+
+
+def _check_reach(role: Role, pack: Declarations, at: Located, mistakes: Mistakes) -> None:
+    """Note a sight beyond a role's own levels that nothing bounds."""
+    levels = {declared.value.code: declared.value.level for declared in pack.fields}
+    for code in sorted(role.masked_fields):
+        if levels.get(code, 0) > _MASKED_LEVEL:
+            mistakes.add(at, f"{role.code} sees {code!r} masked", expected=f"fields up to level {_MASKED_LEVEL}")
+    if role.max_level > _MASKED_LEVEL and "vault.reveal" in role.acts:
+        mistakes.add(at, f"{role.code} opens level 5 by itself", expected="max_level 4, and case_level: 5 (R49)")
+    if role.case_level is not None and not (role.max_level < role.case_level and "case.request" in role.acts):
+        mistakes.add(
+            at,
+            f"{role.code} has a case_level that is of no use",
+            expected="one above max_level, and the act case.request",
+        )
 
 
 def _check_notice(
