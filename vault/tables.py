@@ -280,3 +280,34 @@ tombstone: Final = Table(
     Column("destroyed_at", Instant, nullable=False),
 )
 """The data store's copy of the destroyed keys' ids."""
+
+record_change: Final = Table(
+    "record_change",
+    data_metadata,
+    Column("change_id", String(40), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("subject_id", String(40), nullable=False, comment="whose records they are from then on"),
+    Column("from_subject", String(40), nullable=True, comment="whose they were; null for a correction"),
+    Column("actor", String(256), nullable=False),
+    Column("role", String(256), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("started_entry", String(40), nullable=False),
+    Column("finished_at", Instant, nullable=True),
+    Column("selection", Text, nullable=True, comment="JSON; which records of a subject that is split"),
+    Column("links", Text, nullable=True, comment="JSON list in hexadecimal; digests of source ids that move"),
+    Column("key_ids", Text, nullable=True, comment="JSON list in hexadecimal; of the keys that the records left"),
+    Column("counts", JSON, nullable=False),
+    CheckConstraint("kind IN ('correction', 'merge', 'split')", name="kind"),
+    CheckConstraint("state IN ('started', 'moved', 'done')", name="state"),
+    Index(None, "subject_id"),
+    Index(None, "from_subject"),
+    Index(
+        "ix_record_change_open",
+        "state",
+        sqlite_where=text("state <> 'done'"),
+        postgresql_where=text("state <> 'done'"),
+    ),
+)
+"""The outbox of corrected identifiers, merges and splits: what is not ``done`` is finished at the next start."""
