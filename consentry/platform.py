@@ -44,6 +44,7 @@ from vault.keystore import KeyStore
 from vault.pseudonyms import Pseudonyms
 from vault.records import Vault
 from vault.subjects import SubjectResolver
+from vault.suites import suite_named
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,17 @@ def parse_store_url(url: str) -> URL:
         ) from None
 
 
+def open_keystore(settings: Settings, keys: Database, clock: Clock) -> KeyStore:
+    """Return the key store behind its custodian; what keys are made in it are of the configured suite.
+
+    Raises:
+        ConfigurationError: the suite cannot be had on this machine, or the root key's file is open to others.
+        Unavailable: the root key is missing.
+    """
+    custodian = KeyfileCustodian.load(settings.root_key_path)
+    return KeyStore(keys, custodian, clock, suite=suite_named(settings.vault_suite))
+
+
 def open_signer(settings: Settings) -> HeadSigner:
     """Return who signs the log's heads: a process of its own where the settings name its socket, else this one.
 
@@ -173,7 +185,7 @@ def open_signer(settings: Settings) -> HeadSigner:
 
 def _wire(settings: Settings, data: Database, keys: Database, clock: Clock, at: Callable[[str], None]) -> Platform:
     catalogue = load_configured_pack(settings)
-    keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
+    keystore = open_keystore(settings, keys, clock)
     signer = open_signer(settings)
     sealer = DetailSealer(keystore)
     log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer))

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     key_store: str = Field(default="", description="SQLAlchemy URL of the key store; empty: SQLite in home.")
     root_key_file: Path | None = Field(
         default=None, description="Root key of the key file custodian; default home/root.key."
+    )
+    vault_suite: Literal["aes", "sm"] = Field(
+        default="aes", description="Algorithms of keys that are made from now on: aes, or sm for SM4 and SM3."
     )
     signing_key_file: Path | None = Field(default=None, description="Log signing key; default home/signing.key.")
     signer_socket: Path | None = Field(
@@ -219,6 +222,8 @@ def config_text(settings: Settings) -> str:
     home = settings.home.resolve()
     chosen = settings.model_dump(include={*_PATHS, *_STORES}, exclude={"home"})
     written = {"deployment": settings.deployment, "pack": settings.pack, "home": "."}
+    if settings.vault_suite != Settings.model_fields["vault_suite"].default:
+        written["vault_suite"] = settings.vault_suite
     if _is_path(settings.pack):
         written["pack"] = str(Path(settings.pack).resolve())
     for name, value in chosen.items():

@@ -12,7 +12,7 @@ from consent.asking import Asking
 from consentry.migrations import Store, downgrade, upgrade
 from consentry.packs import load_configured_pack, pack_folder
 from consentry.places import OWNER_FILE, FreshPlaces, check_free, sync_folder
-from consentry.platform import Platform, open_platform, open_stores, parse_store_url
+from consentry.platform import Platform, open_keystore, open_platform, open_stores, parse_store_url
 from consentry.principals import create_person
 from consentry.receipt_keys import create_receipt_key
 from consentry.settings import Settings, config_text
@@ -27,7 +27,6 @@ from kernel.errors import BadInput, Conflict, Unavailable
 from kernel.ids import PrincipalId, RequestId, new_id
 from kernel.ports import Clock
 from vault.custodian import KeyfileCustodian
-from vault.keystore import KeyStore
 
 SYSTEM = PrincipalId("system")
 
@@ -152,7 +151,7 @@ def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
             _check_empty(database)
             upgrade(database, store)
             fresh.on_failure(partial(_empty, database, store))
-        KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock).initialise()
+        open_keystore(settings, keys, clock).initialise()
     finally:
         data.dispose()
         keys.dispose()

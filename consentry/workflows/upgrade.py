@@ -10,7 +10,7 @@ from audit.events import Act, Event, Outcome
 from audit.journal import Journal
 from audit.tables import cohort_member, leaf
 from consentry.migrations import Store, check_made, upgrade
-from consentry.platform import open_stores
+from consentry.platform import open_keystore, open_stores
 from consentry.receipt_keys import create_receipt_key
 from consentry.settings import Settings
 from consentry.workflows.initialise import SYSTEM
@@ -18,9 +18,7 @@ from kernel.clock import SystemClock
 from kernel.database import Database
 from kernel.errors import BadInput
 from kernel.ids import RequestId, new_id
-from vault.custodian import KeyfileCustodian
 from vault.details import DetailSealer
-from vault.keystore import KeyStore
 
 _MARKED_SINCE: Final = "0005"
 """The revision of the data store from which on the log's names bear a mark."""
@@ -95,5 +93,4 @@ def _aliases(body: bytes) -> set[str]:
 
 def _journal(settings: Settings, keys: Database) -> Journal:
     clock = SystemClock()
-    keystore = KeyStore(keys, KeyfileCustodian.load(settings.root_key_path), clock)
-    return Journal(clock, DetailSealer(keystore))
+    return Journal(clock, DetailSealer(open_keystore(settings, keys, clock)))

@@ -158,6 +158,16 @@ def test_written_settings_are_read_back(tmp_path):
     assert str(home) not in text
 
 
+def test_the_suite_that_the_vault_began_with_stays(tmp_path, monkeypatch):
+    """A suite that was named by the environment is written down, so that no later command makes keys of another."""
+    monkeypatch.setenv("CONSENTRY_VAULT_SUITE", "sm")
+    text = config_text(load_settings(home=tmp_path))
+    monkeypatch.delenv("CONSENTRY_VAULT_SUITE")
+    write(tmp_path / "consentry.toml", text)
+    assert load_settings(home=tmp_path).vault_suite == "sm"
+    assert "vault_suite" not in config_text(Settings(home=tmp_path, vault_suite="aes"))
+
+
 @pytest.mark.parametrize(
     "given", ["https://app.example, http://localhost:3000", ["https://app.example", "http://localhost:3000"]]
 )
