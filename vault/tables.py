@@ -87,7 +87,9 @@ key_tombstone: Final = Table(
     Column("key_id", LargeBinary(8), primary_key=True),
     Column("erasure_id", String(40), nullable=False, index=True),
     Column("destroyed_at", Instant, nullable=False),
-    Column("whole", Boolean, nullable=False, server_default=false(), comment="went with the erasure of a whole subject"),
+    Column(
+        "whole", Boolean, nullable=False, server_default=false(), comment="went with the erasure of a whole subject"
+    ),
 )
 """Random ids of destroyed data keys; a restored key is destroyed again by them."""
 
@@ -231,6 +233,7 @@ sealed_record: Final = Table(
     Column("payload", LargeBinary, nullable=False, comment="see docs/reference/ciphertext-format.md"),
     Index("uq_sealed_record_content", "subject_id", "record_key", "content_key", "part", unique=True),
     Index(None, "batch_id"),
+    Index(None, "expires_at"),
 )
 """Sealed fields, one row for each record, compartment, purpose of collection and end of keeping.
 
@@ -311,3 +314,114 @@ record_change: Final = Table(
     ),
 )
 """The outbox of corrected identifiers, merges and splits: what is not ``done`` is finished at the next start."""
+
+attachment: Final = Table(
+    "attachment",
+    data_metadata,
+    Column("record_id", String(40), primary_key=True, comment="of the attachment"),
+    Column("row_no", BigInteger, nullable=False, comment="negative and random: no record's number"),
+    Column("subject_id", String(40), nullable=False),
+    Column("field", String(64), nullable=False, comment="code; the payload names it, too"),
+    Column("record_key", String(22), nullable=False, comment="as of a record"),
+    Column("content_key", LargeBinary(16), nullable=True, comment="keyed digest of the content; null while it comes"),
+    Column("kind", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("compartment", String(16), nullable=False),
+    Column("purpose", String(32), nullable=False, comment="of collection"),
+    Column("permit_id", String(40), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("observed_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=True, comment="null: with the account"),
+    Column("held_until", Instant, nullable=True, comment="end of the legal hold; null: none"),
+    Column("schema_version", SmallInteger, nullable=False),
+    Column("key_id", LargeBinary(8), nullable=True, comment="null while it comes"),
+    Column("payload", LargeBinary, nullable=True, comment="its content key, sealed like a field; null while it comes"),
+    Column("details", LargeBinary, nullable=True, comment="name, media type, size and digest, under the content key"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("stored_at", Instant, nullable=True),
+    UniqueConstraint("row_no"),
+    CheckConstraint("row_no < 0", name="row_no"),
+    CheckConstraint("state IN ('open', 'complete')", name="state"),
+    CheckConstraint(
+        "state = 'open' OR (key_id IS NOT NULL AND payload IS NOT NULL AND details IS NOT NULL)", name="complete"
+    ),
+    Index("uq_attachment_content", "subject_id", "content_key", unique=True),
+    Index(None, "expires_at"),
+    Index(
+        "ix_attachment_open",
+        "opened_at",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)
+"""Files of a subject, each under a content key of its own; invisible until complete.
+
+Columns that both have mean what they mean in ``sealed_record``: whatever moves or erases sealed rows does so here.
+"""
+
+attachment_chunk: Final = Table(
+    "attachment_chunk",
+    data_metadata,
+    Column("record_id", ForeignKey(attachment.c.record_id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="from 0"),
+    Column("sealed", LargeBinary, nullable=False, comment="see docs/reference/ciphertext-format.md"),
+)
+"""The sealed pieces of a file; they go with it."""
+
+SEALED_TABLES: Final = (sealed_record, attachment)
+"""Every table whose rows hold a ``payload`` under a subject's data key, in columns of the same names."""
+
+legal_hold: Final = Table(
+    "legal_hold",
+    data_metadata,
+    Column("hold_id", String(40), primary_key=True),
+    Column("subject_id", String(40), nullable=False, index=True),
+    Column("compartment", String(16), nullable=True, comment="null: all"),
+    Column("field", String(64), nullable=True, comment="null: all"),
+    Column("reference", String(64), nullable=False, comment="the matter's number where it is kept"),
+    Column("set_by", String(256), nullable=False),
+    Column("set_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=True, comment="null: until it is released"),
+    Column("entry_id", String(40), nullable=False),
+    Column("released_by", String(256), nullable=True),
+    Column("released_at", Instant, nullable=True),
+    Column("release_entry", String(40), nullable=True),
+    CheckConstraint("(released_at IS NULL) = (release_entry IS NULL)", name="released"),
+)
+"""What an officer keeps from erasure and expiry, for a dispute or a duty; why is sealed beside the entry."""
+
+sweep: Final = Table(
+    "sweep",
+    data_metadata,
+    Column("sweep_id", String(40), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("actor", String(256), nullable=False),
+    Column("role", String(256), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("started_entry", String(40), nullable=False),
+    Column("finished_at", Instant, nullable=True),
+    Column("counts", JSON, nullable=False, comment="what went so far: in all, by field and by kind"),
+    Column("certificate", LargeBinary, nullable=True, comment="canonical JSON"),
+    Column("signature", LargeBinary(64), nullable=True),
+    CheckConstraint("state IN ('started', 'finished')", name="state"),
+    Index(
+        "uq_sweep_started",
+        "state",
+        unique=True,
+        sqlite_where=text("state = 'started'"),
+        postgresql_where=text("state = 'started'"),
+    ),
+)
+"""Cycles of deleting what has expired; the one that is ``started`` is gone on with."""
+
+retiring_key: Final = Table(
+    "retiring_key",
+    data_metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("sweep_id", ForeignKey(sweep.c.sweep_id), nullable=False),
+    Column("subject_id", String(40), nullable=False),
+    Column("compartment", String(16), nullable=False),
+)
+"""The outbox of a sweep: keys that sealed what has expired, to be destroyed once nothing living needs them."""
