@@ -1,7 +1,7 @@
 """Unwraps and makes keys: the only code that sees them in clear. For the modules of this package alone."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, insert, select
 
 from kernel.catalogue import Compartment
 from kernel.database import Database
-from kernel.errors import Unavailable
+from kernel.errors import IntegrityFailed, Unavailable
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.ports import Clock
 from vault._keys import (
@@ -31,6 +31,9 @@ from vault.tables import data_key, epoch, key_tombstone, named_key
 
 if TYPE_CHECKING:
     from vault.keystore import KeyStore
+
+WRAPPED_IN: Final = (epoch.c.epoch_id, epoch.c.suite.label("epoch_suite"), epoch.c.wrapped.label("epoch_wrapped"))
+"""Columns that a query for wrapped keys has besides its own, joined by the epoch of each row."""
 
 FIRST_VERSION: Final = 1
 
@@ -91,16 +94,46 @@ class Keyring:
             RootKeyWrong: the custodian holds another root key.
             IntegrityFailed: its row was changed.
         """
-        query = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(epoch.c.wrapped.is_not(None))
+        query = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(
+            epoch.c.wrapped.is_not(None), epoch.c.closing_at.is_(None)
+        )
         if lock is not None:
             query = query.with_for_update(read=lock is Lock.SHARED)
         row = connection.execute(query).one_or_none()
-        if row is None and lock:  # the epoch that this waited for has ended; a new statement sees its successor
+        if row is None and lock:  # the epoch that this waited for is closing; a new statement sees its successor
             row = connection.execute(query).one_or_none()
         if row is None:
             raise KeyStoreEmpty("The key store has no open epoch", hint="Run `consentry init`, or restore a backup.")
-        secret = self._custodian.unwrap(row.wrapped, epoch_context(row.epoch_id, row.suite))
-        return WrappingKey(row.epoch_id, secret, suite_of(row.suite))
+        return self._wrapping_key(row.epoch_id, row.suite, row.wrapped)
+
+    def unwrapper(self) -> Callable[[Row[Any], bytes], bytes]:
+        """Return what unwraps keys for one unit of work: a row with ``WRAPPED_IN`` and its context, to the key.
+
+        Each key is unwrapped by the epoch of its own row, which comes with it in the same statement: while an epoch is
+        closing, two of them live.
+
+        Raises:
+            IntegrityFailed: by the function; the row was changed, or its epoch has ended.
+        """
+        held: dict[str, WrappingKey] = {}
+
+        def unwrap(row: Row[Any], context: bytes) -> bytes:
+            wrapping = held.get(row.epoch_id)
+            if wrapping is None:
+                if row.epoch_wrapped is None:
+                    raise IntegrityFailed(
+                        f"A key hangs on epoch {row.epoch_id}, which has ended",
+                        hint="Restore the key store from a backup.",
+                    )
+                wrapping = self._wrapping_key(row.epoch_id, row.epoch_suite, row.epoch_wrapped)
+                held[row.epoch_id] = wrapping
+            return wrapping.unwrap(row.wrapped, context)
+
+        return unwrap
+
+    def _wrapping_key(self, epoch_id: str, suite: int, wrapped: bytes) -> WrappingKey:
+        """Ask the custodian; every use of an epoch's key comes by here."""
+        return WrappingKey(epoch_id, self._custodian.unwrap(wrapped, epoch_context(epoch_id, suite)), suite_of(suite))
 
     def new_epoch(self, connection: Connection) -> WrappingKey:
         """Make an epoch and its key-encryption key."""
@@ -132,17 +165,19 @@ class Keyring:
         compartments: Collection[Compartment],
         keys: UnlockedKeys,
     ) -> None:
-        wrapping = self.open_epoch(connection)
         query = (
             select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment, data_key.c.wrapped)
-            .add_columns(data_key.c.suite)
+            .add_columns(data_key.c.suite, *WRAPPED_IN)
+            .join(epoch, epoch.c.epoch_id == data_key.c.epoch_id)
             .where(among(connection, data_key.c.subject_id, subjects))
             .where(data_key.c.compartment.in_(sorted(compartments)))
             .order_by(data_key.c.generation)
         )
-        for key_id, subject, compartment, wrapped, suite in connection.execute(query):
-            key = wrapping.unwrap(wrapped, data_key_context(key_id, subject, compartment, suite))
-            keys.add((subject, Compartment(compartment)), DataKey(key_id, key, suite_of(suite)))
+        unwrap = self.unwrapper()
+        for row in connection.execute(query):
+            key = unwrap(row, data_key_context(row.key_id, row.subject_id, row.compartment, row.suite))
+            pair = (row.subject_id, Compartment(row.compartment))
+            keys.add(pair, DataKey(row.key_id, key, suite_of(row.suite)))
 
     def destroyed_among(self, key_ids: Collection[bytes]) -> set[bytes]:
         """Return those of these keys that have a tombstone."""
@@ -254,13 +289,13 @@ class Keyring:
         insert_absent(connection, named_key, rows)
 
     def _unwrapped(self, connection: Connection, query: Select[Any]) -> dict[str, tuple[bytes, bytes, Suite]]:
-        rows: Sequence[Row[Any]] = connection.execute(query).all()
-        wrapping = self.open_epoch(connection)
+        query = query.add_columns(*WRAPPED_IN[1:]).join(epoch, epoch.c.epoch_id == named_key.c.epoch_id)
+        unwrap = self.unwrapper()
         return {
             row.name: (
                 row.key_id,
-                wrapping.unwrap(row.wrapped, named_key_context(row.key_id, row.kind, row.name, row.version, row.suite)),
+                unwrap(row, named_key_context(row.key_id, row.kind, row.name, row.version, row.suite)),
                 suite_of(row.suite),
             )
-            for row in rows
+            for row in connection.execute(query)
         }
