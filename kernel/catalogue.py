@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from kernel.errors import BadInput
 from kernel.oversight import Oversight, ReadingLimits
+from kernel.trust import TrustRule, trust_rank
 
 
 class FieldClass(StrEnum):
@@ -384,6 +385,7 @@ class Catalogue:
     Attributes:
         pack: the pack's name; version: its version; hash: SHA-256 over its canonical content.
         time_zone: IANA name; natural days and hours are counted in it.
+        trust: whom to believe where sources of a profile disagree; without rules the newest observation.
     """
 
     pack: str
@@ -402,6 +404,7 @@ class Catalogue:
     digital_age: int = 14
     cool_down: timedelta = timedelta(hours=48)
     oversight: Oversight = _OVERSIGHT
+    trust: tuple[TrustRule, ...] = ()
 
     def get_field(self, code: str) -> Field:
         """Return a field; raises ``BadInput`` for an unknown one."""
@@ -424,6 +427,11 @@ class Catalogue:
             return self.roles[code]
         except KeyError:
             raise BadInput(f"Role {code!r} is not in the pack", hint="See roles.yaml of the pack.") from None
+
+    def trust_rank(self, source: str, field: str) -> int:
+        """Return how far a source is believed for a field: 0 is most."""
+        compartment = self.get_field(field).compartment
+        return trust_rank(self.trust, source=source, field=field, compartment=compartment)
 
     def begin_of(self, day: date) -> datetime:
         """Return the instant in UTC at which a day begins in the pack's time zone."""

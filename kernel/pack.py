@@ -24,6 +24,8 @@ from kernel.pack_oversight import read_oversight
 from kernel.pack_purposes import read_purposes, read_roles
 from kernel.pack_recipients import read_recipients
 from kernel.pack_rules import Declarations, check_declarations
+from kernel.pack_trust import read_trust
+from kernel.trust import TrustRule
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,8 +38,9 @@ _VERSION: Final = re.compile(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}")
 _FILES: Final = ("pack", "fields", "purposes", "events", "relations", "roles")
 _RECIPIENTS: Final = "recipients"
 _OVERSIGHT: Final = "oversight"
-_OPTIONAL: Final = (_RECIPIENTS, _OVERSIGHT)
-"""Files that a pack can leave out: without recipients, and with the product's own thresholds."""
+_TRUST: Final = "trust"
+_OPTIONAL: Final = (_RECIPIENTS, _OVERSIGHT, _TRUST)
+"""Files that a pack can leave out: without recipients, with the product's own thresholds, all sources trusted alike."""
 
 _AGES: Final = (13, 16)
 """Between which years of age a country may draw the line: GDPR 8; PIPL 31 draws it at 14 (R23)."""
@@ -73,7 +76,7 @@ def load_pack(folder: Path) -> Catalogue:
 
     Args:
         folder: holds pack.yaml, fields.yaml, purposes.yaml, events.yaml, relations.yaml, roles.yaml and notices/, and
-            where it has them recipients.yaml, oversight.yaml and assessments/.
+            where it has them recipients.yaml, oversight.yaml, trust.yaml and assessments/.
     Returns:
         The catalogue; its hash covers what the files mean, not their comments or layout.
     Raises:
@@ -84,10 +87,11 @@ def load_pack(folder: Path) -> Catalogue:
     declarations = _read_declarations(roots, folder, mistakes)
     head = _read_head(roots["pack"], mistakes) if "pack" in roots else _NO_HEAD
     oversight = _read_oversight(roots, declarations, mistakes)
+    trust = read_trust(roots[_TRUST], declarations.field_codes, mistakes) if _TRUST in roots else ()
     if roots.keys() >= set(_FILES):
         check_declarations(declarations, mistakes)
     mistakes.check()
-    return _assemble(declarations, head, oversight)
+    return _assemble(declarations, head, oversight, trust)
 
 
 def builtin_pack_path(name: str) -> Path:
@@ -191,7 +195,7 @@ def _codes(root: Located) -> frozenset[str]:
     return frozenset(code for code, _ in root.items()) if root.kind == "mapping" else frozenset()
 
 
-def _assemble(declarations: Declarations, head: _Head, oversight: Oversight) -> Catalogue:
+def _assemble(declarations: Declarations, head: _Head, oversight: Oversight, trust: tuple[TrustRule, ...]) -> Catalogue:
     notices = sorted((d.value for d in declarations.notices), key=lambda n: (n.code, n.version, n.locale))
     catalogue = Catalogue(
         pack=head.name,
@@ -210,6 +214,7 @@ def _assemble(declarations: Declarations, head: _Head, oversight: Oversight) -> 
         digital_age=head.digital_age,
         cool_down=head.cool_down,
         oversight=oversight,
+        trust=trust,
     )
     return replace(catalogue, hash=digest(_plain(catalogue)))
 

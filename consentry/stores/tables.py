@@ -108,6 +108,77 @@ read_approval = Table(
     Column("approved_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("entry_id", String(ID_LENGTH), nullable=False),
+    Column("revoked_at", Instant, comment="null while it was not"),
+    Column("revoked_by", String(ID_LENGTH)),
+    Column("revoked_entry", String(ID_LENGTH)),
+)
+
+case_grant = Table(
+    "case_grant",
+    metadata,
+    Column("case_id", String(ID_LENGTH), primary_key=True),
+    Column("subject_id", String(ID_LENGTH), nullable=False, index=True),
+    Column("purpose", String(32), nullable=False),
+    Column("fields", Text, nullable=False, comment="JSON: codes in order"),
+    Column("role", String(32), nullable=False, comment="of who asked"),
+    Column("asked_by", String(ID_LENGTH), nullable=False, index=True, comment="a principal, who alone opens under it"),
+    Column("asked_at", Instant, nullable=False),
+    Column("hours", Integer, nullable=False, comment="from the decision on"),
+    Column("ticket", String(64)),
+    Column("asked_entry", String(ID_LENGTH), nullable=False),
+    Column("verdict", String(8), comment="granted or refused; null while nobody has decided"),
+    Column("decided_by", String(ID_LENGTH), comment="another principal"),
+    Column("decided_at", Instant),
+    Column("expires_at", Instant, comment="of a grant"),
+    Column("decided_entry", String(ID_LENGTH)),
+    Column("revoked_at", Instant),
+    Column("revoked_by", String(ID_LENGTH)),
+    Column("revoked_entry", String(ID_LENGTH)),
+)
+
+emergency_access = Table(
+    "emergency_access",
+    metadata,
+    Column("emergency_id", String(ID_LENGTH), primary_key=True),
+    Column("principal_id", String(ID_LENGTH), nullable=False, comment="who opened"),
+    Column("role", String(32), nullable=False),
+    Column("subject_id", String(ID_LENGTH), index=True, comment="null once the person was erased"),
+    Column("purpose", String(32), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False, comment="unreviewed from here on, the account is frozen"),
+    Column("entry_id", String(ID_LENGTH), nullable=False),
+    Column("verdict", String(16), comment="justified or incident; null while nobody has reviewed it"),
+    Column("reviewed_by", String(ID_LENGTH)),
+    Column("reviewed_at", Instant),
+    Column("review_entry", String(ID_LENGTH)),
+    Column("frozen_entry", String(ID_LENGTH), comment="that tells of the freeze; the freeze itself needs none"),
+    Column("released_by", String(ID_LENGTH)),
+    Column("released_at", Instant),
+    Column("release_entry", String(ID_LENGTH)),
+    Index(None, "principal_id", "opened_at"),
+)
+
+reading_count = Table(
+    "reading_count",
+    metadata,
+    Column("principal_id", String(ID_LENGTH), primary_key=True),
+    *(
+        column
+        for window in ("minute", "hour", "day")
+        for column in (
+            Column(f"{window}_at", Instant, nullable=False, comment="when the window began"),
+            *(Column(f"{window}_{what}", Integer, nullable=False) for what in ("reads", "fields", "subjects")),
+        )
+    ),
+    Column("refused_at", Instant, comment="when a limit was last told of as reached"),
+)
+
+reading_subject = Table(
+    "reading_subject",
+    metadata,
+    Column("principal_id", String(ID_LENGTH), primary_key=True),
+    Column("subject_id", String(ID_LENGTH), primary_key=True, index=True),
+    Column("read_at", Instant, nullable=False, comment="last"),
 )
 
 webhook_target = Table(
@@ -122,4 +193,15 @@ webhook_target = Table(
     Column("created_at", Instant, nullable=False),
     Column("disabled_at", Instant, nullable=True),
     Column("disabled_why", String(16), nullable=True, comment="operator or gone"),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("alarm_id", String(ID_LENGTH), primary_key=True),
+    Column("target_id", ForeignKey(webhook_target.c.target_id), nullable=False),
+    Column("body", Text, nullable=False, comment="JSON: codes, ids and instants"),
+    Column("created_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, index=True, comment="null once it was told, or its target is disabled"),
 )
