@@ -74,6 +74,12 @@ class Act(StrEnum):
     ERASURE_STARTED = "erasure.started"
     KEYS_DESTROYED = "keys.destroyed"
     ERASURE_COMPLETED = "erasure.completed"
+    ERASURE_FINAL = "erasure.final"
+    TOMBSTONES_REPLAYED = "tombstones.replayed"
+    BACKUP_CREATED = "backup.created"
+    BACKUP_VERIFIED = "backup.verified"
+    BACKUP_PRUNED = "backup.pruned"
+    BACKUP_RESTORED = "backup.restored"
     EPOCH_ROTATED = "epoch.rotated"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"
@@ -154,6 +160,12 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.ERASURE_STARTED: "vault",
     Act.KEYS_DESTROYED: "vault",
     Act.ERASURE_COMPLETED: "vault",
+    Act.ERASURE_FINAL: "vault",
+    Act.TOMBSTONES_REPLAYED: "vault",
+    Act.BACKUP_CREATED: "consentry",
+    Act.BACKUP_VERIFIED: "consentry",
+    Act.BACKUP_PRUNED: "consentry",
+    Act.BACKUP_RESTORED: "consentry",
     Act.EPOCH_ROTATED: "vault",
     Act.AUDIT_READ: "consentry",
     Act.AUDIT_EXPORTED: "consentry",
