@@ -1,19 +1,16 @@
 """Checks a subject's rows before an erasure believes what they say. For the modules of this package alone."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from kernel.catalogue import Compartment
-from kernel.clock import to_micros
 from kernel.database import Database
 from kernel.errors import IntegrityFailed
 from kernel.ids import SubjectId
 from vault._keyring import Keyring
 from vault._keys import KeyUnavailable, UnlockedKeys
-from vault._rows import COLUMNS, SealedRow, lost_keys, verify_header
-from vault.tables import sealed_record
+from vault._rows import SealedRow, lost_keys, rows_where, verify_header
 
 _WHAT_TO_DO = (
     "Nothing was destroyed by this attempt. Restore the named row from a backup of the data store, or its key from one "
@@ -22,8 +19,8 @@ _WHAT_TO_DO = (
 
 
 def rows_of(connection: Connection, subject: SubjectId) -> list[SealedRow]:
-    """Return all of a subject's rows, those of open batches as well."""
-    return list(connection.execute(select(*COLUMNS).where(sealed_record.c.subject_id == subject)).all())
+    """Return all of a subject's rows, of records and of attachments, those of open batches as well."""
+    return rows_where(connection, lambda table: table.c.subject_id == subject)
 
 
 def verified_rows(data: Database, keyring: Keyring, subject: SubjectId, *, deployment: str) -> list[SealedRow]:
@@ -58,13 +55,3 @@ def verify_rows(
     except (IntegrityFailed, KeyUnavailable) as err:
         raise IntegrityFailed(f"The erasure of subject {subject} stops: {err.message}", hint=_WHAT_TO_DO) from None
     return readable
-
-
-def is_held(row: SealedRow, after: datetime) -> bool:
-    """Say whether the law holds a row beyond an instant, by what the row says of itself."""
-    return row.held_until is not None and row.held_until > to_micros(after)
-
-
-def held_keys(rows: Sequence[SealedRow], *, held_after: datetime) -> set[bytes]:
-    """Return the ids of the keys that rows held beyond this instant need."""
-    return {row.key_id for row in rows if is_held(row, held_after)}

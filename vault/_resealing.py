@@ -2,18 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, update
 
 from kernel.catalogue import Compartment
 from kernel.ids import SubjectId
-from vault._erasable import is_held, rows_of
+from vault._erasable import rows_of
+from vault._holding import Holding
 from vault._keys import KeyUnavailable, Pair, UnlockedKeys
-from vault._rows import SealedRow, binding_of, header_of
+from vault._rows import SealedRow, binding_of, header_of, table_of
 from vault.envelope import of_row, open_many, seal_many
 from vault.payload import pack, unpack
-from vault.tables import sealed_record
+from vault.tables import SEALED_TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class Move:
         return SubjectId(self.row.subject_id), Compartment(self.row.compartment)
 
 
-def shared_moves(connection: Connection, subject: SubjectId, *, held_after: datetime) -> list[Move]:
-    """Return the held rows of those of the subject's keys that also seal rows which no law holds."""
+def shared_moves(connection: Connection, subject: SubjectId, holding: Holding) -> list[Move]:
+    """Return the held rows of those of the subject's keys that also seal rows which nothing holds."""
     by_key: dict[bytes, list[SealedRow]] = {}
     for row in rows_of(connection, subject):
         by_key.setdefault(row.key_id, []).append(row)
     moves = []
     for own in by_key.values():
-        held = [Move(row) for row in own if is_held(row, held_after)]
+        held = [Move(row) for row in own if holding.is_held(row)]
         if len(held) < len(own):
             moves += held
     return moves
@@ -69,13 +69,15 @@ def reseal(connection: Connection, moves: Sequence[Move], keys: UnlockedKeys, *,
             raise KeyUnavailable(f"Record {move.row.record_id} has no new key to move to", hint="Resume the erasure.")
         sealed = _resealed(move, keys, deployment)
         changes.append({"moved": move.row.row_no, "under": new.key_id, "sealed": sealed})
-    if changes:
-        connection.execute(
-            update(sealed_record)
-            .where(sealed_record.c.row_no == bindparam("moved"))
-            .values(key_id=bindparam("under"), payload=bindparam("sealed")),
-            changes,
-        )
+    for table in SEALED_TABLES:
+        own = [change for change in changes if table_of(change["moved"]) is table]
+        if own:
+            connection.execute(
+                update(table)
+                .where(table.c.row_no == bindparam("moved"))
+                .values(key_id=bindparam("under"), payload=bindparam("sealed")),
+                own,
+            )
 
 
 def open_values(row: SealedRow, keys: UnlockedKeys, deployment: str) -> Mapping[str, bytes]:

@@ -1,31 +1,65 @@
 """Rows as they are read back, with the header that their values are bound to. For the modules of this package alone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Row, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, delete, select, type_coerce
 
 from kernel.errors import IntegrityFailed
 from vault._keyring import Keyring
 from vault._keys import KeyUnavailable, UnlockedKeys
 from vault.envelope import Binding, Holder, RowHeader, of_row, open_value
 from vault.payload import unpack
-from vault.tables import sealed_record
+from vault.setwise import chunks
+from vault.tables import SEALED_TABLES, attachment, sealed_record
 
 SealedRow = Row[*tuple[Any, ...]]
 
 _INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
 
 
-def _as_stored(name: str) -> ColumnElement[Any]:
-    """An instant comes as the number that is stored: a forged one need not be an instant at all."""
-    column = sealed_record.c[name]
-    return type_coerce(column, BigInteger()).label(name) if name in _INSTANTS else column
+_NAMES: Final = ("row_no", *RowHeader._fields, "schema_version", "key_id", "payload")
 
 
-COLUMNS: Final = tuple(
-    _as_stored(name) for name in ("row_no", *RowHeader._fields, "schema_version", "key_id", "payload")
-)
+def columns_of(table: Table) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of one of ``SEALED_TABLES`` that make a ``SealedRow``.
+
+    An instant comes as the number that is stored: a forged one need not be an instant at all.
+    """
+    return tuple(
+        type_coerce(table.c[name], BigInteger()).label(name) if name in _INSTANTS else table.c[name] for name in _NAMES
+    )
+
+
+COLUMNS: Final = columns_of(sealed_record)
+
+
+def rows_where(connection: Connection, condition: Callable[[Table], ColumnElement[bool]]) -> list[SealedRow]:
+    """Return the rows of every sealed table that a condition picks, those of open batches as well.
+
+    An attachment that is still coming has no payload yet; no data key knows of it.
+    """
+    return [
+        row
+        for table in SEALED_TABLES
+        for row in connection.execute(
+            select(*columns_of(table)).where(condition(table), table.c.payload.is_not(None)).order_by(table.c.row_no)
+        )
+    ]
+
+
+def table_of(row_no: int) -> Table:
+    """Return the table of a row: numbers of attachments are negative."""
+    return attachment if row_no < 0 else sealed_record
+
+
+def delete_rows(connection: Connection, numbers: Collection[int]) -> int:
+    """Delete rows of either table by their numbers, an attachment with its chunks; return how many."""
+    deleted = 0
+    for table in SEALED_TABLES:
+        for some in chunks([number for number in numbers if table_of(number) is table]):
+            deleted += connection.execute(delete(table).where(table.c.row_no.in_(some))).rowcount
+    return deleted
 
 
 def header_of(row: SealedRow) -> RowHeader:

@@ -22,8 +22,8 @@ from vault._keyring import KeyKind, keyring_of
 from vault.keystore import KeyStore
 from vault.setwise import among
 from vault.subjects import SubjectResolver
+from vault.tables import SEALED_TABLES, sealed_record
 from vault.tables import batch as batch_table
-from vault.tables import sealed_record
 
 _DISCARDED_AT_ONCE: Final = 2_000
 """Rows deleted in one transaction, so that the write lock is held for a fraction of a second."""
@@ -222,11 +222,17 @@ class Batches:
         """
         made = self._keystore.keys_of_batch(batch_id)
         subjects = {subject for subject, _ in made}
-        query = select(sealed_record.c.subject_id, sealed_record.c.compartment).distinct()
         with self._data.write() as connection:
             lock_subjects(connection, subjects, exclusive=True)
-            rows = connection.execute(query.where(among(connection, sealed_record.c.subject_id, subjects)))
-            in_use = {(SubjectId(subject), Compartment(compartment)) for subject, compartment in rows}
+            in_use = {
+                (SubjectId(subject), Compartment(compartment))
+                for table in SEALED_TABLES
+                for subject, compartment in connection.execute(
+                    select(table.c.subject_id, table.c.compartment)
+                    .where(among(connection, table.c.subject_id, subjects))
+                    .distinct()
+                )
+            }
             self._keystore.drop_unused_keys(batch_id, in_use=in_use)
 
     def _delete_rows(self, batch_id: BatchId) -> int:
