@@ -4,15 +4,18 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
-from kernel.clock import from_micros
+from kernel.catalogue import Catalogue
+from kernel.clock import from_micros, to_micros
 from kernel.encoding import JsonValue
 from kernel.ids import RecordId, SubjectId
 from vault._keyring import Keyring
 from vault._keys import UnlockedKeys
 from vault._rows import COLUMNS, SealedRow, binding_of, header_of, lost_keys
+from vault._versions import MARK, PROFILE, Mark, Told, choose, marks_of, weight
 from vault.batches import BatchState
 from vault.envelope import Holder, Item, of_row, open_many
 from vault.payload import unpack
@@ -26,7 +29,8 @@ class OpenedRecord:
 
     Attributes:
         record_id: of its newest version.
-        values: field value by field code; where a source sent the record again, the newest value of each field.
+        values: field value by field code; where a source sent the record again, or a value was corrected, the version
+            of each field that stands.
     """
 
     record_id: RecordId
@@ -47,6 +51,16 @@ class _Versions:
     sealed: dict[str, tuple[SealedRow, bytes]] = field(default_factory=dict)
 
 
+COLUMNS_AND_BATCH: Final[tuple[ColumnElement[Any], ...]] = (
+    *COLUMNS,
+    sealed_record.c.permit_id,
+    sealed_record.c.batch_id,
+    batch.c.actor,
+    batch.c.closed_at,
+)
+"""With what the batch says of who stored a row and since when it is visible; no key vouches for that."""
+
+
 def visible_rows(
     connection: Connection,
     subjects: Collection[SubjectId],
@@ -54,11 +68,15 @@ def visible_rows(
     compartments: Collection[str],
     kinds: Collection[str] | None,
     now: datetime,
+    with_batch: bool = False,
 ) -> dict[SubjectId, list[SealedRow]]:
     """Return each subject's rows of complete batches that are still to be kept, in the order of storing."""
     table = sealed_record
     complete = select(batch.c.batch_id).where(batch.c.state == BatchState.COMPLETE)
-    query = select(*COLUMNS).where(
+    wanted = select(*COLUMNS)
+    if with_batch:
+        wanted = select(*COLUMNS_AND_BATCH).where(table.c.batch_id == batch.c.batch_id)
+    query = wanted.where(
         among(connection, table.c.subject_id, subjects),
         table.c.compartment.in_(sorted(compartments)),
         table.c.batch_id.in_(complete),
@@ -85,23 +103,39 @@ def readable_rows(
     return {subject: [row for row in own if row.key_id not in destroyed] for subject, own in rows.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """Of the values of a profile only those that count are wanted, judged by what was observed before an instant."""
+
+    catalogue: Catalogue
+    until: datetime
+
+
 def open_rows(
-    rows: Sequence[SealedRow], *, fields: Collection[str], keys: UnlockedKeys, deployment: str
+    rows: Sequence[SealedRow],
+    *,
+    fields: Collection[str],
+    keys: UnlockedKeys,
+    deployment: str,
+    settling: Settling | None = None,
 ) -> list[OpenedRecord]:
     """Open one subject's rows, oldest observation first; nothing comes back unless all of it verifies.
 
     Raises:
         IntegrityFailed: a stored byte or a column of a row's header was changed, or moved to another row.
     """
-    records = _newest_values(rows, fields)
+    records = _standing_values(rows, fields, marks_of(rows, keys, deployment))
+    if settling is not None:
+        records = _settled(records, settling)
     items = [item for versions in records for item in _items(versions, keys, deployment)]
     values = iter(open_many(items))
     opened = [_opened(versions, values) for versions in records]
     return sorted(opened, key=lambda record: record.observed_at)
 
 
-def _newest_values(rows: Sequence[SealedRow], fields: Collection[str]) -> list[_Versions]:
+def _standing_values(rows: Sequence[SealedRow], fields: Collection[str], marks: Mapping[int, Mark]) -> list[_Versions]:
     by_source: dict[str, _Versions] = {}
+    corrected: set[tuple[str, str]] = set()
     for row in rows:
         wanted = {code: (row, sealed) for code, sealed in unpack(row.payload) if code in fields}
         if not wanted:
@@ -109,7 +143,35 @@ def _newest_values(rows: Sequence[SealedRow], fields: Collection[str]) -> list[_
         versions = by_source.setdefault(row.record_key, _Versions(row))
         versions.newest = row
         versions.sealed.update(wanted)
+        if row.row_no in marks:
+            corrected.update((row.record_key, code) for code in wanted)
+    for (key, code), told in told_of(rows, marks, corrected).items():
+        standing = choose(told)
+        by_source[key].sealed[code] = standing.row, standing.sealed
     return list(by_source.values())
+
+
+def _settled(records: list[_Versions], settling: Settling) -> list[_Versions]:
+    """Leave out what loses against another source's word on the same field of the profile."""
+    profile = [versions for versions in records if versions.newest.kind == PROFILE]
+    until = to_micros(settling.until)
+    for code in {code for versions in profile for code in versions.sealed} if len(profile) > 1 else ():
+        said = [one for one in profile if code in one.sealed and one.sealed[code][0].observed_at < until]
+        for one in sorted(said, key=lambda one: weight(settling.catalogue, code, one.sealed[code][0]))[:-1]:
+            del one.sealed[code]
+    return [versions for versions in records if versions.sealed]
+
+
+def told_of(
+    rows: Sequence[SealedRow], marks: Mapping[int, Mark], wanted: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], list[Told]]:
+    """Return every version of the wanted values, by source record and field, in the order of storing."""
+    found: dict[tuple[str, str], list[Told]] = {}
+    for row in rows if wanted else ():
+        for code, sealed in unpack(row.payload):
+            if (row.record_key, code) in wanted and code != MARK:
+                found.setdefault((row.record_key, code), []).append(Told(row, sealed, marks.get(row.row_no)))
+    return found
 
 
 def _items(versions: _Versions, keys: UnlockedKeys, deployment: str) -> Iterable[Item]:

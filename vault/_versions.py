@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from kernel.catalogue import Catalogue
 from kernel.clock import format_instant, from_micros, parse_instant, to_micros
 from kernel.encoding import canonical_json
 from vault._keys import UnlockedKeys
@@ -19,6 +20,9 @@ from vault.payload import unpack
 
 MARK: Final = "~correction"
 """Stands among a row's codes; the catalogue's begin with a letter."""
+
+PROFILE: Final = "profile"
+"""The kind of records that describe one person: of several that hold a field, one value counts."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,6 +96,11 @@ def marks_of(rows: Iterable[SealedRow], keys: UnlockedKeys, deployment: str) -> 
         for row, sealed in found
     ]
     return {row.row_no: Mark.decoded(said) for (row, _), said in zip(found, open_many(items), strict=True)}
+
+
+def weight(catalogue: Catalogue, field: str, row: SealedRow) -> tuple[int, int, int]:
+    """Return how much a value of a profile counts: by its source's rank, then the observation, then the storing."""
+    return -catalogue.trust_rank(row.source, field), row.observed_at, row.row_no
 
 
 def observed(row: SealedRow) -> datetime:

@@ -1,9 +1,9 @@
 """The vault: stores sealed records, and opens them for a permit and its receipt only."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, and_, exists, select
 
@@ -18,18 +18,41 @@ from kernel.database import Database
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId
 from kernel.ports import Clock
+from vault._history import (
+    CurrentValue,
+    Disagreement,
+    FieldConflict,
+    FieldVersion,
+    find_disagreements,
+    open_current,
+    open_versions,
+    placed_versions,
+)
 from vault._keyring import KeyKind, keyring_of
-from vault._keys import Pair
-from vault._opening import OpenedRecord, open_rows, readable_rows, visible_rows
+from vault._keys import Pair, UnlockedKeys
+from vault._opening import OpenedRecord, Settling, open_rows, readable_rows, visible_rows
 from vault._rows import SealedRow
 from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode, insert_rows, split
+from vault._versions import PROFILE
 from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
 from vault.setwise import chunks, pairs_table
 from vault.tables import batch as batch_table
 from vault.tables import sealed_record
 
-__all__ = ["CHUNK_RECORDS", "OpenedRecord", "PlainRecord", "StoreCounts", "Vault"]
+__all__ = [
+    "CHUNK_RECORDS",
+    "CurrentValue",
+    "Disagreement",
+    "FieldConflict",
+    "FieldVersion",
+    "OpenedRecord",
+    "PlainRecord",
+    "StoreCounts",
+    "Vault",
+]
+
+_T = TypeVar("_T")
 
 CHUNK_RECORDS: Final = 500
 """Records that an ingestion should store in one transaction: well below 250 ms of write lock."""
@@ -146,19 +169,81 @@ class Vault:
             IntegrityFailed: a stored byte was changed.
             KeyUnavailable: a key is missing that was not destroyed by an erasure.
         """
-        asked = frozenset(fields)
-        if subject not in permit.subjects or not asked <= permit.fields_for(subject):
-            raise _beyond(permit)
-        now = self._redeem(permit, receipt, [subject], asked)
+        asked, now = self._redeem_one(permit, receipt, subject, fields)
         return self._open_some(permit, [subject], asked, kinds, now)[subject]
 
+    def open_history(
+        self,
+        permit: Permit,
+        receipt: Receipt,
+        *,
+        subject: SubjectId,
+        fields: Collection[str],
+        kinds: Collection[str] | None = None,
+    ) -> list[FieldVersion]:
+        """Open every kept version of one subject's fields, by field, then in the order of storing (PIPL 45, GDPR 15).
+
+        Args and errors are those of ``open``.
+        """
+        asked, now = self._redeem_one(permit, receipt, subject, fields)
+
+        def versions(_subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[FieldVersion]:
+            return open_versions(placed_versions(rows, asked, keys, self._deployment), keys, self._deployment)
+
+        return self._read_some([subject], asked, kinds, now, versions, with_batch=True)[subject]
+
+    def open_current(
+        self, permit: Permit, receipt: Receipt, *, subject: SubjectId, fields: Collection[str]
+    ) -> dict[str, CurrentValue]:
+        """Open the one value of each profile field that counts, with where it comes from, by field.
+
+        Which one counts: the source that the pack trusts most, of its values the newest observation, of equal ones what
+        was stored last. Args and errors are those of ``open``.
+        """
+        asked, now = self._redeem_one(permit, receipt, subject, fields)
+
+        def current(_subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> dict[str, CurrentValue]:
+            placed = placed_versions(rows, asked, keys, self._deployment)
+            return open_current(placed, keys, self._deployment, self._catalogue)
+
+        return self._read_some([subject], asked, [PROFILE], now, current)[subject]
+
+    def find_conflicts(self, subjects: Sequence[SubjectId]) -> list[FieldConflict]:
+        """Return the profile fields on which equally trusted sources disagree, and corrections that were overtaken.
+
+        Values are compared inside; what comes out names fields, sources and records, for whoever may correct them.
+        """
+        with self._data.read() as connection:
+            now = self._now(connection)
+
+        def compare(subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[FieldConflict]:
+            placed = placed_versions(rows, self._catalogue.fields, keys, self._deployment)
+            return find_disagreements(subject, placed, keys, self._deployment, self._catalogue)
+
+        found = self._read_some(subjects, self._catalogue.fields, None, now, compare)
+        return [conflict for subject in subjects for conflict in found[subject]]
+
     def open_cohort(
-        self, permit: Permit, receipt: Receipt, *, fields: Collection[str], kinds: Collection[str] | None = None
+        self,
+        permit: Permit,
+        receipt: Receipt,
+        *,
+        fields: Collection[str],
+        kinds: Collection[str] | None = None,
+        current_until: datetime | None = None,
     ) -> Iterator[tuple[SubjectId, list[OpenedRecord]]]:
         """Open the records of every subject of a permit; each with those of the fields that are permitted for it.
 
         The receipt is used up by the call itself. The values come a few subjects at a time; when the permit's time is
         over before the last of them, the iterator raises ``PermitExpired``.
+
+        Args:
+            permit: of the gate.
+            receipt: of the audit log for the permit's entry; used up.
+            fields: which fields.
+            kinds: only records of these kinds; None for all.
+            current_until: leave out the values of a profile that do not count, as of what was observed before this
+                instant; see ``open_current``. None for every source's word.
 
         Raises:
             Denied: permit or receipt do not cover this access, or are over.
@@ -169,7 +254,8 @@ class Vault:
         if not asked <= permit.fields:
             raise _beyond(permit)
         self._redeem(permit, receipt, permit.subjects, asked)
-        return self._open_all(permit, asked, kinds)
+        settling = None if current_until is None else Settling(self._catalogue, current_until)
+        return self._open_all(permit, asked, kinds, settling)
 
     def subjects(self, connection: Connection, *, after: str = "", limit: int = 5_000) -> list[SubjectId]:
         """Return active subjects that have visible records, by id, those after the given one."""
@@ -216,6 +302,14 @@ class Vault:
             by_identity.setdefault(encoded.identity, encoded)
         return list(by_identity.values()), len(records) - len(by_identity)
 
+    def _redeem_one(
+        self, permit: Permit, receipt: Receipt, subject: SubjectId, fields: Collection[str]
+    ) -> tuple[frozenset[str], datetime]:
+        asked = frozenset(fields)
+        if subject not in permit.subjects or not asked <= permit.fields_for(subject):
+            raise _beyond(permit)
+        return asked, self._redeem(permit, receipt, [subject], asked)
+
     def _redeem(
         self, permit: Permit, receipt: Receipt, subjects: Collection[SubjectId], fields: frozenset[str]
     ) -> datetime:
@@ -231,41 +325,53 @@ class Vault:
         return now_in_log(connection, self._log, self._clock)
 
     def _open_all(
-        self, permit: Permit, fields: frozenset[str], kinds: Collection[str] | None
+        self, permit: Permit, fields: frozenset[str], kinds: Collection[str] | None, settling: Settling | None
     ) -> Iterator[tuple[SubjectId, list[OpenedRecord]]]:
         for some in chunks(sorted(permit.subjects), _SUBJECTS_AT_ONCE):
             with self._data.read() as connection:
                 now = self._now(connection)
             permit.check_live(now)
-            yield from self._open_some(permit, some, fields, kinds, now).items()
+            yield from self._open_some(permit, some, fields, kinds, now, settling).items()
 
-    def _open_some(
+    def _open_some(  # noqa: PLR0917 - of this class alone
         self,
         permit: Permit,
         subjects: Sequence[SubjectId],
         fields: frozenset[str],
         kinds: Collection[str] | None,
         now: datetime,
+        settling: Settling | None = None,
     ) -> dict[SubjectId, list[OpenedRecord]]:
+        def opened(subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[OpenedRecord]:
+            wanted = fields & permit.fields_for(subject)
+            return open_rows(rows, fields=wanted, keys=keys, deployment=self._deployment, settling=settling)
+
+        return self._read_some(subjects, fields, kinds, now, opened)
+
+    def _read_some(
+        self,
+        subjects: Sequence[SubjectId],
+        fields: Collection[str],
+        kinds: Collection[str] | None,
+        now: datetime,
+        use: Callable[[SubjectId, list[SealedRow], UnlockedKeys], _T],
+        *,
+        with_batch: bool = False,
+    ) -> dict[SubjectId, _T]:
+        """Return what ``use`` makes of each subject's readable rows, with the keys of their compartments."""
         compartments: set[Compartment] = {self._catalogue.get_field(code).compartment for code in fields}
         lost: set[int] | None = None
         while True:
             with self._data.read() as connection:
-                rows = visible_rows(connection, subjects, compartments=compartments, kinds=kinds, now=now)
+                rows = visible_rows(
+                    connection, subjects, compartments=compartments, kinds=kinds, now=now, with_batch=with_batch
+                )
             with self._keyring.unlocked(subjects, compartments) as keys:
                 readable = readable_rows(rows, keys, self._keyring)
                 before, lost = lost, _numbers(rows) - _numbers(readable)
                 if lost and lost != before:
                     continue  # other fields were erased since the rows were read, and what stays has new keys by now
-                return {
-                    subject: open_rows(
-                        readable.get(subject, []),
-                        fields=fields & permit.fields_for(subject),
-                        keys=keys,
-                        deployment=self._deployment,
-                    )
-                    for subject in subjects
-                }
+                return {subject: use(subject, readable.get(subject, []), keys) for subject in subjects}
 
 
 def _numbers(rows: Mapping[SubjectId, Sequence[SealedRow]]) -> set[int]:
