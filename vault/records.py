@@ -36,6 +36,7 @@ from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode, inser
 from vault._versions import PROFILE
 from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
+from vault.masking import mask_records
 from vault.setwise import chunks, pairs_table
 from vault.tables import batch as batch_table
 from vault.tables import sealed_record
@@ -154,6 +155,7 @@ class Vault:
         subject: SubjectId,
         fields: Collection[str],
         kinds: Collection[str] | None = None,
+        masked: Collection[str] = (),
     ) -> list[OpenedRecord]:
         """Open the records of one subject, oldest observation first.
 
@@ -163,6 +165,7 @@ class Vault:
             subject: whose records.
             fields: which fields; all must be permitted.
             kinds: only records of these kinds; None for all.
+            masked: of these fields only what the pack's masks leave comes back.
 
         Raises:
             Denied: permit or receipt do not cover this access, or are over.
@@ -170,7 +173,8 @@ class Vault:
             KeyUnavailable: a key is missing that was not destroyed by an erasure.
         """
         asked, now = self._redeem_one(permit, receipt, subject, fields)
-        return self._open_some(permit, [subject], asked, kinds, now)[subject]
+        records = self._open_some(permit, [subject], asked, kinds, now)[subject]
+        return mask_records(records, self._catalogue, masked)
 
     def open_history(
         self,
