@@ -80,7 +80,12 @@ class Act(StrEnum):
     BACKUP_VERIFIED = "backup.verified"
     BACKUP_PRUNED = "backup.pruned"
     BACKUP_RESTORED = "backup.restored"
+    EPOCH_CLOSING = "epoch.closing"
     EPOCH_ROTATED = "epoch.rotated"
+    KEYS_ROTATING = "keys.rotating"
+    KEYS_ROTATED = "keys.rotated"
+    INDEX_ROTATING = "index.rotating"
+    INDEX_ROTATED = "index.rotated"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"
     ACCESS_FLAGGED = "access.flagged"
@@ -166,7 +171,12 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.BACKUP_VERIFIED: "consentry",
     Act.BACKUP_PRUNED: "consentry",
     Act.BACKUP_RESTORED: "consentry",
+    Act.EPOCH_CLOSING: "vault",
     Act.EPOCH_ROTATED: "vault",
+    Act.KEYS_ROTATING: "vault",
+    Act.KEYS_ROTATED: "vault",
+    Act.INDEX_ROTATING: "vault",
+    Act.INDEX_ROTATED: "vault",
     Act.AUDIT_READ: "consentry",
     Act.AUDIT_EXPORTED: "consentry",
     Act.ACCESS_FLAGGED: "consentry",
