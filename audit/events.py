@@ -24,6 +24,8 @@ class Act(StrEnum):
     SUBJECT_LOOKED_UP = "subject.looked_up"
     SUBJECT_DOUBTFUL = "subject.doubtful"
     SUBJECT_RESTRICTED = "subject.restricted"
+    SUBJECT_SETTLED = "subject.settled"
+    SUBJECT_SPLIT = "subject.split"
     GUARDIAN_RECORDED = "guardian.recorded"
     AGENT_RECORDED = "agent.recorded"
     CONSENT_GRANTED = "consent.granted"
@@ -60,6 +62,9 @@ class Act(StrEnum):
     BATCH_CHUNK_STORED = "batch.chunk_stored"
     BATCH_COMPLETED = "batch.completed"
     BATCH_DISCARDED = "batch.discarded"
+    RECORD_CORRECTED = "record.corrected"
+    RECORDS_MOVED = "records.moved"
+    CONFLICTS_READ = "conflicts.read"
     REVEAL = "vault.reveal"
     VIEW_BUILT = "view.built"
     VIEW_READ = "view.read"
@@ -115,6 +120,8 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.SUBJECT_LOOKED_UP: "consentry",
     Act.SUBJECT_DOUBTFUL: "consentry",
     Act.SUBJECT_RESTRICTED: "vault",
+    Act.SUBJECT_SETTLED: "consentry",
+    Act.SUBJECT_SPLIT: "vault",
     Act.GUARDIAN_RECORDED: "consent",
     Act.AGENT_RECORDED: "consent",
     Act.CONSENT_GRANTED: "consent",
@@ -151,6 +158,9 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.BATCH_CHUNK_STORED: "vault",
     Act.BATCH_COMPLETED: "vault",
     Act.BATCH_DISCARDED: "vault",
+    Act.RECORD_CORRECTED: "vault",
+    Act.RECORDS_MOVED: "vault",
+    Act.CONFLICTS_READ: "consentry",
     Act.REVEAL: "consentry",
     Act.VIEW_BUILT: "consentry",
     Act.VIEW_READ: "consentry",

@@ -26,11 +26,7 @@ def read_trust(root: Located, fields: Collection[str], mistakes: Mistakes) -> tu
         rule = TrustRule(
             code=code,
             fields=frozenset(entry.texts("fields")),
-            compartments=frozenset(
-                entry.read(
-                    "compartments", lambda item: [one.one_of(Compartment) for one in item.sequence()], otherwise=[]
-                )
-            ),
+            compartments=entry.read("compartments", _read_compartments, otherwise=frozenset()),
             ranks=entry.read("order", _read_ranks, otherwise=()),
         )
         _check_scope(rule, node, fields, named, mistakes)
@@ -46,6 +42,10 @@ def _check_scope(rule: TrustRule, node: Located, fields: Collection[str], named:
     for twice in sorted(scope & named):
         mistakes.add(node, f"{twice} has a trust order already", expected="one rule for each field and compartment")
     named |= scope
+
+
+def _read_compartments(node: Located) -> frozenset[str]:
+    return frozenset(item.one_of(Compartment) for item in node.sequence())
 
 
 def _read_ranks(node: Located) -> tuple[tuple[str, ...], ...]:
