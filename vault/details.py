@@ -10,6 +10,7 @@ from vault._keyring import KeyKind, keyring_of
 from vault._keys import Held, MacKey
 from vault.envelope import Binding, DataKey, alone, length_prefixed, open_value, read_key_id, seal_value
 from vault.keystore import KeyStore
+from vault.suites import AES, Suite
 
 _NAME: Final = "details"
 _SCHEMA_VERSION: Final = 1
@@ -19,7 +20,8 @@ _MARKS: Final = "marks"
 class DetailSealer:
     """Implements ``kernel.ports.Sealer`` with one key for each year, so that a year can be destroyed as a whole.
 
-    The sealed bytes have the envelope's format; the binding's record is the context.
+    The sealed bytes have the envelope's format; the binding's record is the context. They lie beside what never
+    changes and are not resealed: a suite that is chosen within a year has a key of its own for the rest of it.
     """
 
     def __init__(self, keystore: KeyStore) -> None:
@@ -33,8 +35,8 @@ class DetailSealer:
         Raises:
             BadInput: the details have no canonical form, or more than 64 KiB.
         """
-        year = self._keyring.clock.now().year
-        key = self._held.get(year, lambda: self._keyring.aead_key(KeyKind.DETAILS, _NAME, year))
+        year, name = self._keyring.clock.now().year, _key_name(self._keyring.suite)
+        key = self._held.get(year, lambda: self._keyring.aead_key(KeyKind.DETAILS, name, year))
         return seal_value(canonical_json(details), data_key=key, binding=_binding(context))
 
     def open_details(self, sealed: bytes, *, context: str) -> Mapping[str, JsonValue]:
@@ -53,7 +55,7 @@ class DetailSealer:
         return details
 
     def mark_texts(self, texts: Sequence[str]) -> list[bytes]:
-        """Return the HMAC-SHA256 of each text under one service key, made at its first use."""
+        """Return the HMAC (32 bytes) of each text under one service key, made at its first use."""
         key = self._marking.get(_MARKS, lambda: self._keyring.mac_keys(KeyKind.SERVICE, [_MARKS])[_MARKS])
         return [key.digest_stream([length_prefixed(_MARKS), text.encode()]) for text in texts]
 
@@ -61,6 +63,10 @@ class DetailSealer:
         """Drop the keys that are held between calls; they go by themselves after a minute."""
         self._held.drop()
         self._marking.drop()
+
+
+def _key_name(suite: Suite) -> str:
+    return _NAME if suite is AES else f"{_NAME} {suite.name}"
 
 
 def _binding(context: str) -> Binding:

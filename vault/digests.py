@@ -8,7 +8,7 @@ from vault.keystore import KeyStore
 
 
 class Digests:
-    """HMAC-SHA256 under service keys of the key store; without that store a digest tells nothing."""
+    """HMAC under service keys of the key store, of each key's suite; without that store a digest tells nothing."""
 
     def __init__(self, keystore: KeyStore) -> None:
         self._keyring = keyring_of(keystore)

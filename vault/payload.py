@@ -1,6 +1,7 @@
 """The payload of a row: sealed values by field code, packed one after the other."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -28,10 +29,7 @@ def pack(sealed: Mapping[str, bytes]) -> bytes:
         raise BadInput("A row has too many fields", hint="Split the record.")
     parts = [_HEAD.pack(PAYLOAD_VERSION, len(sealed))]
     for code, value in sealed.items():
-        encoded = code.encode()
-        if len(encoded) > _MAX_CODE_BYTES:
-            raise BadInput(f"Field code {code[:32]!r}… is longer than {_MAX_CODE_BYTES} bytes")
-        parts += (bytes((len(encoded),)), encoded, _LENGTH.pack(len(value)), value)
+        parts += (_code(code), _LENGTH.pack(len(value)), value)
     return b"".join(parts)
 
 
@@ -39,21 +37,32 @@ def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield field code and sealed value, in stored order.
 
     Raises:
-        IntegrityFailed: the bytes are no payload; each length is checked before it is used.
+        IntegrityFailed: the bytes are no payload; each length is checked before it is used, and no code comes twice.
     """
     if len(payload) < _HEAD.size or payload[0] != PAYLOAD_VERSION:
         raise _broken()
     _, count = _HEAD.unpack_from(payload)
-    at = _HEAD.size
+    at, seen = _HEAD.size, set[bytes]()
     for _ in range(count):
         if at >= len(payload):
             raise _broken()
         code, at = _slice(payload, at + 1, payload[at])
+        if code in seen:
+            raise _broken()
+        seen.add(code)
         size, at = _slice(payload, at, _LENGTH.size)
         value, at = _slice(payload, at, int.from_bytes(size))
         yield _text(code), value
     if at != len(payload):
         raise _broken()
+
+
+@lru_cache(maxsize=1024)
+def _code(code: str) -> bytes:
+    encoded = code.encode()
+    if len(encoded) > _MAX_CODE_BYTES:
+        raise BadInput(f"Field code {code[:32]!r}… is longer than {_MAX_CODE_BYTES} bytes")
+    return bytes((len(encoded),)) + encoded
 
 
 def _slice(payload: bytes, start: int, size: int) -> tuple[bytes, int]:

@@ -21,8 +21,9 @@ _MAX_SCOPE_CHARS: Final = 128
 class Pseudonyms:
     """Implements ``kernel.ports.Tokeniser`` with one key for each scope.
 
-    A pseudonym is base32 of HMAC-SHA256 cut to 128 bits over the subject's random id: without the scope's key nobody
-    can tell which one belongs to whom, or that two of different scopes belong together.
+    A pseudonym is base32 of an HMAC cut to 128 bits over the subject's random id: without the scope's key nobody can
+    tell which one belongs to whom, or that two of different scopes belong together. A scope keeps its key, and with it
+    the suite that it began with.
     """
 
     def __init__(self, keystore: KeyStore) -> None:
