@@ -94,17 +94,22 @@ class Keyring:
             RootKeyWrong: the custodian holds another root key.
             IntegrityFailed: its row was changed.
         """
-        query = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(
-            epoch.c.wrapped.is_not(None), epoch.c.closing_at.is_(None)
-        )
-        if lock is not None:
-            query = query.with_for_update(read=lock is Lock.SHARED)
-        row = connection.execute(query).one_or_none()
-        if row is None and lock:  # the epoch that this waited for is closing; a new statement sees its successor
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            raise KeyStoreEmpty("The key store has no open epoch", hint="Run `consentry init`, or restore a backup.")
+        row = _open_row(connection, lock)
         return self._wrapping_key(row.epoch_id, row.suite, row.wrapped)
+
+    def open_epoch_id(self, connection: Connection, *, lock: Lock) -> str:
+        """Return the id of the open epoch, which stays open until the transaction ends; asks no custodian.
+
+        Raises:
+            KeyStoreEmpty: there is none.
+        """
+        return str(_open_row(connection, lock).epoch_id)
+
+    def find_epoch(self, connection: Connection, epoch_id: str) -> WrappingKey | None:
+        """Return the key of an epoch that lives, open or closing; None for one that has ended."""
+        query = select(epoch.c.suite, epoch.c.wrapped).where(epoch.c.epoch_id == epoch_id, epoch.c.wrapped.is_not(None))
+        row = connection.execute(query).one_or_none()
+        return None if row is None else self._wrapping_key(epoch_id, row.suite, row.wrapped)
 
     def unwrapper(self) -> Callable[[Row[Any], bytes], bytes]:
         """Return what unwraps keys for one unit of work: a row with ``WRAPPED_IN`` and its context, to the key.
@@ -135,13 +140,19 @@ class Keyring:
         """Ask the custodian; every use of an epoch's key comes by here."""
         return WrappingKey(epoch_id, self._custodian.unwrap(wrapped, epoch_context(epoch_id, suite)), suite_of(suite))
 
-    def new_epoch(self, connection: Connection) -> WrappingKey:
+    def new_epoch(self, connection: Connection) -> None:
         """Make an epoch and its key-encryption key."""
+        self.add_epoch(connection, self.prepared_epoch())
+
+    def prepared_epoch(self) -> dict[str, Any]:
+        """Return the row of a new epoch, whose key the custodian has wrapped: best before the lock is taken."""
         epoch_id, secret, suite = new_id("epo"), os.urandom(EPOCH_SECRET_BYTES), self.suite
         wrapped = self._custodian.wrap(secret, epoch_context(epoch_id, suite.code))
-        row = {"epoch_id": epoch_id, "wrapped": wrapped, "opened_at": self.clock.now(), "suite": suite.code}
-        connection.execute(insert(epoch).values(row))
-        return WrappingKey(epoch_id, secret, suite)
+        return {"epoch_id": epoch_id, "wrapped": wrapped, "suite": suite.code}
+
+    def add_epoch(self, connection: Connection, prepared: Mapping[str, Any]) -> None:
+        """Open a prepared epoch, in the caller's transaction."""
+        connection.execute(insert(epoch).values(**prepared, opened_at=self.clock.now()))
 
     # data keys
 
@@ -178,6 +189,14 @@ class Keyring:
             key = unwrap(row, data_key_context(row.key_id, row.subject_id, row.compartment, row.suite))
             pair = (row.subject_id, Compartment(row.compartment))
             keys.add(pair, DataKey(row.key_id, key, suite_of(row.suite)))
+
+    def newest_among(self, subjects: Collection[SubjectId]) -> dict[Pair, bytes]:
+        """Return the id of the key that seals, for each compartment of these subjects."""
+        query = select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment)
+        with self.database.read() as connection:
+            own = query.where(among(connection, data_key.c.subject_id, subjects)).order_by(data_key.c.generation)
+            found = connection.execute(own)
+            return {(SubjectId(subject), Compartment(name)): key_id for key_id, subject, name in found}
 
     def destroyed_among(self, key_ids: Collection[bytes]) -> set[bytes]:
         """Return those of these keys that have a tombstone."""
@@ -299,3 +318,17 @@ class Keyring:
             )
             for row in connection.execute(query)
         }
+
+
+def _open_row(connection: Connection, lock: Lock | None) -> Row[Any]:
+    query = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(
+        epoch.c.wrapped.is_not(None), epoch.c.closing_at.is_(None)
+    )
+    if lock is not None:
+        query = query.with_for_update(read=lock is Lock.SHARED)
+    row = connection.execute(query).one_or_none()
+    if row is None and lock:  # the epoch that this waited for is closing; a new statement sees its successor
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        raise KeyStoreEmpty("The key store has no open epoch", hint="Run `consentry init`, or restore a backup.")
+    return row

@@ -1,25 +1,33 @@
-"""The end of a key epoch: every surviving key is wrapped anew, and the old epoch's key is destroyed."""
+"""The end of a key epoch: every surviving key is wrapped anew, then the old epoch's key is destroyed.
 
-from collections.abc import Callable, Iterator, Sequence
+Nobody waits for it. From the first moment new keys go under the new epoch, and the old one, which is closing, only
+loses keys. They move in chunks, each in a short transaction of its own; a crash leaves both epochs alive, and the next
+call goes on. When nothing hangs on the old epoch any more, its key is destroyed.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, select, update
+from sqlalchemy import Row, Select, select, update
 
-from audit.events import Act
+from audit.events import Act, Event
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of
+from consent.wake import no_point
 from kernel.database import Database
 from kernel.errors import IntegrityFailed
-from vault._keyring import Keyring, Lock, keyring_of
-from vault._keys import WrappingKey, data_key_context, named_key_context
+from vault._keyring import Lock, keyring_of
+from vault._rewrapping import Mover
 from vault.keystore import KeyStore
 from vault.leftovers import sweep_erased
 from vault.scrubbing import scrub
-from vault.tables import data_key, epoch, named_key
+from vault.tables import epoch
 
-_CHUNK: Final = 2_000
-"""Keys rewrapped at once; bounds memory, not the transaction."""
+_LEFT_HINT: Final = (
+    "They were changed in the store and keep the old epoch alive; all others have moved. Restore them from a backup of "
+    "the key store, or erase whose they are, then run `consentry keys resume`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,93 +43,142 @@ class Rotation:
     rewrapped: int
 
 
-def rotate_epoch(keystore: KeyStore, data: Database, log: EntryLog, *, asking: Asking) -> Rotation:
-    """End the open epoch and begin the next.
+def no_progress(_moved: int) -> None:
+    """Tell nobody."""
 
-    All keys move in one transaction of the key store. From then on an older copy of the key store, beside today's
-    custodian, is the only place where a key that was destroyed within the epoch could be found: such copies are kept
-    for one epoch at most. Then leftovers of erased subjects are swept and both SQLite stores scrubbed. An entry that a
-    crash left unwritten is written at the next call.
+
+def rotate_epoch(
+    keystore: KeyStore,
+    data: Database,
+    log: EntryLog,
+    *,
+    asking: Asking,
+    told: Callable[[int], None] = no_progress,
+    at: Callable[[str], None] = no_point,
+) -> Rotation:
+    """End the open epoch and begin the next; one that is closing already is ended first.
+
+    From then on an older copy of the key store, beside today's custodian, is the only place where a key that was
+    destroyed within the epoch could be found: such copies are kept for one epoch at most. Then leftovers of erased
+    subjects are swept and both SQLite stores scrubbed.
+
+    Args:
+        keystore, data, log: of the deployment.
+        asking: who asks.
+        told: hears how many more keys have moved.
+        at: called at each point where a crash leaves another state, with its name.
 
     Raises:
-        IntegrityFailed: a wrapped key was changed; nothing moved.
+        IntegrityFailed: a wrapped key was changed; all others have moved, and the old epoch stays closing.
         Unavailable: a store is in use; when its name comes with the word scrubbed, the rotation itself is done.
     """
-    keyring = keyring_of(keystore)
-    with keystore.database.write() as connection:
-        rotation = _rotate(connection, keyring)
+    ending = _Ending(keystore, data, log, asking, told, at)
+    for epoch_id in closing_epochs(keystore):
+        ending.end(epoch_id)
+    return ending.end(ending.close())
+
+
+def resume_epochs(
+    keystore: KeyStore,
+    data: Database,
+    log: EntryLog,
+    *,
+    asking: Asking,
+    told: Callable[[int], None] = no_progress,
+    at: Callable[[str], None] = no_point,
+) -> list[Rotation]:
+    """End the epoch that is closing, if there is one, and write the entries that a crash left unwritten.
+
+    Raises:
+        IntegrityFailed, Unavailable: as ``rotate_epoch``.
+    """
     log_rotations(keystore, data, log, asking=asking)
-    sweep_erased(data, keystore)
-    for database in (data, keystore.database):
-        scrub(database)
-    return rotation
+    ending = _Ending(keystore, data, log, asking, told, at)
+    return [ending.end(epoch_id) for epoch_id in closing_epochs(keystore)]
+
+
+def closing_epochs(keystore: KeyStore) -> list[str]:
+    """Return the ids of epochs that are closing: none, or one."""
+    with keystore.database.read() as connection:
+        return list(connection.execute(_CLOSING).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """The steps from one epoch to the next; each may be repeated, by any number of processes at once."""
+
+    keystore: KeyStore
+    data: Database
+    log: EntryLog
+    asking: Asking
+    told: Callable[[int], None]
+    at: Callable[[str], None]
+
+    def close(self) -> str:
+        """Begin the next epoch: from this commit on no key is made under the old one, whose id comes back."""
+        keyring = keyring_of(self.keystore)
+        prepared = keyring.prepared_epoch()
+        with keyring.database.write() as connection:
+            old = keyring.open_epoch_id(connection, lock=Lock.EXCLUSIVE)
+            other = connection.execute(_CLOSING).scalar()
+            if other is not None:
+                return str(other)  # another process was faster
+            values = {"closing_at": keyring.clock.now(), "rewrapped": 0}
+            connection.execute(update(epoch).where(epoch.c.epoch_id == old).values(**values))
+            keyring.add_epoch(connection, prepared)
+        self.at("epoch.closing")
+        return old
+
+    def end(self, epoch_id: str) -> Rotation:
+        """Move every key of a closing epoch, destroy its own, and clear away what is left of the erased."""
+        log_rotations(self.keystore, self.data, self.log, asking=self.asking)
+        rotation = self._destroy(epoch_id)
+        self.at("epoch.destroyed")
+        log_rotations(self.keystore, self.data, self.log, asking=self.asking)
+        self.at("epoch.logged")
+        sweep_erased(self.data, self.keystore)
+        for database in (self.data, self.keystore.database):
+            scrub(database)
+        return rotation
+
+    def _destroy(self, epoch_id: str) -> Rotation:
+        keyring = keyring_of(self.keystore)
+        left = Mover(keyring, epoch_id, self.told, self.at).run()
+        if left:
+            raise IntegrityFailed(f"{left} keys of epoch {epoch_id} did not move", hint=_LEFT_HINT)
+        self.at("epoch.moved")
+        with keyring.database.write() as connection:
+            living = update(epoch).where(epoch.c.epoch_id == epoch_id, epoch.c.wrapped.is_not(None))
+            connection.execute(living.values(wrapped=None, destroyed_at=keyring.clock.now()))
+            moved = connection.execute(select(epoch.c.rewrapped).where(epoch.c.epoch_id == epoch_id)).scalar_one()
+        return Rotation(epoch_id, moved)
 
 
 def log_rotations(keystore: KeyStore, data: Database, log: EntryLog, *, asking: Asking) -> int:
-    """Write the entries of ended epochs that have none yet, and return how many; also for the start-up."""
-    with keystore.database.read() as connection:
-        ended = connection.execute(
-            select(epoch).where(epoch.c.destroyed_at.is_not(None), epoch.c.entry_id.is_(None))
-        ).all()
-    for row in ended:
-        event = replace(
-            event_of(asking, Act.EPOCH_ROTATED), refs={"epoch": row.epoch_id}, counts={"rewrapped": row.rewrapped}
-        )
-        with data.write() as connection:
-            entry_id = log.record(connection, event)
-        with keystore.database.write() as connection:
-            connection.execute(update(epoch).where(epoch.c.epoch_id == row.epoch_id).values(entry_id=entry_id))
-    return len(ended)
-
-
-def _rotate(connection: Connection, keyring: Keyring) -> Rotation:
-    old = keyring.open_epoch(connection, lock=Lock.EXCLUSIVE)
-    new = keyring.new_epoch(connection)
-    rewrapped = _rewrap(connection, data_key, _data_context, old, new)
-    rewrapped += _rewrap(connection, named_key, _named_context, old, new)
-    for table in (data_key, named_key):
-        left = connection.scalar(select(func.count()).select_from(table).where(table.c.epoch_id == old.epoch_id))
-        if left:
-            raise IntegrityFailed(f"{left} keys of epoch {old.epoch_id} did not move", hint="Nothing was changed.")
-    connection.execute(
-        update(epoch)
-        .where(epoch.c.epoch_id == old.epoch_id)
-        .values(wrapped=None, destroyed_at=keyring.clock.now(), rewrapped=rewrapped)
-    )
-    return Rotation(old.epoch_id, rewrapped)
-
-
-def _rewrap(
-    connection: Connection, table: Table, context_of: Callable[[Row[Any]], bytes], old: WrappingKey, new: WrappingKey
-) -> int:
-    count = 0
-    change = (
-        update(table)
-        .where(table.c.key_id == bindparam("moved"))
-        .values(wrapped=bindparam("blob"), epoch_id=new.epoch_id)
-    )
-    for rows in _rows_of(connection, table, old.epoch_id):
-        moved = []
+    """Write the entries of closing and ended epochs that have none yet, and return how many."""
+    unlogged = ((Act.EPOCH_CLOSING, "closing_at", "closing_entry"), (Act.EPOCH_ROTATED, "destroyed_at", "entry_id"))
+    written = 0
+    for act, since, entry in unlogged:
+        query = select(epoch).where(epoch.c[since].is_not(None), epoch.c[entry].is_(None))
+        with keystore.database.read() as connection:
+            rows = connection.execute(query.order_by(epoch.c[since])).all()
         for row in rows:
-            context = context_of(row)
-            moved.append({"moved": row.key_id, "blob": new.wrap(old.unwrap(row.wrapped, context), context)})
-        connection.execute(change, moved)
-        count += len(moved)
-    return count
+            with data.write() as connection:
+                entry_id = log.record(connection, _event(asking, act, row))
+            with keystore.database.write() as connection:
+                logged = update(epoch).where(epoch.c.epoch_id == row.epoch_id)
+                connection.execute(logged.values({entry: entry_id}))
+        written += len(rows)
+    return written
 
 
-def _rows_of(connection: Connection, table: Table, epoch_id: str) -> Iterator[Sequence[Row[Any]]]:
-    """Yield the epoch's keys in the order of their ids."""
-    query = select(table).where(table.c.epoch_id == epoch_id).order_by(table.c.key_id).limit(_CHUNK)
-    rows = connection.execute(query).all()
-    while rows:
-        yield rows
-        rows = connection.execute(query.where(table.c.key_id > rows[-1].key_id)).all()
+def _event(asking: Asking, act: Act, row: Row[Any]) -> Event:
+    event = replace(event_of(asking, act), refs={"epoch": row.epoch_id})
+    return event if act is Act.EPOCH_CLOSING else replace(event, counts={"rewrapped": row.rewrapped})
 
 
-def _data_context(row: Row[Any]) -> bytes:
-    return data_key_context(row.key_id, row.subject_id, row.compartment, row.suite)
-
-
-def _named_context(row: Row[Any]) -> bytes:
-    return named_key_context(row.key_id, row.kind, row.name, row.version, row.suite)
+_CLOSING: Final[Select[str]] = (
+    select(epoch.c.epoch_id)
+    .where(epoch.c.wrapped.is_not(None), epoch.c.closing_at.is_not(None))
+    .order_by(epoch.c.closing_at)
+)
