@@ -30,7 +30,8 @@ class FieldType(StrEnum):
     """How a field's value is written; every value travels as JSON without floats.
 
     ``code`` is ``system:code`` such as ``icd10:E11.9``; ``quantity`` is an object with ``code``, ``value`` (decimal
-    as text), ``unit`` and optionally ``flag``; ``decimal`` is text; ``date`` and ``instant`` are ISO 8601 text.
+    as text), ``unit`` and optionally ``flag``; ``decimal`` is text; ``date`` and ``instant`` are ISO 8601 text. An
+    ``attachment`` is a file and no JSON: it is stored and opened by ways of its own.
     """
 
     STRING = "string"
@@ -42,6 +43,27 @@ class FieldType(StrEnum):
     BOOLEAN = "boolean"
     CODE = "code"
     QUANTITY = "quantity"
+    ATTACHMENT = "attachment"
+
+
+ATTACHMENT_MEDIA: Final = frozenset(
+    {
+        "application/dicom",
+        "application/pdf",
+        "audio/mp4",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/wav",
+        "image/jpeg",
+        "image/png",
+        "image/tiff",
+        "image/webp",
+        "text/plain",
+        "video/mp4",
+        "video/webm",
+    }
+)
+"""Media types that a pack may let attachments have: nothing that a browser runs."""
 
 
 class ConsentKind(StrEnum):
@@ -182,6 +204,7 @@ class Field:
         mask: how a role sees it that may see it masked only; None goes by the type.
         repeated: whether one record may hold a list of values.
         allowed: closed list of values, or None.
+        media: media types (RFC 6838) that an attachment may have; empty for every other type.
     """
 
     code: str
@@ -201,6 +224,7 @@ class Field:
     repeated: bool = False
     allowed: frozenset[str] | None = None
     mask: Mask | None = None
+    media: frozenset[str] = frozenset()
 
     @property
     def shown_masked(self) -> Mask:

@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
-from kernel.catalogue import Compartment, ConsentKind, Field, FieldClass, FieldType, IndexKind, LawfulBasis, Purpose
+from kernel.catalogue import (
+    ATTACHMENT_MEDIA,
+    Compartment,
+    ConsentKind,
+    Field,
+    FieldClass,
+    FieldType,
+    IndexKind,
+    LawfulBasis,
+    Purpose,
+)
 
 Finding: TypeAlias = tuple[str, str]
 """What is wrong, and what was expected."""
@@ -16,6 +26,8 @@ _DIRECT_TRANSFORMS: Final = frozenset({"count", "drop", "has", "redact", "strip_
 
 _TEXT_TRANSFORMS: Final = frozenset({"drop", "redact", "topic"})
 """Free text can hold any identifier."""
+
+_ATTACHMENT_TRANSFORMS: Final = frozenset({"drop", "strip_metadata"})
 
 _TIMES: Final = frozenset({FieldType.DATE, FieldType.INSTANT})
 _TRANSFORM_TYPES: Final = {
@@ -105,6 +117,20 @@ def _type_findings(field: Field) -> Iterator[Finding]:
         yield f"type {field.type} without a code system", "code_system"
     if field.allowed is not None and field.type is not FieldType.STRING:
         yield f"allowed values for type {field.type}", "type string"
+    yield from _attachment_findings(field)
+
+
+def _attachment_findings(field: Field) -> Iterator[Finding]:
+    """A file is kept and opened as it is: nothing searches it, and no view or export has a way to make it harmless."""
+    if (field.type is FieldType.ATTACHMENT) != bool(field.media):
+        yield f"type {field.type} with {len(field.media)} media types", "media for attachments, and for nothing else"
+    unknown = field.media - ATTACHMENT_MEDIA
+    if unknown:
+        yield f"the media type {min(unknown)!r}", _one_of(ATTACHMENT_MEDIA)
+    if field.type is FieldType.ATTACHMENT and (field.index is not IndexKind.NONE or field.repeated):
+        yield "an attachment that is indexed or repeated", "neither: one file at a time, found by its id"
+    if field.type is FieldType.ATTACHMENT and field.transform not in _ATTACHMENT_TRANSFORMS:
+        yield f"an attachment with the transform {field.transform!r}", _one_of(_ATTACHMENT_TRANSFORMS)
 
 
 def _collection_findings(field: Field, collecting: Purpose) -> Iterator[Finding]:

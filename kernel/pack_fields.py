@@ -17,14 +17,14 @@ _REQUIRED: Final = {
     "transform",
     "type",
 }
-_OPTIONAL: Final = {"allowed", "code_system", "further", "index", "mask", "repeated", "unit"}
+_OPTIONAL: Final = {"allowed", "code_system", "further", "index", "mask", "media", "repeated", "unit"}
 
 
 def read_fields(root: Located, mistakes: Mistakes) -> list[Declared[Field]]:
     """Return the fields that were read without mistakes; see ``Field`` for what each key means.
 
     ``further`` lists the purposes beyond ``collect``. Optional keys: unit, code_system, further, index (none),
-    repeated (false), allowed, mask (by the type).
+    repeated (false), allowed, mask (by the type), media (of attachments).
     """
     declared = []
     for code, node in read_coded(root, mistakes):
@@ -55,6 +55,7 @@ def _read_field(code: str, entry: Entry) -> Field:
         repeated=entry.flag("repeated"),
         allowed=frozenset(entry.texts("allowed")) or None,
         mask=entry.read("mask", lambda node: node.one_of(Mask), otherwise=None),
+        media=frozenset(entry.texts("media")),
     )
 
 

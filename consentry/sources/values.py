@@ -172,6 +172,8 @@ class Cleaner:
                 return decimal_text(self._number(definition, raw, reads))
             case FieldType.BOOLEAN:
                 return parse_boolean(raw)
+            case FieldType.ATTACHMENT:  # a file comes by a way of its own
+                raise RowRefused(RowFault.UNKNOWN_FIELD)
         return self._string(definition, raw)
 
     def _moment(self, definition: Field, raw: str) -> str:

@@ -10,7 +10,7 @@ from kernel.catalogue import Catalogue, Compartment, ConsentKind, Field, FieldCl
 _STRINGS = (
     "name id_number sex mobile email wechat_openid street_address insurance_number record_number visit_number "
     "district occupation marital ethnicity city income_band dose frequency visit_type department doctor_name "
-    "reproductive_state images reading_device reading_range checkin lifestyle event_type session_id "
+    "reproductive_state reading_device reading_range checkin lifestyle event_type session_id "
     "department_chosen consult_format page article topic step function_used channel_preference touch_campaign "
     "touch_channel touch_result loss_reason acquisition_source psychographic order_id order_status order_items "
     "payment_method membership family_binding relation_role referrer referral_node community_id complaint_type "
@@ -173,6 +173,7 @@ def test_only_what_is_no_personal_data_goes_without_consent(medical: Catalogue):
         (FieldType.INTEGER, "page_stay shares consult_length question_count reply_wait nps rating"),
         (FieldType.DECIMAL, "order_amount acquisition_cost arpu"),
         (FieldType.BOOLEAN, "reminder_kept prescription_sale"),
+        (FieldType.ATTACHMENT, "id_photo face_voiceprint consult_recording images"),
         (FieldType.STRING, _STRINGS),
     ],
 )
