@@ -13,6 +13,7 @@ from typing import Final
 from typer import Abort, TyperException
 
 from consentry.cli.app import app
+from kernel.core_dumps import forbid_core_dumps
 from kernel.errors import BadInput, ConsentryError
 
 FAILED: Final = 1
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        forbid_core_dumps()
         _check_text(arguments)
         status = app(args=list(arguments), prog_name="consentry", standalone_mode=False)
         sys.stdout.flush()

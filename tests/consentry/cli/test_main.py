@@ -2,6 +2,7 @@
 
 import io
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,12 @@ def test_line_moves_no_cursor_and_has_an_end(run):
     assert "\\x1b[31m\\u202ezzz" in ended.line
     assert ended.line.endswith("…")
     assert len(ended.line) == cli.MAX_LINE + 1
+
+
+def test_no_crash_of_a_command_leaves_its_memory_behind(run):
+    """Every command, and with it every server, begins by forbidding core dumps."""
+    run("--version")
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 
 
 @pytest.mark.parametrize("words", [[], ["ingest"], ["view"], ["pack"]])
