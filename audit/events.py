@@ -50,6 +50,16 @@ class Act(StrEnum):
     WAKE_RETRIED = "wake.retried"
     WEBHOOK_RECORDED = "webhook.recorded"
     READ_APPROVED = "read.approved"
+    READ_REVOKED = "read.revoked"
+    CASE_REQUESTED = "case.requested"
+    CASE_GRANTED = "case.granted"
+    CASE_REFUSED = "case.refused"
+    CASE_REVOKED = "case.revoked"
+    BREAK_GLASS_OPENED = "break_glass.opened"
+    BREAK_GLASS_REVIEWED = "break_glass.reviewed"
+    ACCOUNT_FROZEN = "account.frozen"
+    ACCOUNT_RELEASED = "account.released"
+    LIMIT_NEARED = "limit.neared"
     RECEIPT_ISSUED = "receipt.issued"
     RECONCILED = "log.reconciled"
     REGISTER_SUSPENDED = "register.suspended"
@@ -146,6 +156,16 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.WAKE_RETRIED: "consent",
     Act.WEBHOOK_RECORDED: "consentry",
     Act.READ_APPROVED: "consentry",
+    Act.READ_REVOKED: "consentry",
+    Act.CASE_REQUESTED: "consentry",
+    Act.CASE_GRANTED: "consentry",
+    Act.CASE_REFUSED: "consentry",
+    Act.CASE_REVOKED: "consentry",
+    Act.BREAK_GLASS_OPENED: "consentry",
+    Act.BREAK_GLASS_REVIEWED: "consentry",
+    Act.ACCOUNT_FROZEN: "consentry",
+    Act.ACCOUNT_RELEASED: "consentry",
+    Act.LIMIT_NEARED: "consentry",
     Act.RECEIPT_ISSUED: "consentry",
     Act.RECONCILED: "consentry",
     Act.REGISTER_SUSPENDED: "consent",

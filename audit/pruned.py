@@ -65,6 +65,10 @@ KEPT_ACTS: Final = frozenset(
         Act.PRINCIPAL_CREATED,
         Act.PRINCIPAL_DISABLED,
         Act.WEBHOOK_RECORDED,
+        # what an account is frozen by
+        Act.BREAK_GLASS_OPENED,
+        Act.BREAK_GLASS_REVIEWED,
+        Act.ACCOUNT_RELEASED,
         # cases, of which the log alone tells
         Act.BREACH_OPENED,
         Act.BREACH_CHANGED,
