@@ -75,6 +75,14 @@ class Act(StrEnum):
     RECORD_CORRECTED = "record.corrected"
     RECORDS_MOVED = "records.moved"
     CONFLICTS_READ = "conflicts.read"
+    ATTACHMENT_STORED = "attachment.stored"
+    ATTACHMENTS_LISTED = "attachments.listed"
+    HOLD_SET = "hold.set"
+    HOLD_RELEASED = "hold.released"
+    HOLDS_LISTED = "holds.listed"
+    SWEEP_STARTED = "sweep.started"
+    SWEEP_CHUNK = "sweep.chunk"
+    SWEEP_COMPLETED = "sweep.completed"
     REVEAL = "vault.reveal"
     VIEW_BUILT = "view.built"
     VIEW_READ = "view.read"
@@ -181,6 +189,14 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.RECORD_CORRECTED: "vault",
     Act.RECORDS_MOVED: "vault",
     Act.CONFLICTS_READ: "consentry",
+    Act.ATTACHMENT_STORED: "vault",
+    Act.ATTACHMENTS_LISTED: "consentry",
+    Act.HOLD_SET: "vault",
+    Act.HOLD_RELEASED: "vault",
+    Act.HOLDS_LISTED: "consentry",
+    Act.SWEEP_STARTED: "vault",
+    Act.SWEEP_CHUNK: "vault",
+    Act.SWEEP_COMPLETED: "vault",
     Act.REVEAL: "consentry",
     Act.VIEW_BUILT: "consentry",
     Act.VIEW_READ: "consentry",
