@@ -23,7 +23,7 @@ from vault._keys import (
     epoch_context,
     named_key_context,
 )
-from vault.custodian import Custodian
+from vault.custodian import Custodian, wrapped_surely
 from vault.envelope import KEY_ID_BYTES, DataKey
 from vault.setwise import among, chunks, insert_absent
 from vault.suites import AES, MAC_KEY_BYTES, Suite, suite_of
@@ -145,10 +145,18 @@ class Keyring:
         self.add_epoch(connection, self.prepared_epoch())
 
     def prepared_epoch(self) -> dict[str, Any]:
-        """Return the row of a new epoch, whose key the custodian has wrapped: best before the lock is taken."""
+        """Return the row of a new epoch, whose key the custodian has wrapped: best before the lock is taken.
+
+        Raises:
+            IntegrityFailed: the custodian does not give back what it was given; nothing hangs on the epoch yet.
+        """
         epoch_id, secret, suite = new_id("epo"), os.urandom(EPOCH_SECRET_BYTES), self.suite
-        wrapped = self._custodian.wrap(secret, epoch_context(epoch_id, suite.code))
+        wrapped = wrapped_surely(self._custodian, secret, epoch_context(epoch_id, suite.code))
         return {"epoch_id": epoch_id, "wrapped": wrapped, "suite": suite.code}
+
+    def destroy_epoch(self, epoch_id: str, suite: int) -> None:
+        """Have the custodian destroy what wrapped an ended epoch's key, where it has something; repeatable."""
+        self._custodian.destroy(epoch_context(epoch_id, suite))
 
     def add_epoch(self, connection: Connection, prepared: Mapping[str, Any]) -> None:
         """Open a prepared epoch, in the caller's transaction."""

@@ -7,6 +7,7 @@ import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -14,12 +15,12 @@ from typing import Final, Protocol, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kernel.errors import ConfigurationError, IntegrityFailed, Unavailable
+from kernel.errors import ConfigurationError, ConsentryError, IntegrityFailed, Unavailable
 from vault.custodians.sealed_root import PassphraseWrong, SealedRoot
 
 __all__ = [
     "Custodian", "CustodianRefused", "CustodianUnavailable", "KeyfileCustodian", "PassphraseWrong", "RootKeyDamaged",
-    "RootKeyMissing", "RootKeyWrong", "WrapKind", "changed", "root_id_of", "split_blob",
+    "RootKeyMissing", "RootKeyWrong", "WrapKind", "changed", "root_id_of", "split_blob", "wrapped_surely",
 ]  # fmt: skip
 
 KEY_BYTES: Final = 32
@@ -90,6 +91,36 @@ class Custodian(Protocol):
     def close(self) -> None:
         """Let go of connections and of what is held in memory."""
         ...
+
+
+def wrapped_surely(custodian: Custodian, key: bytes, context: bytes, *, keep: bytes | None = None) -> bytes:
+    """Return the key as the custodian has wrapped it, once it has also given it back.
+
+    An account that may encrypt and not decrypt, or a server that answers nonsense, would otherwise show only when
+    everything hangs on that key.
+
+    Args:
+        custodian: who wraps.
+        key: an epoch's.
+        context: what it is bound to.
+        keep: the blob of this context that is in use, so that a failure leaves it alone.
+
+    Raises:
+        IntegrityFailed: what came back is another key.
+        Unavailable: the custodian does not answer in time, fails or refuses.
+    """
+    blob = custodian.wrap(key, context)
+    try:
+        if hmac.compare_digest(custodian.unwrap(blob, context), key):
+            return blob
+        raise IntegrityFailed(
+            f"The custodian {custodian.name} does not give back the key that it was given",
+            hint="Nothing was changed; check what answers there.",
+        )
+    except ConsentryError:
+        with suppress(Unavailable):  # which the caller is about to be told of
+            custodian.destroy(context, keep=keep)
+        raise
 
 
 class WrapKind(Enum):

@@ -109,7 +109,8 @@ class Pkcs11Custodian:
 
     def destroy(self, context: bytes, *, keep: bytes | None = None) -> None:
         """Destroy the epoch's key objects in the token, but for the one of ``keep``."""
-        kept = None if keep is None else keep[len(keep) - _REST_BYTES :][:_ID_BYTES]
+        head = WrapKind.PKCS11.head(self._root_id)
+        kept = keep[len(head) :][:_ID_BYTES] if keep is not None and keep.startswith(head) else None
         own = self._ids_of(context)
 
         def destroyed(session: "Session") -> None:
