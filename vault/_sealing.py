@@ -8,19 +8,18 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, BindParameter, Column, Connection, Dialect, LargeBinary, bindparam, insert
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.types import TypeEngine
 
 from consent.permits import Permit
+from kernel.bulk_insert import BulkInsert
 from kernel.catalogue import Catalogue, Compartment
 from kernel.clock import to_micros
-from kernel.database import Instant
 from kernel.encoding import JsonValue
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId, new_id
 from vault._keys import MacKey, Pair, UnlockedKeys
-from vault.envelope import Binding, Item, RowHeader, encode_plaintext, length_prefixed, of_row, seal_many
+from vault.envelope import Item, RowHeader, encode_plaintext, length_prefixed, of_row, seal_many
 from vault.payload import pack
 from vault.tables import sealed_record
 
@@ -30,9 +29,13 @@ SCHEMA_VERSION: Final = 1
 EVENT: Final = "event"
 EVENT_TYPE: Final = "event_type"
 
+CONTENT_KEY_BYTES: Final = 16
+
 _MICROS: Final = Struct(">q")
 _SIZE: Final = Struct(">I")
 _ONE_MICRO: Final = timedelta(microseconds=1)
+_LAYOUTS: Final = 4_096
+"""Layouts in memory; records of one source have a few dozen shapes."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -77,27 +80,46 @@ class Place(NamedTuple):
         return None if self.keep is None else observed_at + max(self.keep, self.floor or 0)
 
 
+Codes = tuple[str, ...]
+"""Codes of fields, sorted."""
+
+Layout = tuple[tuple[Place, Codes], ...]
+"""The rows of a record: each place with its fields."""
+
+
 class Placing:
     """Knows the place of each field, and that a permit covers it."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._places: dict[tuple[str, str | None], Place] = {}
+        self._layouts: dict[tuple[Codes, str | None], Layout] = {}
+        self._needs: dict[Codes, Mapping[str, frozenset[str]]] = {}
 
-    def places(self, record: PlainRecord) -> dict[str, Place]:
-        """Return the place of each field of a record; an event's type says how long its values are kept."""
-        event_type = record.values.get(EVENT_TYPE) if record.kind == EVENT else None
-        name = event_type if isinstance(event_type, str) else None
-        return {code: self._places.get((code, name)) or self._make(code, name) for code in record.values}
+    def layout(self, codes: Codes, event_type: str | None) -> Layout:
+        """Return the rows of records with these fields; made once for all of them.
 
-    def check(self, record: PlainRecord, permits: Mapping[str, Permit]) -> None:
+        Args:
+            codes: of a record, sorted.
+            event_type: of an event, which says how long its values are kept; None for other kinds.
+        """
+        declared = event_type if event_type in self._catalogue.event_types else None
+        found = self._layouts.get((codes, declared))
+        if found is None:
+            by_place: dict[Place, list[str]] = {}
+            for code in codes:
+                by_place.setdefault(self.place(code, declared), []).append(code)
+            found = tuple((place, tuple(own)) for place, own in by_place.items())
+            _remember(self._layouts, (codes, declared), found)
+        return found
+
+    def check(self, subject: SubjectId, codes: Codes, permits: Mapping[str, Permit]) -> None:
         """Raise ``Denied`` unless the permit for its purpose of collection covers every field."""
-        for code in record.values:
-            purpose = self._catalogue.get_field(code).collect
+        for purpose, needed in self._needed(codes).items():
             permit = permits.get(purpose)
-            if permit is None or not permit.allows(record.subject, code):
+            allowed = frozenset[str]() if permit is None else permit.fields_for(subject)
+            if not needed <= allowed:
                 raise Denied(
-                    f"No permit for {purpose} covers field {code!r} of subject {record.subject}",
+                    f"No permit for {purpose} covers field {min(needed - allowed)!r} of subject {subject}",
                     hint="Nothing of this chunk was stored; ask the gate and leave out what it refuses.",
                 )
 
@@ -109,18 +131,25 @@ class Placing:
             for code in record.values
         }
 
-    def purposes(self, record: PlainRecord) -> set[str]:
-        """Return the purposes of collection of a record's fields."""
-        return {self._catalogue.get_field(code).collect for code in record.values}
+    def purposes(self, codes: Codes) -> set[str]:
+        """Return the purposes of collection of some fields."""
+        return set(self._needed(codes))
 
-    def _make(self, code: str, event_type: str | None) -> Place:
+    def _needed(self, codes: Codes) -> Mapping[str, frozenset[str]]:
+        found = self._needs.get(codes)
+        if found is None:
+            by_purpose: dict[str, set[str]] = {}
+            for code in codes:
+                by_purpose.setdefault(self._catalogue.get_field(code).collect, set()).add(code)
+            found = {purpose: frozenset(own) for purpose, own in by_purpose.items()}
+            _remember(self._needs, codes, found)
+        return found
+
+    def place(self, code: str, event_type: str | None) -> Place:
+        """Return where a field of a record lies and how long; of an event, as its declared type says."""
         field = self._catalogue.get_field(code)
-        event = self._catalogue.event_types.get(event_type) if event_type is not None else None
-        kept = field.retention if event is None else event.retention
-        place = Place(field.compartment, field.collect, _micros(kept.keep), _micros(kept.floor))
-        if event is not None or event_type is None:  # what a source invents as event types must not fill the memory
-            self._places[code, event_type] = place
-        return place
+        kept = field.retention if event_type is None else self._catalogue.event_types[event_type].retention
+        return Place(field.compartment, field.collect, _micros(kept.keep), _micros(kept.floor))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -128,39 +157,71 @@ class Encoded:
     """A record whose values are plaintext bytes, with the digests that tell it from others.
 
     Attributes:
+        event_type: of an event.
         observed_at: microseconds since 1970.
         plaintexts: by field code, sorted.
         record_key: base64; which record of which source about whom.
         content_key: what it says.
     """
 
-    record: PlainRecord
+    subject: SubjectId
+    kind: str
+    source: str
+    event_type: str | None
     observed_at: int
     plaintexts: Mapping[str, bytes]
     record_key: str
     content_key: bytes
 
     @property
-    def identity(self) -> tuple[SubjectId, str, bytes]:
+    def identity(self) -> "Identity":
         """What makes two records the same."""
-        return self.record.subject, self.record_key, self.content_key
+        return self.subject, self.record_key, self.content_key
 
     def __repr__(self) -> str:
-        return f"Encoded({self.record!r})"
+        return f"Encoded(subject={self.subject}, kind={self.kind!r}, redacted)"
 
 
-def encode(record: PlainRecord, record_mac: MacKey, content_mac: MacKey) -> Encoded:
-    """Return the record's values as plaintext, and its two digests.
+Identity = tuple[SubjectId, str, bytes]
+"""Subject, record key and content key."""
+
+
+class Encoder:
+    """Makes records comparable: plaintext bytes and two keyed digests.
 
     The content's digest begins with the record's, so that equal contents of two people do not show.
     """
-    plaintexts = {code: encode_plaintext(record.values[code]) for code in sorted(record.values)}
-    observed_at = to_micros(record.observed_at)
-    digest = record_mac.digest(length_prefixed(record.subject, record.source, record.kind, record.source_record))
-    content = [digest, _MICROS.pack(observed_at)]
-    for code, plaintext in plaintexts.items():
-        content += (_code(code), _SIZE.pack(len(plaintext)), plaintext)
-    return Encoded(record, observed_at, plaintexts, _base64(digest), content_mac.digest(b"".join(content)))
+
+    def __init__(self, record_mac: MacKey, content_mac: MacKey) -> None:
+        self._record_mac = record_mac
+        self._content_mac = content_mac
+
+    def encode(self, record: PlainRecord) -> Encoded:
+        """Return a record's values as plaintext, and its two digests."""
+        event_type = record.values.get(EVENT_TYPE) if record.kind == EVENT else None
+        return self.encoded(
+            record.subject, record.kind, record.source, record.source_record, to_micros(record.observed_at),
+            {code: encode_plaintext(record.values[code]) for code in sorted(record.values)},
+            event_type if isinstance(event_type, str) else None,
+        )  # fmt: skip
+
+    def encoded(  # noqa: PLR0917 - the columns of one record, in their order
+        self,
+        subject: SubjectId,
+        kind: str,
+        source: str,
+        source_record: str,
+        observed_at: int,
+        plaintexts: Mapping[str, bytes],
+        event_type: str | None,
+    ) -> Encoded:
+        """Return a record whose values are plaintext already, by field code in sorted order."""
+        digest = self._record_mac.digest(length_prefixed(subject, source, kind, source_record))
+        content = [digest, _MICROS.pack(observed_at)]
+        for code, plaintext in plaintexts.items():
+            content += (_code(code), _SIZE.pack(len(plaintext)), plaintext)
+        content_key = self._content_mac.digest(b"".join(content))
+        return Encoded(subject, kind, source, event_type, observed_at, plaintexts, _base64(digest), content_key)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -171,22 +232,22 @@ class Part:
     record_id: str
     number: int
     place: Place
-    codes: list[str]
+    codes: Codes
 
     @property
     def pair(self) -> Pair:
         """Whose key seals it."""
-        return self.encoded.record.subject, self.place.compartment
+        return self.encoded.subject, self.place.compartment
 
     def header(self) -> RowHeader:
         """Return what the row will say of itself."""
         encoded, place = self.encoded, self.place
         return RowHeader(
-            kind=encoded.record.kind,
-            source=encoded.record.source,
+            kind=encoded.kind,
+            source=encoded.source,
             compartment=place.compartment.value,
             purpose=place.purpose,
-            subject_id=encoded.record.subject,
+            subject_id=encoded.subject,
             record_id=self.record_id,
             record_key=encoded.record_key,
             observed_at=encoded.observed_at,
@@ -198,93 +259,70 @@ class Part:
         return f"Part({self.encoded!r}, {self.number})"
 
 
-def split(records: Sequence[Encoded], placing: Placing, now: datetime) -> list[Part]:
-    """Cut records into rows; values whose time of keeping is over already are left out."""
-    instant = to_micros(now)
-    parts: list[Part] = []
-    for encoded in records:
-        by_place: dict[Place, list[str]] = {}
-        for code, place in placing.places(encoded.record).items():
-            by_place.setdefault(place, []).append(code)
-        record_id = new_id("rec")
-        for number, (place, codes) in enumerate(by_place.items()):
-            ends = place.ends(encoded.observed_at)
-            if ends is None or ends > instant:
-                parts.append(Part(encoded, record_id, number, place, codes))
+def split(encoded: Encoded, placing: Placing, instant: int) -> list[Part]:
+    """Cut a record into rows; values whose time of keeping is over at an instant already are left out."""
+    record_id, parts = new_id("rec"), []
+    layout = placing.layout(tuple(encoded.plaintexts), encoded.event_type)
+    for number, (place, codes) in enumerate(layout):
+        ends = place.ends(encoded.observed_at)
+        if ends is None or ends > instant:
+            parts.append(Part(encoded, record_id, number, place, codes))
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class Sealing:
-    """What a chunk is sealed with."""
+ROW: Final = (*RowHeader._fields, "content_key", "part", "schema_version", "key_id", "payload")
+"""The columns of a sealed row, instants in microseconds."""
 
-    keys: UnlockedKeys
-    permits: Mapping[str, Permit]
-    deployment: str
-    batch: BatchId
+Row = tuple[Any, ...]
+"""Values in the order of ``ROW``."""
 
-    def seal(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
-        """Return the rows for ``tables.sealed_record``, instants in microseconds.
-
-        Raises:
-            KeyUnavailable: a key was not made durable first.
-            BadInput: a value is too long.
-        """
-        headers = [part.header() for part in parts]
-        items = (item for part, header in zip(parts, headers, strict=True) for item in self._items(part, header))
-        sealed = iter(seal_many(items))
-        return [
-            self._row(part, header, pack({code: next(sealed) for code in part.codes}))
-            for part, header in zip(parts, headers, strict=True)
-        ]
-
-    def _items(self, part: Part, header: RowHeader) -> Iterator[Item]:
-        key, holder = self.keys.sealing(part.pair), of_row(self.deployment, header)
-        for code in part.codes:
-            yield key, Binding(holder, code, SCHEMA_VERSION), part.encoded.plaintexts[code]
-
-    def _row(self, part: Part, header: RowHeader, payload: bytes) -> dict[str, Any]:
-        return {
-            **header._asdict(),
-            "content_key": part.encoded.content_key,
-            "part": part.number,
-            "permit_id": self.permits[part.place.purpose].permit_id,
-            "batch_id": self.batch,
-            "schema_version": SCHEMA_VERSION,
-            "key_id": self.keys.sealing(part.pair).key_id,
-            "payload": payload,
-        }
+SUBJECT: Final = ROW.index("subject_id")
+COMPARTMENT: Final = ROW.index("compartment")
+KEY_ID: Final = ROW.index("key_id")
+_PURPOSE: Final = ROW.index("purpose")
 
 
-def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert sealed rows in one round.
+def seal_parts(parts: Sequence[Part], keys: UnlockedKeys, deployment: str) -> list[Row]:
+    """Return the rows of some parts.
+
+    Raises:
+        KeyUnavailable: a key was not made durable first.
+        BadInput: a value is too long.
+    """
+    headers = [part.header() for part in parts]
+    sealed = iter(seal_many(_items(parts, headers, keys, deployment)))
+    rows = []
+    for part, header in zip(parts, headers, strict=True):
+        payload = pack({code: next(sealed) for code in part.codes})
+        key_id = keys.sealing(part.pair).key_id
+        rows.append((*header, part.encoded.content_key, part.number, SCHEMA_VERSION, key_id, payload))
+    return rows
+
+
+def insert_rows(connection: Connection, rows: Sequence[Row], *, permits: Mapping[str, Permit], batch: BatchId) -> None:
+    """Insert sealed rows in one round, each under the permit for its purpose of collection.
 
     Raises:
         Conflict: another transaction stored one of the records meanwhile.
     """
-    if not rows:
-        return
+    ids = {purpose: permit.permit_id for purpose, permit in permits.items()}
     try:
-        connection.execute(_INSERT, list(rows))
+        _INSERT.run(connection, [(*row, ids[row[_PURPOSE]], batch) for row in rows])
     except IntegrityError:
         raise Conflict("Another batch stored the same record at the same time", hint="Store the chunk again.") from None
 
 
-class _RawBytes(LargeBinary):
-    """Bytes that go to the driver as they are; both drivers take them so."""
-
-    def bind_processor(self, dialect: Dialect) -> None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Leave the value alone."""
-        return
-
-
-def _raw(column: Column[Any]) -> BindParameter[Any]:
-    kinds: dict[type[object], TypeEngine[Any]] = {Instant: BigInteger(), LargeBinary: _RawBytes()}
-    return bindparam(column.name, type_=kinds.get(type(column.type), column.type))
+def _items(parts: Sequence[Part], headers: Sequence[RowHeader], keys: UnlockedKeys, deployment: str) -> Iterator[Item]:
+    for part, header in zip(parts, headers, strict=True):
+        key, holder, plaintexts = keys.sealing(part.pair), of_row(deployment, header), part.encoded.plaintexts
+        for code in part.codes:
+            yield key, (holder, code, SCHEMA_VERSION), plaintexts[code]
 
 
-_INSERT: Final = insert(sealed_record).values({c: _raw(c) for c in sealed_record.c if not c.primary_key})
-"""Instants are given in microseconds and bytes as bytes: a row at a time, the types' detours cost a fifth of it all."""
+def _remember(known: dict[Any, Any], name: object, found: object) -> None:
+    if len(known) == _LAYOUTS:  # what a source invents must not fill the memory
+        known.clear()
+    known[name] = found
 
 
 @lru_cache(maxsize=1024)
@@ -298,3 +336,6 @@ def _micros(period: timedelta | None) -> int | None:
 
 def _base64(digest: bytes) -> str:
     return b64encode(digest).decode().rstrip("=")
+
+
+_INSERT: Final = BulkInsert(sealed_record, (*ROW, "permit_id", "batch_id"))

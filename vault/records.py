@@ -1,22 +1,20 @@
 """The vault: stores sealed records, and opens them for a permit and its receipt only."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, and_, exists, select
+from sqlalchemy import Connection, exists, select
 
 from audit.receipts import Receipt
 from consent.entries import EntryLog, now_in_log
 from consent.permits import Permit
-from consent.rules import STORAGE_AND_SECURITY
-from consent.standing import Standing, find_standings, lock_subjects
+from consent.standing import Standing
 from consent.tables import subject_standing
 from kernel.catalogue import Catalogue, Compartment
 from kernel.database import Database
-from kernel.errors import Conflict, Denied
-from kernel.ids import BatchId, SubjectId
+from kernel.errors import Denied
+from kernel.ids import SubjectId
 from kernel.ports import Clock
 from vault._history import (
     CurrentValue,
@@ -28,16 +26,17 @@ from vault._history import (
     open_versions,
     placed_versions,
 )
-from vault._keyring import KeyKind, keyring_of
+from vault._keyring import keyring_of
 from vault._keys import Pair, UnlockedKeys
 from vault._opening import OpenedRecord, Settling, open_rows, readable_rows, visible_rows
 from vault._rows import SealedRow
-from vault._sealing import Encoded, Placing, PlainRecord, Sealing, encode, insert_rows, split
+from vault._sealing import Placing, PlainRecord
+from vault._storing import KeysMoved, SealedChunk, StoreCounts, Storing
 from vault._versions import PROFILE
 from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
 from vault.masking import mask_records
-from vault.setwise import chunks, pairs_table
+from vault.setwise import chunks
 from vault.tables import batch as batch_table
 from vault.tables import sealed_record
 
@@ -47,8 +46,10 @@ __all__ = [
     "Disagreement",
     "FieldConflict",
     "FieldVersion",
+    "KeysMoved",
     "OpenedRecord",
     "PlainRecord",
+    "SealedChunk",
     "StoreCounts",
     "Vault",
 ]
@@ -60,35 +61,6 @@ CHUNK_RECORDS: Final = 500
 
 _SUBJECTS_AT_ONCE: Final = 100
 """Subjects of a cohort whose keys and values are in memory together."""
-
-_RECORD_KEY: Final = "record-key"
-_CONTENT_KEY: Final = "content-key"
-
-
-@dataclass(frozen=True, slots=True)
-class StoreCounts:
-    """What became of the records of one call.
-
-    Attributes:
-        stored_records: those with at least one stored field.
-        stored_fields: sealed values.
-        duplicates: records that were there already, value for value.
-        expired_fields: values whose time of keeping was over before they came; not stored.
-    """
-
-    stored_records: int
-    stored_fields: int
-    duplicates: int
-    expired_fields: int
-
-    def as_counts(self) -> dict[str, int]:
-        """Return the numbers by name, for a batch and its audit entry."""
-        return {
-            "stored_records": self.stored_records,
-            "stored_fields": self.stored_fields,
-            "duplicates": self.duplicates,
-            "expired_fields": self.expired_fields,
-        }
 
 
 class Vault:
@@ -104,6 +76,7 @@ class Vault:
         self._log = log
         self._clock = clock
         self._deployment = deployment
+        self._storing = Storing(self._keyring, self._placing, self._now, deployment)
 
     def key_pairs(self, records: Collection[PlainRecord]) -> set[Pair]:
         """Return the subjects and compartments for which ``KeyStore.ensure_data_keys`` must come first."""
@@ -131,21 +104,18 @@ class Vault:
             KeyUnavailable: a key was not made durable first.
             Conflict: the batch is not open, or another open batch holds the same record.
         """
-        self._check(connection, records, permits, batch.batch_id)
-        unique, repeated = self._without_repeats(records)
-        fresh = _without_stored(connection, unique, batch.batch_id)
-        parts = split(fresh, self._placing, self._now(connection))
-        pairs = {part.pair for part in parts}
-        with self._keyring.unlocked({pair[0] for pair in pairs}, {pair[1] for pair in pairs}) as keys:
-            rows = Sealing(keys, permits, self._deployment, batch.batch_id).seal(parts)
-        insert_rows(connection, rows)
-        fields = sum(len(part.codes) for part in parts)
-        return StoreCounts(
-            stored_records=len({part.record_id for part in parts}),
-            stored_fields=fields,
-            duplicates=repeated + len(unique) - len(fresh),
-            expired_fields=sum(len(encoded.plaintexts) for encoded in fresh) - fields,
-        )
+        return self._storing.store(connection, records, permits=permits, batch=batch)
+
+    def store_sealed(
+        self, connection: Connection, chunk: SealedChunk, *, permits: Mapping[str, Permit], batch: Batch
+    ) -> StoreCounts:
+        """Store a chunk that ``BulkSealers`` sealed before the transaction; else the same as ``store``.
+
+        Raises:
+            KeysMoved: keys were made or destroyed since; nothing was stored.
+            Denied, Conflict: as ``store``.
+        """
+        return self._storing.store_sealed(connection, chunk, permits=permits, batch=batch)
 
     def open(
         self,
@@ -275,37 +245,6 @@ class Vault:
         rows = connection.execute(query.order_by(standing.subject_id).limit(limit))
         return [SubjectId(subject) for subject in rows.scalars()]
 
-    def _check(
-        self, connection: Connection, records: Sequence[PlainRecord], permits: Mapping[str, Permit], batch: BatchId
-    ) -> None:
-        """Raise unless batch, permits and the subjects' standing, now locked, allow the whole chunk."""
-        if connection.scalar(select(batch_table.c.state).where(batch_table.c.batch_id == batch)) != BatchState.OPEN:
-            raise Conflict(f"Batch {batch} is not open", hint="Open a batch first.")
-        subjects = {record.subject for record in records}
-        lock_subjects(connection, subjects, exclusive=False)
-        now = self._now(connection)
-        for purpose, permit in permits.items():
-            permit.check_live(now)
-            if permit.purpose != purpose:
-                raise Denied(f"Permit {permit.permit_id} is for {permit.purpose}, not for {purpose}")
-        states = {subject: standing.state for subject, standing in find_standings(connection, subjects).items()}
-        for record in records:
-            self._placing.check(record, permits)
-            if states.get(record.subject) is not Standing.ACTIVE:
-                self._check_blocked(record, states.get(record.subject))
-
-    def _check_blocked(self, record: PlainRecord, state: Standing | None) -> None:
-        if state is not Standing.RESTRICTED or not self._placing.purposes(record) <= STORAGE_AND_SECURITY:
-            raise Denied(f"Subject {record.subject} takes no more data: {state or 'not registered'}")
-
-    def _without_repeats(self, records: Sequence[PlainRecord]) -> tuple[list[Encoded], int]:
-        macs = self._keyring.mac_keys(KeyKind.SERVICE, [_RECORD_KEY, _CONTENT_KEY])
-        by_identity: dict[tuple[SubjectId, str, bytes], Encoded] = {}
-        for record in records:
-            encoded = encode(record, macs[_RECORD_KEY], macs[_CONTENT_KEY])
-            by_identity.setdefault(encoded.identity, encoded)
-        return list(by_identity.values()), len(records) - len(by_identity)
-
     def _redeem_one(
         self, permit: Permit, receipt: Receipt, subject: SubjectId, fields: Collection[str]
     ) -> tuple[frozenset[str], datetime]:
@@ -380,34 +319,6 @@ class Vault:
 
 def _numbers(rows: Mapping[SubjectId, Sequence[SealedRow]]) -> set[int]:
     return {row.row_no for own in rows.values() for row in own}
-
-
-def _without_stored(connection: Connection, records: Sequence[Encoded], batch: BatchId) -> list[Encoded]:
-    """Leave out what is stored already.
-
-    Raises:
-        Conflict: it is stored by another batch that may still be discarded.
-    """
-    wanted = pairs_table(connection, [(encoded.record.subject, encoded.record_key) for encoded in records])
-    query = (
-        select(sealed_record.c.subject_id, sealed_record.c.record_key, sealed_record.c.content_key)
-        .add_columns(batch_table.c.batch_id, batch_table.c.state)
-        .join(wanted, and_(wanted.c.a == sealed_record.c.subject_id, wanted.c.b == sealed_record.c.record_key))
-        .join(batch_table, batch_table.c.batch_id == sealed_record.c.batch_id)
-    )
-    stored = {
-        (subject, key, content): (owner, state) for subject, key, content, owner, state in connection.execute(query)
-    }
-    fresh = []
-    for encoded in records:
-        owner, state = stored.get(encoded.identity, (batch, BatchState.COMPLETE))
-        if owner != batch and state != BatchState.COMPLETE:
-            raise Conflict(
-                f"Batch {owner} holds the same record and is not complete", hint="Resume or discard it first."
-            )
-        if encoded.identity not in stored:
-            fresh.append(encoded)
-    return fresh
 
 
 def _beyond(permit: Permit) -> Denied:

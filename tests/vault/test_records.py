@@ -9,10 +9,11 @@ from sqlalchemy import delete, select, update
 from audit.receipts import ReceiptRefused
 from consent.permits import PermitExpired
 from consent.standing import Standing, set_standing
+from kernel.clock import to_micros
 from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed
 from kernel.ids import SubjectId, new_id
 from vault._keys import MacKey
-from vault._sealing import Placing, encode, split
+from vault._sealing import Encoder, Placing, split
 from vault.keystore import KeyUnavailable
 from vault.records import PlainRecord
 from vault.suites import AES
@@ -417,8 +418,8 @@ def test_plain_and_opened_records_hide_their_values(house):
     house.store(record)
     (opened,) = house.open(subject, "P02", "diagnosis")
     keys = {name: MacKey(bytes(32), AES) for name in ("record", "content")}
-    encoded = encode(record, keys["record"], keys["content"])
-    parts = split([encoded], Placing(house.catalogue), house.clock.now())
+    encoded = Encoder(keys["record"], keys["content"]).encode(record)
+    parts = split(encoded, Placing(house.catalogue), to_micros(house.clock.now()))
     for shown in (repr(record), str(record), f"{opened}", repr([opened]), repr(encoded), repr(parts)):
         assert "B20" not in shown
         assert "encounter-1" not in shown
