@@ -8,7 +8,7 @@ order of their random ids a chunk of a thousand keys would touch a thousand page
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, func, literal_column, select, text, update
@@ -32,7 +32,7 @@ Context = Callable[[Row[Any]], bytes]
 class Chunking:
     """How many rows to take at once, from how long the last ones held the lock."""
 
-    rows: int = _FIRST
+    rows: int = field(default_factory=lambda: _FIRST)
 
     def took(self, seconds: float) -> None:
         """Take more or fewer from now on; never more than twice as many."""

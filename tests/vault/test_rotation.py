@@ -3,16 +3,48 @@
 import threading
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from kernel.errors import IntegrityFailed
 from vault.identity import IdentityKeys
-from vault.rotation import log_rotations, rotate_epoch
+from vault.rotation import closing_epochs, log_rotations, resume_epochs, rotate_epoch
 from vault.tables import data_key, epoch, named_key
 
 
-def rotate(house):
-    return rotate_epoch(house.keystore, house.data, house.log, asking=house.asking)
+class Killed(BaseException):
+    """The process ends at a point; what it did in transactions stays."""
+
+
+def rotate(house, **more):
+    return rotate_epoch(house.keystore, house.data, house.log, asking=house.asking, **more)
+
+
+def resume(house):
+    return resume_epochs(house.keystore, house.data, house.log, asking=house.asking)
+
+
+def killing(number):
+    """Return what ends the process at so manieth a point."""
+    seen = []
+
+    def at(point):
+        seen.append(point)
+        if len(seen) == number:
+            raise Killed(point)
+
+    return at
+
+
+def epochs_of_keys(house) -> set[str]:
+    with house.keys.read() as connection:
+        return {*connection.scalars(select(data_key.c.epoch_id)), *connection.scalars(select(named_key.c.epoch_id))}
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Keys move three at a time, and no more."""
+    monkeypatch.setattr("vault._rewrapping._FIRST", 3)
+    monkeypatch.setattr("vault._rewrapping._LARGEST", 3)
 
 
 def test_everything_opens_after_a_rotation_as_before(any_house):
@@ -69,29 +101,111 @@ def test_an_entry_that_a_crash_left_out_is_written_later(house):
     assert log_rotations(house.keystore, house.data, house.log, asking=house.asking) == 1
     assert log_rotations(house.keystore, house.data, house.log, asking=house.asking) == 0
     assert len(house.entries("epoch.rotated")) == 2
+    assert len(house.entries("epoch.closing")) == 1
 
 
-def test_a_changed_key_stops_the_rotation_and_nothing_moves(house):
-    """Rather than carry a broken key over, the epoch stays."""
-    subject, other = house.subject(), house.subject()
-    house.store(house.record(subject, diagnosis="icd10:I10"), house.record(other, diagnosis="icd10:E11"))
-    before = house.keystore.check()
-    with house.keys.write() as connection:
+def test_a_changed_key_keeps_the_old_epoch_alive_and_nothing_else(any_house):
+    """The others move; the broken one is told of, and once its subject is erased the epoch ends."""
+    subject, other = any_house.subject(), any_house.subject()
+    any_house.store(any_house.record(subject, diagnosis="icd10:I10"), any_house.record(other, diagnosis="icd10:E11"))
+    before = any_house.keystore.check().epoch_id
+    with any_house.keys.write() as connection:
         broken = update(data_key).where(data_key.c.subject_id == subject)
         connection.execute(broken.values(wrapped=bytes(60)))
-    with pytest.raises(IntegrityFailed):
-        rotate(house)
-    assert house.keystore.check() == before
-    assert len(house.open(other, "P02", "diagnosis")) == 1
+    with pytest.raises(IntegrityFailed, match="1 keys of epoch"):
+        rotate(any_house)
+    assert closing_epochs(any_house.keystore) == [before]
+    assert len(any_house.open(other, "P02", "diagnosis")) == 1
+    with any_house.keys.write() as connection:
+        connection.execute(delete(data_key).where(data_key.c.subject_id == subject))
+    assert [rotation.ended for rotation in resume(any_house)] == [before]
 
 
-def test_keys_are_rewrapped_chunk_by_chunk(house, monkeypatch):
-    """More keys than one chunk holds all move."""
-    monkeypatch.setattr("vault.rotation._CHUNK", 3)
-    subjects = [house.subject() for _ in range(7)]
+def test_keys_are_rewrapped_chunk_by_chunk(any_house, small_chunks):
+    """More keys than one chunk holds all move, and the progress adds up."""
+    subjects = [any_house.subject() for _ in range(7)]
+    any_house.store(*(any_house.record(subject, diagnosis="icd10:I10") for subject in subjects))
+    told = []
+    done = rotate(any_house, told=told.append)
+    assert sum(told) == done.rewrapped > 7
+    assert len(told) > 1
+    assert all(len(any_house.open(subject, "P02", "diagnosis")) == 1 for subject in subjects)
+
+
+def test_two_epochs_live_while_one_is_closing(any_house, small_chunks):
+    """From the first moment new keys go under the new epoch; old and new keys both open, and reading goes on."""
+    old_ones = [any_house.subject() for _ in range(5)]
+    any_house.store(*(any_house.record(subject, diagnosis="icd10:I10") for subject in old_ones))
+    with pytest.raises(Killed):
+        rotate(any_house, at=killing(2))
+    after = any_house.restarted()
+    (closing,) = closing_epochs(after.keystore)
+    new_one = after.subject()
+    after.store(after.record(new_one, diagnosis="icd10:I10"))
+    with after.keys.read() as connection:
+        made_under = connection.scalars(select(data_key.c.epoch_id).where(data_key.c.subject_id == new_one)).one()
+    assert made_under == after.keystore.check().epoch_id != closing
+    assert epochs_of_keys(after) == {closing, made_under}
+    assert all(len(after.open(subject, "P02", "diagnosis")) == 1 for subject in [*old_ones, new_one])
+    assert after.resolver.find("his", "nobody") is None
+
+
+def test_an_epoch_change_goes_on_wherever_it_was_killed(house, small_chunks):
+    """At every numbered point: the next call ends the same epoch, everything opens, and both entries stand."""
+    subjects = [house.subject() for _ in range(4)]
     house.store(*(house.record(subject, diagnosis="icd10:I10") for subject in subjects))
-    rotate(house)
-    assert all(len(house.open(subject, "P02", "diagnosis")) == 1 for subject in subjects)
+    for number in range(1, 100):
+        old = house.keystore.check().epoch_id
+        try:
+            rotate(house, at=killing(number))
+        except Killed:
+            house = house.restarted()
+            resume(house)
+            assert closing_epochs(house.keystore) == []
+            assert epochs_of_keys(house) == {house.keystore.check().epoch_id}
+        else:
+            break
+        assert house.keystore.check().epoch_id != old
+        assert all(len(house.open(subject, "P02", "diagnosis")) == 1 for subject in subjects)
+    assert number > 5, "there must be points to be killed at"
+    closing, ended = house.entries("epoch.closing"), house.entries("epoch.rotated")
+    assert {entry["refs"]["epoch"] for entry in closing} == {entry["refs"]["epoch"] for entry in ended}
+
+
+def test_an_erasure_in_between_is_not_undone(any_house, small_chunks):
+    """A key that was read for its move and destroyed before its update stays destroyed."""
+    subjects = [any_house.subject() for _ in range(4)]
+    any_house.store(*(any_house.record(subject, diagnosis="icd10:I10") for subject in subjects))
+    with any_house.keys.read() as connection:
+        gone = connection.scalars(select(data_key.c.key_id).where(data_key.c.subject_id == subjects[0])).all()
+
+    def erase_once(point):
+        if point == "epoch.closing":
+            with any_house.keys.write() as connection:
+                connection.execute(delete(data_key).where(data_key.c.subject_id == subjects[0]))
+
+    rotate(any_house, at=erase_once)
+    with any_house.keys.read() as connection:
+        left = set(connection.scalars(select(data_key.c.key_id)))
+    assert left.isdisjoint(gone)
+    assert len(left) == 3
+
+
+def test_nothing_moves_to_an_epoch_that_another_process_has_closed(any_house, small_chunks):
+    """Two processes end epochs at once: no key is ever wrapped by one that may be destroyed the next moment."""
+    subjects = [any_house.subject() for _ in range(6)]
+    any_house.store(*(any_house.record(subject, diagnosis="icd10:I10") for subject in subjects))
+    other = any_house.restarted()
+    done = []
+
+    def meanwhile(point):
+        if point == "epoch.moved.named_key" and not done:
+            done.append(point)
+            rotate(other)
+
+    rotate(any_house, at=meanwhile)
+    assert epochs_of_keys(any_house) == {any_house.keystore.check().epoch_id}
+    assert all(len(any_house.open(subject, "P02", "diagnosis")) == 1 for subject in subjects)
 
 
 def test_rotation_and_new_keys_at_the_same_time_lose_none(any_house):
