@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -166,13 +166,19 @@ class _Run:
             fields=permit.fields,
         )
         names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
-        opened = self.platform.vault.open_cohort(permit, receipt, fields=permit.fields, kinds=self.view.kinds)
+        opened = self.platform.vault.open_cohort(
+            permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day()
+        )
         for subject, records in opened:
             rows = builder.rows(names[subject], [SourceRow(r.kind, r.observed_at, r.values) for r in records])
             if rows:
                 self.members[subject] = names[subject]
                 self.used[subject] = permit.fields_for(subject)
             yield from rows
+
+    def _end_of_day(self) -> datetime:
+        """Return the instant from which on nothing counts that was observed."""
+        return datetime.combine(self.day + timedelta(days=1), time.min, ZoneInfo(self.view.time_zone))
 
     def _finish(self) -> None:
         """Register the build; whoever withdrew, or is being erased, while it was written is taken out first."""
