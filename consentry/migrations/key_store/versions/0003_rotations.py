@@ -31,6 +31,7 @@ def upgrade() -> None:
         ),
     )
     _comment_progress("keys that moved to the next epoch, so far", "keys that moved to the next epoch")
+    _on_postgresql("ALTER TABLE data_key SET (fillfactor = 50)")
     op.add_column(
         "named_key",
         sa.Column(
@@ -92,6 +93,7 @@ def downgrade() -> None:
     op.drop_column("identity_fact", "version")
     op.drop_column("blind_index", "sealed")
     op.drop_column("named_key", "retired_at")
+    _on_postgresql("ALTER TABLE data_key RESET (fillfactor)")
     _comment_progress("keys that moved to the next epoch", "keys that moved to the next epoch, so far")
     op.drop_column("epoch", "closing_entry")
     op.drop_column("epoch", "closing_at")
@@ -112,6 +114,11 @@ def _comment_progress(comment: str, before: str) -> None:
             comment=comment,
             existing_comment=before,
         )
+
+
+def _on_postgresql(statement: str) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(statement)
 
 
 def _one_person(where: str) -> None:
