@@ -1,7 +1,7 @@
 """The one place where the parts are wired together."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.engine import URL, make_url
@@ -18,6 +18,7 @@ from consent.asking import Asking
 from consent.gate import Gate
 from consent.registry import Registry
 from consent.wake import Wake, no_point
+from consentry.custody import open_custodian
 from consentry.layout import Layout
 from consentry.log_clock import LogClock
 from consentry.migrations import Store, check_current
@@ -36,7 +37,6 @@ from kernel.errors import ConfigurationError
 from kernel.ids import RequestId, new_id
 from kernel.ports import Clock
 from vault.batches import Batches
-from vault.custodian import KeyfileCustodian
 from vault.details import DetailSealer
 from vault.digests import Digests
 from vault.erasure import Eraser
@@ -105,12 +105,16 @@ def open_platform(
         raise ConfigurationError(
             f"There is no deployment in {settings.home}", hint="Run `consentry init`, or name its folder with --home."
         )
+    clock = clock or SystemClock()
     data, keys = open_stores(settings, must_exist=True)
-    try:
+    with ExitStack() as opened:
+        opened.callback(keys.dispose)
+        opened.callback(data.dispose)
         if check_schema:
             check_current(data, Store.DATA)
             check_current(keys, Store.KEYS)
-        platform = _wire(settings, data, keys, clock or SystemClock(), at)
+        keystore = opened.enter_context(closing(open_keystore(settings, keys, clock)))
+        platform = _wire(settings, data, keystore, clock, at)
         if check_pack:
             with data.read() as connection:
                 check_pack_loaded(connection, platform.catalogue)
@@ -119,14 +123,9 @@ def open_platform(
         platform.eraser.resume()
         platform.batches.finish_discards()
         platform.products.sweep()
-        try:
-            yield platform
-        finally:
-            if isinstance(platform.signer, RemoteSigner):
-                platform.signer.close()
-    finally:
-        data.dispose()
-        keys.dispose()
+        if isinstance(platform.signer, RemoteSigner):
+            opened.callback(platform.signer.close)
+        yield platform
 
 
 def open_stores(settings: Settings, *, must_exist: bool) -> tuple[Database, Database]:
@@ -164,11 +163,11 @@ def open_keystore(settings: Settings, keys: Database, clock: Clock) -> KeyStore:
     """Return the key store behind its custodian; what keys are made in it are of the configured suite.
 
     Raises:
-        ConfigurationError: the suite cannot be had on this machine, or the root key's file is open to others.
-        Unavailable: the root key is missing.
+        ConfigurationError: the suite cannot be had on this machine, or the custodian's settings are wrong.
+        Unavailable: the root key, or a secret that leads to it, is missing.
     """
-    custodian = KeyfileCustodian.load(settings.root_key_path)
-    return KeyStore(keys, custodian, clock, suite=suite_named(settings.vault_suite))
+    suite = suite_named(settings.vault_suite)
+    return KeyStore(keys, open_custodian(settings, clock), clock, suite=suite)
 
 
 def open_signer(settings: Settings) -> HeadSigner:
@@ -183,9 +182,8 @@ def open_signer(settings: Settings) -> HeadSigner:
     return load_tree_signer(settings.signing_key_path, settings.signer_state_path)
 
 
-def _wire(settings: Settings, data: Database, keys: Database, clock: Clock, at: Callable[[str], None]) -> Platform:
+def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, at: Callable[[str], None]) -> Platform:
     catalogue = load_configured_pack(settings)
-    keystore = open_keystore(settings, keys, clock)
     signer = open_signer(settings)
     sealer = DetailSealer(keystore)
     log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer))
@@ -204,7 +202,7 @@ def _wire(settings: Settings, data: Database, keys: Database, clock: Clock, at: 
         clock=clock,
         catalogue=catalogue,
         data=data,
-        keys=keys,
+        keys=keystore.database,
         keystore=keystore,
         signer=signer,
         sealer=sealer,

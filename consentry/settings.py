@@ -43,9 +43,30 @@ _PATHS: Final = (
     "signer_socket",
     "witness_policy_file",
     "timestamp_roots_file",
+    "custodian_also_file",
+    "root_key_passphrase_file",
+    "transit_token_file",
+    "transit_role_id_file",
+    "transit_secret_id_file",
+    "transit_ca_file",
+    "pkcs11_module",
+    "pkcs11_pin_file",
 )
 _STORES: Final = ("data_store", "key_store")
 _SQLITE: Final = "sqlite:///"
+
+CUSTODY: Final = (
+    "custodian", "custodian_timeout_ms", "custodian_hold_seconds", "root_key_file", "root_key_credential",
+    "root_key_passphrase_file", "root_key_passphrase_credential", "aws_kms_key", "aws_kms_region", "aws_kms_endpoint",
+    "aws_kms_instance_role", "transit_address", "transit_mount", "transit_key", "transit_namespace",
+    "transit_token_file", "transit_role_id_file", "transit_secret_id_file", "transit_ca_file", "pkcs11_module",
+    "pkcs11_token", "pkcs11_key", "pkcs11_pin_file",
+)  # fmt: skip
+"""Settings that say who holds the root key; a file that names another custodian has these and no others."""
+
+_SERVICE: Final = re.compile(r"(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/?")
+"""Where a key service listens; without TLS only one on the machine itself."""
+
 _ORIGIN: Final = re.compile(r"https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
 """An origin as browsers send it (RFC 6454 section 6.2); without TLS only one on the machine itself."""
 
@@ -63,6 +84,54 @@ class Settings(BaseSettings):
     root_key_file: Path | None = Field(
         default=None, description="Root key of the key file custodian; default home/root.key."
     )
+    custodian: Literal["keyfile", "aws-kms", "transit", "pkcs11"] = Field(
+        default="keyfile", description="Who holds the root key: keyfile, aws-kms, transit or pkcs11."
+    )
+    custodian_timeout_ms: int = Field(
+        default=5_000,
+        ge=100,
+        le=60_000,
+        description="How long one question to a remote custodian may take, with all tries.",
+    )
+    custodian_hold_seconds: int = Field(
+        default=60, ge=0, le=600, description="How long an epoch key of a remote custodian is held in memory."
+    )
+    custodian_also_file: Path | None = Field(
+        default=None, description="Settings file of a second custodian whose epoch keys are read, too, while they move."
+    )
+    root_key_credential: str = Field(
+        default="", description="Name of the systemd credential that holds the root key, in the place of root_key_file."
+    )
+    root_key_passphrase_file: Path | None = Field(
+        default=None, description="File with the passphrase that the root key file is sealed under."
+    )
+    root_key_passphrase_credential: str = Field(
+        default="", description="Name of the systemd credential that holds that passphrase."
+    )
+    aws_kms_key: str = Field(default="", description="KMS key: id, ARN, or alias/NAME of a symmetric key.")
+    aws_kms_region: str = Field(default="", description="Region of the KMS key.")
+    aws_kms_endpoint: str = Field(default="", description="URL of a VPC endpoint of KMS; empty: the region's own.")
+    aws_kms_instance_role: bool = Field(
+        default=False, description="Whether credentials may be asked of the machine's metadata service."
+    )
+    transit_address: str = Field(default="", description="URL of the Vault server with the transit engine.")
+    transit_mount: str = Field(default="transit", description="Where the transit engine is mounted.")
+    transit_key: str = Field(default="", description="Name of the transit key.")
+    transit_namespace: str = Field(default="", description="Namespace of Vault Enterprise; empty: none.")
+    transit_token_file: Path | None = Field(
+        default=None, description="File with a Vault token; read for each question, so that an agent can renew it."
+    )
+    transit_role_id_file: Path | None = Field(
+        default=None, description="File with an AppRole's role id, in the place of a token."
+    )
+    transit_secret_id_file: Path | None = Field(default=None, description="File with the AppRole's secret id.")
+    transit_ca_file: Path | None = Field(
+        default=None, description="Authorities in PEM that the Vault server is believed under; empty: the system's."
+    )
+    pkcs11_module: Path | None = Field(default=None, description="Library of the PKCS#11 token's vendor.")
+    pkcs11_token: str = Field(default="", description="Label of the token.")
+    pkcs11_key: str = Field(default="consentry", description="Label of the key objects in the token.")
+    pkcs11_pin_file: Path | None = Field(default=None, description="File with the token user's PIN.")
     vault_suite: Literal["aes", "sm"] = Field(
         default="aes", description="Algorithms of keys that are made from now on: aes, or sm for SM4 and SM3."
     )
@@ -114,6 +183,13 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(
         default=600, ge=1, le=1_000_000, description="Requests of one subject token's person or capture key."
     )
+
+    @field_validator("transit_address", "aws_kms_endpoint")
+    @classmethod
+    def _is_service(cls, given: str) -> str:
+        if given and not _SERVICE.fullmatch(given):
+            raise ValueError("give https://host:port, or http:// on the machine itself, without path")
+        return given
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -207,11 +283,38 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what it is given
     except ValidationError as err:
-        first = err.errors(include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
+        raise _wrong(err, "Setting") from None
+
+
+def _wrong(err: ValidationError, what: str) -> ConfigurationError:
+    first = err.errors(include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    return ConfigurationError(f"{what} {name!r} is wrong: {first['msg']}", hint="See docs/reference/settings.md.")
+
+
+def load_custody(path: Path, settings: Settings) -> Settings:
+    """Return the settings with another custodian: the one that a settings file of its own names.
+
+    Args:
+        path: a file with settings of custodians only; relative paths in it start at its folder.
+        settings: of the deployment.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or has another setting or a wrong one.
+    """
+    read = _read_file(path)
+    others = sorted(read.keys() - set(CUSTODY))
+    if others:
         raise ConfigurationError(
-            f"Setting {name!r} is wrong: {first['msg']}", hint="See docs/reference/settings.md."
-        ) from None
+            f"{path} has the setting {others[0]!a}, which is none of a custodian",
+            hint="See docs/reference/settings.md.",
+        )
+    plain = {name: field.default for name, field in Settings.model_fields.items() if name in CUSTODY}
+    try:
+        checked = Settings.model_validate(settings.model_dump() | plain | read | {"custodian_also_file": None})
+    except ValidationError as err:
+        raise _wrong(err, f"{path}: setting") from None
+    return checked
 
 
 def config_text(settings: Settings) -> str:
@@ -220,8 +323,8 @@ def config_text(settings: Settings) -> str:
     Paths inside the data folder are written relative to it, so that the folder can be moved.
     """
     home = settings.home.resolve()
-    chosen = settings.model_dump(include={*_PATHS, *_STORES}, exclude={"home"})
-    written = {"deployment": settings.deployment, "pack": settings.pack, "home": "."}
+    chosen = settings.model_dump(include={*_PATHS, *_STORES, *CUSTODY}, exclude={"home"}, exclude_defaults=True)
+    written: dict[str, str | int] = {"deployment": settings.deployment, "pack": settings.pack, "home": "."}
     if settings.vault_suite != Settings.model_fields["vault_suite"].default:
         written["vault_suite"] = settings.vault_suite
     if _is_path(settings.pack):
@@ -230,9 +333,11 @@ def config_text(settings: Settings) -> str:
         if isinstance(value, Path):
             full = value.resolve()
             written[name] = str(full.relative_to(home) if full.is_relative_to(home) else full)
-        elif value:
+        elif name in _STORES:
             written[name] = _from_folder(str(value), Path.cwd())
-    lines = [f"{name} = {_quoted(value)}" for name, value in written.items()]
+        elif isinstance(value, str | int):
+            written[name] = value
+    lines = [f"{name} = {_toml(value)}" for name, value in written.items()]
     return "\n".join(["# Settings of this deployment; docs/reference/settings.md explains each.", *lines, ""])
 
 
@@ -294,6 +399,11 @@ def _from_folder(url: str, folder: Path) -> str:
     if not url.startswith(_SQLITE) or url.startswith(f"{_SQLITE}/"):
         return url
     return f"{_SQLITE}{folder.absolute() / url.removeprefix(_SQLITE)}"
+
+
+def _toml(value: str | int) -> str:
+    """Return a TOML value."""
+    return _quoted(value) if isinstance(value, str) else str(value).lower()
 
 
 def _quoted(text: str) -> str:

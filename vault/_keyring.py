@@ -80,6 +80,10 @@ class Keyring:
         self.suite = suite
         self._custodian = custodian
 
+    def close(self) -> None:
+        """Let go of the custodian."""
+        self._custodian.close()
+
     # epochs
 
     def open_epoch(self, connection: Connection, *, lock: Lock | None = None) -> WrappingKey:
@@ -286,9 +290,10 @@ class Keyring:
         )
         with self.database.read() as connection:
             found = self._unwrapped(connection, query)
-        missing = [name for name in names if name not in found]
-        if not missing:
-            return found
+            missing = [name for name in names if name not in found]
+            if not missing:
+                return found
+            self.open_epoch(connection)  # so that nobody waits for a custodian while others wait for the lock
         with self.database.write() as connection:
             self.make_named_keys(connection, kind, missing, version=version)
             return self._unwrapped(connection, query)

@@ -39,6 +39,10 @@ class KeyStore:
         self.database = database
         self._keyring = Keyring(database, custodian, clock, suite)
 
+    def close(self) -> None:
+        """Let go of the custodian, and of what is held of its answers."""
+        self._keyring.close()
+
     def initialise(self) -> None:
         """Open the first epoch.
 
@@ -72,6 +76,8 @@ class KeyStore:
         """
         with self.database.read() as connection:
             missing = set(pairs) - _existing(connection, pairs)
+            if missing:  # so that nobody waits for a custodian while others wait for the lock
+                self._keyring.open_epoch(connection)
         if missing:
             with self.database.write() as connection:
                 missing -= _existing(connection, missing)
@@ -115,16 +121,27 @@ def destroy_subject_keys(
         clock: for the tombstones' time.
     """
     own = connection.execute(select(data_key.c.key_id).where(data_key.c.subject_id == subject)).scalars().all()
-    destroy_keys(connection, [key_id for key_id in own if key_id not in needed], erasure=erasure, clock=clock)
+    free = [key_id for key_id in own if key_id not in needed]
+    destroy_keys(connection, free, erasure=erasure, clock=clock, whole=True)
 
 
-def destroy_keys(connection: Connection, key_ids: Collection[bytes], *, erasure: str, clock: Clock) -> None:
-    """Destroy these data keys and leave their tombstones, in the caller's transaction on the key store; repeatable."""
+def destroy_keys(
+    connection: Connection, key_ids: Collection[bytes], *, erasure: str, clock: Clock, whole: bool = False
+) -> None:
+    """Destroy these data keys and leave their tombstones, in the caller's transaction on the key store; repeatable.
+
+    Args:
+        connection: on the key store.
+        key_ids: of any subject.
+        erasure: id under which the tombstones stand.
+        clock: for their time.
+        whole: they go with a whole subject.
+    """
     now = clock.now()
     insert_absent(
         connection,
         key_tombstone,
-        [{"key_id": key_id, "erasure_id": erasure, "destroyed_at": now} for key_id in key_ids],
+        [{"key_id": key_id, "erasure_id": erasure, "destroyed_at": now, "whole": whole} for key_id in key_ids],
     )
     _delete_keys(connection, key_ids)
 

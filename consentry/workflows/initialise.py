@@ -1,5 +1,6 @@
 """Make a new deployment: folder, keys, both stores, notices, first administrator and a first person."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from sqlalchemy import Inspector, inspect
 from audit.events import Act, Event, Outcome
 from audit.signing import create_signing_key
 from consent.asking import Asking
+from consentry.custody import create_root_file, root_file_to_make
 from consentry.migrations import Store, downgrade, upgrade
 from consentry.packs import load_configured_pack, pack_folder
 from consentry.places import OWNER_FILE, FreshPlaces, check_free, sync_folder
@@ -26,7 +28,6 @@ from kernel.database import Database
 from kernel.errors import BadInput, Conflict, Unavailable
 from kernel.ids import PrincipalId, RequestId, new_id
 from kernel.ports import Clock
-from vault.custodian import KeyfileCustodian
 
 SYSTEM = PrincipalId("system")
 
@@ -130,7 +131,8 @@ def _store_files(settings: Settings) -> list[Path]:
 
 def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
     log_name = f"consentry.local/{settings.deployment}"
-    fresh.file(settings.root_key_path, KeyfileCustodian.create)
+    if (root := root_file_to_make(settings)) is not None:
+        fresh.file(root, partial(create_root_file, settings))
     if settings.signer_socket is None:
         fresh.file(settings.signing_key_path, lambda draft: create_signing_key(draft, log_name))
     fresh.file(settings.token_key_path, create_token_key)
@@ -141,7 +143,8 @@ def _make_keys(settings: Settings, fresh: FreshPlaces) -> None:
 
 def _key_files(settings: Settings) -> tuple[Path, ...]:
     signing = () if settings.signer_socket is not None else (settings.signing_key_path,)
-    return settings.root_key_path, *signing, settings.token_key_path, settings.receipt_key_path
+    root = root_file_to_make(settings)
+    return *(() if root is None else (root,)), *signing, settings.token_key_path, settings.receipt_key_path
 
 
 def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
@@ -151,7 +154,8 @@ def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
             _check_empty(database)
             upgrade(database, store)
             fresh.on_failure(partial(_empty, database, store))
-        open_keystore(settings, keys, clock).initialise()
+        with closing(open_keystore(settings, keys, clock)) as keystore:
+            keystore.initialise()
     finally:
         data.dispose()
         keys.dispose()
