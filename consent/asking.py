@@ -1,6 +1,6 @@
 """Who is asking: carried by every act of this package into its audit entry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kernel.ids import RequestId
 
@@ -19,4 +19,4 @@ class Asking:
     actor: str
     role: str
     request_id: RequestId
-    reason: str | None = None
+    reason: str | None = field(default=None, repr=False)

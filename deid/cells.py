@@ -48,7 +48,7 @@ class BodyMeasure:
     """One height in metres, weight in kilograms or body mass index in kg/m²."""
 
     kind: str
-    value: Decimal
+    value: Decimal = field(repr=False)
 
 
 Transformed: TypeAlias = Cell | BodyMeasure | Drop

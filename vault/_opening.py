@@ -12,6 +12,7 @@ from kernel.catalogue import Catalogue
 from kernel.clock import from_micros, to_micros
 from kernel.encoding import JsonValue
 from kernel.ids import RecordId, SubjectId
+from kernel.plaintext import Plaintext
 from vault._keyring import Keyring
 from vault._keys import UnlockedKeys
 from vault._rows import COLUMNS, SealedRow, binding_of, header_of, lost_keys
@@ -24,7 +25,7 @@ from vault.tables import batch, sealed_record
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class OpenedRecord:
+class OpenedRecord(Plaintext):
     """One record in clear, with the fields that the permit covers.
 
     Attributes:

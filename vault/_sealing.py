@@ -18,6 +18,7 @@ from kernel.clock import to_micros
 from kernel.encoding import JsonValue
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId, new_id
+from kernel.plaintext import Plaintext
 from vault._keys import MacKey, Pair, UnlockedKeys
 from vault.envelope import Item, RowHeader, encode_plaintext, length_prefixed, of_row, seal_many
 from vault.payload import pack
@@ -39,7 +40,7 @@ _LAYOUTS: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PlainRecord:
+class PlainRecord(Plaintext):
     """One record of one subject, not yet sealed.
 
     Attributes:
@@ -153,7 +154,7 @@ class Placing:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Encoded:
+class Encoded(Plaintext):
     """A record whose values are plaintext bytes, with the digests that tell it from others.
 
     Attributes:
@@ -225,7 +226,7 @@ class Encoder:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Part:
+class Part(Plaintext):
     """What becomes one row: the fields of one record that have the same place."""
 
     encoded: Encoded

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from kernel.catalogue import Catalogue
 from kernel.clock import format_instant, from_micros, parse_instant, to_micros
 from kernel.encoding import canonical_json
+from kernel.plaintext import Plaintext
 from vault._keys import UnlockedKeys
 from vault._rows import SealedRow, binding_of, header_of
 from vault.envelope import of_row, open_many
@@ -26,7 +27,7 @@ PROFILE: Final = "profile"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Mark:
+class Mark(Plaintext):
     """What a correction says of itself.
 
     Attributes:

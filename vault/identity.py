@@ -12,12 +12,13 @@ from typing import Final
 from unicodedata import normalize
 
 from kernel.ids import SubjectId
+from kernel.plaintext import Plaintext
 
 _SEX_UNSTATED: Final = frozenset({"", "unknown"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class IdentityKeys:
+class IdentityKeys(Plaintext):
     """What one record states about whom it is about; plaintext, in memory only.
 
     Attributes:

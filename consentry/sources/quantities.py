@@ -10,6 +10,7 @@ from consentry.sources.cleaning import bounded, decimal_text, fold
 from consentry.sources.codes import join, rows_of
 from consentry.sources.records import RowFault, RowRefused
 from kernel.encoding import JsonValue
+from kernel.plaintext import Plaintext
 
 _CONVERTED: Final = Decimal("0.0001")
 """A converted value is rounded half to even to four decimals: finer than any instrument here."""
@@ -32,7 +33,7 @@ class Indicator:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Measured:
+class Measured(Plaintext):
     """One measurement as a source gives it; plaintext.
 
     Attributes:
@@ -44,13 +45,9 @@ class Measured:
     units: Sequence[str]
     flag: str | None = None
 
-    def __repr__(self) -> str:
-        """Return a text without values."""
-        return "Measured(<redacted>)"
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Quantity:
+class Quantity(Plaintext):
     """A clean quantity and the field it belongs in; plaintext."""
 
     field: str

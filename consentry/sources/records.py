@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput
+from kernel.plaintext import Plaintext
 
 RECORD_KINDS: Final = frozenset(
     {
@@ -86,7 +87,7 @@ class RowRefused(BadInput):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Identity:
+class Identity(Plaintext):
     """What a record says about who its subject is; plaintext."""
 
     id_number: str | None = None
@@ -94,13 +95,9 @@ class Identity:
     sex: str | None = None
     mobile: str | None = None
 
-    def __repr__(self) -> str:
-        """Return a text without values."""
-        return "Identity(<redacted>)"
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SourceRecord:
+class SourceRecord(Plaintext):
     """One clean record of one subject; plaintext.
 
     Attributes:

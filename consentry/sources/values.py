@@ -30,6 +30,7 @@ from consentry.sources.records import Identity, RowFault, RowRefused
 from kernel.catalogue import Field, FieldType
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue, canonical_json
+from kernel.plaintext import Plaintext
 
 MAX_ITEMS: Final = 1_000
 """Values that one record may give for one field; more are a mistake of the export, or an attack."""
@@ -59,7 +60,7 @@ PLAIN: Final = Reads()
 
 
 @dataclass(slots=True, repr=False)
-class Cleaned:
+class Cleaned(Plaintext):
     """The values of one record while they gather; plaintext."""
 
     values: dict[str, JsonValue] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -60,7 +60,7 @@ class History:
     happenings: Sequence[Happening]
     standing: Sequence[Stood]
     notices: Sequence[PublishedNotice]
-    evidence: Mapping[str, Mapping[str, JsonValue]]
+    evidence: Mapping[str, Mapping[str, JsonValue]] = field(repr=False)
     hindsight: Hindsight | None
     recipients: Mapping[str, Label]
 

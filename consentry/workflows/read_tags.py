@@ -1,7 +1,7 @@
 """Read one subject's tags; the gate is asked at every read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from audit.events import Act, Event, Outcome
@@ -22,7 +22,7 @@ class SubjectTags:
     """Values by tag; ``as_of`` is None when the subject was in no run."""
 
     as_of: date | None
-    values: Mapping[str, JsonValue]
+    values: Mapping[str, JsonValue] = field(repr=False)
 
 
 def read_tags(platform: Platform, caller: Principal, *, subject: SubjectId, approval: str | None = None) -> SubjectTags:
