@@ -84,10 +84,14 @@ class Products:
         View and tag files are rewritten without its rows and signed anew; a release that holds it is recalled: our
         copy is deleted, and the entry says whom to tell.
         """
-        self.sweep()
         with self._data.write() as connection:
             forget_answers(connection, subject)
             forget_approvals(connection, subject)
+        self.forget_derived(subject, asking)
+
+    def forget_derived(self, subject: SubjectId, asking: Asking) -> None:
+        """Take a subject out of views, tags and releases; the next build brings back what may still be used."""
+        self.sweep()
         names = self.names_of(subject)
         if not names:
             return

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert
 
 from consent.asking import Asking
 from kernel.ids import EntryId, SubjectId
+from vault.scopes import Scope, Why
 from vault.tables import erasure
 
 STARTED: Final = "started"
@@ -23,6 +24,8 @@ class Begun:
     asking: Asking
     at: datetime
     entry_id: EntryId
+    scope: Scope
+    why: Why
 
 
 def mark_begun(connection: Connection, begun: Begun, **more: object) -> None:
@@ -36,5 +39,7 @@ def mark_begun(connection: Connection, begun: Begun, **more: object) -> None:
         "request_id": begun.asking.request_id,
         "started_at": begun.at,
         "started_entry": begun.entry_id,
+        "scope": begun.scope.as_text(),
+        "why": begun.why,
     }
     connection.execute(insert(erasure).values(row | more))

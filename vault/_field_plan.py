@@ -1,15 +1,15 @@
 """What the erasure of chosen fields does to a subject's rows, as a pure plan. For the modules of this package alone."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kernel.clock import from_micros
-from vault._erasable import is_held
+from vault._holding import Holding
 from vault._keys import Pair
 from vault._resealing import Move, keys_left
 from vault._rows import SealedRow
 from vault.payload import unpack
+from vault.scopes import Losses
 
 
 @dataclass(slots=True)
@@ -53,17 +53,17 @@ def stored_fields(rows: Sequence[SealedRow]) -> frozenset[str]:
     return frozenset(code for row in rows for code, _ in unpack(row.payload))
 
 
-def plan_fields(rows: Sequence[SealedRow], fields: Collection[str], *, held_after: datetime) -> FieldPlan:
-    """Plan the erasure of some fields from a subject's rows; what the law holds beyond the instant stays.
+def plan_losses(rows: Sequence[SealedRow], losses: Losses, holding: Holding) -> FieldPlan:
+    """Plan what a subject's rows lose; what is held beyond the instant stays.
 
     Raises:
         IntegrityFailed: a payload cannot be read.
     """
-    plan, chosen = FieldPlan(), frozenset(fields)
-    lost = {row.row_no: chosen.intersection(code for code, _ in unpack(row.payload)) for row in rows}
+    plan = FieldPlan()
+    lost = {row.row_no: losses.get(row.row_no, frozenset()) for row in rows}
     for row in rows:
-        if lost[row.row_no] and is_held(row, held_after):
-            until = from_micros(row.held_until)
+        until = holding.until(row, lost[row.row_no]) if lost[row.row_no] else None
+        if until is not None:
             plan.held_until = until if plan.held_until is None else max(plan.held_until, until)
             plan.held_values += len(lost[row.row_no])
             lost[row.row_no] = frozenset()

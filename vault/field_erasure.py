@@ -1,4 +1,6 @@
-"""Erasure of chosen fields of a subject that stays: what is kept moves to new keys, then the old keys are destroyed.
+"""Erasure of a part of a subject that stays: what is kept moves to new keys, then the old keys are destroyed.
+
+The part is a list of fields, a compartment, or what was collected for a purpose.
 
 The order is the promise. New keys are durable before anything changes. Then one transaction of the data store, under
 the subject's lock, decides what goes, seals what stays under the new keys, deletes the rest and remembers which keys
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from audit.events import Act
 from consent.asking import Asking
@@ -25,21 +27,25 @@ from kernel.database import Database
 from kernel.encoding import canonical_json
 from kernel.errors import Conflict, Unavailable
 from kernel.ids import RequestId, SubjectId, new_id
-from kernel.ports import Clock
+from kernel.ports import Clock, Signer
 from vault._begun import STARTED, Begun, mark_begun
 from vault._erasable import rows_of, verify_rows
-from vault._field_plan import FieldPlan, plan_fields, stored_fields
+from vault._field_plan import FieldPlan, plan_losses, stored_fields
+from vault._holding import holding_of
 from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._resealing import open_values, reseal
-from vault._rows import SealedRow
-from vault.blind_index import ID_NUMBER, MOBILE
+from vault._rows import SealedRow, delete_rows, table_of
+from vault.blind_index import FACTS, ID_NUMBER, MOBILE
+from vault.certificates import Certificate, Destruction, Held, certify
+from vault.finality import Keeping, foresee
 from vault.keystore import KeyStore, destroy_keys
 from vault.leftovers import ERASED
+from vault.payload import unpack
+from vault.scopes import Losses, Scope, ScopeKind, Select, Why, scope_of
 from vault.scrubbing import flush_log
-from vault.setwise import chunks
-from vault.subjects import forget_subject
-from vault.tables import erasure, sealed_record
+from vault.subjects import forget_facts, forget_subject
+from vault.tables import attachment, erasure, sealed_record
 from vault.tombstones import bury, naming_keys
 
 __all__ = ["Choose", "FieldEraser", "FieldErasure"]
@@ -63,12 +69,24 @@ class FieldErasure:
         fields: of which something was erased.
         counts: values erased, rows deleted, keys destroyed, held_values.
         held_until: when the last legal hold on the chosen fields ends; None where no law holds any of them.
+        certificate: of what was destroyed; None when there was nothing to erase.
     """
 
     erasure_id: str | None = None
     fields: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     held_until: datetime | None = None
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Who wants which part erased, and why; without a scope it is the fields that are chosen in the end."""
+
+    select: Select
+    asking: Asking
+    why: Why
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +98,40 @@ class _Work:
     asking: Asking
     fields: tuple[str, ...]
     key_ids: tuple[bytes, ...]
+    scope: Scope
+    why: Why
+    started_at: datetime
+    started_entry: str
 
 
 class FieldEraser:
-    """Erases chosen fields of subjects of one deployment."""
+    """Erases parts of subjects of one deployment."""
 
-    def __init__(self, data: Database, keystore: KeyStore, log: EntryLog, clock: Clock, *, deployment: str) -> None:
+    def __init__(
+        self,
+        data: Database,
+        keystore: KeyStore,
+        log: EntryLog,
+        signer: Signer,
+        clock: Clock,
+        *,
+        deployment: str,
+        keeping: Keeping | None = None,
+        forget: Callable[[SubjectId, Asking], None] = lambda _subject, _asking: None,
+    ) -> None:
         self._data = data
         self._keystore = keystore
         self._keyring = keyring_of(keystore)
         self._log = log
+        self._signer = signer
         self._clock = clock
         self._deployment = deployment
-        self._steps: Sequence[Callable[[_Work], None]] = (self._destroy, self._conclude)
+        self._keeping = keeping or Keeping()
+        self._forget = forget
+        self._steps: Sequence[Callable[[_Work], None]] = (self._forget_derived, self._destroy, self._conclude)
 
     def erase(self, subject: SubjectId, choose: Choose, *, asking: Asking, reason: str) -> FieldErasure:
-        """Erase what ``choose`` says of all of a subject's records, but for what a legal floor holds.
+        """Erase what ``choose`` says of all of a subject's records, but for what is held.
 
         What a crash interrupted is finished first, and is the outcome where nothing else is to be erased.
 
@@ -111,10 +147,23 @@ class FieldEraser:
             IntegrityFailed: a row does not verify; nothing was erased.
             Unavailable: the subject's data changed again and again meanwhile; nothing was erased.
         """
+        return self._erase(subject, _by_choice(choose, replace(asking, reason=reason)))
+
+    def erase_scope(
+        self, subject: SubjectId, scope: Scope, *, asking: Asking, reason: str, why: Why = Why.REQUEST
+    ) -> FieldErasure:
+        """Erase a compartment, what was collected for a purpose, or fields, but for what is held; see ``erase``."""
+
+        def all_of_it(_connection: Connection, rows: Sequence[SealedRow]) -> Losses:
+            return scope.losses(rows)
+
+        return self._erase(subject, _Request(all_of_it, replace(asking, reason=reason), why, scope))
+
+    def _erase(self, subject: SubjectId, request: _Request) -> FieldErasure:
         interrupted = [self._finish(erasure_id) for erasure_id in self._begun(subject)]
         for _ in range(_ATTEMPTS):
-            self._make_keys(subject, choose)
-            begun = self._begin(subject, choose, replace(asking, reason=reason))
+            self._make_keys(subject, request)
+            begun = self._begin(subject, request)
             if isinstance(begun, str):
                 return self._finish(begun)
             if begun is not None:
@@ -135,17 +184,18 @@ class FieldEraser:
         with self._data.read() as connection:
             return connection.execute(query.order_by(erasure.c.started_at)).scalars().all()
 
-    def _make_keys(self, subject: SubjectId, choose: Choose) -> None:
+    def _make_keys(self, subject: SubjectId, request: _Request) -> None:
         """Make new keys durable for all that will have to move; each compartment keeps a key for what comes next."""
         with self._data.read() as connection:
             rows = rows_of(connection, subject)
             now = now_in_log(connection, self._log, self._clock)
-            plan = plan_fields(rows, choose(connection, stored_fields(rows)), held_after=now)
+            holding = holding_of(connection, subject, after=now)
+            plan = plan_losses(rows, request.select(connection, rows), holding)
         if plan.losing:
             with self._keystore.database.write() as connection:
                 self._keyring.make_successors(connection, plan.keys)
 
-    def _begin(self, subject: SubjectId, choose: Choose, asking: Asking) -> str | FieldErasure | None:
+    def _begin(self, subject: SubjectId, request: _Request) -> str | FieldErasure | None:
         """Decide, seal anew and delete, in one transaction; returns the erasure's id.
 
         Returns:
@@ -155,17 +205,17 @@ class FieldEraser:
             lock_subjects(connection, [subject], exclusive=True)
             now = now_in_log(connection, self._log, self._clock)
             rows = rows_of(connection, subject)
-            chosen = choose(connection, stored_fields(rows))
+            losses = request.select(connection, rows)
             with self._keyring.unlocked([subject], list(Compartment)) as keys:
-                readable = self._verified(rows, keys, subject) if chosen else []
-                plan = plan_fields(readable, chosen, held_after=now)
+                readable = self._verified(rows, keys, subject) if any(losses.values()) else []
+                plan = plan_losses(readable, losses, holding_of(connection, subject, after=now))
                 if not plan.losing:
                     return FieldErasure(counts=_counts(plan), held_until=plan.held_until)
                 _check_active(connection, subject)
                 if any(keys.sealing(pair).key_id in leaving for pair, leaving in plan.keys.items()):
                     return None
                 self._rewrite(connection, plan, keys)
-            return self._mark(connection, subject, plan, asking, now)
+            return self._mark(connection, subject, plan, request, now)
 
     def _verified(self, rows: Sequence[SealedRow], keys: UnlockedKeys, subject: SubjectId) -> list[SealedRow]:
         return verify_rows(rows, keys, self._keyring, subject=subject, deployment=self._deployment)
@@ -178,25 +228,28 @@ class FieldEraser:
         for move in plan.emptied:
             open_values(move.row, keys, self._deployment)  # a value that was renamed must not be taken for another
         reseal(connection, plan.moves, keys, deployment=self._deployment)
-        for some in chunks([move.row.row_no for move in plan.emptied]):
-            connection.execute(delete(sealed_record).where(sealed_record.c.row_no.in_(some)))
+        delete_rows(connection, [move.row.row_no for move in plan.emptied])
         renewed = {record: os.urandom(_CONTENT_KEY_BYTES) for record in {row.record_id for row in plan.trimmed}}
-        if plan.trimmed:
+        trimmed = [row for row in plan.trimmed if table_of(row.row_no) is sealed_record]
+        if trimmed:
             connection.execute(
                 update(sealed_record)
                 .where(sealed_record.c.row_no == bindparam("trimmed"))
                 .values(content_key=bindparam("renewed")),
-                [{"trimmed": row.row_no, "renewed": renewed[row.record_id]} for row in plan.trimmed],
+                [{"trimmed": row.row_no, "renewed": renewed[row.record_id]} for row in trimmed],
             )
 
-    def _mark(self, connection: Connection, subject: SubjectId, plan: FieldPlan, asking: Asking, now: datetime) -> str:
+    def _mark(
+        self, connection: Connection, subject: SubjectId, plan: FieldPlan, request: _Request, now: datetime
+    ) -> str:
         erasure_id, fields = new_id("era"), sorted(plan.fields)
-        event = replace(event_of(asking, Act.FIELDS_ERASING), subject=subject, fields=tuple(fields))
-        entry_id = self._log.record(connection, replace(event, refs={"erasure": erasure_id}))
+        scope = request.scope or Scope(ScopeKind.FIELDS, tuple(fields))
+        event = replace(event_of(request.asking, Act.FIELDS_ERASING), subject=subject, fields=tuple(fields))
+        entry_id = self._log.record(connection, replace(event, refs={"erasure": erasure_id, "scope": scope.kind.value}))
         key_ids = sorted(key_id for leaving in plan.keys.values() for key_id in leaving)
         mark_begun(
             connection,
-            Begun(erasure_id, subject, asking, now, entry_id),
+            Begun(erasure_id, subject, request.asking, now, entry_id, scope, request.why),
             restricted_until=plan.held_until,
             counts=_counts(plan) | {"keys": len(key_ids)},
             fields=canonical_json(fields).decode(),
@@ -210,10 +263,12 @@ class FieldEraser:
         if row.state == STARTED:
             for step in self._steps:
                 step(work)
+            row = self._row(erasure_id)
         for database in (self._data, self._keystore.database):
             with suppress(Unavailable):  # somebody reads; old pages hold no key, and the end of the epoch removes them
                 flush_log(database)
-        return FieldErasure(erasure_id, frozenset(work.fields), row.counts, row.restricted_until)
+        certificate = None if row.certificate is None else Certificate(row.certificate, row.signature)
+        return FieldErasure(erasure_id, frozenset(work.fields), row.counts, row.restricted_until, certificate)
 
     def _row(self, erasure_id: str) -> Row[Any]:
         with self._data.read() as connection:
@@ -221,21 +276,25 @@ class FieldEraser:
 
     # the steps, each of which may be repeated
 
+    def _forget_derived(self, work: _Work) -> None:
+        """Let the parts above forget what they derived from what goes."""
+        self._forget(work.subject, work.asking)
+
     def _destroy(self, work: _Work) -> None:
-        """Destroy the old keys, and the index of an erased identifier that finds the subject no longer."""
-        indexes = self._indexes(work)
+        """Destroy the old keys, and the digests of erased identifiers and facts that are stored no longer."""
+        with self._data.read() as connection:
+            left = rows_of(connection, work.subject)
+        indexes = [name for name in (MOBILE, ID_NUMBER) if name in work.fields and (name == MOBILE or not left)]
+        stored = stored_fields(left)
         with self._keystore.database.write() as connection:
             destroy_keys(connection, work.key_ids, erasure=work.erasure_id, clock=self._clock)
             forget_subject(connection, work.subject, fields=indexes)
-
-    def _indexes(self, work: _Work) -> list[str]:
-        """Return the indexes that go: a mobile never joins; an ID number does, for as long as there is other data."""
-        with self._data.read() as connection:
-            is_left = connection.scalar(select(exists().where(sealed_record.c.subject_id == work.subject)))
-        return [name for name in (MOBILE, ID_NUMBER) if name in work.fields and (name == MOBILE or not is_left)]
+            gone = [fact for fact in FACTS if fact in work.fields and fact not in stored]
+            forget_facts(connection, work.subject, gone)
 
     def _conclude(self, work: _Work) -> None:
-        """Leave tombstones and write the last entry, in one transaction."""
+        """Leave tombstones, write the last entry and sign the certificate, in one transaction."""
+        final = foresee(self._keystore.database, self._keeping, now=self._clock.now())
         with self._data.write() as connection:
             lock_subjects(connection, [work.subject], exclusive=True)
             state, counts, until = connection.execute(
@@ -250,8 +309,31 @@ class FieldEraser:
             event = replace(event_of(work.asking, Act.FIELDS_ERASED), subject=work.subject, fields=work.fields)
             event = replace(event, counts=counts, refs={"erasure": work.erasure_id})
             event = replace(event, reason=None if until is None else "LEGAL_HOLD")
-            self._log.record(connection, naming_keys(event, work.key_ids))
-            ended = {"state": ERASED if until is None else _RESTRICTED, "finished_at": now}
+            completed = self._log.record(connection, naming_keys(event, work.key_ids))
+            destruction = Destruction(
+                erasure_id=work.erasure_id,
+                deployment=self._deployment,
+                scope=work.scope,
+                why=work.why,
+                started_at=work.started_at,
+                finished_at=now,
+                final=final,
+                key_ids=work.key_ids,
+                counts=counts,
+                tables=_tables(counts),
+                entries={"started": work.started_entry, "completed": completed},
+                fields=work.fields,
+                held=None if until is None else Held(counts["held_values"], until),
+            )
+            certificate = certify(destruction, self._signer)
+            ended = {
+                "state": ERASED if until is None else _RESTRICTED,
+                "finished_at": now,
+                "epoch_id": final.epoch_id,
+                "final_at": final.at,
+                "certificate": certificate.content,
+                "signature": certificate.signature,
+            }
             connection.execute(update(erasure).where(erasure.c.erasure_id == work.erasure_id).values(**ended))
 
 
@@ -268,8 +350,28 @@ def _work(row: Row[Any]) -> _Work:
         asking=Asking(row.actor, row.role, RequestId(row.request_id)),
         fields=tuple(json.loads(row.fields)),
         key_ids=tuple(bytes.fromhex(key_id) for key_id in json.loads(row.key_ids)),
+        scope=scope_of(row.scope, row.fields),
+        why=Why.GROUND_ENDED if row.why is None else Why(row.why),
+        started_at=row.started_at,
+        started_entry=row.started_entry,
     )
 
 
+def _by_choice(choose: Choose, asking: Asking) -> _Request:
+    def chosen(connection: Connection, rows: Sequence[SealedRow]) -> Losses:
+        fields = frozenset(choose(connection, stored_fields(rows)))
+        return {row.row_no: fields.intersection(code for code, _ in unpack(row.payload)) for row in rows}
+
+    return _Request(chosen, asking, Why.GROUND_ENDED)
+
+
 def _counts(plan: FieldPlan) -> dict[str, int]:
-    return {"values": plan.values, "rows": len(plan.emptied), "keys": 0, "held_values": plan.held_values}
+    files = sum(table_of(move.row.row_no) is attachment for move in plan.emptied)
+    counts = {"values": plan.values, "rows": len(plan.emptied), "keys": 0, "held_values": plan.held_values}
+    return counts | ({"attachments": files} if files else {})
+
+
+def _tables(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return what was deleted, by table."""
+    files = counts.get("attachments", 0)
+    return {"data_key": counts["keys"], sealed_record.name: counts["rows"] - files, attachment.name: files}

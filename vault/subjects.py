@@ -198,6 +198,12 @@ def forget_subject(connection: Connection, subject: SubjectId, *, fields: Collec
     return connection.execute(links).rowcount
 
 
+def forget_facts(connection: Connection, subject: SubjectId, facts: Collection[str]) -> int:
+    """Delete these facts of a person, in the caller's transaction on the key store; return how many there were."""
+    mine = (identity_fact.c.subject_id == subject, identity_fact.c.fact.in_(sorted(facts)))
+    return connection.execute(delete(identity_fact).where(*mine)).rowcount if facts else 0
+
+
 def _vouch(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], batch: BatchId | None) -> None:
     """Take away the single batch from rows that another batch had made and this one now confirms."""
     if not rows:

@@ -46,7 +46,7 @@ class VaultHandler:
     def __init__(self, parts: WakeParts) -> None:
         self._parts = parts
         self._eraser = FieldEraser(
-            parts.data, parts.keystore, parts.log, parts.clock, deployment=parts.settings.deployment
+            parts.data, parts.keystore, parts.log, parts.signer, parts.clock, deployment=parts.settings.deployment
         )
 
     def targets(self, connection: Connection, closing: Closing) -> Sequence[str]:  # noqa: ARG002 - the protocol's

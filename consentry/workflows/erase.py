@@ -30,7 +30,7 @@ class Erased:
         said: dict[str, JsonValue] = {
             "subject": self.subject,
             "erasure": found.erasure_id,
-            "state": "restricted" if found.certificate is None else "erased",
+            "state": "erased" if found.is_complete else "restricted",
             "counts": dict(found.counts),
         }
         if until is not None:

@@ -29,7 +29,7 @@ from vault.tables import (
     tombstone,
 )
 
-STEPS = 6
+STEPS = 7
 
 
 def fill(house, *, held: bool, number: int = 1) -> SubjectId:
@@ -122,7 +122,8 @@ def test_the_certificate_is_signed_and_holds_no_subject(house):
     public_key.verify(certificate.signature, SIGNED_PREFIX + certificate.content)
     content = json.loads(certificate.content)
     assert set(content) == {
-        "v", "erasure", "deployment", "started_at", "finished_at", "keys", "counts", "entries", "signer",
+        "v", "erasure", "deployment", "scope", "fields", "why", "basis", "started_at", "finished_at", "final", "keys",
+        "counts", "tables", "held", "entries", "signer",
     }  # fmt: skip
     assert subject.encode() not in certificate.content
     acts = ("erasure.started", "keys.destroyed", "erasure.completed")
@@ -172,7 +173,7 @@ def test_what_the_law_holds_stays_restricted_and_readable_for_storage(any_house)
     subject = fill(any_house, held=True)
     outcome = any_house.erase(subject)
     assert any_house.standing(subject) is Standing.RESTRICTED
-    assert outcome.certificate is None
+    assert not outcome.is_complete
     assert outcome.restricted_until == any_house.clock.now() + timedelta(days=15 * 365)
     assert outcome.counts == {"keys": 2, "rows": 2, "held_rows": 1}
     (opened,) = any_house.open(subject, "P05", "diagnosis", "consult_chat", "name")
@@ -365,7 +366,7 @@ def test_what_was_derived_is_forgotten_while_it_can_still_be_found(house):
 def test_resealing_without_a_new_key_is_refused(house):
     """A held value is never left under the key that is about to be destroyed."""
     subject = fill(house, held=True)
-    run_until(house.eraser, subject, house.asking, 2)
+    run_until(house.eraser, subject, house.asking, 3)
     with house.data.read() as connection:
         work = house.eraser._work(house.eraser._row(connection.execute(select(erasure.c.erasure_id)).scalar_one()))
     with pytest.raises(KeyUnavailable, match="no new key"):

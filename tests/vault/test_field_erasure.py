@@ -65,13 +65,13 @@ def keys_of(house, subject) -> set[bytes]:
 
 def run_until(house, subject, stop: int, *fields) -> None:
     """Run a field erasure up to a point and stop there, as a crash would."""
-    eraser = house.eraser.fields
-    eraser._make_keys(subject, these(*fields))
-    if stop >= BEGUN:
-        erasure_id = eraser._begin(subject, these(*fields), house.asking)
-        for step in eraser._steps[: stop - BEGUN]:
-            from vault.field_erasure import _work
+    from vault.field_erasure import _by_choice, _work
 
+    eraser, request = house.eraser.fields, _by_choice(these(*fields), house.asking)
+    eraser._make_keys(subject, request)
+    if stop >= BEGUN:
+        erasure_id = eraser._begin(subject, request)
+        for step in eraser._steps[: stop - BEGUN]:
             step(_work(eraser._row(erasure_id)))
 
 
