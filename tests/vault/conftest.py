@@ -41,6 +41,7 @@ from kernel.clock import FixedClock
 from kernel.database import Database, open_database
 from kernel.encoding import JsonValue
 from kernel.ids import RequestId, SubjectId, new_id
+from vault._keyring import keyring_of
 from vault.batches import Batch, Batches
 from vault.custodian import KeyfileCustodian
 from vault.details import DetailSealer
@@ -49,6 +50,7 @@ from vault.keystore import KeyStore
 from vault.pseudonyms import Pseudonyms
 from vault.records import OpenedRecord, PlainRecord, StoreCounts, Vault
 from vault.subjects import SubjectResolver
+from vault.suites import AES, SM, Suite
 from vault.tables import data_metadata, keystore_metadata
 
 ASKING = Asking("prn_test", "ingest", RequestId("req_test"))
@@ -259,16 +261,31 @@ class House:
         self.keys.dispose()
         return b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.db*")))
 
-    def restarted(self) -> "House":
-        """The same stores in what could be another process."""
-        return _wired(self.folder, self.data, self.keys, clock=self.clock, custodian=self.custodian, signer=self.signer)
+    def restarted(self, suite: Suite | None = None) -> "House":
+        """The same stores in what could be another process, perhaps with another suite for new keys."""
+        return _wired(
+            self.folder,
+            self.data,
+            self.keys,
+            clock=self.clock,
+            custodian=self.custodian,
+            signer=self.signer,
+            suite=suite or keyring_of(self.keystore).suite,
+        )
 
 
 def _wired(
-    folder: Path, data: Database, keys: Database, *, clock: FixedClock, custodian: KeyfileCustodian, signer: NoteSigner
+    folder: Path,
+    data: Database,
+    keys: Database,
+    *,
+    clock: FixedClock,
+    custodian: KeyfileCustodian,
+    signer: NoteSigner,
+    suite: Suite,
 ) -> House:
     catalogue = small_catalogue()
-    keystore = KeyStore(keys, custodian, clock)
+    keystore = KeyStore(keys, custodian, clock, suite=suite)
     sealer = DetailSealer(keystore)
     log = AuditLog(
         data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, TreeSigner(signer, folder / "signer.state"))
@@ -299,7 +316,7 @@ def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[[str, str], Ho
     """Build a house over stores by URL."""
     opened: list[Database] = []
 
-    def built(data_url: str, keys_url: str) -> House:
+    def built(data_url: str, keys_url: str, suite: Suite = AES) -> House:
         data = open_database(data_url, label="data store", must_exist=False, busy_timeout_ms=5_000)
         keys = open_database(keys_url, label="key store", must_exist=False, busy_timeout_ms=5_000)
         opened.extend((data, keys))
@@ -308,7 +325,13 @@ def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[[str, str], Ho
         keystore_metadata.create_all(keys.engine)
         signer = create_signing_key(tmp_path / "signing.key", "audit.example/log")
         house = _wired(
-            tmp_path, data, keys, clock=clock, custodian=KeyfileCustodian.create(tmp_path / "root.key"), signer=signer
+            tmp_path,
+            data,
+            keys,
+            clock=clock,
+            custodian=KeyfileCustodian.create(tmp_path / "root.key"),
+            signer=signer,
+            suite=suite,
         )
         house.keystore.initialise()
         return house
@@ -322,6 +345,18 @@ def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[[str, str], Ho
 def house(tmp_path: Path, build: Callable[[str, str], House]) -> House:
     """A house on two SQLite files."""
     return build(f"sqlite:///{tmp_path / 'data.db'}", f"sqlite:///{tmp_path / 'keys.db'}")
+
+
+@pytest.fixture
+def sm_house(tmp_path: Path, build: Callable[..., House]) -> House:
+    """A house on two SQLite files with keys of SM4 and SM3."""
+    return build(f"sqlite:///{tmp_path / 'data.db'}", f"sqlite:///{tmp_path / 'keys.db'}", SM)
+
+
+@pytest.fixture(params=["house", "sm_house"], ids=["aes", "sm"])
+def suited_house(request: pytest.FixtureRequest) -> House:
+    """A house of each suite."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
