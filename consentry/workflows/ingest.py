@@ -6,30 +6,23 @@ refused by field and reason; the rest is sealed. Rows become visible when the wh
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
-from audit.events import Act, Event, Outcome
-from consent.asking import Asking
-from consent.entries import aged_event
-from consent.mandates import Mandate
 from consent.reasons import Reason
-from consent.standing import find_standings, register_subjects
-from consentry.contracts import OutsideContract, check_stands, find_mandate
 from consentry.platform import Platform
-from consentry.principals import DailyCapReached, Principal, check_daily_cap
-from consentry.sources.quarantine import QuarantineWriter, RefusedRow
-from consentry.sources.records import BadRow, Reading, RowFault, SourceRecord
-from consentry.workflows.denials import OUTSIDE, contract_refs, record_denial
+from consentry.principals import Principal, check_daily_cap
+from consentry.sources.quarantine import QuarantineWriter
+from consentry.sources.records import BadRow, Reading, RowFault, SourceRecord, Tally
+from consentry.workflows.ingest_intake import Intake, open_batch
 from consentry.workflows.ingest_permits import Granted, Needs, Outlook, PermitDesk, Shelf, passing_of
 from consentry.workflows.ingest_report import IngestReport
 from kernel.catalogue import Compartment
 from kernel.ids import SubjectId
-from vault.batches import Batch
 from vault.records import PlainRecord
 from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 
@@ -68,56 +61,29 @@ def ingest(
         Unavailable: a store is locked or full; the batch stays open, and the same call goes on with it.
     """
     asking = platform.asking(caller)
-
-    def open_batch() -> Batch:
-        with platform.data.write() as connection:
-            return platform.batches.open(connection, kind=kind, input_digest=input_digest, asking=asking, again=again)
-
-    try:
-        batch = open_batch()
-    except IntegrityError:  # another call opened the batch of this input in the same moment; it is found now
-        batch = open_batch()
+    batch = open_batch(platform, asking, kind=kind, input_digest=input_digest, again=again)
     report = IngestReport(batch.batch_id, repeated=batch.is_done)
     if batch.is_done:
         if quarantine is not None:
             quarantine.leave_older()
         return report
-    run = _Run(platform, caller, asking, report, batch, quarantine, PermitDesk(platform, asking))
-    run.go(read(), on_rows or (lambda _rows: None))
+    run = _Run(platform, caller, asking, report, batch, quarantine, PermitDesk(platform, asking), rows=read())
+    run.go(on_rows or (lambda _rows: None))
     return report
 
 
-@dataclass
-class _Run:
-    platform: Platform
-    caller: Principal
-    asking: Asking
-    report: IngestReport
-    batch: Batch
-    quarantine: QuarantineWriter | None
-    desk: PermitDesk
-    seen: set[SubjectId] = field(default_factory=set)
-    mandate: Mandate | None = None
+@dataclass(kw_only=True)
+class _Run(Intake):
+    rows: Reading
 
-    def go(self, rows: Reading, on_rows: Callable[[int], None]) -> None:
-        from consentry.sources.records import SourceError
+    def _take_in(self, on_rows: Callable[[int], None]) -> None:
+        self._skip(self.rows, self.batch.position)
+        while chunk := list(islice(self.rows, CHUNK_ROWS)):
+            self._chunk(chunk)
+            on_rows(len(chunk))
 
-        try:
-            self._skip(rows, self.batch.position)
-            while chunk := list(islice(rows, CHUNK_ROWS)):
-                self._chunk(chunk)
-                on_rows(len(chunk))
-        except (SourceError, DailyCapReached, OutsideContract) as err:
-            self.platform.batches.discard(self.batch.batch_id, asking=self.asking)
-            if isinstance(err, OutsideContract):
-                refs = {"batch": self.batch.batch_id} | contract_refs(err)
-                record_denial(self.platform, self.caller, reason=OUTSIDE, refs=refs)
-            raise
-        if self.quarantine is not None:
-            self.quarantine.secure()
-        with self.platform.data.write() as connection:
-            self.platform.batches.complete(connection, self.batch, asking=self.asking)
-        self._finish(rows)
+    def _tally(self) -> Tally:
+        return self.rows.tally
 
     def _skip(self, rows: Iterator[SourceRecord | BadRow], done: int) -> None:
         """Pass over what an interrupted run has stored; its bad rows and people are told again."""
@@ -134,19 +100,6 @@ class _Run:
                 self._put_aside(row)
         return [row for row in chunk if isinstance(row, SourceRecord)]
 
-    def _put_aside(self, row: RefusedRow) -> None:
-        self.report.add_bad(row)
-        if self.quarantine is not None:
-            self.quarantine.write(row)
-
-    def _finish(self, rows: Reading) -> None:
-        self.report.take(self.batch.counts)
-        self.report.duplicates += sum(rows.tally.duplicates.values())
-        self.report.subjects = len(self.seen)
-        self.report.skipped.update(rows.tally.skipped)
-        self.report.unmapped.update(rows.tally.unmapped)
-        self.report.left_out.update(rows.tally.left_out)
-
     def _chunk(self, chunk: Sequence[SourceRecord | BadRow]) -> None:
         records = self._usable(chunk)
         owned, doubtful = self._resolve(records)
@@ -159,12 +112,7 @@ class _Run:
             self._read_mandate(connection)
             check_daily_cap(connection, self.caller, [subject for subject, _ in owned], clock=self.platform.clock)
             self._store(connection, owned, outlook, counts)
-            if counts["doubtful"]:
-                self.platform.log.record(connection, self._doubtful_event(counts["doubtful"]))
-            position = self.batch.position + len(chunk)
-            self.batch = self.platform.batches.advance(
-                connection, self.batch, position=position, counts=counts, asking=self.asking
-            )
+            self._advance(connection, len(chunk), counts)
 
     def _resolve(
         self, records: Sequence[SourceRecord]
@@ -190,13 +138,6 @@ class _Run:
             self._read_mandate(connection)
             return self.desk.preview(connection, self._needs(owned))
 
-    def _doubtful_event(self, number: int) -> Event:
-        asking, refs = self.asking, {"batch": self.batch.batch_id}
-        return Event(
-            Act.SUBJECT_DOUBTFUL, Outcome.DENIED, asking.actor, asking.role, asking.request_id,
-            refs=refs, counts={"records": number},
-        )  # fmt: skip
-
     def _prepare(self, owned: Sequence[tuple[SubjectId, SourceRecord]], allowed: Mapping[SubjectId, set[str]]) -> None:
         """Make keys and links durable before the first row that needs them."""
         catalogue = self.platform.catalogue
@@ -218,7 +159,7 @@ class _Run:
         outlook: Outlook,
         counts: Counter[str],
     ) -> None:
-        self._refine_ages(connection, owned)
+        self._refine_ages(connection, _stated_births(owned))
         granted = self.desk.ask(connection, self._needs(owned), outlook)
         shelves: dict[Shelf, list[PlainRecord]] = {}
         for subject, record in owned:
@@ -236,35 +177,11 @@ class _Run:
                 counts["stored_records"] += stored.stored_records
                 counts["duplicates"] += stored.duplicates
 
-    def _read_mandate(self, connection: Connection) -> None:
-        """Read what a processor's contract allows, anew for every chunk; raises ``OutsideContract`` when it is over."""
-        self.mandate = find_mandate(self.platform, connection, self.caller)
-        check_stands(self.mandate)
-
-    def _is_outside(self, code: str) -> bool:
-        """Say whether a field lies outside the contract of the processor whose key sends it (R38)."""
-        purpose = self.platform.catalogue.get_field(code).collect
-        return self.mandate is not None and not self.mandate.covers_field(purpose, code)
-
     def _refused(self, granted: Granted, subject: SubjectId, record: SourceRecord) -> Mapping[str, Reason]:
         """Return why fields of a record do not pass: the contract's scope, or the gate."""
         scoped = {code: Reason.SCOPE for code in record.values if self._is_outside(code)}
         asked = {code: granted.refused[subject, code] for code in record.values if (subject, code) in granted.refused}
         return asked | scoped
-
-    def _refine_ages(self, connection: Connection, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> None:
-        """Let a birth date that a record states keep somebody a minor for longer, never for shorter."""
-        stated = {
-            subject: record.identity.birth_date
-            for subject, record in owned
-            if record.identity is not None and record.identity.birth_date is not None
-        }
-        known = find_standings(connection, stated)
-        if known:
-            births = {subject: stated[subject] for subject in known}
-            made = register_subjects(connection, births, clock=self.platform.clock)
-            told = [aged_event(self.asking, refined, made.at) for refined in made.refined]
-            self.platform.log.record_many(connection, told)
 
     def _needs(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> Needs:
         """Return what to ask the gate for: by purpose of collection, each subject's fields of this chunk."""
@@ -293,6 +210,14 @@ def _covered(
     if not values:
         return None
     return PlainRecord(subject, record.kind, record.source, record.source_record, record.observed_at, values)
+
+
+def _stated_births(owned: Sequence[tuple[SubjectId, SourceRecord]]) -> dict[SubjectId, date]:
+    return {
+        subject: record.identity.birth_date
+        for subject, record in owned
+        if record.identity is not None and record.identity.birth_date is not None
+    }
 
 
 def _identity(record: SourceRecord) -> IdentityKeys:

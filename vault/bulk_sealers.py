@@ -1,0 +1,159 @@
+"""Processes that seal: short calls of the cipher do not gain from threads, only from processes.
+
+Each has a connection to the key store and a custodian of its own, and holds keys while it seals a chunk and no longer.
+Chunks and rows go through pipes; nothing of them stands in arguments, environment or files. A process ends when the
+one that started it does, however that ends.
+"""
+
+import gc
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Final, Self
+
+from kernel.catalogue import Catalogue
+from kernel.core_dumps import forbid_core_dumps
+from kernel.errors import ConsentryError, Unavailable
+from vault._keyring import keyring_of
+from vault._sealing import Placing
+from vault._storing import SealedChunk, encoder_of
+from vault.bulk_columns import ColumnChunk, seal_columns
+from vault.keystore import KeyStore
+
+_ENDING_SECONDS: Final = 5.0
+_AGAIN: Final = "Run the same command again; it goes on where it stopped."
+
+
+@dataclass(frozen=True, slots=True)
+class SealerSetup:
+    """What a sealing process is given when it starts.
+
+    Attributes:
+        open_keystore: a function of a module, so that another process can call it.
+        suite, catalogue, deployment: as of the vault that stores.
+    """
+
+    open_keystore: Callable[[], KeyStore]
+    catalogue: Catalogue
+    deployment: str
+
+
+class BulkSealers:
+    """A few processes that seal chunks; a context manager.
+
+    With one process for each core that the machine has, the one that stores shares a core with them.
+    """
+
+    def __init__(self, setup: SealerSetup, *, processes: int) -> None:
+        self._setup = setup
+        self._idle: SimpleQueue[_Process] = SimpleQueue()
+        self._processes: list[_Process] = []
+        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="sealer")
+        self._count = processes
+
+    def __enter__(self) -> Self:
+        """Start the processes; keys that they look up are made before, by this one.
+
+        Raises:
+            Unavailable: the key store or its custodian cannot be reached.
+        """
+        keystore = self._setup.open_keystore()
+        try:
+            encoder_of(keyring_of(keystore))
+        finally:
+            keystore.database.dispose()
+        self._processes = [_Process(self._setup) for _ in range(self._count)]
+        for process in self._processes:
+            self._idle.put(process)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the processes; what they were sealing is lost."""
+        self._threads.shutdown(cancel_futures=True, wait=kind is None)
+        for process in self._processes:
+            process.end()
+        self._threads.shutdown()
+
+    def seal(self, chunk: ColumnChunk) -> Future[SealedChunk]:
+        """Seal a chunk as soon as a process is idle.
+
+        The result raises what ``seal_columns`` does, and ``Unavailable`` when the process ended.
+        """
+        return self._threads.submit(self._seal, chunk)
+
+    def _seal(self, chunk: ColumnChunk) -> SealedChunk:
+        process = self._idle.get()
+        try:
+            return process.seal(chunk)
+        finally:
+            self._idle.put(process)
+
+
+class _Process:
+    """One sealing process, seen from the one that started it."""
+
+    def __init__(self, setup: SealerSetup) -> None:
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, setup), name="consentry-sealer", daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def seal(self, chunk: ColumnChunk) -> SealedChunk:
+        try:
+            self._pipe.send(chunk)
+            answer = self._pipe.recv()
+        except (EOFError, OSError) as err:
+            raise Unavailable("A sealing process ended", hint=_AGAIN) from err
+        if isinstance(answer, _Failed):
+            raise answer.kind(answer.message, hint=answer.hint)
+        sealed: SealedChunk = answer
+        return sealed
+
+    def end(self) -> None:
+        self._pipe.close()
+        self._process.join(_ENDING_SECONDS)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Why a chunk could not be sealed, without its values."""
+
+    kind: type[ConsentryError]
+    message: str
+    hint: str
+
+
+def _work(pipe: Connection, setup: SealerSetup) -> None:
+    """Seal chunk after chunk until the other end is closed; the body of the process."""
+    forbid_core_dumps()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that stores decides what an interruption means
+    gc.disable()  # nothing here makes cycles, and a pass over a chunk's many rows costs as much as a tenth of them
+    keystore = setup.open_keystore()
+    placing = Placing(setup.catalogue)
+    try:
+        while True:
+            chunk: ColumnChunk = pipe.recv()
+            pipe.send(_answer(chunk, keystore, placing, setup.deployment))
+            del chunk
+    except (EOFError, OSError):
+        keystore.database.dispose()
+
+
+def _answer(chunk: ColumnChunk, keystore: KeyStore, placing: Placing, deployment: str) -> SealedChunk | _Failed:
+    try:
+        return seal_columns(chunk, keyring=keyring_of(keystore), placing=placing, deployment=deployment)
+    except ConsentryError as err:
+        return _Failed(type(err), err.message, err.hint)
+    except Exception as err:  # noqa: BLE001 - it may hold plaintext, and is told by its name alone
+        return _Failed(Unavailable, f"A chunk could not be sealed: {type(err).__name__}", _AGAIN)
