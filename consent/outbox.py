@@ -28,6 +28,10 @@ class WakeState(StrEnum):
 NARROW: Final = "narrow"
 """The cause of an opening that leaves out fields of the one before it: the rest of the purpose stays open."""
 
+REVISED: Final = "revise"
+"""The cause of a change of what is stored of a person: a correction, or records that moved. It closes nothing; what was
+derived before is of other data than what stands now."""
+
 
 WAITS: Final = "waits: "
 """Begins the ``problem`` of an open item that has not failed: what it waits for follows."""
@@ -38,7 +42,7 @@ class Closing:
     """An act that closed something.
 
     Attributes:
-        cause: withdraw, refuse, expire, end, narrow, restrict, erase or deceased.
+        cause: withdraw, refuse, expire, end, narrow, restrict, erase, deceased or revise.
         purpose: empty for all purposes.
         recipient: empty where none was named; it then speaks for every recipient.
         entry_id: the act's own entry in the log.

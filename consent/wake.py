@@ -20,6 +20,7 @@ from consent.entries import EntryLog, event_of, now_in_log
 from consent.handling import Handler, Hopeless, NotNow, Outcome, TargetFailed, WakePlanner
 from consent.outbox import (
     NARROW,
+    REVISED,
     WAITS,
     Closing,
     Part,
@@ -46,6 +47,7 @@ __all__ = [
     "LEASE",
     "MAX_ATTEMPTS",
     "NARROW",
+    "REVISED",
     "Closing",
     "Handler",
     "Hopeless",

@@ -197,6 +197,20 @@ def find_disagreements(
     return found
 
 
+def said_values(
+    rows: Sequence[SealedRow], fields: Collection[str], keys: UnlockedKeys, deployment: str
+) -> list[tuple[str, JsonValue, bool]]:
+    """Return field, value and whether it stands, of every version, in the order in which the records first came.
+
+    Plaintext for the upkeep of what finds a person; it stays inside the package.
+    """
+    placed = placed_versions(rows, fields, keys, deployment)
+    first = {one.told.row.record_key: one.told.row.row_no for one in reversed(placed)}
+    values = _opened(placed, keys, deployment)
+    ordered = sorted(zip(placed, values, strict=True), key=lambda pair: first[pair[0].told.row.record_key])
+    return [(one.field, value, one.stands) for one, value in ordered]
+
+
 def _rivals(placed: Sequence[Placed], catalogue: Catalogue) -> Iterator[tuple[str, list[Placed]]]:
     """Yield the standing versions of each profile field that several of its most trusted sources state."""
     best = current_versions(placed, catalogue)

@@ -25,7 +25,9 @@ class FollowedItem(BaseModel):
     """One thing that follows from one closing act; ids, names and counts only."""
 
     item: str
-    cause: str = Field(description="`withdraw`, `refuse`, `expire`, `end`, `restrict`, `erase` or `deceased`.")
+    cause: str = Field(
+        description="`withdraw`, `refuse`, `expire`, `end`, `restrict`, `erase`, `deceased` or `revise`."
+    )
     purpose: str | None = Field(description="Null for every purpose.")
     recipient: str | None
     handler: str

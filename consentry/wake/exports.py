@@ -9,7 +9,7 @@ from consent.wake import Closing, Outcome, WakeItem, system_asking
 from consentry.packs import pack_folder
 from consentry.stores.builds import Ground, Release
 from consentry.wake.parts import WakeParts
-from consentry.wake.recheck import is_allowed, is_erasure, touches
+from consentry.wake.recheck import is_allowed, is_erasure, is_revision, touches
 
 
 class ExportsHandler:
@@ -21,8 +21,10 @@ class ExportsHandler:
         self._parts = parts
 
     def targets(self, connection: Connection, closing: Closing) -> Sequence[str]:
-        """Return one target when we hold a release for this purpose and recipient."""
-        return ("",) if not is_erasure(closing) and self._touched(connection, closing) else ()
+        """Return one target when we hold a release for this purpose and recipient; a correction recalls nothing."""
+        if is_erasure(closing) or is_revision(closing):
+            return ()
+        return ("",) if self._touched(connection, closing) else ()
 
     def run(self, item: WakeItem) -> Outcome:
         """Delete our copy of each release that the gate does not allow any more, and log whom to tell.

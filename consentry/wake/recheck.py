@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from consent.wake import Closing, system_asking
+from consent.wake import REVISED, Closing, system_asking
 from consentry.wake.parts import WakeParts
 from kernel.ids import SubjectId
 
@@ -23,6 +23,11 @@ def is_allowed(
 def touches(closing: Closing, purpose: str) -> bool:
     """Say whether a closing reaches what was made for a purpose; what nobody knows the purpose of, every one does."""
     return not closing.purpose or not purpose or closing.purpose == purpose
+
+
+def is_revision(closing: Closing) -> bool:
+    """Say whether nothing was closed: what is stored has changed, and what was derived before is out of date."""
+    return closing.cause == REVISED
 
 
 def is_erasure(closing: Closing) -> bool:

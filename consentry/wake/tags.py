@@ -10,7 +10,7 @@ from consentry.packs import pack_folder
 from consentry.stores.builds import Ground
 from consentry.stores.tag_values import TagRun
 from consentry.wake.parts import WakeParts
-from consentry.wake.recheck import is_allowed, is_erasure, touches
+from consentry.wake.recheck import is_allowed, is_erasure, is_revision, touches
 
 
 class TagsHandler:
@@ -28,11 +28,14 @@ class TagsHandler:
         return ("",) if self._touched(connection, closing) else ()
 
     def run(self, item: WakeItem) -> Outcome:
-        """Delete the tags of every run whose purpose the gate does not allow any more (PIPL 15, 47)."""
+        """Delete the tags of every run whose purpose the gate does not allow any more (PIPL 15, 47).
+
+        After a correction all of them go: the next run makes them from what stands (R25).
+        """
         subject = item.closing.subject
         with self._parts.data.read() as connection:
             touched = self._touched(connection, item.closing)
-        fields = self._fields()
+        fields = frozenset[str]() if is_revision(item.closing) else self._fields()
         purposes = {ground.purpose for _, ground in touched}
         allowed = {purpose for purpose in purposes if is_allowed(self._parts, subject, purpose, fields=fields)}
         closed = [run for run, ground in touched if ground.purpose not in allowed]

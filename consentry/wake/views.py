@@ -9,7 +9,7 @@ from consent.wake import Closing, Outcome, WakeItem
 from consentry.packs import pack_folder
 from consentry.stores.builds import Ground, ViewBuild
 from consentry.wake.parts import WakeParts
-from consentry.wake.recheck import is_allowed, is_erasure, touches
+from consentry.wake.recheck import is_allowed, is_erasure, is_revision, touches
 
 
 class ViewsHandler:
@@ -30,13 +30,13 @@ class ViewsHandler:
         """Rewrite the builds that the gate does not allow any more.
 
         A row holds every field of its view; so it stays only where all of them still pass, and what may be used of
-        the rest comes back with the next build.
+        the rest comes back with the next build. After a correction every row goes, and comes back with what stands.
         """
         subject = item.closing.subject
         names = self._parts.products.names_of(subject)
         with self._parts.data.read() as connection:
             touched = [(b, g) for b, g in self._touched(connection, item.closing) if b.view == item.target]
-        fields = self._fields(item.target)
+        fields = frozenset[str]() if is_revision(item.closing) else self._fields(item.target)
         purposes = {ground.purpose for _, ground in touched}
         allowed = {purpose for purpose in purposes if is_allowed(self._parts, subject, purpose, fields=fields)}
         closed = [build for build, ground in touched if ground.purpose not in allowed]

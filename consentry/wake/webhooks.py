@@ -29,7 +29,7 @@ from consentry.stores.webhooks import WebhookTarget, get_target, list_targets
 from consentry.wake.exports import ExportsHandler
 from consentry.wake.parts import WakeParts
 from consentry.wake.posting import Poster
-from consentry.wake.recheck import touches
+from consentry.wake.recheck import is_revision, touches
 from consentry.wake.webhook_messages import Circle, closing_message, recall_message, scope_of
 from consentry.webhooks import GONE, Webhooks, signed_headers
 from kernel.errors import Conflict, Unavailable
@@ -77,8 +77,10 @@ class WebhooksHandler:
         """Return the targets that are to be told, and ``target/release`` for the holders of releases.
 
         A target whose address is gone stands for its recipient until another one does, so that what the recipient was
-        not told lies there as a dead letter.
+        not told lies there as a dead letter. Of a correction nobody is told: it closes nothing.
         """
+        if is_revision(closing):
+            return ()
         targets = _told(list_targets(connection))
         if not targets:
             return ()

@@ -1,0 +1,95 @@
+"""Seals rows anew for another subject, whom their headers name from then on. For the modules of this package alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from kernel.catalogue import Compartment
+from kernel.ids import SubjectId
+from vault._keys import UnlockedKeys
+from vault._resealing import open_values
+from vault._rows import SealedRow, binding_of, delete_rows, header_of, table_of
+from vault.envelope import of_row, seal_many
+from vault.payload import pack
+from vault.tables import SEALED_TABLES
+
+
+@dataclass(slots=True)
+class Moved:
+    """What one move did.
+
+    Attributes:
+        key_ids: the keys that the rows left.
+        doubled: rows that the other subject had already, value for value; they are gone.
+    """
+
+    rows: int = 0
+    values: int = 0
+    doubled: int = 0
+    key_ids: set[bytes] = field(default_factory=set)
+
+    def as_counts(self) -> dict[str, int]:
+        """Return the numbers for an entry."""
+        return {"rows": self.rows, "values": self.values, "doubled": self.doubled}
+
+
+def move_rows(
+    connection: Connection, rows: Sequence[SealedRow], keys: UnlockedKeys, *, to: SubjectId, deployment: str
+) -> Moved:
+    """Seal rows under the keys of another subject, in the caller's transaction, with both subjects locked.
+
+    Record ids and record keys stay: what a source sends again is found by the former subject's, too.
+
+    Raises:
+        KeyUnavailable: a key is missing, or was not made.
+        IntegrityFailed: a stored byte or a column of a row's header was changed; nothing was moved.
+    """
+    contents = _contents_of(connection, rows)
+    known = _known_contents(connection, to)
+    moved, changes = Moved(key_ids={row.key_id for row in rows}), []
+    doubled = [row.row_no for row in rows if (row.record_key, contents[row.row_no]) in known]
+    for row in rows:
+        if row.row_no not in doubled:
+            change, values = _moved(row, keys, to, deployment)
+            changes.append(change)
+            moved.values += values
+    moved.rows, moved.doubled = len(changes), delete_rows(connection, doubled)
+    for table in SEALED_TABLES:
+        own = [change for change in changes if table_of(change["moved"]) is table]
+        if own:
+            connection.execute(
+                update(table)
+                .where(table.c.row_no == bindparam("moved"))
+                .values(subject_id=to, key_id=bindparam("under"), payload=bindparam("sealed")),
+                own,
+            )
+    return moved
+
+
+def _moved(row: SealedRow, keys: UnlockedKeys, to: SubjectId, deployment: str) -> tuple[dict[str, Any], int]:
+    """Return the new columns of a row, and how many values it holds."""
+    key = keys.sealing((to, Compartment(row.compartment)))
+    holder = of_row(deployment, header_of(row)._replace(subject_id=to))
+    values = open_values(row, keys, deployment)
+    sealed = seal_many((key, binding_of(row, holder, code), plaintext) for code, plaintext in values.items())
+    payload = pack(dict(zip(values, sealed, strict=True)))
+    return {"moved": row.row_no, "under": key.key_id, "sealed": payload}, len(values)
+
+
+def _contents_of(connection: Connection, rows: Sequence[SealedRow]) -> dict[int, bytes]:
+    """Return the digest of each row's whole content, by row number."""
+    subjects = sorted({row.subject_id for row in rows})
+    return {row_no: content for subject in subjects for row_no, _, content in _contents(connection, subject)}
+
+
+def _known_contents(connection: Connection, subject: SubjectId) -> set[tuple[str, bytes]]:
+    return {(key, content) for _, key, content in _contents(connection, subject)}
+
+
+def _contents(connection: Connection, subject: str) -> Iterator[tuple[int, str, bytes]]:
+    for table in SEALED_TABLES:
+        columns = table.c
+        query = select(columns.row_no, columns.record_key, columns.content_key).where(columns.subject_id == subject)
+        yield from connection.execute(query).tuples()
