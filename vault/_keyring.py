@@ -101,14 +101,6 @@ class Keyring:
         row = _open_row(connection, lock)
         return self._wrapping_key(row.epoch_id, row.suite, row.wrapped)
 
-    def open_epoch_id(self, connection: Connection, *, lock: Lock) -> str:
-        """Return the id of the open epoch, which stays open until the transaction ends; asks no custodian.
-
-        Raises:
-            KeyStoreEmpty: there is none.
-        """
-        return str(_open_row(connection, lock).epoch_id)
-
     def find_epoch(self, connection: Connection, epoch_id: str) -> WrappingKey | None:
         """Return the key of an epoch that lives, open or closing; None for one that has ended."""
         query = select(epoch.c.suite, epoch.c.wrapped).where(epoch.c.epoch_id == epoch_id, epoch.c.wrapped.is_not(None))
@@ -209,6 +201,22 @@ class Keyring:
             own = query.where(among(connection, data_key.c.subject_id, subjects)).order_by(data_key.c.generation)
             found = connection.execute(own)
             return {(SubjectId(subject), Compartment(name)): key_id for key_id, subject, name in found}
+
+    @contextmanager
+    def unlocked_in(
+        self, connection: Connection, pairs: Collection[Pair], *, batch: BatchId | None
+    ) -> Iterator[UnlockedKeys]:
+        """Hold the data keys of these pairs while the block runs; missing ones are made in the caller's transaction."""
+        keys = UnlockedKeys()
+        try:
+            self._load(connection, {pair[0] for pair in pairs}, {pair[1] for pair in pairs}, keys)
+            missing = [pair for pair in pairs if not keys.has(pair)]
+            if missing:
+                self.make_data_keys(connection, dict.fromkeys(sorted(missing), FIRST_VERSION), batch=batch)
+                self._load(connection, {pair[0] for pair in missing}, {pair[1] for pair in missing}, keys)
+            yield keys
+        finally:
+            keys.drop()
 
     def destroyed_among(self, key_ids: Collection[bytes]) -> set[bytes]:
         """Return those of these keys that have a tombstone."""
@@ -331,6 +339,21 @@ class Keyring:
             )
             for row in connection.execute(query)
         }
+
+
+def keep_epoch(connection: Connection, lock: Lock = Lock.SHARED) -> str:
+    """Keep the open epoch, and with it the versions of the indexes, as they are until the transaction ends.
+
+    Whoever adds or deletes what hangs on them takes it shared, before any row of its own; whoever adds a version,
+    retires one or fills one takes it exclusively.
+
+    Returns:
+        The epoch's id; no custodian is asked.
+
+    Raises:
+        KeyStoreEmpty: there is none.
+    """
+    return str(_open_row(connection, lock).epoch_id)
 
 
 def _open_row(connection: Connection, lock: Lock | None) -> Row[Any]:

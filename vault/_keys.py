@@ -144,6 +144,10 @@ class UnlockedKeys:
             raise KeyUnavailable(f"Data key {key_id.hex()} is missing", hint="Restore the key store from a backup.")
         return key
 
+    def has(self, pair: Pair) -> bool:
+        """Say whether there is a key that new values of the pair can be sealed under."""
+        return pair in self._newest
+
     def __contains__(self, key_id: bytes) -> bool:
         return key_id in self._by_id
 

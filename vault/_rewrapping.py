@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Table, func, literal_column, select, text, update
 
 from kernel.errors import IntegrityFailed
-from vault._keyring import Keyring, Lock
+from vault._keyring import Keyring, keep_epoch
 from vault._keys import WrappingKey, data_key_context, named_key_context
 from vault.tables import data_key, epoch, named_key
 
@@ -92,7 +92,7 @@ class Mover:
             return 0
         with self.keyring.database.write() as connection:
             started = time.perf_counter()
-            if self.keyring.open_epoch_id(connection, lock=Lock.SHARED) != new.epoch_id:
+            if keep_epoch(connection) != new.epoch_id:
                 return 0
             moved = walk.store(connection, wrapped, old=self.epoch_id, new=new.epoch_id)
             count = func.coalesce(epoch.c.rewrapped, 0) + moved

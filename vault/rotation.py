@@ -17,7 +17,7 @@ from consent.entries import EntryLog, event_of
 from consent.wake import no_point
 from kernel.database import Database
 from kernel.errors import IntegrityFailed
-from vault._keyring import Lock, keyring_of
+from vault._keyring import Lock, keep_epoch, keyring_of
 from vault._rewrapping import Mover
 from vault.keystore import KeyStore
 from vault.leftovers import sweep_erased
@@ -119,7 +119,7 @@ class _Ending:
         keyring = keyring_of(self.keystore)
         prepared = keyring.prepared_epoch()
         with keyring.database.write() as connection:
-            old = keyring.open_epoch_id(connection, lock=Lock.EXCLUSIVE)
+            old = keep_epoch(connection, Lock.EXCLUSIVE)
             other = connection.execute(_CLOSING).scalar()
             if other is not None:
                 return str(other)  # another process was faster
@@ -163,6 +163,8 @@ def log_rotations(keystore: KeyStore, data: Database, log: EntryLog, *, asking: 
         with keystore.database.read() as connection:
             rows = connection.execute(query.order_by(epoch.c[since])).all()
         for row in rows:
+            if act is Act.EPOCH_ROTATED:
+                keyring_of(keystore).destroy_epoch(row.epoch_id, row.suite)  # before the entry, so that it is repeated
             with data.write() as connection:
                 entry_id = log.record(connection, _event(asking, act, row))
             with keystore.database.write() as connection:

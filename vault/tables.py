@@ -147,7 +147,6 @@ doubtful_identity: Final = Table(
     Column("candidates", Text, nullable=False, comment="subject ids, separated by spaces"),
     Column("batch_id", String(40), nullable=True),
     Column("noted_at", Instant, nullable=False),
-    Column("version", Integer, nullable=False, server_default="1", comment="of the index key"),
     UniqueConstraint("source", "digest", "rule"),
     Index(None, "batch_id"),
 )

@@ -50,14 +50,16 @@ def upgrade() -> None:
             comment="the identifier, under the subject's own key; null: unknown",
         ),
     )
-    op.add_column("identity_fact", _version())
+    op.add_column(
+        "identity_fact",
+        sa.Column("version", sa.Integer(), nullable=False, server_default="1", comment="of the index key"),
+    )
     op.add_column(
         "identity_fact",
         sa.Column(
             "sealed", sa.LargeBinary(), nullable=True, comment="the fact, under the subject's own key; null: unknown"
         ),
     )
-    op.add_column("doubtful_identity", _version())
     _one_person("field IN ('id_number', 'source_subject')")
     op.create_table(
         "rotation",
@@ -88,7 +90,6 @@ def downgrade() -> None:
     """Take the tables and columns back; finish every rotation first."""
     op.drop_table("rotation")
     _one_person("field <> 'mobile'")
-    op.drop_column("doubtful_identity", "version")
     op.drop_column("identity_fact", "sealed")
     op.drop_column("identity_fact", "version")
     op.drop_column("blind_index", "sealed")
@@ -97,10 +98,6 @@ def downgrade() -> None:
     _comment_progress("keys that moved to the next epoch", "keys that moved to the next epoch, so far")
     op.drop_column("epoch", "closing_entry")
     op.drop_column("epoch", "closing_at")
-
-
-def _version() -> "sa.Column[int]":
-    return sa.Column("version", sa.Integer(), nullable=False, server_default="1", comment="of the index key")
 
 
 def _comment_progress(comment: str, before: str) -> None:
