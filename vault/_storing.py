@@ -14,10 +14,11 @@ from sqlalchemy import Connection, and_, select
 
 from consent.permits import Permit
 from consent.rules import STORAGE_AND_SECURITY
-from consent.standing import Standing, find_standings, lock_subjects
+from consent.standing import Standing, SubjectStanding, find_standings, lock_subjects
 from kernel.clock import to_micros
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId
+from vault._former import encode_known
 from vault._keyring import KeyKind, Keyring
 from vault._keys import UnlockedKeys
 from vault._sealing import (
@@ -170,7 +171,7 @@ class Storing:
         asked = {(record.subject, tuple(sorted(record.values))) for record in records}
         self._check(connection, asked, permits, batch.batch_id)
         encoder = encoder_of(self._keyring)
-        unique = without_repeats(encoder.encode(record) for record in records)
+        unique = without_repeats(encode_known(connection, encoder, records))
         stored = _stored(connection, unique, batch.batch_id)
         chunk = seal_records(
             [encoded for identity, encoded in unique.items() if identity not in stored],
@@ -209,13 +210,17 @@ class Storing:
             permit.check_live(now)
             if permit.purpose != purpose:
                 raise Denied(f"Permit {permit.permit_id} is for {permit.purpose}, not for {purpose}")
-        states = {subject: standing.state for subject, standing in find_standings(connection, subjects).items()}
+        standings = find_standings(connection, subjects)
         for subject, codes in asked:
             self._placing.check(subject, codes, permits)
-            if states.get(subject) is not Standing.ACTIVE:
-                self._check_blocked(subject, codes, states.get(subject))
+            standing = standings.get(subject)
+            if standing is None or standing.state is not Standing.ACTIVE:
+                self._check_blocked(subject, codes, standing)
 
-    def _check_blocked(self, subject: SubjectId, codes: Codes, state: Standing | None) -> None:
+    def _check_blocked(self, subject: SubjectId, codes: Codes, standing: SubjectStanding | None) -> None:
+        state = None if standing is None else standing.state
+        if standing is not None and standing.merged_into is not None:
+            raise Denied(f"Subject {subject} was merged into {standing.merged_into}", hint="Resolve the records again.")
         if state is not Standing.RESTRICTED or not self._placing.purposes(codes) <= STORAGE_AND_SECURITY:
             raise Denied(f"Subject {subject} takes no more data: {state or 'not registered'}")
 
