@@ -119,10 +119,8 @@ class TransitCustodian:
         """Do nothing: one transit key wraps every epoch; the operator trims its versions."""
 
     def close(self) -> None:
-        """Close the connections, and forget the token."""
+        """Forget the token; each question has a connection of its own."""
         self._token = ""
-        if "_client" in self.__dict__:
-            self._client.close()
 
     def _bound(self, context: bytes) -> bytes:
         return self._deployment.encode() + b"\0" + context
@@ -182,7 +180,15 @@ class TransitCustodian:
             headers["X-Vault-Namespace"] = self._key.namespace
         url = f"{self._key.address.rstrip('/')}/v1/{path}"
         try:
-            with self._client.stream("POST", url, json=body, headers=headers) as response:
+            with (
+                httpx.Client(
+                    timeout=self._patience.seconds,
+                    follow_redirects=False,
+                    trust_env=False,  # a proxy of the surroundings is an address that nobody configured
+                    verify=self._trusted,
+                ) as client,
+                client.stream("POST", url, json=body, headers=headers) as response,
+            ):
                 return response.status_code, _parsed(response)
         except (httpx.HTTPError, ssl.SSLError, OSError) as err:
             raise TryAgain(type(err).__name__) from None
@@ -192,21 +198,13 @@ class TransitCustodian:
             ) from None
 
     @cached_property
-    def _client(self) -> "httpx.Client":
-        import httpx
-
+    def _trusted(self) -> ssl.SSLContext:
         try:
-            trusted = ssl.create_default_context(cafile=self._key.ca_file)
+            return ssl.create_default_context(cafile=self._key.ca_file)
         except (OSError, ssl.SSLError):
             raise ConfigurationError(
                 "The authorities of transit_ca_file cannot be read", hint="Give certificates in PEM."
             ) from None
-        return httpx.Client(
-            timeout=self._patience.seconds,
-            follow_redirects=False,
-            trust_env=False,  # a proxy of the surroundings is an address that nobody configured
-            verify=trusted,
-        )
 
 
 def _binding(bound: bytes) -> dict[str, str]:
