@@ -71,6 +71,7 @@ def shown_values(node: ast.ClassDef) -> list[str]:
         member.target.id
         for member in members
         if (member.target.id in VALUES or "JsonValue" in ast.unparse(member.annotation))
+        and ast.unparse(member.annotation) != "int"
         and "repr=False" not in ast.unparse(member)
         and "SecretStr" not in ast.unparse(member.annotation)
     ]
