@@ -11,7 +11,7 @@ export UV_LINK_MODE ?= copy
 # compiled once at installation: a command starts in half the time, also where Python may not write beside its sources
 export UV_COMPILE_BYTECODE ?= 1
 
-.PHONY: help demo serve test check coverage bench nightly docs lock browser format
+.PHONY: help demo serve test check coverage bench nightly docs lock browser softhsm format
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,13 +31,16 @@ $(UV):
 browser:  ## Install Chromium and a CJK font through the system's packages, where that is possible
 	@tools/browser.sh
 
+softhsm:  ## Install SoftHSM through the system's packages, where that is possible
+	@tools/softhsm.sh
+
 demo: .venv/.run  ## The whole way on made-up patients (ARGS='--subjects 500 --seed 7')
 	$(BIN)/consentry demo $(ARGS)
 
 serve: .venv/.run  ## Run the HTTP API on 127.0.0.1:8080
 	$(BIN)/consentry serve $(ARGS)
 
-test: .venv/.dev browser  ## All tests
+test: .venv/.dev browser softhsm  ## All tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv/.dev  ## Format, lint, types, import contracts, lock file
@@ -47,7 +50,7 @@ check: .venv/.dev  ## Format, lint, types, import contracts, lock file
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-coverage: .venv/.dev browser  ## Branch coverage of every package
+coverage: .venv/.dev browser softhsm  ## Branch coverage of every package
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup $(ARGS)
 	$(BIN)/coverage combine --quiet
@@ -56,7 +59,7 @@ coverage: .venv/.dev browser  ## Branch coverage of every package
 bench: .venv/.dev  ## Figures beside their yardsticks (ONLY=demo|consent|vault|audit|text|views|tags)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
-nightly: .venv/.dev browser  ## Full trial counts
+nightly: .venv/.dev browser softhsm  ## Full trial counts
 	CONSENTRY_NIGHTLY=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 docs: .venv/.dev  ## Build the documentation into site/
