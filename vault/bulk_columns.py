@@ -123,7 +123,7 @@ def plaintexts_of(column: "pa.Array") -> list[bytes | None]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return [None if value is None else encode_plaintext(_bare(value)) for value in column.to_pylist()]
+        return [None if value is None else encode_plaintext(value) for value in plain_values(column)]
     if pc.any(pc.match_substring_regex(column, _ESCAPED)).as_py():
         return [None if value is None else encode_plaintext(value) for value in column.to_pylist()]
     quote = pa.scalar('"', column.type)
@@ -131,6 +131,11 @@ def plaintexts_of(column: "pa.Array") -> list[bytes | None]:
     binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
     plaintexts: list[bytes | None] = quoted.cast(binary).to_pylist()
     return plaintexts
+
+
+def plain_values(column: "pa.Array") -> list[JsonValue]:
+    """Return the values of a column as a record holds them, None where it says nothing."""
+    return [_bare(value) for value in column.to_pylist()]
 
 
 def _bare(value: Any) -> JsonValue:  # noqa: ANN401 - whatever a column holds

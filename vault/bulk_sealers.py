@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from kernel.catalogue import Catalogue
 from kernel.core_dumps import forbid_core_dumps
-from kernel.errors import ConsentryError, Unavailable
+from kernel.errors import ConfigurationError, ConsentryError, Unavailable
 from vault._keyring import keyring_of
 from vault._sealing import Placing
 from vault._storing import SealedChunk, encoder_of
@@ -30,17 +30,36 @@ _AGAIN: Final = "Run the same command again; it goes on where it stopped."
 
 
 @dataclass(frozen=True, slots=True)
-class SealerSetup:
-    """What a sealing process is given when it starts.
+class SealingParts:
+    """What a process that seals needs; it opens them itself, so that no key and no connection is handed over."""
 
-    Attributes:
-        open_keystore: a function of a module, so that another process can call it.
-        suite, catalogue, deployment: as of the vault that stores.
-    """
-
-    open_keystore: Callable[[], KeyStore]
+    keystore: KeyStore
     catalogue: Catalogue
     deployment: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealerSetup:
+    """What a sealing process is told when it starts.
+
+    Attributes:
+        open_parts: a function of a module, so that another process can call it.
+        catalogue_hash: of the vault that stores; a process that finds another catalogue seals nothing.
+    """
+
+    open_parts: Callable[[], SealingParts]
+    catalogue_hash: str
+
+    def open(self) -> SealingParts:
+        """Open the parts.
+
+        Raises:
+            ConfigurationError: the catalogue is another.
+        """
+        parts = self.open_parts()
+        if parts.catalogue.hash != self.catalogue_hash:
+            raise ConfigurationError("The pack has changed since the vault was opened", hint="Start again.")
+        return parts
 
 
 class BulkSealers:
@@ -62,11 +81,11 @@ class BulkSealers:
         Raises:
             Unavailable: the key store or its custodian cannot be reached.
         """
-        keystore = self._setup.open_keystore()
+        parts = self._setup.open()
         try:
-            encoder_of(keyring_of(keystore))
+            encoder_of(keyring_of(parts.keystore))
         finally:
-            keystore.database.dispose()
+            parts.keystore.database.dispose()
         self._processes = [_Process(self._setup) for _ in range(self._count)]
         for process in self._processes:
             self._idle.put(process)
@@ -75,11 +94,13 @@ class BulkSealers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the processes; what they were sealing is lost."""
-        self._threads.shutdown(cancel_futures=True, wait=kind is None)
+        """End the processes; after an error what they were sealing is lost."""
+        if kind is not None:
+            for process in self._processes:
+                process.kill()
+        self._threads.shutdown(cancel_futures=True)
         for process in self._processes:
             process.end()
-        self._threads.shutdown()
 
     def seal(self, chunk: ColumnChunk) -> Future[SealedChunk]:
         """Seal a chunk as soon as a process is idle.
@@ -117,12 +138,14 @@ class _Process:
         sealed: SealedChunk = answer
         return sealed
 
+    def kill(self) -> None:
+        self._process.kill()
+
     def end(self) -> None:
         self._pipe.close()
         self._process.join(_ENDING_SECONDS)
-        if self._process.is_alive():
-            self._process.terminate()
-            self._process.join()
+        self._process.kill()
+        self._process.join()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +162,20 @@ def _work(pipe: Connection, setup: SealerSetup) -> None:
     forbid_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that stores decides what an interruption means
     gc.disable()  # nothing here makes cycles, and a pass over a chunk's many rows costs as much as a tenth of them
-    keystore = setup.open_keystore()
-    placing = Placing(setup.catalogue)
+    parts = setup.open()
+    placing = Placing(parts.catalogue)
     try:
         while True:
             chunk: ColumnChunk = pipe.recv()
-            pipe.send(_answer(chunk, keystore, placing, setup.deployment))
+            pipe.send(_answer(chunk, parts, placing))
             del chunk
     except (EOFError, OSError):
-        keystore.database.dispose()
+        parts.keystore.database.dispose()
 
 
-def _answer(chunk: ColumnChunk, keystore: KeyStore, placing: Placing, deployment: str) -> SealedChunk | _Failed:
+def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing) -> SealedChunk | _Failed:
     try:
-        return seal_columns(chunk, keyring=keyring_of(keystore), placing=placing, deployment=deployment)
+        return seal_columns(chunk, keyring=keyring_of(parts.keystore), placing=placing, deployment=parts.deployment)
     except ConsentryError as err:
         return _Failed(type(err), err.message, err.hint)
     except Exception as err:  # noqa: BLE001 - it may hold plaintext, and is told by its name alone

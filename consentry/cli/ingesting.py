@@ -1,4 +1,4 @@
-"""Commands that take source files in: fhir, table, events, consents."""
+"""Commands that take source files in: fhir, table, events, arrow, consents."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,6 +88,30 @@ def events(  # noqa: PLR0917 - options of one command
         report = ingest_events(
             platform, local_operator(), file, mapping,
             source=source, encoding=encoding, quarantine=quarantine, show_progress=not quiet,
+        )  # fmt: skip
+    show(report, as_json=as_json)
+
+
+@app.command("arrow")
+def arrow(  # noqa: PLR0917 - options of one command
+    file: Annotated[Path, typer.Argument(help="Parquet or Arrow file of prepared batches.")],
+    mapping: Annotated[Path, typer.Option("--map", help="Which column is what; YAML.")],
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that seal; default one a core.")
+    ] = None,
+    quarantine: Quarantine = None,
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+    quiet: Quiet = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Prepared Arrow batches in bulk; their values are checked and not cleaned."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.ingest_arrow import ingest_arrow
+
+    with platform_for(home) as platform:
+        report = ingest_arrow(
+            platform, local_operator(), file, mapping,
+            quarantine=quarantine, processes=processes, show_progress=not quiet,
         )  # fmt: skip
     show(report, as_json=as_json)
 

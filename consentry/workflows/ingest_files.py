@@ -38,7 +38,7 @@ def ingest_fhir(
     """Ingest FHIR R4 bundles and NDJSON; several paths are one batch."""
     from consentry.sources.fhir import read_fhir
 
-    _check_source(source)
+    check_source(source)
     context = _context(platform, encoding)
     return _ingest(
         platform, caller, _expanded(paths), "fhir", [source, encoding],
@@ -63,7 +63,7 @@ def ingest_table(
 
     context = _context(platform, encoding)
     table_map = load_map(mapping, context)
-    _check_source(table_map.source)
+    check_source(table_map.source)
     return _ingest(
         platform, caller, [file, mapping], "table", [encoding],
         lambda: read_table(file, table_map, context),
@@ -95,7 +95,7 @@ def ingest_events(
     """Ingest behaviour events, by a map where the tracker has other names."""
     from consentry.sources.events import load_event_map, read_events
 
-    _check_source(source)
+    check_source(source)
     context = _context(platform, encoding)
     event_map = None if mapping is None else load_event_map(mapping, context)
     return _ingest(
@@ -118,7 +118,7 @@ def _ingest(  # noqa: PLR0917 - one input and how it is read
 ) -> IngestReport:
     check_may_act(platform.catalogue, caller, "records.ingest")
     rows = _Begun(read())
-    digest = platform.batches.digest(_pieces(files, [platform.catalogue.hash, *settings]))
+    digest = platform.batches.digest(input_pieces(files, [platform.catalogue.hash, *settings]))
     with progress(f"{kind} records", shown=show_progress) as done, QuarantineWriter(quarantine) as bad:
         report = ingest(
             platform, caller, kind=kind, input_digest=digest, read=lambda: rows, on_rows=done, quarantine=bad
@@ -140,7 +140,8 @@ class _Begun(Reading):
         return next(self._rows)
 
 
-def _check_source(name: str) -> None:
+def check_source(name: str) -> None:
+    """Raise ``BadInput`` for a name under which a source's ids could not be known."""
     if not 0 < len(name) <= MAX_SOURCE_CHARS or not name.isprintable() or " " in name:
         raise BadInput(
             f"A source's name has 1 to {MAX_SOURCE_CHARS} printable characters without spaces",
@@ -166,7 +167,7 @@ def _expanded(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _pieces(files: Sequence[Path], settings: Sequence[str]) -> Iterator[bytes]:
+def input_pieces(files: Sequence[Path], settings: Sequence[str]) -> Iterator[bytes]:
     """Yield everything that decides what will be stored: the settings, and each file's name and bytes."""
     yield "\0".join(settings).encode()
     for file in files:
