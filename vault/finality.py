@@ -92,7 +92,7 @@ def confirm_final(
     return confirmed
 
 
-def _ended(data: Database, keystore: KeyStore, keeping: Keeping, clock: Clock) -> list[Row[Any]]:
+def _ended(data: Database, keystore: KeyStore, keeping: Keeping, clock: Clock) -> list[Row[*tuple[Any, ...]]]:
     columns = erasure.c
     query = select(columns.erasure_id, columns.subject_id, columns.epoch_id).where(
         columns.state != STARTED, columns.epoch_id.is_not(None), columns.final_entry.is_(None)
@@ -114,7 +114,7 @@ def _ends(keys: Database, wanted: set[str]) -> Mapping[str, datetime]:
         return {row.epoch_id: row.destroyed_at for row in connection.execute(query) if row.epoch_id in wanted}
 
 
-def _confirm(connection: Connection, log: EntryLog, row: Row[Any], *, asking: Asking) -> bool:
+def _confirm(connection: Connection, log: EntryLog, row: Row[*tuple[Any, ...]], *, asking: Asking) -> bool:
     """Write the entry and note it, unless another process was faster."""
     mine = erasure.c.erasure_id == row.erasure_id
     if connection.scalar(select(erasure.c.final_entry).where(mine)) is not None:

@@ -1,0 +1,202 @@
+"""Tombstones are replayed: whichever store is the older copy, what was erased goes again."""
+
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import delete, insert, select
+
+from audit.tables import leaf
+from consent.standing import Standing
+from consent.tables import subject_standing
+from vault.identity import IdentityKeys
+from vault.replaying import Replayer, named_keys
+from vault.scopes import Scope, ScopeKind
+from vault.tables import (
+    SEALED_TABLES,
+    blind_index,
+    data_key,
+    data_metadata,
+    erasure,
+    identity_fact,
+    key_tombstone,
+    keystore_metadata,
+    pseudonym,
+    sealed_record,
+    tombstone,
+)
+
+
+def replayer(house) -> Replayer:
+    return Replayer(house.data, house.keystore, house.log, house.eraser, house.clock)
+
+
+def fill(house, number: int = 1):
+    """Somebody with a name, a chat, links and a pseudonym."""
+    subject = house.subject()
+    house.store(house.record(subject, number=number, name="张三", consult_chat="头疼"))
+    keys = IdentityKeys("his", f"p-{number}", id_number=f"id-{number}", sex="female", mobile=f"1380000000{number}")
+    house.resolver.link([(subject, keys)], batch=None)
+    house.pseudonyms.pseudonyms([subject], scope="view:profile")
+    return subject
+
+
+@contextmanager
+def put_back(database, *tables):
+    """Take a copy of tables now, and put it in their place afterwards, as a restored copy of the store would."""
+    with database.read() as connection:
+        rows = {table: [dict(row) for row in connection.execute(select(table)).mappings()] for table in tables}
+    yield
+    with database.write() as connection:
+        for table in reversed(tables):
+            connection.execute(delete(table))
+        for table in tables:
+            if rows[table]:
+                connection.execute(insert(table), rows[table])
+
+
+def ids(database, column, *where) -> set:
+    with database.read() as connection:
+        return set(connection.scalars(select(column).where(*where)))
+
+
+def older_keys(house):
+    return put_back(house.keys, *keystore_metadata.sorted_tables)
+
+
+def older_data(house):
+    """The vault's part of an older data store; the register's standing is put back by hand."""
+    return put_back(house.data, *data_metadata.sorted_tables)
+
+
+def revive(house, subject) -> None:
+    with house.data.write() as connection:
+        mine = subject_standing.c.subject_id == subject
+        connection.execute(subject_standing.update().where(mine).values(state=Standing.ACTIVE))
+
+
+def test_an_older_key_store_loses_the_keys_again(any_house):
+    """Keys, links, facts and pseudonyms of the erased go from a key store that was put back; others stay."""
+    house = any_house
+    subject, other = fill(house, 1), fill(house, 2)
+    with older_keys(house):
+        house.erase(subject)
+    back = ids(house.keys, data_key.c.key_id, data_key.c.subject_id == subject)
+    assert replayer(house).is_due()
+    done = replayer(house).replay(asking=house.asking)
+    assert done.keys == done.tombstones == len(back) > 0
+    for table in (data_key, blind_index, identity_fact, pseudonym):
+        assert not ids(house.keys, table.c.subject_id, table.c.subject_id == subject)
+        assert ids(house.keys, table.c.subject_id, table.c.subject_id == other)
+    assert ids(house.keys, key_tombstone.c.key_id) == ids(house.data, tombstone.c.key_id)
+    assert not replayer(house).is_due()
+    assert len(house.entries("tombstones.replayed")) == 1
+
+
+def test_an_older_data_store_is_erased_again(any_house):
+    """Whom it brought back is erased as a whole once more, with a certificate that says why."""
+    house = any_house
+    subject, other = fill(house, 1), fill(house, 2)
+    with older_data(house):
+        house.erase(subject)
+    revive(house, subject)
+    assert house.open(subject, "P02", "name") == []
+    done = replayer(house).replay(asking=house.asking)
+    assert done.subjects == [subject]
+    assert house.standing(subject) is Standing.ERASED
+    assert not ids(house.data, sealed_record.c.row_no, sealed_record.c.subject_id == subject)
+    assert ids(house.data, erasure.c.why) == {"restored"}
+    assert ids(house.keys, key_tombstone.c.key_id) == ids(house.data, tombstone.c.key_id)
+    assert len(house.open(other, "P02", "name")) == 1
+    assert replayer(house).replay(asking=house.asking).as_counts() == dict.fromkeys(done.as_counts(), 0)
+
+
+def test_an_older_data_store_loses_the_part_that_was_erased(any_house):
+    """Rows under keys that went with a part are deleted; the subject stays."""
+    house = any_house
+    subject = fill(house)
+    with older_data(house):
+        scope = Scope(ScopeKind.COMPARTMENT, ("clinical",))
+        house.eraser.fields.erase_scope(subject, scope, asking=house.asking, reason="asked")
+    done = replayer(house).replay(asking=house.asking)
+    assert (done.rows, done.subjects) == (1, [])
+    (opened,) = house.open(subject, "P02", "name", "consult_chat")
+    assert opened.values == {"name": "张三"}
+    assert house.standing(subject) is Standing.ACTIVE
+
+
+def test_facts_and_numbers_of_a_part_go_again(house):
+    """A fact whose field was erased goes from an older key store, and the mobile's index as well."""
+    subject = house.subject()
+    house.store(house.record(subject, mobile="13800000001", diagnosis="icd10:I10"))
+    house.resolver.link([(subject, IdentityKeys("his", "p-1", mobile="13800000001"))], batch=None)
+    with older_keys(house):
+        scope = Scope(ScopeKind.FIELDS, ("mobile",))
+        house.eraser.fields.erase_scope(subject, scope, asking=house.asking, reason="asked")
+    replayer(house).replay(asking=house.asking)
+    assert ids(house.keys, blind_index.c.field) == {"source_subject"}
+
+
+def test_the_log_alone_is_enough(any_house):
+    """Where both stores lost their tombstones, the entries name the keys."""
+    house = any_house
+    subject = fill(house)
+    tables = [table for table in data_metadata.sorted_tables if table not in SEALED_TABLES]
+    with older_keys(house), put_back(house.data, *tables, *SEALED_TABLES):
+        house.erase(subject)
+    revive(house, subject)
+    assert not replayer(house).is_due()
+    back = ids(house.keys, data_key.c.key_id, data_key.c.subject_id == subject)
+    done = replayer(house).replay(asking=house.asking)
+    assert done.keys == len(back) > 0
+    assert house.open(subject, "P02", "name") == []
+    assert not ids(house.keys, data_key.c.key_id, data_key.c.subject_id == subject)
+
+
+def test_keys_that_an_export_names_are_destroyed_as_well(house):
+    """What a newer log tells of goes, too, and has its tombstones afterwards."""
+    subject = fill(house)
+    key_ids = ids(house.keys, data_key.c.key_id)
+    done = replayer(house).replay(asking=house.asking, more=key_ids)
+    assert (done.keys, done.rows) == (len(key_ids), 2)
+    assert ids(house.data, tombstone.c.key_id) == ids(house.keys, key_tombstone.c.key_id) == key_ids
+    assert house.standing(subject) is Standing.ACTIVE
+
+
+def test_what_the_law_holds_is_restricted_again(house):
+    """A held row that nobody can open beside this key store is kept for a newer copy of it."""
+    subject = house.subject()
+    house.store(house.record(subject, diagnosis="icd10:I10", consult_chat="头疼"))
+    with older_data(house):
+        house.erase(subject)
+    revive(house, subject)
+    replayer(house).replay(asking=house.asking)
+    assert house.standing(subject) is Standing.RESTRICTED
+    assert len(ids(house.data, sealed_record.c.row_no)) == 1
+
+
+def test_a_restricted_subject_loses_its_mobile_and_pseudonyms_again(house):
+    """An older key store finds the person by nothing that the erasure took."""
+    subject = fill(house)
+    house.store(house.record(subject, number=7, diagnosis="icd10:I10"))
+    with older_keys(house):
+        house.erase(subject)
+    replayer(house).replay(asking=house.asking)
+    assert "mobile" not in ids(house.keys, blind_index.c.field, blind_index.c.subject_id == subject)
+    assert not ids(house.keys, pseudonym.c.pseudonym)
+
+
+def test_nothing_to_replay_writes_nothing(house):
+    """A deployment without erasures has no entry of it."""
+    fill(house)
+    assert not replayer(house).is_due()
+    assert replayer(house).replay(asking=house.asking).keys == 0
+    assert house.entries("tombstones.replayed") == []
+
+
+@pytest.mark.parametrize("act", ["erasure.started", "keys.destroyed"])
+def test_only_entries_that_name_keys_are_read(house, act):
+    """Others name none, whatever their references."""
+    house.erase(fill(house))
+    house.log.settle()
+    (body,) = ids(house.data, leaf.c.body, leaf.c.act == act)
+    assert set(named_keys(body)) == (ids(house.keys, key_tombstone.c.key_id) if act == "keys.destroyed" else set())

@@ -1,0 +1,257 @@
+"""Replays tombstones: what an older copy of a store brought back goes again, and the keys of the erased stay destroyed.
+
+The tombstones of destroyed keys stand in the key store, in the data store and in the log. Whichever of the three is the
+newest has the most, and all of them count: a key whose tombstone stands anywhere is destroyed, and a row under it goes.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, Protocol
+
+from sqlalchemy import ColumnElement, Connection, Table, func, select
+
+from audit.entries import decode_entry
+from audit.events import Act
+from audit.tables import inbox, leaf
+from consent.asking import Asking
+from consent.entries import EntryLog, event_of
+from consent.standing import Standing, find_standings, lock_subjects
+from kernel.database import Database
+from kernel.ids import SubjectId
+from kernel.ports import Clock
+from vault._holding import Holding
+from vault._rows import SealedRow, delete_rows, rows_where
+from vault.blind_index import FACTS, MOBILE
+from vault.keystore import KeyStore, destroy_keys
+from vault.leftovers import ERASED, sweep_erased
+from vault.pseudonyms import forget_pseudonyms
+from vault.scopes import Why
+from vault.setwise import chunks, insert_absent
+from vault.subjects import forget_facts, forget_subject
+from vault.tables import data_key, erasure, key_tombstone, tombstone
+
+NAMING_ACTS: Final = (Act.KEYS_DESTROYED, Act.FIELDS_ERASED)
+"""Entries that name destroyed keys; see ``vault.tombstones.naming_keys``."""
+
+_UNKNOWN: Final = ""
+"""The erasure of a tombstone of which only the key is known."""
+
+_REASON: Final = "an older copy of a store was put back"
+
+
+class ErasesAgain(Protocol):
+    """The part of ``vault.erasure.Eraser`` that a replay uses."""
+
+    def erase(self, subject: SubjectId, *, asking: Asking, reason: str, why: Why = Why.REQUEST) -> object:
+        """Erase all of a subject's data that nothing holds."""
+        ...
+
+
+class Buried(NamedTuple):
+    """What is known of one destroyed key."""
+
+    erasure_id: str
+    whole: bool
+
+
+class _Forgotten(NamedTuple):
+    """What an erasure took of a subject from the key store besides keys: the digests of fields, or None for all."""
+
+    subject: SubjectId
+    fields: Sequence[str] | None
+    is_whole: bool
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay did.
+
+    Attributes:
+        keys: destroyed again.
+        rows: deleted of subjects that stay.
+        subjects: erased again as a whole.
+        tombstones: put into a store that lacked them.
+    """
+
+    keys: int = 0
+    rows: int = 0
+    subjects: list[SubjectId] = field(default_factory=list)
+    tombstones: int = 0
+
+    def as_counts(self) -> dict[str, int]:
+        """Return the numbers for an entry."""
+        return {
+            "keys": self.keys, "rows": self.rows, "subjects": len(self.subjects), "tombstones": self.tombstones,
+        }  # fmt: skip
+
+
+class Replayer:
+    """Brings the tombstones of both stores and the log together."""
+
+    def __init__(self, data: Database, keystore: KeyStore, log: EntryLog, eraser: ErasesAgain, clock: Clock) -> None:
+        self._data = data
+        self._keystore = keystore
+        self._log = log
+        self._eraser = eraser
+        self._clock = clock
+
+    def is_due(self) -> bool:
+        """Say whether the stores' tombstones differ, at the cost of a few look-ups: one of them is an older copy."""
+        with self._data.read() as connection:
+            mine = _fingerprint(connection, tombstone)
+        with self._keystore.database.read() as connection:
+            return _fingerprint(connection, key_tombstone) != mine
+
+    def replay(self, *, asking: Asking, more: Iterable[bytes] = ()) -> Replayed:
+        """Destroy, delete and bury what any tombstone tells of; safe to repeat, and to go on with after a crash.
+
+        Args:
+            asking: who asks.
+            more: ids of destroyed keys that are known from elsewhere, such as an export of a newer log.
+        """
+        known, done = self._known(more), Replayed()
+        if not known:
+            return done
+        self._destroy(known, done)
+        sweep_erased(self._data, self._keystore)
+        self._delete(known, done, asking)
+        self._bury(known, done)
+        if any(done.as_counts().values()):
+            with self._data.write() as connection:
+                event = replace(event_of(asking, Act.TOMBSTONES_REPLAYED), counts=done.as_counts())
+                self._log.record(connection, event)
+        return done
+
+    def _known(self, more: Iterable[bytes]) -> dict[bytes, Buried]:
+        """Return every destroyed key; of two tombstones the one that knows more counts."""
+        known = {key_id: Buried(_UNKNOWN, whole=False) for key_id in more}
+        with self._data.read() as connection:
+            known |= _named_in_log(connection)
+            parts = select(erasure.c.erasure_id, erasure.c.fields.is_(None).label("is_whole"))
+            whole = {row.erasure_id: row.is_whole for row in connection.execute(parts)}
+            for row in connection.execute(select(tombstone.c.key_id, tombstone.c.erasure_id)):
+                known[row.key_id] = Buried(row.erasure_id, bool(whole.get(row.erasure_id)))
+        with self._keystore.database.read() as connection:
+            query = select(key_tombstone.c.key_id, key_tombstone.c.erasure_id, key_tombstone.c.whole)
+            known |= {row.key_id: Buried(row.erasure_id, row.whole) for row in connection.execute(query)}
+        return known
+
+    def _destroy(self, known: Mapping[bytes, Buried], done: Replayed) -> None:
+        """Destroy keys that an older key store still has, with what finds their subjects; leave their tombstones."""
+        with self._keystore.database.read() as connection:
+            alive = _among(connection, data_key, known)
+            lacking = known.keys() - _among(connection, key_tombstone, known)
+        by_erasure: dict[Buried, list[bytes]] = {}
+        for key_id in sorted(lacking | alive):
+            by_erasure.setdefault(known[key_id], []).append(key_id)
+        undone = {known[key_id].erasure_id for key_id in alive}
+        forgotten = self._forgotten(undone)
+        with self._keystore.database.write() as connection:
+            for (erasure_id, whole), key_ids in by_erasure.items():
+                destroy_keys(connection, key_ids, erasure=erasure_id, clock=self._clock, whole=whole)
+            for one in forgotten:
+                _forget(connection, one)
+        done.keys = len(alive)
+        done.tombstones += len(lacking)
+
+    def _forgotten(self, erasures: Iterable[str]) -> list[_Forgotten]:
+        """Return what went from the key store with erasures that it had not seen."""
+        found: list[_Forgotten] = []
+        with self._data.read() as connection:
+            for some in chunks(erasures):
+                query = select(erasure.c.subject_id, erasure.c.state, erasure.c.fields)
+                for row in connection.execute(query.where(erasure.c.erasure_id.in_(some))):
+                    is_whole = row.fields is None
+                    kept = [MOBILE] if row.state != ERASED else None
+                    fields = kept if is_whole else json.loads(row.fields)
+                    found.append(_Forgotten(SubjectId(row.subject_id), fields, is_whole))
+        return found
+
+    def _delete(self, known: Mapping[bytes, Buried], done: Replayed, asking: Asking) -> None:
+        """Erase whom an older data store brought back, and delete what it has of parts that were erased.
+
+        What a floor of the law holds stays, although nobody can open it beside this key store: a newer copy of it may
+        turn up.
+        """
+        rows = self._unopenable(known)
+        whole = {SubjectId(row.subject_id) for row in rows if known[row.key_id].whole}
+        with self._data.read() as connection:
+            states = {subject: one.state for subject, one in find_standings(connection, whole).items()}
+        for subject in sorted(whole):
+            if states.get(subject) in (Standing.ACTIVE, Standing.RESTRICTED):
+                self._eraser.erase(subject, asking=asking, reason=_REASON, why=Why.RESTORED)
+                done.subjects.append(subject)
+        holding = Holding(self._clock.now())
+        free = [row for row in rows if row.subject_id not in whole and not holding.is_held(row)]
+        for some in chunks(free):
+            with self._data.write() as connection:
+                lock_subjects(connection, {SubjectId(row.subject_id) for row in some}, exclusive=True)
+                done.rows += delete_rows(connection, [row.row_no for row in some])
+
+    def _unopenable(self, known: Mapping[bytes, Buried]) -> list[SealedRow]:
+        with self._data.read() as connection:
+            return [row for some in chunks(known) for row in rows_where(connection, _under(some))]
+
+    def _bury(self, known: Mapping[bytes, Buried], done: Replayed) -> None:
+        """Leave the tombstones in the data store that it lacks."""
+        with self._data.read() as connection:
+            lacking = sorted(known.keys() - _among(connection, tombstone, known))
+        now = self._clock.now()
+        for some in chunks(lacking):
+            rows = [{"key_id": one, "erasure_id": known[one].erasure_id, "destroyed_at": now} for one in some]
+            with self._data.write() as connection:
+                insert_absent(connection, tombstone, rows)
+        done.tombstones += len(lacking)
+
+
+def _under(key_ids: Sequence[bytes]) -> Callable[[Table], ColumnElement[bool]]:
+    return lambda table: table.c.key_id.in_(key_ids)
+
+
+def named_keys(body: bytes) -> list[bytes]:
+    """Return the ids of the destroyed keys that an entry of the log names; none where it is another entry."""
+    said = decode_entry(body)
+    refs = said.get("refs")
+    if said.get("act") not in NAMING_ACTS or not isinstance(refs, Mapping):
+        return []
+    return [bytes.fromhex(str(value)) for name, value in refs.items() if name.startswith("key_")]
+
+
+def _named_in_log(connection: Connection) -> dict[bytes, Buried]:
+    settled = select(leaf.c.body).where(leaf.c.act.in_(NAMING_ACTS))
+    known: dict[bytes, Buried] = {}
+    for query in (settled, select(inbox.c.body)):
+        for body in connection.execution_options(yield_per=1_000).scalars(query):
+            if not body:
+                continue  # pruned: its copies in both stores count
+            refs = decode_entry(body).get("refs")
+            erasure_id = str(refs.get("erasure", _UNKNOWN)) if isinstance(refs, Mapping) else _UNKNOWN
+            known.update((key_id, Buried(erasure_id, whole=False)) for key_id in named_keys(body))
+    return known
+
+
+def _among(connection: Connection, table: Table, key_ids: Iterable[bytes]) -> set[bytes]:
+    """Return those of the keys that a table has."""
+    found: set[bytes] = set()
+    for some in chunks(key_ids):
+        found.update(connection.scalars(select(table.c.key_id).where(table.c.key_id.in_(some))))
+    return found
+
+
+def _forget(connection: Connection, one: _Forgotten) -> None:
+    if one.is_whole:
+        forget_subject(connection, one.subject, fields=one.fields)
+        forget_pseudonyms(connection, one.subject)
+        return
+    gone = one.fields or ()
+    forget_subject(connection, one.subject, fields=[name for name in (MOBILE,) if name in gone])
+    forget_facts(connection, one.subject, [fact for fact in FACTS if fact in gone])
+
+
+def _fingerprint(connection: Connection, table: Table) -> tuple[int, bytes | None, bytes | None]:
+    """Return count, least and greatest id: they are random, so that sets that differ hardly agree in all."""
+    key_id = table.c.key_id
+    count = connection.scalar(select(func.count()).select_from(table)) or 0
+    least, greatest = (connection.scalar(select(key_id).order_by(end).limit(1)) for end in (key_id, key_id.desc()))
+    return count, least, greatest
