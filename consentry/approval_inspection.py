@@ -4,22 +4,29 @@ What an approval grants is sealed beside its entry, bound to it by a key that th
 an entry in the inbox, that somebody made with the database's own means has no such words.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, select
 
 from audit.events import Act, Outcome
 from audit.log import AuditLog
-from audit.scanning import ScannedEntry, find_scanned
+from audit.queries import find_entries
+from audit.scanning import ScannedEntry, find_scanned, waiting_entries
 from consent.inspection import Findings
 from consentry.stores.approvals import ReadApproval, to_approval
 from consentry.stores.tables import read_approval
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
 from kernel.errors import IntegrityFailed
+from kernel.ids import SubjectId
 
 SEALED: Final = "approval"
 """The detail of the entry that holds what was granted."""
+
+_REVOCATIONS: Final = 1_000
+"""Entries about one person that are looked at."""
 
 
 def granted(made: ReadApproval) -> dict[str, JsonValue]:
@@ -50,7 +57,18 @@ def differing_approval(connection: Connection, log: AuditLog, made: ReadApproval
     differs = _differing_members(made, entry)
     if named != made.subject:
         differs.append("subject")
+    told = is_revoked(connection, Act.READ_REVOKED, made.subject, made.approval_id, since=made.approved_at)
+    if (made.revoked_at is not None) != told:
+        differs.append("revoked")
     return differs if details.get(SEALED) == granted(made) else [*differs, "details"]
+
+
+def is_revoked(connection: Connection, act: Act, subject: SubjectId, leave: str, *, since: datetime) -> bool:
+    """Say whether an entry about a subject tells that a leave was revoked, one that waits for the tree included."""
+    told = find_entries(connection, subject=subject, act=act, since=since, limit=_REVOCATIONS)
+    named = [refs for view in told if isinstance(refs := view.members.get("refs"), Mapping)]
+    named += [entry.refs for entry in waiting_entries(connection) if entry.members.get("act") == act.value]
+    return any(leave in (refs.get("approval"), refs.get("case")) for refs in named)
 
 
 def inspect_approvals(connection: Connection, log: AuditLog, found: Findings) -> None:

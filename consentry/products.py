@@ -24,6 +24,9 @@ from consentry.stores.builds import (
     release_grounds,
     set_build_rows,
 )
+from consentry.stores.cases import forget_cases
+from consentry.stores.emergencies import forget_in_emergencies
+from consentry.stores.reading import forget_readings
 from consentry.stores.tag_values import TagRun, forget_in_runs, list_runs
 from consentry.workshop import sweep
 from deid.manifest import FILE_NAME
@@ -87,6 +90,9 @@ class Products:
         with self._data.write() as connection:
             forget_answers(connection, subject)
             forget_approvals(connection, subject)
+            forget_cases(connection, subject)
+            forget_in_emergencies(connection, subject)
+            forget_readings(connection, subject)
         self.forget_derived(subject, asking)
 
     def forget_derived(self, subject: SubjectId, asking: Asking) -> None:

@@ -6,6 +6,8 @@ from typing import Final
 from consent.wake import system_asking
 from consentry.platform import Platform
 from consentry.settling import Background
+from consentry.workflows.freezing import mark_frozen
+from consentry.workflows.tell_alarms import tell_alarms
 from consentry.workflows.tend import ask_again_in_steps, expire_in_steps
 from consentry.workflows.unusual_access import flag_unusual
 
@@ -18,6 +20,25 @@ AT_ONCE: Final = 200
 
 LOOK_SECONDS: Final = 3600.0
 """How often the log is looked through for unusual access."""
+
+
+ALARM_SECONDS: Final = 1.0
+"""How long an alarm waits before it is sent to the officers."""
+
+
+class Alarmer(Background):
+    """Sends the officers what waits for them."""
+
+    name = "alarmer"
+    complaint = "alarms.not_told"
+
+    def __init__(self, platform: Platform, *, interval_seconds: float = ALARM_SECONDS) -> None:
+        super().__init__(interval_seconds=interval_seconds)
+        self._platform = platform
+
+    def work(self) -> None:
+        """Send what is due."""
+        tell_alarms(self._platform)
 
 
 class Tender(Background):
@@ -38,6 +59,7 @@ class Tender(Background):
             for _ in steps(self._platform, asking, at_once=AT_ONCE):
                 if self.is_ending:
                     return
+        mark_frozen(self._platform, asking)
         if self._looked is None or time.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = time.monotonic()
             flag_unusual(self._platform, asking)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from consentry.api.failures import log_failure
 from consentry.principals import DailyCapReached, NotAuthenticated
 from consentry.throttle import WINDOW, TooManyAttempts, TooManyRequests
+from consentry.workflows.limits import LimitReached
 from kernel.errors import (
     BadInput,
     ConfigurationError,
@@ -32,6 +33,7 @@ STATUS: Final[tuple[tuple[type[ConsentryError], int, str], ...]] = (
     (DailyCapReached, 429, "The key has reached its daily cap"),
     (TooManyAttempts, 429, "Too many attempts have failed"),
     (TooManyRequests, 429, "The caller calls too often"),
+    (LimitReached, 429, "The caller has read as much as it may for now"),
     (Denied, 403, "A role, a rule or the gate refuses"),
     (NotFound, 404, "There is no such thing"),
     (Conflict, 409, "The request contradicts what is stored"),
@@ -124,7 +126,7 @@ def _headers(request: Request, error: ConsentryError) -> dict[str, str]:
         now = request.app.state.platform.clock.now().astimezone(UTC)
         tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         return {"Retry-After": str(int((tomorrow - now).total_seconds()))}
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | LimitReached):
         return {"Retry-After": str(error.wait_seconds)}
     if isinstance(error, TooManyAttempts):
         return {"Retry-After": str(int(WINDOW.total_seconds()))}

@@ -16,11 +16,11 @@ from consentry.principals import (
     PrincipalKind,
     SubjectUnknown,
     authenticate_key,
-    get_person,
     subject_principal,
 )
 from consentry.subject_tokens import SubjectTokens, is_subject_token
 from consentry.throttle import Pace
+from consentry.workflows.freezing import know_person
 
 BEARER = HTTPBearer(
     auto_error=False, description="A machine's key `key_….secret`, a token of staff, or a subject token."
@@ -123,6 +123,7 @@ def authenticate(platform: Platform, subject_tokens: SubjectTokens | None, beare
     Raises:
         NotAuthenticated: nobody does.
         SubjectUnknown: the operator's login vouches for somebody who is not registered.
+        AccountFrozen: the person's account is; the try stays in the log.
     """
     if bearer.startswith("key_"):
         with platform.data.read() as connection:
@@ -134,9 +135,7 @@ def authenticate(platform: Platform, subject_tokens: SubjectTokens | None, beare
                 "The token's person is not registered", hint="Record a contract for the account with a capture key."
             )
         return subject_principal(subject)
-    principal_id = platform.tokens.verify(bearer)
-    with platform.data.read() as connection:
-        return get_person(connection, principal_id)
+    return know_person(platform, bearer)
 
 
 def _check_content_type(request: Request) -> None:

@@ -12,7 +12,7 @@ from consentry.api.problems import responses
 from consentry.api.routes import new_router
 from consentry.workflows.denials import Tried, check_allowed
 from consentry.workflows.read_tags import read_tags
-from consentry.workflows.reveal import reveal
+from consentry.workflows.reveal import Opened, reveal
 from kernel.clock import format_instant
 from kernel.ids import SubjectId
 
@@ -20,6 +20,8 @@ router = new_router("subjects")
 
 
 ApprovalId = Annotated[str, Field(pattern=r"^apr_[a-z2-7]{24}$")]
+
+CaseId = Annotated[str, Field(pattern=r"^cas_[a-z2-7]{24}$")]
 
 _APPROVAL: Final = "Of `POST /v1/approvals`; a minor's record needs one by somebody else."
 
@@ -39,6 +41,9 @@ class RevealRequest(BaseModel):
     fields: Annotated[list[Code], Field(min_length=1, max_length=100)]
     reason: Said
     approval: ApprovalId | None = Field(default=None, description=_APPROVAL)
+    case: CaseId | None = Field(
+        default=None, description="Of `POST /v1/cases`, for the most sensitive fields; found by itself when left out."
+    )
     ticket: Name | None = Field(default=None, description="The occasion's number elsewhere; it stands in the log.")
 
 
@@ -56,6 +61,7 @@ class Revealed(BaseModel):
     """What was opened, and the log entry that allowed it."""
 
     records: list[RevealedRecord]
+    masked: list[str] = Field(description="Fields of which the records hold only what the masks leave.")
     entry_id: str
     log_index: int
     tree_size: int
@@ -69,7 +75,7 @@ class Tags(BaseModel):
     tags: dict[str, JsonValue]
 
 
-@router.post("/subjects/{subject_id}/reveal", responses=responses(401, 403, 411, 415))
+@router.post("/subjects/{subject_id}/reveal", responses=responses(401, 403, 411, 415, 429))
 def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: PlatformHere, caller: Caller) -> Revealed:
     """Open fields of one subject; needs a person's token, a purpose that the role has, and the gate's permit."""
     subject = SubjectId(subject_id)
@@ -83,8 +89,14 @@ def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: Platf
         fields=body.fields,
         reason=body.reason,
         approval=body.approval,
+        case=body.case,
         ticket=body.ticket,
     )
+    return revealed(found)
+
+
+def revealed(found: Opened) -> Revealed:
+    """Return what was opened, for the answer."""
     records = [
         RevealedRecord(
             record_id=r.record_id,
@@ -95,10 +107,16 @@ def reveal_subject(subject_id: SubjectPath, body: RevealRequest, platform: Platf
         )
         for r in found.records
     ]
-    return Revealed(records=records, entry_id=found.entry_id, log_index=found.log_index, tree_size=found.tree_size)
+    return Revealed(
+        records=records,
+        masked=sorted(found.masked),
+        entry_id=found.entry_id,
+        log_index=found.log_index,
+        tree_size=found.tree_size,
+    )
 
 
-@router.get("/subjects/{subject_id}/tags", responses=responses(401, 403))
+@router.get("/subjects/{subject_id}/tags", responses=responses(401, 403, 429))
 def get_tags(
     subject_id: SubjectPath,
     platform: PlatformHere,

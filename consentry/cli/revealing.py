@@ -1,27 +1,34 @@
 """Commands that concern one person's record: reveal and erase."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consentry.cli.options import Approval, Home, Json, Subject, Token
+from consentry.cli.options import Approval, Fields, Home, Json, Reason, Subject, Ticket, Token
 from consentry.cli.output import say, say_json, say_pairs, say_table
+
+if TYPE_CHECKING:
+    from consentry.workflows.reveal import Opened
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
     app.command("reveal")(reveal)
     app.command("approve-read")(approve_read)
+    app.command("revoke-approval")(revoke_approval)
     app.command("erase")(erase)
 
 
 def reveal(  # noqa: PLR0917 - options of one command
     subject: Subject,
     purpose: Annotated[str, typer.Option(help="Purpose under which the record is opened, for example P02.")],
-    fields: Annotated[str, typer.Option(help="Field codes, separated by commas.")],
-    reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
+    fields: Fields,
+    reason: Reason,
     approval: Approval = None,
-    ticket: Annotated[str | None, typer.Option(help="The occasion's number elsewhere; it stands in the log.")] = None,
+    case: Annotated[
+        str | None, typer.Option(help="Id of the case grant for the most sensitive fields; found when left out.")
+    ] = None,
+    ticket: Ticket = None,
     token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -31,18 +38,28 @@ def reveal(  # noqa: PLR0917 - options of one command
     from consentry.workflows import reveal as workflow
     from kernel.ids import SubjectId
 
-    wanted = [code.strip() for code in fields.split(",") if code.strip()]
     with platform_for(home) as platform:
         opened = workflow.reveal(
             platform,
             person_from(platform, token),
             subject=SubjectId(subject),
             purpose=purpose,
-            fields=wanted,
+            fields=codes_in(fields),
             reason=reason,
             approval=approval,
+            case=case,
             ticket=ticket,
         )
+    say_opened(opened, as_json=as_json)
+
+
+def codes_in(fields: str) -> list[str]:
+    """Return the codes of a list that is separated by commas."""
+    return [code.strip() for code in fields.split(",") if code.strip()]
+
+
+def say_opened(opened: "Opened", *, as_json: bool) -> None:
+    """Print opened records, and where the log says so."""
     if as_json:
         for r in opened.records:
             say_json(
@@ -60,14 +77,31 @@ def reveal(  # noqa: PLR0917 - options of one command
         for name, value in r.values.items()
     ]
     say_table(("observed", "kind", "source", "field", "value"), rows)
+    if opened.masked:
+        say(f"masked: {', '.join(sorted(opened.masked))}")
     say(f"log entry {opened.entry_id} at index {opened.log_index}")
+
+
+def revoke_approval(
+    approval: Annotated[str, typer.Argument(metavar="ID", help="Id of the approval, apr_….")],
+    reason: Reason,
+    token: Token = None,
+    home: Home = None,
+) -> None:
+    """End an approval to read a minor's record before its hours are over."""
+    from consentry.cli.session import person_from, platform_for
+    from consentry.workflows import approvals
+
+    with platform_for(home) as platform:
+        approvals.revoke_approval(platform, person_from(platform, token), approval, reason=reason)
+    say(f"{approval} is revoked")
 
 
 def approve_read(  # noqa: PLR0917 - options of one command
     subject: Subject,
     purpose: Annotated[str, typer.Option(help="Purpose under which the record may be read, for example P02.")],
     role: Annotated[str, typer.Option(help="Role of those who may read, for example clinician.")],
-    reason: Annotated[str, typer.Option(help="Why; kept sealed beside the log entry.")],
+    reason: Reason,
     hours: Annotated[int, typer.Option(help="How long the approval lasts.", min=1)] = 24,
     token: Token = None,
     home: Home = None,

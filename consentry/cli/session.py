@@ -58,16 +58,15 @@ def person_from(platform: "Platform", token: str | None) -> "Principal":
     Raises:
         BadInput: no token was given.
         NotAuthenticated: the token is not a live one of this deployment.
+        AccountFrozen: an emergency access of the person's was not reviewed in time.
     """
-    from consentry.principals import get_person
+    from consentry.workflows.freezing import know_person
 
     if not token:
         raise BadInput(
             "This command needs a person's token", hint="Run `consentry account token NAME`, then give --token."
         )
-    principal_id = platform.tokens.verify(token)
-    with platform.data.read() as connection:
-        return get_person(connection, principal_id)
+    return know_person(platform, token)
 
 
 def _login() -> str:

@@ -38,6 +38,10 @@ _BASIS_OF: Final = {
 _RULES: Final[Mapping[str, Label]] = {
     "ROLE": Label("该角色无此权限", "the role may not do this"),
     "APPROVAL": Label("未成年人的记录须经他人批准", "a minor's record needs an approval"),
+    "CASE": Label("最敏感字段须凭他人批准的个案授权", "the most sensitive fields need a case grant"),
+    "FROZEN": Label("账号因紧急查看未复核而冻结", "the account is frozen because of an emergency access"),
+    "RATE": Label("超过查看上限", "beyond the limits of reading"),
+    "OWN_CASE": Label("不得审批自己的个案", "nobody decides on an own case"),
     "REPRESENTATION": Label("无权代表本人", "not entitled to speak for the person"),
     "PROCESSOR": Label("超出受托合同", "outside the processor's contract"),
     "OWN_ACT": Label("无权处理该决定", "not the caller's own decision"),

@@ -1,7 +1,7 @@
 """Approvals for staff to read an under-18's record (未成年人网络保护条例 36; R22): one gives, another reads."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
@@ -10,14 +10,15 @@ from audit.events import Act, Event, Outcome
 from consent.ages import AgeClass
 from consent.entries import now_in_log
 from consent.standing import find_standings, get_standing
+from consentry.access import RuleDenied
 from consentry.approval_inspection import SEALED, differing_approval, granted
 from consentry.platform import Platform
 from consentry.principals import Principal
-from consentry.stores.approvals import ReadApproval, add_approval, find_approval
+from consentry.stores.approvals import ReadApproval, add_approval, find_approval, revoke
 from consentry.words_said import check_said
 from consentry.workflows.denials import check_allowed
 from kernel.catalogue import LawfulBasis
-from kernel.errors import BadInput, Denied
+from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import SubjectId, new_id
 
 MAX_HOURS: Final = 7 * 24
@@ -30,8 +31,10 @@ _MINOR_OR_UNKNOWN: Final = frozenset({AgeClass.UNDER_14, AgeClass.UNDER_18, AgeC
 """Whose record needs an approval; somebody whose age is not known may be a minor."""
 
 
-class ApprovalNeeded(Denied):
+class ApprovalNeeded(RuleDenied):
     """An under-18's record is opened for staff only under an approval that fits."""
+
+    rule = "APPROVAL"
 
 
 def approve_read(
@@ -73,6 +76,46 @@ def approve_read(
     return replace(made, entry_id=entry_id)
 
 
+def revoke_approval(platform: Platform, caller: Principal, approval_id: str, *, reason: str) -> ReadApproval:
+    """End an approval before its hours are over; from its entry on nobody reads under it.
+
+    Raises:
+        Denied: the caller's role may not approve, or the caller is no person.
+        NotFound: there is no such approval.
+        Conflict: it is over already.
+        BadInput: no reason.
+    """
+    check_allowed(platform, caller, "read.approve", persons_only=True)
+    asking = platform.asking(caller, reason=check_said(reason, what="A revocation"))
+    with platform.data.write() as connection:
+        found, now = find_approval(connection, approval_id), now_in_log(connection, platform.log, platform.clock)
+        if found is None:
+            raise NotFound("There is no such approval", hint="Give the id that `approve-read` printed.")
+        if not found.is_live(now):
+            raise Conflict(f"Approval {approval_id} is over already", hint="Nothing reads under it.")
+        entry_id = platform.log.record(
+            connection,
+            Event(
+                Act.READ_REVOKED, Outcome.DONE, asking.actor, asking.role, asking.request_id, purpose=found.purpose,
+                subject=found.subject, refs={"approval": approval_id}, details={"reason": asking.reason},
+            ),
+        )  # fmt: skip
+        revoke(connection, approval_id, by=caller.principal_id, at=now, entry_id=entry_id)
+    platform.log.settle()
+    return replace(found, revoked_at=now, revoked_by=caller.principal_id, revoked_entry=entry_id)
+
+
+def hold_approval(connection: Connection, approval_id: str, now: datetime) -> None:
+    """See to it that an approval, which was found to fit, is not revoked before the transaction ends.
+
+    Raises:
+        ApprovalNeeded: it was meanwhile.
+    """
+    found = find_approval(connection, approval_id, hold=True)
+    if found is None or not found.is_live(now):
+        raise ApprovalNeeded(f"Approval {approval_id} was revoked", hint="Have one given anew.")
+
+
 def check_approved(
     platform: Platform,
     connection: Connection,
@@ -87,8 +130,8 @@ def check_approved(
     None is needed for an adult, and in an emergency, which leaves the task to tell the person later (R20).
 
     Raises:
-        ApprovalNeeded: the subject is under 18 or of unknown age, and the approval is missing, over, somebody else's,
-            for another purpose or role, the caller's own, or not the one that the log tells of.
+        ApprovalNeeded: the subject is under 18 or of unknown age, and the approval is missing, over, revoked, for
+            somebody else, for another purpose or role, the caller's own, or not the one that the log tells of.
     """
     standing = find_standings(connection, [subject]).get(subject)
     declared = platform.catalogue.purposes.get(purpose)
@@ -102,7 +145,7 @@ def check_approved(
         found is not None
         and (found.subject, found.purpose, found.role) == (subject, purpose, caller.role)
         and found.approved_by != caller.principal_id
-        and now < found.expires_at
+        and found.is_live(now)
     )
     if found is None or not fits:
         raise ApprovalNeeded(

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from audit.events import Act, Event, Outcome
-from consent.permits import Refusal
+from audit.events import Act
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.readings import Reading
 from consentry.stores.tag_values import newest_values
-from consentry.workflows.approvals import check_approved
+from consentry.workflows.admit import denials_recorded, enter, find_leave, permitted
 from consentry.workflows.build_view import get_view
-from consentry.workflows.reveal import NotPermitted, denials_recorded
+from consentry.workflows.limits import spend_reading
 from consentry.workflows.run_tags import SUBJECTS_VIEW, TAGS_FIELD
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
@@ -35,32 +35,19 @@ def read_tags(platform: Platform, caller: Principal, *, subject: SubjectId, appr
         approval: id of the approval that a minor's record needs (R22); for the purpose of the tags and the role.
     Raises:
         ApprovalNeeded: the subject is under 18, and no approval by somebody else fits; this stays in the log.
+        AccountFrozen, LimitReached: see ``consentry.workflows.admit``.
         NotPermitted: the subject's decision does not cover it now.
     """
     view, asking = get_view(platform, SUBJECTS_VIEW), platform.asking(caller)
-    with (
-        denials_recorded(platform, asking, subject=subject, purpose=view.purpose, fields=[TAGS_FIELD]),
-        platform.data.read() as connection,
-    ):
-        approved = check_approved(
-            platform, connection, caller, subject=subject, purpose=view.purpose, approval=approval
-        )
-    refs = {} if approved is None else {"approval": approved}
-    with platform.data.write() as connection:
-        said = platform.gate.check(
-            connection, asking=asking, purpose=view.purpose, subject=subject, fields=[TAGS_FIELD]
-        )
-        if not isinstance(said, Refusal):
-            platform.log.record(
-                connection,
-                Event(
-                    Act.TAGS_READ, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, purpose=view.purpose,
-                    subject=subject, fields=(TAGS_FIELD,), refs={"permit": said.permit_id, **refs},
-                ),
-            )  # fmt: skip
-    if isinstance(said, Refusal):
-        listed = ", ".join(f"{name}: {why.value}" for name, why in sorted(said.reasons.items()))
-        raise NotPermitted(f"The gate refuses {listed}", hint="Only what the subject has decided can be read.")
+    reading = Reading(caller, asking, subject, view.purpose, frozenset({TAGS_FIELD}))
+    with denials_recorded(platform, reading):
+        leave = find_leave(platform, reading, frozenset(), approval=approval, case=None)
+        with platform.data.write() as connection:
+            leave.hold(connection, platform.log.now(connection))
+            if caller.subject is None:
+                spend_reading(platform, connection, reading)
+            said, _ = enter(platform, connection, reading, act=Act.TAGS_READ, masked=frozenset(), refs=leave.refs)
+    permitted(said)
     platform.log.settle()
     name = platform.pseudonyms.pseudonyms([subject], scope=view.scope)[subject]
     with platform.data.read() as connection:

@@ -12,6 +12,8 @@ from consent.register_head import read_head, suspend_unlogged
 from consent.terms import release, suspend
 from consentry.access import check_may_act
 from consentry.approval_inspection import inspect_approvals
+from consentry.case_inspection import inspect_cases
+from consentry.emergency_inspection import inspect_emergencies
 from consentry.platform import Platform
 from consentry.principal_inspection import inspect_principals
 from consentry.principals import Principal
@@ -130,6 +132,8 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
     with platform.data.read() as connection:
         inspect_principals(connection, found, platform.sealer)
         inspect_approvals(connection, platform.log, found)
+        inspect_cases(connection, platform.log, found)
+        inspect_emergencies(connection, found)
         inspect_webhooks(connection, found, platform.sealer)
         for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))

@@ -3,10 +3,14 @@
 from enum import StrEnum
 
 from audit.events import Act, Event, Outcome
+from audit.queries import get_entry
+from audit.vigilance import Rule
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.stores.emergencies import emergency_of_entry
 from consentry.words_said import check_said
 from consentry.workflows.denials import check_allowed, record_denial
+from consentry.workflows.review_emergency import review_emergency
 from consentry.workflows.unusual_access import Flagged, read_findings
 from consentry.workflows.watch_lists import REVIEW
 from kernel.errors import Conflict, Denied, NotFound
@@ -44,6 +48,10 @@ def review_finding(
     if found.finding.actor == caller.principal_id:
         record_denial(platform, caller, reason="OWN_ACCESS", refs={"act": REVIEW, "finding": found.finding_id})
         raise OwnAccess("Nobody reviews an own access", hint="Ask another compliance officer.")
+    if (emergency := _emergency(platform, found)) is not None:
+        review_emergency(platform, caller, emergency, verdict=verdict.value, note=note)
+        with platform.data.read() as connection:
+            return _get(read_findings(platform, connection), finding_id)
     asking = platform.asking(caller)
     with platform.data.write() as connection:
         _check_news(_get(read_findings(platform, connection), finding_id), verdict)
@@ -55,6 +63,16 @@ def review_finding(
         reviewed = _get(read_findings(platform, connection), finding_id)
     platform.log.settle()
     return reviewed
+
+
+def _emergency(platform: Platform, found: Flagged) -> str | None:
+    """Return the emergency access behind a finding, whose review is the finding's; None for any other finding."""
+    if found.finding.rule is not Rule.BREAK_GLASS:
+        return None
+    with platform.data.read() as connection:
+        opened = get_entry(connection, found.finding.evidence[-1])
+        made = None if opened is None else emergency_of_entry(connection, opened.entry_id)
+    return None if made is None else made.emergency_id
 
 
 def _get(found: dict[str, Flagged], finding_id: str) -> Flagged:

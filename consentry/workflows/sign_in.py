@@ -4,6 +4,7 @@ from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.platform import Platform
 from consentry.principals import NotAuthenticated, find_person, verify_password
+from consentry.workflows.freezing import check_unfrozen
 from kernel.ids import RequestId, new_id
 
 
@@ -15,6 +16,7 @@ def sign_in(platform: Platform, *, name: str, password: str) -> str:
     Raises:
         NotAuthenticated: wrong name or password; a denied entry stays in the log, which names the account that was
             tried where there is one: whoever tried is unknown, and is not the account.
+        AccountFrozen: an emergency access of the person's was not reviewed in time; the try stays in the log.
         TooManyAttempts: too many failures just now; nothing was looked at and nothing logged.
         HashingBusy: too many sign-ins at once.
     """
@@ -33,6 +35,7 @@ def sign_in(platform: Platform, *, name: str, password: str) -> str:
         with platform.data.write() as connection:
             platform.log.record(connection, refused)
         raise
+    check_unfrozen(platform, found)
     asking = Asking(found.principal_id, found.role, request_id)
     with platform.data.write() as connection:
         platform.log.record(

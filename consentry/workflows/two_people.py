@@ -9,6 +9,7 @@ from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principal_inspection import inspect_principals
 from consentry.principals import NotAuthenticated, Principal, PrincipalKind, find_person, verify_password
+from consentry.workflows.freezing import check_not_frozen
 from kernel.errors import BadInput, Denied
 
 PEOPLE: Final = 2
@@ -26,7 +27,7 @@ def know_officer(
     make two officers of his own, and open a new origin over what he changed.
 
     Raises:
-        Denied: the account's row is not what its entries say.
+        Denied: the account's row is not what its entries say, or the account is frozen.
         NotAuthenticated: no such person, a wrong password, or a disabled account; the answer never says which.
         TooManyAttempts: too many failures just now.
         HashingBusy: too many passwords are checked at once.
@@ -41,6 +42,8 @@ def know_officer(
         pause(WRONG_PASSWORD_SECONDS)
         raise
     _check_told(platform, person)
+    with platform.data.read() as connection:
+        check_not_frozen(connection, person, platform.log.now(connection))
     return person
 
 

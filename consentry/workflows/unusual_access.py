@@ -128,13 +128,20 @@ def list_findings(platform: Platform, caller: Principal, *, only_open: bool = Fa
 def read_findings(platform: Platform, connection: Connection) -> dict[str, Flagged]:
     """Return what was flagged by finding id, in the log's order, folded from the log."""
     found: dict[str, Flagged] = {}
-    for entry in entries_of(connection, [Act.ACCESS_FLAGGED.value, Act.ACCESS_REVIEWED.value]):
+    acts = entries_of(connection, [Act.ACCESS_FLAGGED.value, Act.ACCESS_REVIEWED.value, Act.BREAK_GLASS_REVIEWED.value])
+    emergencies: dict[str, list[ScannedEntry]] = {}
+    for entry in acts:
         name = str(entry.refs.get("finding"))
-        if entry.members.get("act") == Act.ACCESS_FLAGGED.value:
+        if entry.members.get("act") == Act.BREAK_GLASS_REVIEWED.value:
+            emergencies.setdefault(str(entry.refs.get("index")), []).append(entry)
+        elif entry.members.get("act") == Act.ACCESS_FLAGGED.value:
             found.setdefault(name, _flagged(platform, connection, entry))
         elif name in found:
-            known = found[name]
-            found[name] = _reviewed(known, entry)
+            found[name] = _reviewed(found[name], entry)
+    for name, one in found.items():
+        if one.finding.rule is Rule.BREAK_GLASS:
+            for entry in emergencies.get(str(one.finding.evidence[-1]), ()):
+                found[name] = _reviewed(found[name], entry)
     return found
 
 

@@ -10,6 +10,7 @@ from consent.entries import event_of
 from consent.recipients import find_recipient
 from consent.standing import get_standing
 from consentry.access import check_may_act
+from consentry.alarms import OFFICERS
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.webhooks import WebhookTarget, list_targets
@@ -77,9 +78,10 @@ def name_for_recipient(platform: Platform, caller: Principal, *, subject: Subjec
 
 def _check_known(platform: Platform, connection: Connection, recipient: str) -> None:
     declared = {code for purpose in platform.catalogue.purposes.values() for code in purpose.recipients}
-    if recipient not in declared | {JOINT} and find_recipient(connection, recipient) is None:
+    if recipient not in declared | {JOINT, OFFICERS} and find_recipient(connection, recipient) is None:
         raise NotFound(
-            f"Recipient {recipient!r} is not registered", hint=f"Register it first; {JOINT} stands for joint ones."
+            f"Recipient {recipient!r} is not registered",
+            hint=f"Register it first; {JOINT} stands for joint ones, {OFFICERS} for our own.",
         )
 
 

@@ -50,7 +50,9 @@ def test_every_field_that_is_too_high_is_named_once(medical):
     for name, role in medical.roles.items():
         if "vault.reveal" not in role.acts:
             continue
-        above = sorted(f.code for f in medical.fields.values() if f.level > role.max_level)
+        above = sorted(
+            f.code for f in medical.fields.values() if f.level > role.max_level and f.code not in role.masked_fields
+        )
         purpose = next(iter(role.purposes))
         if above:
             with pytest.raises(Denied) as denied:

@@ -100,13 +100,12 @@ def test_adults_record_needs_none(doctor, captured):
     assert doctor.post(f"/subjects/{subject}/reveal", REVEAL).status_code == 200
 
 
-def test_emergency_opens_without_and_leaves_the_task(doctor, minor, captured, platform):
+def test_emergency_opens_without_and_leaves_the_task(doctor, minor, platform):
     """An emergency does not wait for an approval; the person is told afterwards (R20)."""
     from consent.tasks import open_tasks
 
-    captured.record(captured.act("duty", captured.known("teen"), "P15"))
-    said = doctor.post(f"/subjects/{minor}/reveal", REVEAL | {"purpose": "P15"})
-    assert said.status_code == 200, said.text
+    said = doctor.post("/emergencies", {"subject_id": minor, "fields": ["sex"], "reason": "unconscious"})
+    assert said.status_code == 201, said.text
     with platform.data.read() as connection:
         assert [t.kind for t in open_tasks(connection, subject=minor)] == ["notify_emergency"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from audit.vigilance import Rule
 from consentry.principals import Principal, PrincipalKind
+from consentry.workflows.break_glass import break_glass
 from consentry.workflows.reveal import reveal
 from consentry.workflows.review_access import OwnAccess, ReviewVerdict, review_finding
 from consentry.workflows.unusual_access import finding_json, flag_unusual, list_findings, mark_unusual, read_findings
@@ -43,6 +44,9 @@ def opened(platform, clinician):
     """Opens a record."""
 
     def open_record(subject, purpose="P02"):
+        if purpose == "P15":
+            break_glass(platform, clinician, subject=subject, fields=["sex"], reason="unconscious")
+            return
         reveal(platform, clinician, subject=subject, purpose=purpose, fields=["sex"], reason="consultation")
 
     return open_record
