@@ -6,7 +6,9 @@ from consentry.cli import (
     accounts,
     auditing,
     breaches,
+    cases,
     consents,
+    emergencies,
     ingesting,
     interchange,
     keeping,
@@ -58,3 +60,5 @@ reviewing.register(auditing.app)
 signing.register(auditing.app)
 app.add_typer(auditing.app, name="audit")
 app.add_typer(breaches.app, name="breach")
+app.add_typer(cases.app, name="case")
+app.add_typer(emergencies.app, name="emergency")
