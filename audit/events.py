@@ -104,6 +104,8 @@ class Act(StrEnum):
     BACKUP_PRUNED = "backup.pruned"
     BACKUP_RESTORED = "backup.restored"
     EPOCH_CLOSING = "epoch.closing"
+    ROOT_REWRAPPING = "root.rewrapping"
+    ROOT_REWRAPPED = "root.rewrapped"
     EPOCH_ROTATED = "epoch.rotated"
     KEYS_ROTATING = "keys.rotating"
     KEYS_ROTATED = "keys.rotated"
@@ -218,6 +220,8 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.BACKUP_PRUNED: "consentry",
     Act.BACKUP_RESTORED: "consentry",
     Act.EPOCH_CLOSING: "vault",
+    Act.ROOT_REWRAPPING: "vault",
+    Act.ROOT_REWRAPPED: "vault",
     Act.EPOCH_ROTATED: "vault",
     Act.KEYS_ROTATING: "vault",
     Act.KEYS_ROTATED: "vault",

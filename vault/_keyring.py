@@ -24,6 +24,7 @@ from vault._keys import (
     named_key_context,
 )
 from vault.custodian import Custodian, wrapped_surely
+from vault.custodians.either import EitherCustodian
 from vault.envelope import KEY_ID_BYTES, DataKey
 from vault.setwise import among, chunks, insert_absent
 from vault.suites import AES, MAC_KEY_BYTES, Suite, suite_of
@@ -150,9 +151,31 @@ class Keyring:
         wrapped = wrapped_surely(self._custodian, secret, epoch_context(epoch_id, suite.code))
         return {"epoch_id": epoch_id, "wrapped": wrapped, "suite": suite.code}
 
-    def destroy_epoch(self, epoch_id: str, suite: int) -> None:
-        """Have the custodian destroy what wrapped an ended epoch's key, where it has something; repeatable."""
-        self._custodian.destroy(epoch_context(epoch_id, suite))
+    @property
+    def custodian_name(self) -> str:
+        """Which root key wraps epochs; holds no secret."""
+        return self._custodian.name
+
+    def rewrapped_epoch(self, row: Row[Any], to: Custodian | None) -> bytes:
+        """Return the key of an epoch's row as another custodian, or the same one's newest key, has wrapped it."""
+        context = epoch_context(row.epoch_id, row.suite)
+        readable = self._custodian if to is None else EitherCustodian(self._custodian, to)
+        secret = readable.unwrap(row.wrapped, context)
+        return wrapped_surely(self._custodian if to is None else to, secret, context, keep=row.wrapped)
+
+    def destroy_epoch(
+        self, epoch_id: str, suite: int, *, keep: bytes | None = None, also: Custodian | None = None
+    ) -> None:
+        """Have the custodian destroy what wrapped an epoch's key, where it has something; repeatable.
+
+        Args:
+            epoch_id: of an epoch that has ended, or whose key is wrapped anew.
+            suite: its own.
+            keep: the wrapped key that stands; None when the epoch has ended.
+            also: a second custodian that may have wrapped it.
+        """
+        for custodian in (self._custodian,) if also is None else (self._custodian, also):
+            custodian.destroy(epoch_context(epoch_id, suite), keep=keep)
 
     def add_epoch(self, connection: Connection, prepared: Mapping[str, Any]) -> None:
         """Open a prepared epoch, in the caller's transaction."""

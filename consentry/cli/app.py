@@ -19,6 +19,7 @@ from consentry.cli import (
     registering,
     revealing,
     reviewing,
+    rooting,
     signing,
     streaming,
     subjects,
@@ -51,6 +52,7 @@ app.add_typer(subjects.app, name="subject")
 app.add_typer(views.views, name="view")
 app.add_typer(views.exports, name="export")
 app.add_typer(tags.app, name="tags")
+rooting.register(keys.app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhook")
 witnessing.register(auditing.app)

@@ -169,6 +169,8 @@ ACTIVITIES: Final[dict[Act, Activity]] = {
     Act.BACKUP_PRUNED: _entity(_DELETE, "backup"),
     Act.BACKUP_RESTORED: _entity(_UPDATE, "stores"),
     Act.EPOCH_CLOSING: _entity(_UPDATE, "key epoch"),
+    Act.ROOT_REWRAPPING: _entity(_UPDATE, "root key"),
+    Act.ROOT_REWRAPPED: _entity(_UPDATE, "root key"),
     Act.EPOCH_ROTATED: _entity(_UPDATE, "key epoch"),
     Act.KEYS_ROTATING: _entity(_UPDATE, "data keys"),
     Act.KEYS_ROTATED: _entity(_UPDATE, "data keys"),

@@ -521,6 +521,7 @@ ELSEWHERE = {
     "ingest fhir",
     "ingest table",
     "init",
+    "keys rewrap-root",
     "pack load",
     "register assessment record",
     "register assessment revoke",
