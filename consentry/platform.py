@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -26,6 +27,7 @@ from consentry.packs import check_pack_loaded, load_configured_pack
 from consentry.principals import Principal
 from consentry.products import Products
 from consentry.settings import Settings
+from consentry.starting import finish_interrupted
 from consentry.throttle import Throttle
 from consentry.tokens import TokenIssuer
 from consentry.wake.handlers import handlers_of
@@ -40,9 +42,11 @@ from vault.batches import Batches
 from vault.details import DetailSealer
 from vault.digests import Digests
 from vault.erasure import Eraser
+from vault.finality import Keeping
 from vault.keystore import KeyStore
 from vault.pseudonyms import Pseudonyms
 from vault.records import Vault
+from vault.replaying import Replayer
 from vault.subjects import SubjectResolver
 from vault.suites import suite_named
 
@@ -68,6 +72,7 @@ class Platform:
     pseudonyms: Pseudonyms
     digests: Digests
     eraser: Eraser
+    replayer: Replayer
     layout: Layout
     products: Products
     wake: Wake
@@ -88,7 +93,7 @@ def open_platform(
     check_pack: bool = True,
     at: Callable[[str], None] = no_point,
 ) -> Iterator[Platform]:
-    """Open both stores and wire every part; finishes what a crash left of erasures and discarded batches.
+    """Open both stores and wire every part; finishes what a crash left, where the log is the one that was signed.
 
     Args:
         settings: of the deployment.
@@ -120,9 +125,7 @@ def open_platform(
                 check_pack_loaded(connection, platform.catalogue)
                 platform.log.now(connection)  # a clock that is behind the log goes on from there, for all that asks it
         platform.keystore.check()
-        platform.eraser.resume()
-        platform.batches.finish_discards()
-        platform.products.sweep()
+        finish_interrupted(platform)
         if isinstance(platform.signer, RemoteSigner):
             opened.callback(platform.signer.close)
         yield platform
@@ -147,6 +150,11 @@ def open_stores(settings: Settings, *, must_exist: bool) -> tuple[Database, Data
             "The driver for PostgreSQL is not installed", hint="Install consentry with its extra `postgres`."
         ) from None
     return data, keys
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """Return how long a key epoch and the database's own archives may live."""
+    return Keeping(timedelta(days=settings.epoch_days), timedelta(days=settings.archive_days))
 
 
 def parse_store_url(url: str) -> URL:
@@ -197,6 +205,10 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
         sealer=sealer, log=log, gate=gate, vault=vault, products=products,
     )  # fmt: skip
     wake = Wake(handlers_of(parts), log, clock, data, at=at)
+    eraser = Eraser(
+        data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget,
+        forget_part=products.forget_derived, wake=wake, keeping=keeping_of(settings),
+    )  # fmt: skip
     return Platform(
         settings=settings,
         clock=clock,
@@ -214,9 +226,8 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
         resolver=SubjectResolver(keystore),
         pseudonyms=pseudonyms,
         digests=Digests(keystore),
-        eraser=Eraser(
-            data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget, wake=wake
-        ),
+        eraser=eraser,
+        replayer=Replayer(data, keystore, log, eraser, clock),
         layout=layout,
         products=products,
         wake=wake,

@@ -51,6 +51,7 @@ _PATHS: Final = (
     "transit_ca_file",
     "pkcs11_module",
     "pkcs11_pin_file",
+    "backup_folder",
 )
 _STORES: Final = ("data_store", "key_store")
 _SQLITE: Final = "sqlite:///"
@@ -180,6 +181,26 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins of pages that may call the capture routes; exact ones."
     )
+    epoch_days: int = Field(default=1, ge=1, le=7, description="Longest life of a key epoch in days, and of its backups.")
+    archive_days: int = Field(
+        default=0,
+        ge=0,
+        le=3_650,
+        description="Days that archives are kept which the database itself writes; erasures are final only after it.",
+    )
+    backup_folder: Path | None = Field(default=None, description="Folder for backups; default home/backups.")
+    backup_data_recipient: str = Field(
+        default="", description="Public half of the key of data store backups; `consentry backup keygen` makes it."
+    )
+    backup_keys_recipient: str = Field(
+        default="", description="Public half of the key of key store backups, of another pair."
+    )
+    backup_days: int = Field(
+        default=30, ge=1, le=36_525, description="Days that backups of the data store are kept."
+    )
+    backup_keys_minutes: int = Field(
+        default=0, ge=0, le=1_440, description="Minutes between backups of a changed key store by a server; 0: none."
+    )
     requests_per_minute: int = Field(
         default=600, ge=1, le=1_000_000, description="Requests of one subject token's person or capture key."
     )
@@ -261,6 +282,11 @@ class Settings(BaseSettings):
     def views_path(self) -> Path:
         """The folder of view files."""
         return self.views_folder or self.home / "views"
+
+    @property
+    def backups_path(self) -> Path:
+        """The folder of backups."""
+        return self.backup_folder or self.home / "backups"
 
     @property
     def exports_path(self) -> Path:
