@@ -27,15 +27,17 @@ from kernel.ids import RequestId, SubjectId, new_id
 from kernel.ports import Clock, Signer
 from vault._begun import STARTED, Begun, mark_begun
 from vault._erasable import rows_of, verified_rows
+from vault._field_plan import stored_fields
 from vault._holding import Holding, holding_of
-from vault._keyring import keyring_of
+from vault._identifiers import carry_identifiers, sealing_keys, untouched_keys
+from vault._keyring import keep_epoch, keyring_of
 from vault._resealing import keys_left, reseal, shared_moves
-from vault._rows import SealedRow, delete_rows, table_of
-from vault.blind_index import MOBILE
+from vault._rows import SealedRow, delete_rows, lost_keys, table_of
+from vault.blind_index import FACTS, ID_NUMBER, MOBILE
 from vault.certificates import Certificate, Destruction, Held, certify
 from vault.field_erasure import FieldEraser
 from vault.finality import Finality, Keeping, confirm_final, foresee
-from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys
+from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys, subject_keys
 from vault.leftovers import ERASED, sweep_erased
 from vault.pseudonyms import forget_pseudonyms
 from vault.scopes import WHOLE, Why
@@ -294,16 +296,26 @@ class Eraser:
             moves = shared_moves(connection, work.subject, _holding(connection, work))
             compartments = {compartment for _, compartment in keys_left(moves)}
             with self._keyring.unlocked([work.subject], compartments) as keys:
-                reseal(connection, moves, keys, deployment=self._deployment)
+                lost = lost_keys([move.row for move in moves], keys, self._keyring)
+                readable = [move for move in moves if move.row.key_id not in lost]
+                reseal(connection, readable, keys, deployment=self._deployment)
 
     def _destroy(self, work: _Work) -> None:
         """Destroy every key that no held value needs, with what finds the subject; tombstones stay."""
         rows = self._verified(work)
         with self._data.read() as connection:
             needed = _holding(connection, work).keys(rows)
+        held = [row for row in rows if row.key_id in needed]
+        lost = {MOBILE, ID_NUMBER, *FACTS} - (stored_fields(held) - {MOBILE})
         with self._keystore.database.write() as connection:
+            keep_epoch(connection)
+            untouched = untouched_keys(connection, work.subject, without=lost) if held else set()
+            needed |= untouched - {row.key_id for row in rows}
+            forget_subject(connection, work.subject, fields=[MOBILE] if held else None)
+            leaving = subject_keys(connection, work.subject) - needed
+            carry_identifiers(connection, self._keyring, work.subject, leaving=leaving, without=lost)
+            needed |= sealing_keys(connection, [work.subject])
             destroy_subject_keys(connection, work.subject, needed=needed, erasure=work.erasure_id, clock=self._clock)
-            forget_subject(connection, work.subject, fields=[MOBILE] if needed else None)
             forget_pseudonyms(connection, work.subject)
 
     def _conclude(self, work: _Work) -> None:
@@ -402,7 +414,7 @@ def _count_of(connection: Connection, table: Table, subject: SubjectId) -> int:
     return connection.scalar(select(func.count()).select_from(table).where(table.c.subject_id == subject)) or 0
 
 
-def _state_of(work: _Work) -> Select[tuple[str, Mapping[str, int]]]:
+def _state_of(work: _Work) -> Select[str, Mapping[str, int]]:
     return select(erasure.c.state, erasure.c.counts).where(erasure.c.erasure_id == work.erasure_id)
 
 

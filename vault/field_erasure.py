@@ -32,6 +32,7 @@ from vault._begun import STARTED, Begun, mark_begun
 from vault._erasable import rows_of, verify_rows
 from vault._field_plan import FieldPlan, plan_losses, stored_fields
 from vault._holding import holding_of
+from vault._identifiers import carry_identifiers
 from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._resealing import open_values, reseal
@@ -287,10 +288,12 @@ class FieldEraser:
         indexes = [name for name in (MOBILE, ID_NUMBER) if name in work.fields and (name == MOBILE or not left)]
         stored = stored_fields(left)
         with self._keystore.database.write() as connection:
-            destroy_keys(connection, work.key_ids, erasure=work.erasure_id, clock=self._clock)
             forget_subject(connection, work.subject, fields=indexes)
             gone = [fact for fact in FACTS if fact in work.fields and fact not in stored]
             forget_facts(connection, work.subject, gone)
+            lost = frozenset(work.fields) - stored
+            carry_identifiers(connection, self._keyring, work.subject, leaving=work.key_ids, without=lost)
+            destroy_keys(connection, work.key_ids, erasure=work.erasure_id, clock=self._clock)
 
     def _conclude(self, work: _Work) -> None:
         """Leave tombstones, write the last entry and sign the certificate, in one transaction."""

@@ -11,7 +11,8 @@ from kernel.database import Database
 from kernel.errors import ConfigurationError
 from kernel.ids import BatchId, SubjectId
 from kernel.ports import Clock
-from vault._keyring import FIRST_VERSION, Keyring, KeyStoreEmpty
+from vault._identifiers import sealing_keys
+from vault._keyring import FIRST_VERSION, Keyring, KeyStoreEmpty, Lock, keep_epoch
 from vault._keys import KeyUnavailable, Pair
 from vault.custodian import Custodian
 from vault.setwise import among, chunks, insert_absent
@@ -91,13 +92,11 @@ class KeyStore:
             How many were dropped. They sealed nothing that is left, so that they leave no tombstone.
         """
         with self.database.write() as connection:
-            made = connection.execute(
-                select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment).where(
-                    data_key.c.batch_id == batch
-                )
-            )
-            used = set(in_use)
-            unused = [key_id for key_id, subject, compartment in made.all() if (subject, compartment) not in used]
+            keep_epoch(connection, Lock.EXCLUSIVE)  # nobody seals an identifier under them meanwhile
+            query = select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment)
+            made = connection.execute(query.where(data_key.c.batch_id == batch)).all()
+            used, sealing = set(in_use), sealing_keys(connection, {subject for _, subject, _ in made})
+            unused = [key for key, subject, name in made if (subject, name) not in used and key not in sealing]
             _delete_keys(connection, unused)
             return len(unused)
 
@@ -106,6 +105,11 @@ class KeyStore:
         query = select(data_key.c.subject_id, data_key.c.compartment).where(data_key.c.batch_id == batch)
         with self.database.read() as connection:
             return [(SubjectId(subject), Compartment(name)) for subject, name in connection.execute(query)]
+
+
+def subject_keys(connection: Connection, subject: SubjectId) -> set[bytes]:
+    """Return the ids of all of a subject's data keys."""
+    return set(connection.scalars(select(data_key.c.key_id).where(data_key.c.subject_id == subject)))
 
 
 def destroy_subject_keys(
@@ -120,8 +124,7 @@ def destroy_subject_keys(
         erasure: id under which the tombstones stand.
         clock: for the tombstones' time.
     """
-    own = connection.execute(select(data_key.c.key_id).where(data_key.c.subject_id == subject)).scalars().all()
-    free = [key_id for key_id in own if key_id not in needed]
+    free = sorted(subject_keys(connection, subject).difference(needed))
     destroy_keys(connection, free, erasure=erasure, clock=clock, whole=True)
 
 
@@ -137,6 +140,7 @@ def destroy_keys(
         clock: for their time.
         whole: they go with a whole subject.
     """
+    keep_epoch(connection)
     now = clock.now()
     insert_absent(
         connection,

@@ -3,14 +3,27 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, delete, select
 
-from kernel.errors import Conflict
 from kernel.ids import BatchId, SubjectId, new_id
-from vault._keyring import FIRST_VERSION, keyring_of
-from vault.blind_index import MOBILE, Digest, Digester, acquaint, owners_of
+from vault._identifiers import SEALED_IN
+from vault._keyring import keep_epoch, keyring_of
+from vault._linking import Linking, Mention
+from vault.blind_index import (
+    FACTS,
+    IDENTIFIERS,
+    ONE_PERSON,
+    Acquaintance,
+    Digester,
+    Message,
+    acquaint,
+    fact_messages,
+    id_number_message,
+    identifier_messages,
+    owners_of,
+    source_id_message,
+)
 from vault.identity import IdentityKeys, Resolution, ResolutionKind, Rule, decide
 from vault.keystore import KeyStore
 from vault.setwise import insert_absent
@@ -48,9 +61,7 @@ class SubjectResolver:
 
         Records of one call also meet each other: a later one finds a person whom an earlier one brought.
         """
-        digester = Digester(self._keyring)
-        with self._database.read() as connection:
-            known = acquaint(connection, digester, records)
+        known = self._acquainted(records)
         resolutions = []
         for stated in records:
             resolution = decide(known.evidence(stated))
@@ -60,6 +71,16 @@ class SubjectResolver:
                 known.learn(resolution.subject, stated)
             resolutions.append(resolution)
         return resolutions
+
+    def _acquainted(self, records: Sequence[IdentityKeys]) -> Acquaintance:
+        """Read what is known, by the versions of the indexes that live in the same snapshot."""
+        names = [*IDENTIFIERS, *FACTS]
+        with self._database.read() as connection:
+            digester = Digester.load(self._keyring, connection, names)
+            if all(name in digester for name in names):
+                return acquaint(connection, digester, records)
+        with self._database.write() as connection:
+            return acquaint(connection, Digester.make(self._keyring, connection, names), records)
 
     def link(self, entries: Collection[tuple[SubjectId, IdentityKeys]], *, batch: BatchId | None) -> None:
         """Store what finds these people again; durable when this returns.
@@ -71,51 +92,68 @@ class SubjectResolver:
         Raises:
             Conflict: an identifier was linked to somebody else in the meantime; nothing was stored.
         """
-        digester = Digester(self._keyring)
-        links = {(digest, subject) for subject, stated in entries for digest in digester.all(stated)}
-        facts: dict[tuple[SubjectId, str], bytes] = {}
+        links = {
+            Mention(subject, name, content, SEALED_IN[name])
+            for subject, stated in entries
+            for name, content in identifier_messages(stated)
+        }
+        facts: dict[tuple[SubjectId, str], Mention] = {}
         for subject, stated in entries:
-            for fact, value in digester.facts(subject, stated).items():
-                facts.setdefault((subject, fact), value)
-        with self._database.write() as connection:
-            self._store_links(connection, links, batch)
-            self._store_facts(connection, facts, batch)
+            for name, content in fact_messages(subject, stated):
+                facts.setdefault((subject, name), Mention(subject, name, content, SEALED_IN[name]))
+        if links or facts:
+            with self._database.write() as connection:
+                Linking(self._keyring, batch).store(connection, links, list(facts.values()))
 
     def unlink_batch(self, batch: BatchId) -> None:
         """Remove what only this batch said; safe to repeat."""
         with self._database.write() as connection:
+            keep_epoch(connection)
             for table in (blind_index, identity_fact, doubtful_identity):
                 connection.execute(delete(table).where(table.c.batch_id == batch))
 
     def find(self, source: str, source_subject: str) -> SubjectId | None:
         """Return the person whom a source calls so, or None."""
-        return self._find(Digester(self._keyring).source_id(IdentityKeys(source, source_subject)))
+        return self._find(source_id_message(IdentityKeys(source, source_subject)))
 
     def find_by_id_number(self, id_number: str) -> SubjectId | None:
         """Return the person with this ID number, or None."""
-        return self._find(Digester(self._keyring).id_number(IdentityKeys("", id_number=id_number)))
+        return self._find(id_number_message(IdentityKeys("", id_number=id_number)))
 
     def note_doubtful(self, entries: Sequence[tuple[IdentityKeys, Resolution]], *, batch: BatchId | None) -> None:
         """List records that came back DOUBTFUL for a person; one that is on the list is not listed again."""
-        digester = Digester(self._keyring)
-        now = self._keyring.clock.now()
-        rows = []
-        for stated, resolution in entries:
-            digest = digester.source_id(stated) or digester.id_number(stated)
-            if digest is not None and resolution.kind is ResolutionKind.DOUBTFUL:
-                rows.append(
-                    {
-                        "doubt_id": new_id("dbt"),
-                        "source": stated.source,
-                        "digest": digest[1],
-                        "rule": resolution.how,
-                        "candidates": " ".join(resolution.candidates),
-                        "batch_id": batch,
-                        "noted_at": now,
-                    }
-                )
         with self._database.write() as connection:
-            insert_absent(connection, doubtful_identity, rows)
+            keep_epoch(connection)
+            digester = Digester.make(self._keyring, connection, sorted(ONE_PERSON))
+            for stated, resolution in entries:
+                message = source_id_message(stated) or id_number_message(stated)
+                if message is not None and resolution.kind is ResolutionKind.DOUBTFUL:
+                    self._note(
+                        connection, [digest for *_, digest in digester.digests(message)], stated, resolution, batch
+                    )
+
+    def _note(
+        self,
+        connection: Connection,
+        digests: Sequence[bytes],
+        stated: IdentityKeys,
+        resolution: Resolution,
+        batch: BatchId | None,
+    ) -> None:
+        """List one record under the newest of its digests, unless it is listed under any."""
+        table = doubtful_identity
+        same = (table.c.source == stated.source, table.c.rule == resolution.how, table.c.digest.in_(digests))
+        if connection.execute(select(table.c.doubt_id).where(*same)).first() is None:
+            row = {
+                "doubt_id": new_id("dbt"),
+                "source": stated.source,
+                "digest": digests[-1],
+                "rule": resolution.how,
+                "candidates": " ".join(resolution.candidates),
+                "batch_id": batch,
+                "noted_at": self._keyring.clock.now(),
+            }
+            insert_absent(connection, table, [row])
 
     def doubtful(self, *, after: str = "", limit: int = 100) -> list[Doubt]:
         """Return listed doubts in the order of their ids, those after the given one."""
@@ -134,49 +172,12 @@ class SubjectResolver:
                 for row in connection.execute(query)
             ]
 
-    def _find(self, digest: Digest | None) -> SubjectId | None:
+    def _find(self, message: Message | None) -> SubjectId | None:
+        if message is None:
+            return None
         with self._database.read() as connection:
-            return next((subject for _, subject in owners_of(connection, [digest] if digest else [])), None)
-
-    def _store_links(self, connection: Connection, links: set[tuple[Digest, SubjectId]], batch: BatchId | None) -> None:
-        now = self._keyring.clock.now()
-        rows = [
-            {
-                "field": name,
-                "version": FIRST_VERSION,
-                "digest": value,
-                "subject_id": subject,
-                "batch_id": batch,
-                "linked_at": now,
-            }
-            for (name, value), subject in sorted(links)
-        ]
-        insert_absent(connection, blind_index, rows)
-        stored = owners_of(connection, {digest for digest, _ in links})
-        others = [subject for digest, subject in stored if digest[0] != MOBILE and (digest, subject) not in links]
-        if others:
-            raise Conflict(
-                f"An identifier belongs to subject {others[0]} by now",
-                hint="Resolve the records again; nothing was stored.",
-            )
-        _vouch(
-            connection, blind_index, [{"b_digest": value, "b_subject": subject} for (_, value), subject in links], batch
-        )
-
-    def _store_facts(
-        self, connection: Connection, facts: dict[tuple[SubjectId, str], bytes], batch: BatchId | None
-    ) -> None:
-        rows: list[dict[str, Any]] = [
-            {"subject_id": subject, "fact": fact, "digest": value, "batch_id": batch}
-            for (subject, fact), value in facts.items()
-        ]
-        insert_absent(connection, identity_fact, rows)
-        _vouch(
-            connection,
-            identity_fact,
-            [{"b_digest": row["digest"], "b_subject": row["subject_id"]} for row in rows],
-            batch,
-        )
+            digests = Digester.load(self._keyring, connection, [message[0]]).digests(message)
+            return next((subject for _, subject in owners_of(connection, digests)), None)
 
 
 def forget_subject(connection: Connection, subject: SubjectId, *, fields: Collection[str] | None = None) -> int:
@@ -190,6 +191,7 @@ def forget_subject(connection: Connection, subject: SubjectId, *, fields: Collec
     Returns:
         The number of index rows deleted.
     """
+    keep_epoch(connection)
     links = delete(blind_index).where(blind_index.c.subject_id == subject)
     if fields is not None:
         return connection.execute(links.where(blind_index.c.field.in_(sorted(fields)))).rowcount
@@ -202,16 +204,3 @@ def forget_facts(connection: Connection, subject: SubjectId, facts: Collection[s
     """Delete these facts of a person, in the caller's transaction on the key store; return how many there were."""
     mine = (identity_fact.c.subject_id == subject, identity_fact.c.fact.in_(sorted(facts)))
     return connection.execute(delete(identity_fact).where(*mine)).rowcount if facts else 0
-
-
-def _vouch(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], batch: BatchId | None) -> None:
-    """Take away the single batch from rows that another batch had made and this one now confirms."""
-    if not rows:
-        return
-    another = table.c.batch_id.is_not(None) if batch is None else table.c.batch_id != batch
-    connection.execute(
-        update(table)
-        .where(table.c.digest == bindparam("b_digest"), table.c.subject_id == bindparam("b_subject"), another)
-        .values(batch_id=None),
-        list(rows),
-    )
