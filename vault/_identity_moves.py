@@ -1,69 +1,82 @@
 """What finds a person, when its records move or an identifier is corrected. For the modules of this package alone.
 
-Everything here runs in one transaction of the key store and can be repeated.
+Everything here runs in one transaction of the key store and can be repeated. A link of an older release, which has no
+copy of its identifier, moves as it is.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, Row, delete, exists, select, update
 
+from kernel.catalogue import Compartment
 from kernel.ids import SubjectId
+from kernel.plaintext import Plaintext
 from vault._history import said_values
-from vault._keyring import FIRST_VERSION, Keyring
+from vault._identifiers import SEALED_IN, carry_identifiers, keys_of_identifiers, open_identifier
+from vault._keyring import Keyring, keep_epoch
 from vault._keys import UnlockedKeys
+from vault._linking import Linking, Mention
 from vault._rows import SealedRow
-from vault.blind_index import FACTS, ID_NUMBER, MOBILE, SOURCE_ID, Digest, Digester, owners_of
+from vault.blind_index import (
+    FACTS,
+    ID_NUMBER,
+    MOBILE,
+    ONE_PERSON,
+    SOURCE_ID,
+    Digester,
+    Message,
+    fact_messages,
+    id_number_message,
+    mobile_message,
+    owners_of,
+    source_id_message,
+)
+from vault.envelope import length_prefixed, read_key_id
 from vault.identity import IdentityKeys
-from vault.setwise import insert_absent
-from vault.tables import blind_index, doubtful_identity, identity_fact
+from vault.setwise import chunks
+from vault.subjects import forget_facts
+from vault.tables import blind_index, data_key, doubtful_identity, identity_fact
 
 FOUND_BY: Final = frozenset({ID_NUMBER, MOBILE, *FACTS})
 """Fields whose values find a person, or tell it from another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """What the records of one person state, as digests.
+@dataclass(frozen=True, slots=True, repr=False)
+class Stated(Plaintext):
+    """What the records of one person state.
 
     Attributes:
-        standing: of the values that count.
-        superseded: of those that were corrected or replaced since, and no record says any more.
-        facts: the first standing birth date and sex.
+        standing: the identifiers that count.
+        superseded: those that were corrected or replaced since, and no record states any more.
+        facts: what is digested of the first standing birth date and sex, by fact.
     """
 
-    standing: frozenset[Digest]
-    superseded: frozenset[Digest]
-    facts: Mapping[str, bytes]
+    standing: frozenset[Message]
+    superseded: frozenset[Message]
+    facts: dict[str, bytes]
+
+    def __repr__(self) -> str:
+        return "Stated(redacted)"
 
 
-def stated_of(
-    digester: Digester, subject: SubjectId, rows: Sequence[SealedRow], keys: UnlockedKeys, deployment: str
-) -> Stated:
-    """Read what somebody's records state; the values stay here.
+def stated_of(subject: SubjectId, rows: Sequence[SealedRow], keys: UnlockedKeys, deployment: str) -> Stated:
+    """Read what somebody's records state.
 
     Raises:
         IntegrityFailed: a stored byte or a column of a row's header was changed.
     """
-    standing, before, facts = set[Digest](), set[Digest](), dict[str, bytes]()
+    standing, before, facts = set[Message](), set[Message](), dict[str, bytes]()
     readable = [row for row in rows if row.key_id in keys]
     for code, value, stands in said_values(readable, FOUND_BY, keys, deployment):
-        if not isinstance(value, str):
-            continue
-        if code in FACTS:
-            if stands and code not in facts:
-                facts[code] = digester.facts(subject, _fact(code, value)).get(code, b"")
-        else:
-            is_number = code == ID_NUMBER
-            digest = (
-                digester.id_number(IdentityKeys("", id_number=value))
-                if is_number
-                else digester.mobile(IdentityKeys("", mobile=value))
-            )
-            (standing if stands else before).update([digest] if digest is not None else [])
-    facts = {fact: digest for fact, digest in facts.items() if digest}
+        keys_said = _as_keys(code, value)
+        messages = [id_number_message(keys_said), mobile_message(keys_said)]
+        (standing if stands else before).update(message for message in messages if message is not None)
+        if stands:
+            for name, content in fact_messages(subject, keys_said):
+                facts.setdefault(name, content)
     return Stated(frozenset(standing), frozenset(before - standing), facts)
 
 
@@ -71,128 +84,192 @@ def restate(connection: Connection, keyring: Keyring, subject: SubjectId, stated
     """Let a person be found by what its records state now, and by nothing that they state no more.
 
     What no record states stays: a source's own id, or an identifier whose field was never stored.
+
+    Raises:
+        Conflict: an identifier is somebody else's; the caller's transaction must end with it.
     """
-    for field, digest in stated.superseded:
-        _unlink(connection, subject, field, digest)
-    _link(connection, keyring, subject, stated.standing)
-    _set_facts(connection, subject, stated.facts)
+    keep_epoch(connection)
+    digester = Digester.make(keyring, connection, sorted(FOUND_BY))
+    _unlink(connection, digester, subject, stated.superseded)
+    _say(connection, keyring, subject, stated.standing, stated.facts)
 
 
-def move_identity(
+def merge_identity(connection: Connection, keyring: Keyring, *, origin: SubjectId, to: SubjectId) -> None:
+    """Let everything that finds one subject find another; facts that the other one has already stay its own."""
+    keep_epoch(connection)
+    links = _rows_of(connection, blind_index, blind_index.c.field, origin)
+    facts = _rows_of(connection, identity_fact, identity_fact.c.fact, origin)
+    sealed = [row.sealed for row in (*links, *facts) if row.sealed is not None]
+    compartments = _compartments(connection, [read_key_id(each) for each in sealed])
+    with keys_of_identifiers(keyring, connection, sealed) as keys:
+        mentions = {
+            Mention(to, row.name, open_identifier(row, keys=keys, table=blind_index), compartments[_key_id(row)])
+            for row in links
+            if row.sealed is not None and _key_id(row) in keys
+        }
+        told = [
+            Mention(to, row.name, length_prefixed(to) + _value_of(row, keys, origin), compartments[_key_id(row)])
+            for row in facts
+            if row.sealed is not None and _key_id(row) in keys
+        ]
+    _drop_links(connection, origin, to)
+    connection.execute(delete(identity_fact).where(identity_fact.c.subject_id == origin))
+    Linking(keyring, None).store(connection, mentions, told)
+    _replace_candidate(connection, origin, to)
+
+
+def split_identity(
     connection: Connection,
     keyring: Keyring,
-    keys: UnlockedKeys,
-    rows: Mapping[SubjectId, Sequence[SealedRow]],
     *,
-    pair: tuple[SubjectId, SubjectId],
-    links: Collection[bytes] | None,
-    deployment: str,
+    origin: tuple[SubjectId, Stated],
+    to: tuple[SubjectId, Stated],
+    links: Collection[bytes],
+    leaving: Collection[bytes],
 ) -> None:
-    """Move what finds a person along with its records, which have moved already.
+    """Let what the moved records and source ids say find their person, and the former subject no more.
 
     Args:
         connection: on the key store.
         keyring: of it.
-        keys: of both.
-        rows: of both, as they are now.
-        pair: from whom, and to whom.
-        links: digests of the source ids that move; None for everything.
-        deployment: for reading what the records state.
+        origin, to: subject and what its records state.
+        links: digests of the source ids that move.
+        leaving: keys that are to be destroyed; copies under them that stay get another.
     """
-    origin, to = pair
-    digester = Digester(keyring)
-    said = {subject: stated_of(digester, subject, rows[subject], keys, deployment) for subject in pair}
-    if links is None:
-        _move_links(connection, origin, to)
-        connection.execute(delete(identity_fact).where(identity_fact.c.subject_id == origin))
-        _replace_candidate(connection, origin, to)
-        query = select(identity_fact.c.fact).where(identity_fact.c.subject_id == to)
-        known = set(connection.execute(query).scalars())
-        facts = {fact: digest for fact, digest in said[to].facts.items() if fact not in known}
-        _set_facts(connection, to, facts)
-        return
-    for digest in links:
-        _move_link(connection, origin, to, SOURCE_ID, digest)
-    for field, digest in said[to].standing - said[origin].standing:
-        _unlink(connection, origin, field, digest)
-    _link(connection, keyring, to, said[to].standing)
-    _set_facts(connection, to, said[to].facts)
-    taken = {fact: said[origin].facts.get(fact) for fact in said[to].facts}
-    gone = [fact for fact, digest in taken.items() if digest is None]
-    mine = (identity_fact.c.subject_id == origin, identity_fact.c.fact.in_(gone))
-    connection.execute(delete(identity_fact).where(*mine))
-    _set_facts(connection, origin, {fact: digest for fact, digest in taken.items() if digest is not None})
+    keep_epoch(connection)
+    before, after = origin[0], to[0]
+    digester = Digester.make(keyring, connection, sorted({*FOUND_BY, SOURCE_ID}))
+    moved = _taken(connection, keyring, digester, before, links)
+    _move_old_links(connection, before, after, links)
+    theirs = to[1].standing - origin[1].standing
+    _unlink(connection, digester, before, theirs)
+    _say(connection, keyring, after, {*moved, *_free(connection, digester, after, to[1].standing)}, to[1].facts)
+    forget_facts(connection, before, to[1].facts)
+    own = origin[1].facts
+    _say(connection, keyring, before, (), {fact: own[fact] for fact in to[1].facts if fact in own})
+    carry_identifiers(connection, keyring, before, leaving=leaving)
 
 
-def source_digests(keyring: Keyring, source_ids: Sequence[tuple[str, str]]) -> list[bytes]:
+def source_digests(connection: Connection, keyring: Keyring, source_ids: Iterable[tuple[str, str]]) -> list[bytes]:
     """Return the digests under which sources' own ids of persons are found."""
-    digester = Digester(keyring)
-    found = [digester.source_id(IdentityKeys(source, name)) for source, name in source_ids]
-    return [digest[1] for digest in found if digest is not None]
+    digester = Digester.load(keyring, connection, [SOURCE_ID])
+    messages = [source_id_message(IdentityKeys(source, name)) for source, name in source_ids]
+    return [value for one in messages if one is not None for _, _, value in digester.digests(one)]
 
 
-def _fact(code: str, value: str) -> IdentityKeys:
-    return IdentityKeys("", sex=value) if code == "sex" else IdentityKeys("", birth_date=date.fromisoformat(value))
+def _as_keys(code: str, value: object) -> IdentityKeys:
+    """Return one value in the shape in which a record states who it is about."""
+    text = value if isinstance(value, str) else None
+    if code == "birth_date":
+        return IdentityKeys("", birth_date=None if text is None else date.fromisoformat(text))
+    return IdentityKeys(
+        "",
+        id_number=text if code == ID_NUMBER else None,
+        sex=text if code == "sex" else None,
+        mobile=text if code == MOBILE else None,
+    )
 
 
-def _link(connection: Connection, keyring: Keyring, subject: SubjectId, digests: Collection[Digest]) -> None:
-    """Link identifiers that nobody else has; what belongs to another person stays with it."""
-    taken = {digest for digest, owner in owners_of(connection, digests) if digest[0] != MOBILE and owner != subject}
+def _say(
+    connection: Connection,
+    keyring: Keyring,
+    subject: SubjectId,
+    identifiers: Iterable[Message],
+    facts: dict[str, bytes],
+) -> None:
+    """Store links and facts; a fact takes the place of the one before it."""
+    forget_facts(connection, subject, facts)
+    links = {Mention(subject, name, content, SEALED_IN[name]) for name, content in identifiers}
+    told = [Mention(subject, name, content, SEALED_IN[name]) for name, content in facts.items()]
+    if links or told:
+        Linking(keyring, None).store(connection, links, told)
+
+
+def _free(
+    connection: Connection, digester: Digester, subject: SubjectId, identifiers: Iterable[Message]
+) -> set[Message]:
+    """Return those identifiers that nobody else is found by; two people's mobile may be the same."""
+    taken = set()
+    for message in identifiers:
+        owners = {owner for _, owner in owners_of(connection, digester.digests(message))}
+        if message[0] in ONE_PERSON and owners - {subject}:
+            taken.add(message)
+    return set(identifiers) - taken
+
+
+def _unlink(connection: Connection, digester: Digester, subject: SubjectId, identifiers: Iterable[Message]) -> None:
+    columns = blind_index.c
+    for message in identifiers:
+        for name, version, value in digester.digests(message):
+            mine = (columns.subject_id == subject, columns.field == name)
+            connection.execute(delete(blind_index).where(*mine, columns.version == version, columns.digest == value))
+
+
+def _taken(
+    connection: Connection, keyring: Keyring, digester: Digester, subject: SubjectId, links: Collection[bytes]
+) -> set[Message]:
+    """Take away a subject's source ids that move, under every version, and return them."""
     rows = [
-        {
-            "field": field,
-            "version": FIRST_VERSION,
-            "digest": value,
-            "subject_id": subject,
-            "batch_id": None,
-            "linked_at": keyring.clock.now(),
-        }
-        for field, value in sorted(set(digests) - taken)
+        row
+        for row in _rows_of(connection, blind_index, blind_index.c.field, subject)
+        if row.name == SOURCE_ID and row.digest in links and row.sealed is not None
     ]
-    insert_absent(connection, blind_index, rows)
+    with keys_of_identifiers(keyring, connection, [row.sealed for row in rows]) as keys:
+        moved = {(row.name, open_identifier(row, keys=keys, table=blind_index)) for row in rows if _key_id(row) in keys}
+    _unlink(connection, digester, subject, moved)
+    return moved
 
 
-def _unlink(connection: Connection, subject: SubjectId, field: str, digest: bytes) -> None:
-    connection.execute(
-        delete(blind_index).where(
-            blind_index.c.subject_id == subject, blind_index.c.field == field, blind_index.c.digest == digest
-        )
-    )
+def _rows_of(connection: Connection, table: Any, name: Any, subject: SubjectId) -> Sequence[Row[Any]]:  # noqa: ANN401 - a table and its column
+    return connection.execute(select(table, name.label("name")).where(table.c.subject_id == subject)).all()
 
 
-def _move_link(connection: Connection, origin: SubjectId, to: SubjectId, field: str, digest: bytes) -> None:
-    connection.execute(
-        update(blind_index)
-        .where(blind_index.c.subject_id == origin, blind_index.c.field == field, blind_index.c.digest == digest)
-        .values(subject_id=to, batch_id=None)
-    )
+def _key_id(row: Row[Any]) -> bytes:
+    return read_key_id(row.sealed)
 
 
-def _move_links(connection: Connection, origin: SubjectId, to: SubjectId) -> None:
-    """Move every link; one that both have, such as a family's mobile, stays where it is."""
+def _value_of(row: Row[Any], keys: UnlockedKeys, subject: SubjectId) -> bytes:
+    """Return a fact's value with its length, without the subject that it is bound to."""
+    return open_identifier(row, keys=keys, table=identity_fact).removeprefix(length_prefixed(subject))
+
+
+def _compartments(connection: Connection, key_ids: Collection[bytes]) -> dict[bytes, Compartment]:
+    query = select(data_key.c.key_id, data_key.c.compartment)
+    rows = (row for some in chunks(key_ids) for row in connection.execute(query.where(data_key.c.key_id.in_(some))))
+    return {key_id: Compartment(name) for key_id, name in rows}
+
+
+def _drop_links(connection: Connection, origin: SubjectId, to: SubjectId) -> None:
+    """Delete links that have a copy, and move the others; one that both have stays where it is."""
     other = blind_index.alias()
     columns = ("field", "version", "digest")
     both = exists().where(other.c.subject_id == to, *(other.c[name] == blind_index.c[name] for name in columns))
-    connection.execute(delete(blind_index).where(blind_index.c.subject_id == origin, both))
-    connection.execute(
-        update(blind_index).where(blind_index.c.subject_id == origin).values(subject_id=to, batch_id=None)
-    )
+    mine = blind_index.c.subject_id == origin
+    connection.execute(delete(blind_index).where(mine, blind_index.c.sealed.is_not(None)))
+    connection.execute(delete(blind_index).where(mine, both))
+    connection.execute(update(blind_index).where(mine).values(subject_id=to, batch_id=None))
 
 
-def _set_facts(connection: Connection, subject: SubjectId, facts: Mapping[str, bytes]) -> None:
-    mine = (identity_fact.c.subject_id == subject, identity_fact.c.fact.in_(sorted(facts)))
-    connection.execute(delete(identity_fact).where(*mine))
-    rows = [{"subject_id": subject, "fact": fact, "digest": digest} for fact, digest in facts.items()]
-    insert_absent(connection, identity_fact, rows)
+def _move_old_links(connection: Connection, origin: SubjectId, to: SubjectId, links: Collection[bytes]) -> None:
+    """Move source ids of an older release, which have no copy."""
+    columns = blind_index.c
+    for some in chunks(links):
+        connection.execute(
+            update(blind_index)
+            .where(columns.subject_id == origin, columns.field == SOURCE_ID, columns.digest.in_(some))
+            .where(columns.sealed.is_(None))
+            .values(subject_id=to, batch_id=None)
+        )
 
 
 def _replace_candidate(connection: Connection, origin: SubjectId, to: SubjectId) -> None:
-    """Let doubts name who goes on; one that names nobody else any more is settled."""
+    """Let doubts name who goes on; one that was between these two is settled."""
     table = doubtful_identity
     for row in connection.execute(select(table).where(table.c.candidates.contains(origin))).all():
-        named = sorted({to if one == origin else one for one in row.candidates.split()})
+        before = row.candidates.split()
+        named = sorted({to if one == origin else one for one in before})
         mine = table.c.doubt_id == row.doubt_id
-        if named == [to] and len(row.candidates.split()) > 1:
+        if named == [to] and len(before) > 1:
             connection.execute(delete(table).where(mine))
         else:
             connection.execute(update(table).where(mine).values(candidates=" ".join(named)))

@@ -92,4 +92,4 @@ def _contents(connection: Connection, subject: str) -> Iterator[tuple[int, str, 
     for table in SEALED_TABLES:
         columns = table.c
         query = select(columns.row_no, columns.record_key, columns.content_key).where(columns.subject_id == subject)
-        yield from connection.execute(query).tuples()
+        yield from connection.execute(query)

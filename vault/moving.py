@@ -28,7 +28,7 @@ from kernel.ids import BatchId, EntryId, RecordId, RequestId, SubjectId, new_id
 from kernel.ports import Clock
 from vault._begun import STARTED
 from vault._erasable import rows_of
-from vault._identity_moves import move_identity, source_digests
+from vault._identity_moves import Stated, merge_identity, source_digests, split_identity, stated_of
 from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._moves import Moved, move_rows
@@ -266,7 +266,8 @@ class SubjectMover:
         return change_id
 
     def _digests(self, selection: Selection) -> list[bytes]:
-        return source_digests(self._keyring, selection.source_ids)
+        with self._keystore.database.read() as connection:
+            return source_digests(connection, self._keyring, selection.source_ids)
 
     # the steps, each of which may be repeated
 
@@ -318,23 +319,24 @@ class SubjectMover:
         """Move what finds a person, and destroy the former keys; tombstones stay."""
         if work.kind is _Kind.MERGE:
             self._forget(work.origin, work.asking)
-        with self._data.read() as connection:
-            rows = {subject: rows_of(connection, subject) for subject in (work.to, work.origin)}
-        with self._keyring.unlocked([work.to, work.origin], list(Compartment)) as keys:
-            pair = (work.origin, work.to)
             with self._keystore.database.write() as connection:
-                links = None if work.kind is _Kind.MERGE else work.links
-                move_identity(
-                    connection, self._keyring, keys, rows, pair=pair, links=links, deployment=self._deployment
-                )
-                self._destroy_keys(connection, work)
-
-    def _destroy_keys(self, connection: Connection, work: _Work) -> None:
-        if work.kind is _Kind.SPLIT:
-            destroy_keys(connection, work.key_ids, erasure=work.change_id, clock=self._clock)
+                merge_identity(connection, self._keyring, origin=work.origin, to=work.to)
+                destroy_subject_keys(connection, work.origin, needed=(), erasure=work.change_id, clock=self._clock)
+                forget_pseudonyms(connection, work.origin)
             return
-        destroy_subject_keys(connection, work.origin, needed=(), erasure=work.change_id, clock=self._clock)
-        forget_pseudonyms(connection, work.origin)
+        said = {subject: self._stated(subject) for subject in (work.origin, work.to)}
+        with self._keystore.database.write() as connection:
+            split_identity(
+                connection, self._keyring, origin=(work.origin, said[work.origin]), to=(work.to, said[work.to]),
+                links=work.links, leaving=work.key_ids,
+            )  # fmt: skip
+            destroy_keys(connection, work.key_ids, erasure=work.change_id, clock=self._clock)
+
+    def _stated(self, subject: SubjectId) -> Stated:
+        with self._data.read() as connection:
+            rows = rows_of(connection, subject)
+        with self._keyring.unlocked([subject], list(Compartment)) as keys:
+            return stated_of(subject, rows, keys, self._deployment)
 
     def _conclude(self, work: _Work) -> None:
         """Leave tombstones and write the last entry, in one transaction."""
