@@ -1,4 +1,4 @@
-"""A chunk of prepared rows and the people whom they are about; values stay in columns."""
+"""Prepared rows and the people whom they are about; values stay in columns."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,32 +23,54 @@ _STATED: Final = ("id_number", "birth_date", "sex", "mobile")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ArrowChunk:
-    """Rows that know their subjects; plaintext.
+class Rows:
+    """Some rows that know their subjects; plaintext.
 
     Attributes:
         columns: as ``vault.bulk_columns`` wants them.
         codes: of the field columns that say anything.
         present: by subject, how many values it has of each field.
-        stated: who states what of itself, where a record states anything.
-        births: the birth dates among that.
-        doubtful: rows that could be about several people. unknown: rows about nobody that is known.
-        bad: places of both.
-        rows: of the input, with those that were refused.
     """
 
     columns: "pa.RecordBatch"
     codes: tuple[str, ...]
     present: Mapping[SubjectId, Mapping[str, int]]
+
+    def __repr__(self) -> str:
+        return f"Rows({self.columns.num_rows}, redacted)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Block:
+    """What is read together: usable rows, and what is known of the people whom all of it is about; plaintext.
+
+    Attributes:
+        rows: the usable ones.
+        places: theirs in the file.
+        end: place of the block's last row, usable or not.
+        stated: who states what of itself, where a record states anything.
+        births: the birth dates among that.
+        doubtful: rows that could be about several people. unknown: how many are about nobody that is known.
+        bad: places of both.
+    """
+
+    rows: Rows
+    places: Sequence[int]
+    end: int
     stated: Sequence[tuple[SubjectId, IdentityKeys]]
     births: Mapping[SubjectId, date]
     doubtful: Sequence[tuple[IdentityKeys, Resolution]]
     unknown: int
     bad: Sequence[BadRow]
-    rows: int
+
+    def cut(self, start: int, rows: int) -> tuple[Rows, int]:
+        """Return some of the usable rows, and the place up to which the input is then done."""
+        part = self.rows.columns.slice(start, rows)
+        is_last = start + rows >= len(self.places)
+        return rows_of(part), self.end if is_last else self.places[start + rows - 1]
 
     def __repr__(self) -> str:
-        return f"ArrowChunk({self.rows} rows, redacted)"
+        return f"Block({len(self.places)} usable rows, redacted)"
 
 
 class People:
@@ -58,8 +80,8 @@ class People:
         self._resolver = resolver
         self._file = file
 
-    def resolve(self, prepared: Prepared) -> ArrowChunk:
-        """Return a chunk of the rows whose subject is known or new, each person looked up once."""
+    def resolve(self, prepared: Prepared, *, end: int) -> Block:
+        """Return the rows whose subject is known or new, each person looked up once."""
         import pyarrow as pa
 
         records = prepared.records
@@ -67,54 +89,60 @@ class People:
         distinct = list(dict.fromkeys(stated))
         found = dict(zip(distinct, self._resolver.resolve_many(distinct), strict=True))
         resolutions = [found[own] for own in stated]
+        places = records[PLACE].to_pylist()
         doubtful, bad = [], []
-        for place, own, resolution in zip(records[PLACE].to_pylist(), stated, resolutions, strict=True):
+        for place, own, resolution in zip(places, stated, resolutions, strict=True):
             if resolution.kind is ResolutionKind.DOUBTFUL:
                 doubtful.append((own, resolution))
                 bad.append(BadRow(f"{self._file}:{place}", RowFault.IDENTITY_DOUBTFUL))
             elif resolution.subject is None:
                 bad.append(BadRow(f"{self._file}:{place}", RowFault.UNKNOWN_PERSON))
         subjects = pa.array([resolution.subject for resolution in resolutions], pa.string())
-        columns = records.append_column(SUBJECT, subjects).drop_columns([SOURCE_SUBJECT, PLACE])
+        columns = records.append_column(SUBJECT, subjects)
         if bad:
             columns = columns.filter(subjects.is_valid())
+            places = columns[PLACE].to_pylist()
         owned = {own: one.subject for own, one in found.items() if one.subject is not None}
         telling = [(subject, own) for own, subject in owned.items() if not own.is_reference]
-        codes = tuple(sorted(name for name in columns.schema.names if name not in HEAD and _says(columns[name])))
-        return ArrowChunk(
-            columns=columns,
-            codes=codes,
-            present=_present(columns, codes),
+        return Block(
+            rows=rows_of(columns.drop_columns([SOURCE_SUBJECT, PLACE])),
+            places=places,
+            end=end,
             stated=telling,
             births={subject: own.birth_date for subject, own in telling if own.birth_date is not None},
             doubtful=doubtful,
             unknown=len(bad) - len(doubtful),
             bad=bad,
-            rows=prepared.rows,
         )
 
 
-def rows_by_subject(chunk: ArrowChunk, codes: frozenset[str]) -> Fields:
-    """Return which of some fields each subject of a chunk has."""
+def rows_of(columns: "pa.RecordBatch") -> Rows:
+    """Return rows with what they say of whom, counted by column."""
+    codes = tuple(sorted(name for name in columns.schema.names if name not in HEAD and _says(columns[name])))
+    return Rows(columns, codes, _present(columns, codes))
+
+
+def fields_by_subject(rows: Rows, codes: frozenset[str]) -> Fields:
+    """Return which of some fields each subject has."""
     found: dict[SubjectId, frozenset[str]] = {}
-    for subject, own in chunk.present.items():
+    for subject, own in rows.present.items():
         having = codes if codes <= own.keys() else codes.intersection(own)
         if having:
             found[subject] = having
     return found
 
 
-def plain_records(chunk: ArrowChunk, refused: Collection[tuple[SubjectId, str]]) -> Iterator[PlainRecord]:
-    """Yield a chunk's records one by one, without what is refused."""
-    columns = chunk.columns
+def plain_records(rows: Rows, refused: Collection[tuple[SubjectId, str]]) -> Iterator[PlainRecord]:
+    """Yield records one by one, without what is refused."""
+    columns, codes = rows.columns, rows.codes
     head = zip(
         *(columns[name].to_pylist() for name in (SUBJECT, KIND, SOURCE, SOURCE_RECORD, OBSERVED_AT)), strict=True
     )
-    values = zip(*(plain_values(columns[code]) for code in chunk.codes), strict=True)
+    values = zip(*(plain_values(columns[code]) for code in codes), strict=True)
     for (subject, kind, source, record, observed_at), row in zip(head, values, strict=True):
         kept = {
             code: value
-            for code, value in zip(chunk.codes, row, strict=True)
+            for code, value in zip(codes, row, strict=True)
             if value is not None and (subject, code) not in refused
         }
         if kept:
