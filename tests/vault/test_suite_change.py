@@ -51,7 +51,7 @@ def test_what_a_new_scope_or_year_makes_is_of_the_new_suite(house):
 
 
 def test_a_store_of_sm_begins_with_nothing_else(sm_house):
-    """Epoch, data, index, service and scope keys."""
+    """Epoch, data, index, service and scope keys (R55)."""
     subject = sm_house.subject()
     sm_house.store(sm_house.record(subject, diagnosis="icd10:I10"))
     sm_house.resolver.link([(subject, STATED)], batch=None)
