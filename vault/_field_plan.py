@@ -8,6 +8,7 @@ from vault._holding import Holding
 from vault._keys import Pair
 from vault._resealing import Move, keys_left
 from vault._rows import SealedRow
+from vault._versions import MARK
 from vault.payload import unpack
 from vault.scopes import Losses
 
@@ -35,12 +36,12 @@ class FieldPlan:
     @property
     def fields(self) -> frozenset[str]:
         """The codes of which something is erased."""
-        return frozenset[str]().union(*(move.without for move in self.losing))
+        return frozenset[str]().union(*(move.without for move in self.losing)) - {MARK}
 
     @property
     def values(self) -> int:
         """How many values are erased."""
-        return sum(len(move.without) for move in self.losing)
+        return sum(len(move.without - {MARK}) for move in self.losing)
 
     @property
     def keys(self) -> dict[Pair, set[bytes]]:
@@ -50,7 +51,7 @@ class FieldPlan:
 
 def stored_fields(rows: Sequence[SealedRow]) -> frozenset[str]:
     """Return the codes of all values, as the payloads name them; unverified."""
-    return frozenset(code for row in rows for code, _ in unpack(row.payload))
+    return frozenset(code for row in rows for code, _ in unpack(row.payload)) - {MARK}
 
 
 def plan_losses(rows: Sequence[SealedRow], losses: Losses, holding: Holding) -> FieldPlan:
@@ -68,6 +69,7 @@ def plan_losses(rows: Sequence[SealedRow], losses: Losses, holding: Holding) -> 
             plan.held_values += len(lost[row.row_no])
             lost[row.row_no] = frozenset()
         elif lost[row.row_no]:
+            lost[row.row_no] = _with_mark(row, lost[row.row_no])
             plan.losing.append(Move(row, lost[row.row_no]))
     emptied = {move.row.row_no for move in plan.losing if len(move.without) == _size(move.row)}
     keys = {move.row.key_id for move in plan.losing}
@@ -77,6 +79,11 @@ def plan_losses(rows: Sequence[SealedRow], losses: Losses, holding: Holding) -> 
     plan.moves = [Move(row, lost[row.row_no]) for row in staying if row.key_id in keys]
     plan.trimmed = [row for row in staying if row.record_id in records]
     return plan
+
+
+def _with_mark(row: SealedRow, lost: frozenset[str]) -> frozenset[str]:
+    """Return what a row loses; the mark of a correction, with its reason, goes with the corrected value."""
+    return lost | {MARK} if {code for code, _ in unpack(row.payload)} - lost == {MARK} else lost
 
 
 def _size(row: SealedRow) -> int:

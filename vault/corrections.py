@@ -5,13 +5,14 @@ lives under the same record, with the same source, compartment, purpose and end 
 row of its own, so that an erasure of the field takes its reason along.
 """
 
+import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select, update
 
 from audit.events import Act
 from consent.asking import Asking
@@ -22,9 +23,11 @@ from kernel.catalogue import Catalogue, Compartment
 from kernel.clock import from_micros, to_micros
 from kernel.database import Database
 from kernel.encoding import JsonValue
-from kernel.errors import BadInput, Denied, NotFound
+from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed, NotFound
 from kernel.ids import BatchId, EntryId, RecordId, SubjectId, new_id
 from kernel.ports import Clock
+from vault._erasable import rows_of
+from vault._identity_moves import FOUND_BY, restate, stated_of
 from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._opening import readable_rows, visible_rows
@@ -35,12 +38,12 @@ from vault.batches import Batches
 from vault.envelope import Binding, RowHeader, encode_plaintext, of_row, seal_many
 from vault.keystore import KeyStore
 from vault.payload import pack, unpack
-from vault.tables import sealed_record
+from vault.tables import record_change, sealed_record
 
 CORRECTION: Final = "correction"
 """The kind of a batch that holds one correction."""
 
-_CONTENT_KEY_BYTES: Final = 16
+_LOGGER: Final = logging.getLogger("consentry.vault")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,12 +71,14 @@ class Corrected:
 
     Attributes:
         records: the id of each new version, by field.
+        change_id: of what is still to be done by ``Corrector.follow_up``: an identifier changed; else None.
     """
 
     batch_id: BatchId
     entry_id: EntryId
     records: Mapping[str, RecordId]
     at: datetime
+    change_id: str | None = None
 
 
 class Corrector:
@@ -139,7 +144,45 @@ class Corrector:
         self._batches.complete(connection, opened, asking=asking)
         entry_id = self._tell(connection, correction, opened.batch_id, asking)
         records = {code: RecordId(header.record_id) for code, header in headers.items()}
-        return Corrected(opened.batch_id, entry_id, records, now)
+        change_id = None
+        if not FOUND_BY.isdisjoint(correction.values):
+            change_id = _note(connection, correction.subject, asking, entry_id, now)
+        return Corrected(opened.batch_id, entry_id, records, now, change_id)
+
+    def follow_up(self, change_id: str) -> None:
+        """Let a corrected identifier find its person, and the wrong one find nobody; safe to repeat.
+
+        Raises:
+            Conflict: the identifier is somebody else's; the correction stands, and finds nobody until both are merged.
+        """
+        changes = record_change.c
+        with self._data.read() as connection:
+            subject = SubjectId(
+                connection.execute(select(changes.subject_id).where(changes.change_id == change_id)).scalar_one()
+            )
+            rows = rows_of(connection, subject)
+        with self._keyring.unlocked([subject], list(Compartment)) as keys:
+            stated = stated_of(subject, rows, keys, self._deployment)
+        with self._keystore.database.write() as connection:
+            restate(connection, self._keyring, subject, stated)
+        with self._data.write() as connection:
+            done = {"state": "done", "finished_at": now_in_log(connection, self._log, self._clock)}
+            connection.execute(update(record_change).where(changes.change_id == change_id).values(**done))
+
+    def resume(self) -> int:
+        """Finish what a crash interrupted, at start-up; returns how many corrections."""
+        changes = record_change.c
+        with self._data.read() as connection:
+            query = select(changes.change_id).where(changes.kind == CORRECTION, changes.state != "done")
+            begun = connection.execute(query.order_by(changes.started_at)).scalars().all()
+        done = 0
+        for change_id in begun:
+            try:
+                self.follow_up(change_id)
+                done += 1
+            except (Conflict, IntegrityFailed) as err:
+                _LOGGER.warning("Correction %s is not followed up: %s", change_id, err.diagnostics())
+        return done
 
     def _check(self, connection: Connection, correction: Correction, permits: Mapping[str, Permit]) -> None:
         """Raise unless the subject, now locked, and the permits allow the correction."""
@@ -224,6 +267,25 @@ class Corrector:
             counts={"values": len(fields)},
         )
         return self._log.record(connection, event)
+
+
+def _note(connection: Connection, subject: SubjectId, asking: Asking, entry_id: EntryId, now: datetime) -> str:
+    """Note in the outbox that an identifier changed; returns an id."""
+    change_id = new_id("chg")
+    row = {
+        "change_id": change_id,
+        "kind": CORRECTION,
+        "state": "started",
+        "subject_id": subject,
+        "actor": asking.actor,
+        "role": asking.role,
+        "request_id": asking.request_id,
+        "started_at": now,
+        "started_entry": entry_id,
+        "counts": {},
+    }
+    connection.execute(insert(record_change).values(row))
+    return change_id
 
 
 def _instants(header: RowHeader) -> dict[str, datetime | None]:

@@ -9,10 +9,11 @@ from sqlalchemy import select, update
 
 from audit.events import Act
 from consent.standing import Standing, set_standing
-from kernel.errors import BadInput, Denied, IntegrityFailed, NotFound
+from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed, NotFound
 from kernel.ids import RecordId
 from tests.vault.conftest import ASKING, DEPLOYMENT, House
 from vault.corrections import Corrected, Correction, Corrector
+from vault.identity import IdentityKeys
 from vault.records import FieldVersion
 from vault.tables import sealed_record
 
@@ -282,3 +283,72 @@ def test_cohort_sees_corrected_values(house):
     permit = house.permit([subject], "P02", "diagnosis")
     opened = dict(house.vault.open_cohort(permit, house.receipt(permit), fields=["diagnosis"]))
     assert [dict(one.values) for one in opened[subject]] == [{"diagnosis": "icd10:I11"}]
+
+
+def found(house: House, number: str) -> str | None:
+    return house.resolver.find_by_id_number(number)
+
+
+WRONG, RIGHT = "110101198005203742", "110101198005203750"
+
+
+def identified(house: House, number: str = WRONG) -> tuple[str, str]:
+    """Store somebody with an ID number by which later records find them."""
+    subject, record = stored(house, id_number=number)
+    house.resolver.link([(subject, IdentityKeys("his", "p-1", id_number=number))], batch=None)
+    return subject, record
+
+
+def test_corrected_identifier_finds_the_person_and_the_wrong_one_finds_nobody(any_house):
+    """Whoever has the other number in truth must not be taken for this person."""
+    subject, record = identified(any_house)
+    made = correct(any_house, subject, record, id_number=RIGHT)
+    corrector_of(any_house).follow_up(made.change_id)
+    assert (found(any_house, WRONG), found(any_house, RIGHT)) == (None, subject)
+    assert any_house.resolver.find("his", "p-1") == subject, "what no record states stays"
+
+
+def test_correction_back_is_found_again(house):
+    """The last correction decides which number finds the person."""
+    subject, record = identified(house)
+    for number in (RIGHT, WRONG):
+        corrector_of(house).follow_up(correct(house, subject, record, id_number=number).change_id)
+    assert (found(house, WRONG), found(house, RIGHT)) == (subject, None)
+
+
+def test_corrected_identifier_is_followed_up_after_a_crash(house):
+    """The outbox remembers what the process that died had still to do; other fields leave nothing there."""
+    subject, record = identified(house)
+    correct(house, subject, record, id_number=RIGHT)
+    assert found(house, RIGHT) is None
+    assert corrector_of(house.restarted()).resume() == 1
+    assert found(house, RIGHT) == subject
+    correct(house, subject, record, name="王芳")
+    assert corrector_of(house).resume() == 0
+
+
+def test_identifier_of_somebody_else_stops_the_follow_up_and_not_the_start(house, caplog):
+    """Two people with one number are for a person to merge; until then it finds whom it found before."""
+    other, _ = identified(house, RIGHT)
+    subject, record = stored(house, id_number=WRONG)
+    made = correct(house, subject, record, id_number=RIGHT)
+    with pytest.raises(Conflict, match="belongs to subject"):
+        corrector_of(house).follow_up(made.change_id)
+    assert corrector_of(house).resume() == 0
+    assert "is not followed up" in caplog.text
+    assert RIGHT not in caplog.text
+    assert found(house, RIGHT) == other
+
+
+def test_erasure_of_the_field_takes_the_correction_and_its_reason_along(any_house):
+    """The history of an erased field is empty, and no key that sealed its reason is left."""
+    subject, record = stored(any_house, consult_chat="头晕", name="王芳")
+    correct(any_house, subject, record, consult_chat="头痛")
+    done = any_house.eraser.fields.erase(
+        subject, lambda _connection, stored: stored & {"consult_chat"}, asking=ASKING, reason="asked"
+    )
+    assert (done.fields, done.counts["values"]) == ({"consult_chat"}, 2)
+    assert history(any_house, subject, "consult_chat") == []
+    assert value_of(any_house, subject, "name") == "王芳"
+    with any_house.data.read() as connection:
+        assert {row.compartment for row in connection.execute(select(sealed_record))} == {"identity"}
