@@ -427,5 +427,6 @@ retiring_key: Final = Table(
     Column("sweep_id", ForeignKey(sweep.c.sweep_id), nullable=False),
     Column("subject_id", String(40), nullable=False),
     Column("compartment", String(16), nullable=False),
+    Column("fields", Text, nullable=False, comment="JSON list; of the subject's, those that had values that went"),
 )
 """The outbox of a sweep: keys that sealed what has expired, to be destroyed once nothing living needs them."""

@@ -142,6 +142,12 @@ def _add_holds_and_sweeps() -> None:
         sa.Column("sweep_id", sa.String(length=40), nullable=False),
         sa.Column("subject_id", sa.String(length=40), nullable=False),
         sa.Column("compartment", sa.String(length=16), nullable=False),
+        sa.Column(
+            "fields",
+            sa.String(length=None),
+            nullable=False,
+            comment="JSON list; of the subject's, those that had values that went",
+        ),
         sa.ForeignKeyConstraint(["sweep_id"], ["sweep.sweep_id"], name=op.f("fk_retiring_key_sweep_id")),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_retiring_key")),
     )
