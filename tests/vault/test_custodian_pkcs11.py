@@ -37,7 +37,7 @@ def module(tmp_path_factory):
         yield found[0]
         import pkcs11
 
-        pkcs11.unload(str(found[0]))
+        pkcs11.unload(str(found[0].resolve()))
 
 
 @pytest.fixture

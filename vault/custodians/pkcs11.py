@@ -153,7 +153,8 @@ class Pkcs11Custodian:
         import pkcs11
 
         pin = read_secret(self._token.pin_file, "PIN").decode("utf-8", "replace")
-        token = pkcs11.lib(str(self._token.module)).get_token(token_label=self._token.token)
+        module = self._token.module.resolve()  # loaded under two paths, a library would be initialised twice
+        token = pkcs11.lib(str(module)).get_token(token_label=self._token.token)
         try:
             return token.open(rw=True, user_pin=pin)
         except pkcs11.UserAlreadyLoggedIn:  # by another session of this process; the token keeps one login for all

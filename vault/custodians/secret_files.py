@@ -54,7 +54,7 @@ def credential_path(name: str) -> Path:
             "A systemd credential is configured, and systemd has given this process none",
             hint="Start it by its unit with LoadCredential=, or by systemd-run --property=LoadCredential=….",
         )
-    if Path(name).name != name or name in (".", ".."):
+    if not name or Path(name).name != name or name in (".", ".."):
         raise ConfigurationError(
             "The name of a systemd credential is a plain file name", hint="Name it as in its unit."
         )
