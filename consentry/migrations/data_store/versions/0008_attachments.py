@@ -144,7 +144,7 @@ def _add_holds_and_sweeps() -> None:
         sa.Column("compartment", sa.String(length=16), nullable=False),
         sa.Column(
             "fields",
-            sa.String(length=None),
+            sa.Text(),
             nullable=False,
             comment="JSON list; of the subject's, those that had values that went",
         ),
