@@ -28,7 +28,7 @@ from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import DecisionId, EntryId, SubjectId, new_id
 
 _NOES: Final = frozenset({DecisionAct.REFUSE, DecisionAct.WITHDRAW, DecisionAct.END})
-_Closings: TypeAlias = Mapping[tuple[str, str, Track], Mapping[tuple[DecisionAct, SubjectId | None], Decision]]
+Closings: TypeAlias = Mapping[tuple[str, str, Track], Mapping[tuple[DecisionAct, SubjectId | None], Decision]]
 """By purpose, recipient (empty text for none) and track: each no that stands, by act and actor."""
 
 _OVER: Final = {Track.CONSENT: DecisionAct.EXPIRE, Track.BASIS: DecisionAct.END}
@@ -85,7 +85,7 @@ def merge_decisions(
     if stays is not before:
         recorder.log.record(connection, aged_event(moment.asking, stays, now))
     until = stays.childhood_until(catalogue.digital_age)
-    merge = _Merge(moment, ledger, recorder, until, _closings(connection, kept), _closings(connection, dropped))
+    merge = _Merge(moment, ledger, recorder, until, closings_of(connection, kept), closings_of(connection, dropped))
     for purpose, track in sorted(ledger.keys(kept) | ledger.keys(dropped)):
         known = catalogue.purposes.get(purpose)
         merge.follow(kept, dropped, purpose, track, frozenset(known.recipients if known else ()))
@@ -101,8 +101,8 @@ class _Merge:
     ledger: Ledger
     recorder: Recorder
     childhood_until: date | None
-    our_closings: _Closings
-    their_closings: _Closings
+    our_closings: Closings
+    their_closings: Closings
 
     def follow(self, kept: SubjectId, dropped: SubjectId, purpose: str, track: Track, declared: frozenset[str]) -> None:
         """Move what stands for the kept subject on one track of a purpose, for everybody named under either."""
@@ -200,7 +200,7 @@ def _covering(rows: Mapping[str, Current], recipient: str, declared: frozenset[s
     return general if recipient in declared or not is_permissive(general.act) else None
 
 
-def _closings(connection: Connection, subject: SubjectId) -> _Closings:
+def closings_of(connection: Connection, subject: SubjectId) -> Closings:
     """Return the latest no of each kind and actor since each place was opened last, in the order of recording."""
     found: dict[tuple[str, str, Track], dict[tuple[DecisionAct, SubjectId | None], Decision]] = {}
     for made in read_history(connection, subject):

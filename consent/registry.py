@@ -43,6 +43,7 @@ from consent.past import check_past
 from consent.recording import Moment, Recorder
 from consent.rows import find_decision, read_evidence_bytes, read_history, read_standing_decisions
 from consent.rules import Current, DecisionAct, Track, is_permissive, track_of
+from consent.splitting import split_decisions
 from consent.tasks import Task, create_tasks
 from consent.terms import Terms, read_terms
 from consent.wake import WakePlanner
@@ -194,6 +195,19 @@ class Registry:
             kept=kept,
             dropped=dropped,
         )
+
+    def split(
+        self, connection: Connection, *, origin: SubjectId, fresh: SubjectId, asking: Asking
+    ) -> tuple[Decision, ...]:
+        """Register a new subject with every no of another one; see ``consent.splitting``.
+
+        Raises:
+            NotFound: the other one is not registered.
+            Conflict: it is erased, or was merged away.
+        """
+        recorder = Recorder(self._log, self._sealer, None)  # nothing was derived of the new one that could be closed
+        moment = self._moment(connection, asking)
+        return split_decisions(moment, recorder=recorder, clock=self._clock, origin=origin, fresh=fresh)
 
     def get(self, connection: Connection, decision_id: DecisionId) -> Decision:
         """Return one decision.
