@@ -162,15 +162,16 @@ class _PostgresWalk(_Walk):
         place: Any = literal_column("ctid::text").label("place")
         query = select(self.table, place).where(self.table.c.epoch_id == epoch_id, text(_IN_PAGES))
         with self._database.read() as connection:
-            pages = connection.scalar(select(func.pg_relation_size(name))) // _PG_PAGE_BYTES
-            rows_in_page = max(1, connection.scalar(select(func.count()).select_from(self.table)) // max(1, pages))
+            pages = connection.execute(select(func.pg_relation_size(name))).scalar_one() // _PG_PAGE_BYTES
+            rows = connection.execute(select(func.count()).select_from(self.table)).scalar_one()
+        rows_in_page = max(1, rows // max(1, pages))
         first = 0
         while first < pages:
             end = first + max(1, self.chunking.rows // rows_in_page)
             with self._database.read() as connection:
-                rows = connection.execute(query, _pages(first, end)).all()
-            if rows:
-                yield rows
+                found = connection.execute(query, _pages(first, end)).all()
+            if found:
+                yield found
             first = end
 
     def store(self, connection: Connection, wrapped: Sequence[tuple[Any, bytes, bytes]], *, old: str, new: str) -> int:
