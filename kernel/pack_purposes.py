@@ -17,6 +17,7 @@ ACTS: Final = frozenset(
         "audit.export",
         "audit.read",
         "audit.review",
+        "backup.run",
         "breach.manage",
         "breach.open",
         "case.grant",

@@ -5,6 +5,7 @@ import typer
 from consentry.cli import (
     accounts,
     auditing,
+    backups,
     breaches,
     cases,
     consents,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 operating.register(app)
 revealing.register(app)
+backups.register(app)
 app.add_typer(packs.app, name="pack")
 app.add_typer(accounts.app, name="account")
 app.add_typer(ingesting.app, name="ingest")
