@@ -11,14 +11,7 @@ from consentry.api.dependencies import Caller, PlatformHere
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
 from consentry.stores.cases import Case, CaseState
-from consentry.workflows.cases import (
-    DEFAULT_HOURS,
-    grant_case,
-    list_cases,
-    refuse_case,
-    request_case,
-    revoke_case,
-)
+from consentry.workflows import cases
 from kernel.catalogue import Compartment
 from kernel.clock import format_instant
 from kernel.ids import SubjectId
@@ -54,7 +47,7 @@ class CaseRequest(BaseModel):
     compartment: Compartment | None = Field(default=None, description="All of its fields that a case can open.")
     reason: Said
     hours: Annotated[int, Field(ge=1, le=720, description="From the decision on; the pack says how many at most.")] = (
-        DEFAULT_HOURS
+        cases.DEFAULT_HOURS
     )
     ticket: Name | None = Field(default=None, description="The occasion's number elsewhere; it stands in the log.")
 
@@ -98,7 +91,7 @@ class Cases(BaseModel):
 @router.post("/cases", status_code=201, responses=responses(401, 403, 404, 411, 415))
 def ask(body: CaseRequest, platform: PlatformHere, caller: Caller) -> CaseTold:
     """Ask for a case grant; it opens nothing until somebody else gives it."""
-    made = request_case(
+    made = cases.request_case(
         platform,
         caller,
         subject=SubjectId(body.subject_id),
@@ -119,20 +112,22 @@ def get_cases(
     undecided: Annotated[bool, Query(description="Only those that nobody has decided.")] = False,  # noqa: FBT002 - a query parameter
 ) -> Cases:
     """List the newest hundred cases: all to who gives them, to others their own; reading leaves an entry."""
-    return Cases(cases=[told(one, state) for one, state in list_cases(platform, caller, undecided_only=undecided)])
+    return Cases(
+        cases=[told(one, state) for one, state in cases.list_cases(platform, caller, undecided_only=undecided)]
+    )
 
 
 @router.post("/cases/{case_id}/decision", status_code=201, responses=responses(401, 403, 404, 409, 411, 415))
 def decide(case_id: CasePath, body: CaseDecision, platform: PlatformHere, caller: Caller) -> CaseTold:
     """Give or refuse a case that somebody else has asked for."""
-    conclude = grant_case if body.verdict == "granted" else refuse_case
+    conclude = cases.grant_case if body.verdict == "granted" else cases.refuse_case
     return told(conclude(platform, caller, case_id, reason=body.reason), CaseState(body.verdict))
 
 
 @router.post("/cases/{case_id}/revocation", status_code=201, responses=responses(401, 403, 404, 409, 411, 415))
 def revoke(case_id: CasePath, body: RevocationRequest, platform: PlatformHere, caller: Caller) -> CaseTold:
     """End a case early: by who gives cases, or by who has asked for it."""
-    return told(revoke_case(platform, caller, case_id, reason=body.reason), CaseState.REVOKED)
+    return told(cases.revoke_case(platform, caller, case_id, reason=body.reason), CaseState.REVOKED)
 
 
 def told(case: Case, state: CaseState) -> CaseTold:

@@ -24,6 +24,7 @@ from typer.main import get_command
 
 import consentry.workflows
 from audit.events import OWNERS, Act
+from audit.vigilance import Rule
 from consentry.api.app import ROUTERS
 from consentry.breach_acts import BreachNotice, BreachReport
 from consentry.cli import main
@@ -32,7 +33,11 @@ from consentry.platform import Platform, open_platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.settings import Settings, load_settings
 from consentry.workflows.accounts import add_key, add_person
+from consentry.workflows.approvals import approve_read
 from consentry.workflows.breach import WORDS, notify_breach, open_breach
+from consentry.workflows.break_glass import break_glass
+from consentry.workflows.cases import request_case
+from consentry.workflows.review_emergency import review_emergency
 from consentry.workflows.unusual_access import list_findings, mark_unusual
 from consentry.workflows.watch_lists import protect
 from kernel.ids import PrincipalId, SubjectId
@@ -284,6 +289,20 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
         "compliance_officer", "",
         {"subject_id": "{subject}", "purpose": "P02", "role": "clinician", "reason": "consultation"},
     ),
+    "POST /v1/approvals/{approval_id}/revocation": ("compliance_officer", "", {"reason": "over"}),
+    "POST /v1/cases": (
+        "clinician", "",
+        {"subject_id": "{subject}", "purpose": "P02", "fields": ["special_disease"], "reason": "co-infection"},
+    ),
+    "GET /v1/cases": ("compliance_officer", "", None),
+    "POST /v1/cases/{case_id}/decision": ("compliance_officer", "", {"verdict": "granted", "reason": "treats"}),
+    "POST /v1/cases/{case_id}/revocation": ("clinician", "", {"reason": "over"}),
+    "POST /v1/emergencies": ("clinician", "", {"subject_id": "{subject}", "fields": ["sex"], "reason": "unconscious"}),
+    "GET /v1/emergencies": ("compliance_officer", "", None),
+    "POST /v1/emergencies/releases": ("compliance_officer", "", {"account": "complete-frozen", "reason": "reviewed"}),
+    "POST /v1/emergencies/{emergency_id}/review": (
+        "compliance_officer", "", {"verdict": "justified", "note": "unconscious"}
+    ),
     "GET /v1/subjects/{subject_id}/wake": ("clinician", "", None),
     "GET /v1/subjects/{subject_id}/explain": ("clinician", "?purpose=P02&fields=sex", None),
     "GET /v1/consents/statistics": ("compliance_officer", "", None),
@@ -334,7 +353,7 @@ def filled(world: World, value: object, finding: str) -> Any:
         named = {
             "{subject}": world.subject, "{subject_id}": world.subject, "{decision_id}": world.decision,
             "{spare}": world.spare, "{spare_decision}": world.spare_decision, "{finding_id}": finding,
-            "{case_id}": finding,
+            "{case_id}": finding, "{approval_id}": finding, "{emergency_id}": finding,
         }  # fmt: skip
         for name, text in named.items():
             value = value.replace(name, text)
@@ -359,7 +378,7 @@ def test_route_leaves_its_entry_under_its_caller(world, name):
     """What was allowed stands in the log as one of the declared acts, and as no other."""
     role, query, body = CALLS[name]
     method, path = name.partition(" ")[0], path_of(name)
-    finding = flagged(world) if "finding_id" in name else opened_case(world, name) if "case_id" in name else ""
+    finding = made_for(world, name)
     before = world.size()
     said = world.call(role, method, filled(world, path + query, finding), filled(world, body, finding))
     assert said.status_code < 500, said.text
@@ -379,13 +398,60 @@ def test_refused_route_leaves_its_entry_too(world, name):
     said = world.call(
         "key_custodian",
         method,
-        filled(world, path + CALLS[name][1], f"brc_{'a' * 24}" if "case_id" in name else "0" * 32),
+        filled(world, path + CALLS[name][1], nobodys(name)),
         filled(world, CALLS[name][2], ""),
     )
     assert said.status_code == 403, said.text
     found = [one for one in world.entries(before) if one["actor"] == world.bearers["key_custodian"][0]]
     assert [(one["act"], one["outcome"]) for one in found] == [("access.denied", "denied")]
     assert found[0]["tried"]
+
+
+def nobodys(name: str) -> str:
+    """An id of the shape that a route asks for, which is nothing's."""
+    shapes = {"breaches/{": "brc", "cases/{": "cas", "approvals/{": "apr", "emergencies/{": "emg"}
+    found = next((prefix for part, prefix in shapes.items() if part in name), None)
+    return "0" * 32 if found is None else f"{found}_{'a' * 24}"
+
+
+def made_for(world: World, name: str) -> str:
+    """The id of what a route is called on, made for it."""
+    if "finding_id" in name:
+        return flagged(world)
+    if "/breaches/{case_id}" in name:
+        return opened_case(world, name)
+    if "/cases/{case_id}" in name:
+        return asked_case(world)
+    if "approval_id" in name:
+        asked = {"purpose": "P02", "role": "clinician", "reason": "visit"}
+        return approve_read(
+            world.platform, caller_of(world, "compliance_officer"), subject=SubjectId(world.subject), **asked
+        ).approval_id
+    if "emergency_id" in name:
+        return broken(world, caller_of(world, "clinician"))
+    if name.endswith("/emergencies/releases"):
+        frozen, _ = add_person(world.platform, ADMIN, name="complete-frozen", role="clinician")
+        officer = caller_of(world, "compliance_officer")
+        review_emergency(world.platform, officer, broken(world, frozen), verdict="incident", note="curious")
+    return ""
+
+
+def caller_of(world: World, role: str) -> Principal:
+    return Principal(PrincipalId(world.bearers[role][0]), role, PrincipalKind.PERSON, role)
+
+
+def asked_case(world: World) -> str:
+    """The id of a case that a clinician has asked for."""
+    asked = {"purpose": "P02", "fields": ["special_disease"], "reason": "co-infection"}
+    return request_case(
+        world.platform, caller_of(world, "clinician"), subject=SubjectId(world.subject), **asked
+    ).case_id
+
+
+def broken(world: World, caller: Principal) -> str:
+    """The id of an emergency access."""
+    subject = SubjectId(world.subject)
+    return break_glass(world.platform, caller, subject=subject, fields=["sex"], reason="unconscious")[0].emergency_id
 
 
 def flagged(world: World) -> str:
@@ -396,7 +462,8 @@ def flagged(world: World) -> str:
     reveal = {"purpose": "P02", "fields": ["diagnosis"], "reason": "consultation"}
     world.call("clinician", "POST", f"/v1/subjects/{world.subject}/reveal", reveal)
     mark_unusual(world.platform, ADMIN)
-    return list_findings(world.platform, ADMIN)[0].finding_id
+    found = list_findings(world.platform, ADMIN)
+    return next(one.finding_id for one in found if one.finding.rule is Rule.VIP_LOOKUP)
 
 
 def opened_case(world: World, name: str) -> str:
@@ -415,6 +482,10 @@ LINES: Mapping[str, str] = {
     "account disable": "complete.wang",
     "account list": "",
     "approve-read": "{subject} --purpose P02 --role clinician --reason visit --token {compliance_officer}",
+    "case list": "--token {compliance_officer}",
+    "case request": "{subject} --purpose P02 --fields special_disease --reason visit --token {clinician}",
+    "emergency list": "--token {compliance_officer}",
+    "emergency open": "{subject} --fields sex --reason unconscious --token {clinician}",
     "audit counters": "",
     "audit disclosures": "{subject} --view pipl",
     "audit export": "{folder}/export",
@@ -495,6 +566,12 @@ def test_commands_that_are_not_run_here_are_told():
 
 
 ELSEWHERE = {
+    "case grant",
+    "case refuse",
+    "case revoke",
+    "emergency release",
+    "emergency review",
+    "revoke-approval",
     "account token",
     "audit anchor",
     "audit configure",

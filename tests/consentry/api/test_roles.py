@@ -77,19 +77,38 @@ CALLS |= {
     "waive": ("POST", f"/breaches/{CASE}/waivers", {"duty": "pipl.authority", "reason": "x"}),
     "close breach": ("POST", f"/breaches/{CASE}/closing", {"reason": "x"}),
 }
+GRANT = "cas_" + "a" * 24
+EMERGENCY = "emg_" + "a" * 24
+CALLS |= {
+    "revoke approval": ("POST", f"/approvals/apr_{'a' * 24}/revocation", {"reason": "x"}),
+    "ask case": (
+        "POST",
+        "/cases",
+        {"subject_id": SUBJECT, "purpose": "P02", "fields": ["special_disease"], "reason": "x"},
+    ),
+    "cases": ("GET", "/cases", None),
+    "decide case": ("POST", f"/cases/{GRANT}/decision", {"verdict": "granted", "reason": "x"}),
+    "revoke case": ("POST", f"/cases/{GRANT}/revocation", {"reason": "x"}),
+    "emergency": ("POST", "/emergencies", {"subject_id": SUBJECT, "fields": ["sex"], "reason": "x"}),
+    "emergencies": ("GET", "/emergencies", None),
+    "review emergency": ("POST", f"/emergencies/{EMERGENCY}/review", {"verdict": "justified", "note": "x"}),
+    "release": ("POST", "/emergencies/releases", {"account": "nobody", "reason": "x"}),
+}
+OFFICERS = {"approve", "revoke approval", "review", "decide case", "review emergency", "release"}
+CASES = {"cases", "revoke case"}
 BREACHES = {"breach", "breaches", "show breach"}
 MANAGES = {"change breach", "tell of breach", "waive", "close breach"}
 CAPTURES = {"capture", "withdraw", "renew", "signal", "due"}
 READS = {"decide", "standing", "history", "receipt"}
 LOOKS = {"wake", "explain"}
 ACCOUNTS = {"accesses", "disclosures"}
-OVERSEES = {"log", "entry", "stream", "statistics", "findings", "counters"}
+OVERSEES = {"log", "entry", "stream", "statistics", "findings", "counters", "emergencies"}
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},
     "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, "ingest"},
-    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *MANAGES, "approve", "review"},
-    "clinician": {*READS, *LOOKS, "reveal"},
+    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *MANAGES, *OFFICERS, *CASES},
+    "clinician": {*READS, *LOOKS, *CASES, "reveal", "ask case", "emergency"},
     "health_manager": {*READS, *LOOKS, "reveal"},
     "customer_service": {*READS, *LOOKS},
     "operator": {"tags"},
