@@ -39,11 +39,13 @@ from kernel.errors import ConfigurationError
 from kernel.ids import RequestId, new_id
 from kernel.ports import Clock
 from vault.batches import Batches
+from vault.corrections import Corrector
 from vault.details import DetailSealer
 from vault.digests import Digests
 from vault.erasure import Eraser
 from vault.finality import Keeping
 from vault.keystore import KeyStore
+from vault.moving import SubjectMover
 from vault.pseudonyms import Pseudonyms
 from vault.records import Vault
 from vault.replaying import Replayer
@@ -72,6 +74,8 @@ class Platform:
     pseudonyms: Pseudonyms
     digests: Digests
     eraser: Eraser
+    corrector: Corrector
+    mover: SubjectMover
     replayer: Replayer
     layout: Layout
     products: Products
@@ -227,6 +231,12 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
         pseudonyms=pseudonyms,
         digests=Digests(keystore),
         eraser=eraser,
+        corrector=Corrector(
+            data, keystore, catalogue, log, clock, Batches(data, keystore, log, clock), deployment=settings.deployment
+        ),
+        mover=SubjectMover(
+            data, keystore, log, clock, deployment=settings.deployment, forget=products.forget, wake=wake
+        ),
         replayer=Replayer(data, keystore, log, eraser, clock),
         layout=layout,
         products=products,

@@ -1,4 +1,4 @@
-"""What every start finishes: erasures, discarded batches and tombstones that a crash or a restored copy left.
+"""What every start finishes: erasures, moves, discarded batches and tombstones that a crash or a restored copy left.
 
 First the log is looked at. Nothing is destroyed, deleted or added on the word of a store that is not the one that was
 signed: whoever put it back, or recovers the log, decides first.
@@ -26,6 +26,8 @@ def finish_interrupted(platform: "Platform") -> bool:
         structlog.get_logger().warning(LEFT, problem=err.message)
         return False
     platform.eraser.resume()
+    platform.mover.resume()
+    platform.corrector.resume()
     if platform.replayer.is_due():
         platform.replayer.replay(asking=system_asking())
     platform.eraser.confirm_final(asking=system_asking())

@@ -13,6 +13,7 @@ from typing import Final
 
 from kernel.catalogue import Catalogue, Mask
 from kernel.encoding import JsonValue
+from vault._history import FieldVersion
 from vault._opening import OpenedRecord
 
 HIDDEN: Final = "***"
@@ -53,6 +54,14 @@ def mask_records(records: Sequence[OpenedRecord], catalogue: Catalogue, masked: 
     if not masked:
         return list(records)
     return [replace(record, values=mask_values(record.values, catalogue, masked)) for record in records]
+
+
+def mask_version(version: FieldVersion, catalogue: Catalogue, masked: Collection[str]) -> FieldVersion:
+    """Return a version with its value masked, and the reason of a correction, which may repeat it, hidden."""
+    if version.field not in masked:
+        return version
+    value = mask_values({version.field: version.value}, catalogue, masked)[version.field]
+    return replace(version, value=value, reason=None if version.reason is None else HIDDEN)
 
 
 def mask_values(values: Mapping[str, JsonValue], catalogue: Catalogue, masked: Collection[str]) -> dict[str, JsonValue]:

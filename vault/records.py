@@ -1,6 +1,7 @@
 """The vault: stores sealed records, and opens them for a permit and its receipt only."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -35,7 +36,7 @@ from vault._storing import KeysMoved, SealedChunk, StoreCounts, Storing
 from vault._versions import PROFILE
 from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
-from vault.masking import mask_records
+from vault.masking import mask_records, mask_values, mask_version
 from vault.setwise import chunks
 from vault.tables import batch as batch_table
 from vault.tables import sealed_record
@@ -154,20 +155,28 @@ class Vault:
         subject: SubjectId,
         fields: Collection[str],
         kinds: Collection[str] | None = None,
+        masked: Collection[str] = (),
     ) -> list[FieldVersion]:
         """Open every kept version of one subject's fields, by field, then in the order of storing (PIPL 45, GDPR 15).
 
-        Args and errors are those of ``open``.
+        Args and errors are those of ``open``; with a masked value the reason of its correction is hidden.
         """
         asked, now = self._redeem_one(permit, receipt, subject, fields)
 
         def versions(_subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[FieldVersion]:
             return open_versions(placed_versions(rows, asked, keys, self._deployment), keys, self._deployment)
 
-        return self._read_some([subject], asked, kinds, now, versions, with_batch=True)[subject]
+        opened = self._read_some([subject], asked, kinds, now, versions, with_batch=True)[subject]
+        return [mask_version(version, self._catalogue, masked) for version in opened]
 
     def open_current(
-        self, permit: Permit, receipt: Receipt, *, subject: SubjectId, fields: Collection[str]
+        self,
+        permit: Permit,
+        receipt: Receipt,
+        *,
+        subject: SubjectId,
+        fields: Collection[str],
+        masked: Collection[str] = (),
     ) -> dict[str, CurrentValue]:
         """Open the one value of each profile field that counts, with where it comes from, by field.
 
@@ -180,7 +189,9 @@ class Vault:
             placed = placed_versions(rows, asked, keys, self._deployment)
             return open_current(placed, keys, self._deployment, self._catalogue)
 
-        return self._read_some([subject], asked, [PROFILE], now, current)[subject]
+        opened = self._read_some([subject], asked, [PROFILE], now, current)[subject]
+        values = mask_values({code: one.value for code, one in opened.items()}, self._catalogue, masked)
+        return {code: replace(one, value=values[code]) for code, one in opened.items()}
 
     def find_conflicts(self, subjects: Sequence[SubjectId]) -> list[FieldConflict]:
         """Return the profile fields on which equally trusted sources disagree, and corrections that were overtaken.
