@@ -36,3 +36,10 @@ def test_a_system_that_refuses_is_told_of(monkeypatch):
     monkeypatch.setattr("kernel.core_dumps.ctypes.get_errno", lambda: 1)
     with pytest.raises(ConfigurationError, match=os.strerror(1)):
         forbid_core_dumps()
+
+
+def test_other_systems_have_the_limit_alone(monkeypatch):
+    """Where there is no prctl, nothing is asked of it."""
+    monkeypatch.setattr("kernel.core_dumps.sys.platform", "darwin")
+    monkeypatch.setattr("kernel.core_dumps.ctypes.CDLL", None)
+    forbid_core_dumps()
