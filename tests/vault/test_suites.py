@@ -9,7 +9,7 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import Camellia
 from cryptography.hazmat.primitives import hashes
 
 from kernel.errors import ConfigurationError, IntegrityFailed
-from vault._keys import MacKey
+from vault._keys import MacKey, WrappingKey
 from vault.envelope import DataKey
 from vault.suites import AES, SM, SUITES, GcmAead, Suite, check_supported, suite_named, suite_of
 
@@ -116,6 +116,8 @@ def test_keys_of_another_length_are_refused(suite, size):
         DataKey(bytes(8), bytes(size), suite)
     with pytest.raises(IntegrityFailed, match="wrong length"):
         MacKey(bytes(size), suite)
+    with pytest.raises(IntegrityFailed, match="wrong length"):
+        WrappingKey("epo_1", bytes(size), suite)
 
 
 def test_the_two_suites_never_agree():
