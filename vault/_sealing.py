@@ -1,10 +1,11 @@
 """From plain records to sealed rows: pure but for the keys that it is given. For the modules of this package alone."""
 
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,7 @@ from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.plaintext import Plaintext
 from vault._keys import MacKey, Pair, UnlockedKeys
-from vault.envelope import Item, RowHeader, encode_plaintext, length_prefixed, of_row, seal_many
+from vault.envelope import RowHeader, encode_plaintext, length_prefixed, of_row, seal_fields
 from vault.payload import pack
 from vault.tables import sealed_record
 
@@ -218,10 +219,11 @@ class Encoder:
     ) -> Encoded:
         """Return a record whose values are plaintext already, by field code in sorted order."""
         digest = self._record_mac.digest(length_prefixed(subject, source, kind, source_record))
-        content = [digest, _MICROS.pack(observed_at)]
-        for code, plaintext in plaintexts.items():
-            content += (_code(code), _SIZE.pack(len(plaintext)), plaintext)
-        content_key = self._content_mac.digest(b"".join(content))
+        values = plaintexts.values()
+        content = zip(_codes(tuple(plaintexts)), map(_SIZE.pack, map(len, values)), values, strict=True)
+        content_key = self._content_mac.digest(
+            digest + _MICROS.pack(observed_at) + b"".join(chain.from_iterable(content))
+        )
         return Encoded(subject, kind, source, event_type, observed_at, plaintexts, _base64(digest), content_key)
 
 
@@ -290,13 +292,14 @@ def seal_parts(parts: Sequence[Part], keys: UnlockedKeys, deployment: str) -> li
         KeyUnavailable: a key was not made durable first.
         BadInput: a value is too long.
     """
-    headers = [part.header() for part in parts]
-    sealed = iter(seal_many(_items(parts, headers, keys, deployment)))
     rows = []
-    for part, header in zip(parts, headers, strict=True):
-        payload = pack({code: next(sealed) for code in part.codes})
-        key_id = keys.sealing(part.pair).key_id
-        rows.append((*header, part.encoded.content_key, part.number, SCHEMA_VERSION, key_id, payload))
+    for part in parts:
+        header, key, plaintexts = part.header(), keys.sealing(part.pair), part.encoded.plaintexts
+        own = plaintexts if len(part.codes) == len(plaintexts) else {code: plaintexts[code] for code in part.codes}
+        holder = of_row(deployment, header)
+        sealed = seal_fields(own, data_key=key, holder=holder, schema_version=SCHEMA_VERSION)
+        payload = pack(dict(zip(own, sealed, strict=True)))
+        rows.append((*header, part.encoded.content_key, part.number, SCHEMA_VERSION, key.key_id, payload))
     return rows
 
 
@@ -313,13 +316,6 @@ def insert_rows(connection: Connection, rows: Sequence[Row], *, permits: Mapping
         raise Conflict("Another batch stored the same record at the same time", hint="Store the chunk again.") from None
 
 
-def _items(parts: Sequence[Part], headers: Sequence[RowHeader], keys: UnlockedKeys, deployment: str) -> Iterator[Item]:
-    for part, header in zip(parts, headers, strict=True):
-        key, holder, plaintexts = keys.sealing(part.pair), of_row(deployment, header), part.encoded.plaintexts
-        for code in part.codes:
-            yield key, (holder, code, SCHEMA_VERSION), plaintexts[code]
-
-
 def _remember(known: dict[Any, Any], name: object, found: object) -> None:
     if len(known) == _LAYOUTS:  # what a source invents must not fill the memory
         known.clear()
@@ -327,8 +323,8 @@ def _remember(known: dict[Any, Any], name: object, found: object) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _code(code: str) -> bytes:
-    return length_prefixed(code)
+def _codes(codes: Codes) -> tuple[bytes, ...]:
+    return tuple(length_prefixed(code) for code in codes)
 
 
 def _micros(period: timedelta | None) -> int | None:

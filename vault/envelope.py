@@ -1,7 +1,7 @@
 """The envelope: how one field value is sealed; docs/reference/ciphertext-format.md says each byte."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
 from json.encoder import encode_basestring
@@ -222,6 +222,37 @@ def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[byt
     return sealed
 
 
+def seal_fields(
+    values: Mapping[str, bytes], *, data_key: DataKey, holder: Holder, schema_version: int, random: Random = os.urandom
+) -> list[bytes]:
+    """Seal the values of one holder under one key; the same as ``seal_many``, for whole rows at a time.
+
+    Args:
+        values: plaintext by field code.
+        data_key: of all of them.
+        holder: of all of them.
+        schema_version: of all of them.
+        random: the source of the nonces.
+
+    Returns:
+        The sealed values in the order of the fields.
+
+    Raises:
+        BadInput: a plaintext is longer than 64 KiB; the message names its field.
+    """
+    header, encrypt = data_key.headers[holder.version], data_key.encrypt
+    bound = header + holder.prefix
+    drawn, start = random(NONCE_BYTES * len(values)), 0
+    sealed: list[bytes] = []
+    for (field, plaintext), part in zip(values.items(), _field_parts(tuple(values), schema_version), strict=True):
+        if len(plaintext) > MAX_PLAINTEXT_BYTES:
+            raise _too_long(field)
+        nonce = drawn[start : start + NONCE_BYTES]
+        start += NONCE_BYTES
+        sealed.append(header + nonce + encrypt(nonce, plaintext, bound + part))
+    return sealed
+
+
 def open_value(sealed: bytes, *, data_key: DataKey, binding: Binding) -> bytes:
     """Open one field value.
 
@@ -283,11 +314,11 @@ def length_prefixed(*texts: str) -> bytes:
         for text in texts:
             part = text.encode()
             prefixed += _LENGTH.pack(len(part)) + part
-        return prefixed
     except UnicodeEncodeError:
         raise BadInput("An unpaired surrogate cannot stand in an identifier", hint="Send valid Unicode.") from None
     except StructError:  # more than two bytes can count
         raise BadInput("An identifier is longer than 65,535 bytes", hint="Shorten it.") from None
+    return prefixed
 
 
 @lru_cache(maxsize=256)
@@ -298,6 +329,11 @@ def _names_part(*names: str) -> bytes:
 @lru_cache(maxsize=1024)
 def _field_part(field: str, schema_version: int) -> bytes:
     return length_prefixed(field) + _SCHEMA.pack(schema_version)
+
+
+@lru_cache(maxsize=1024)
+def _field_parts(fields: tuple[str, ...], schema_version: int) -> tuple[bytes, ...]:
+    return tuple(_field_part(field, schema_version) for field in fields)
 
 
 def _not_for(sealed: bytes, binding: Binding) -> IntegrityFailed:

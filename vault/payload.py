@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from struct import Struct
 from typing import Final
 
@@ -27,10 +28,9 @@ def pack(sealed: Mapping[str, bytes]) -> bytes:
     """
     if len(sealed) > _MAX_FIELDS:
         raise BadInput("A row has too many fields", hint="Split the record.")
-    parts = [_HEAD.pack(PAYLOAD_VERSION, len(sealed))]
-    for code, value in sealed.items():
-        parts += (_code(code), _LENGTH.pack(len(value)), value)
-    return b"".join(parts)
+    values = sealed.values()
+    parts = zip(_codes(tuple(sealed)), map(_LENGTH.pack, map(len, values)), values, strict=True)
+    return _HEAD.pack(PAYLOAD_VERSION, len(sealed)) + b"".join(chain.from_iterable(parts))
 
 
 def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
@@ -58,11 +58,12 @@ def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 @lru_cache(maxsize=1024)
-def _code(code: str) -> bytes:
-    encoded = code.encode()
-    if len(encoded) > _MAX_CODE_BYTES:
-        raise BadInput(f"Field code {code[:32]!r}… is longer than {_MAX_CODE_BYTES} bytes")
-    return bytes((len(encoded),)) + encoded
+def _codes(codes: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return codes with their lengths; records of one shape share them."""
+    encoded = [code.encode() for code in codes]
+    if too_long := [code for code, own in zip(codes, encoded, strict=True) if len(own) > _MAX_CODE_BYTES]:
+        raise BadInput(f"Field code {too_long[0][:32]!r}… is longer than {_MAX_CODE_BYTES} bytes")
+    return tuple(bytes((len(own),)) + own for own in encoded)
 
 
 def _slice(payload: bytes, start: int, size: int) -> tuple[bytes, int]:
