@@ -7,6 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.decrepit.ciphers.algorithms import Camellia
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kernel.errors import ConfigurationError, IntegrityFailed
 from vault._keys import MacKey, WrappingKey
@@ -84,6 +85,21 @@ def test_outside_hmac_vectors_agree(outside_vectors, suite, name):
             assert (ours.hex() == case["tag"]) is (case["result"] == "valid")
             judged += 1
     assert judged == 162
+
+
+def test_outside_hkdf_vectors_agree(outside_vectors):
+    """HKDF-SHA256, which backups derive their keys with; a length that it cannot give is refused."""
+    judged = 0
+    for case in (case for group in outside(outside_vectors, "hkdf_sha256_test.json") for case in group["tests"]):
+        salt, info = bytes.fromhex(case["salt"]), bytes.fromhex(case["info"])
+        judged += 1
+        if case["result"] == "valid":
+            derived = HKDF(hashes.SHA256(), case["size"], salt=salt, info=info).derive(bytes.fromhex(case["ikm"]))
+            assert derived.hex() == case["okm"]
+        else:
+            with pytest.raises(ValueError, match="larger than"):
+                HKDF(hashes.SHA256(), case["size"], salt=salt, info=info)
+    assert judged >= 80
 
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
