@@ -94,6 +94,12 @@ CALLS |= {
     "review emergency": ("POST", f"/emergencies/{EMERGENCY}/review", {"verdict": "justified", "note": "x"}),
     "release": ("POST", "/emergencies/releases", {"account": "nobody", "reason": "x"}),
 }
+CALLS |= {
+    "erase": ("POST", f"/subjects/{SUBJECT}/erasures", {"reason": "x", "compartment": "behaviour"}),
+    "erasures": ("GET", f"/subjects/{SUBJECT}/erasures", None),
+    "erasure": ("GET", f"/erasures/era_{'a' * 24}", None),
+}
+ERASES = {"erase", "erasures", "erasure"}
 OFFICERS = {"approve", "revoke approval", "review", "decide case", "review emergency", "release"}
 CASES = {"cases", "revoke case"}
 BREACHES = {"breach", "breaches", "show breach"}
@@ -106,8 +112,8 @@ OVERSEES = {"log", "entry", "stream", "statistics", "findings", "counters", "eme
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},
-    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, "ingest"},
-    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *MANAGES, *OFFICERS, *CASES},
+    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *ERASES, "ingest"},
+    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *MANAGES, *OFFICERS, *CASES, *ERASES},
     "clinician": {*READS, *LOOKS, *CASES, "reveal", "ask case", "emergency"},
     "health_manager": {*READS, *LOOKS, "reveal"},
     "customer_service": {*READS, *LOOKS},
@@ -179,9 +185,9 @@ def test_role_opens_only_for_its_purposes_and_levels(call, captured, refused):
     """A clinician's purpose is care; what lies above the role's level stays closed though the act is allowed."""
     subject = captured.person("u-1", "P02")
     doctor = call(captured.token("clinician"))
-    for body, said in (
-        ({**REVEAL, "purpose": "P09"}, "may not open for purpose P09"),
-        ({**REVEAL, "fields": ["special_disease"]}, "may not open special_disease"),
+    for body, error, said in (
+        ({**REVEAL, "purpose": "P09"}, "Denied", "may not open for purpose P09"),
+        ({**REVEAL, "fields": ["special_disease"]}, "CaseNeeded", "special_disease open under a case grant only"),
     ):
-        document = refused(doctor.post(f"/subjects/{subject}/reveal", body), 403, "Denied")
+        document = refused(doctor.post(f"/subjects/{subject}/reveal", body), 403, error)
         assert said in document["detail"]
