@@ -38,17 +38,20 @@ from kernel.database import Database, open_database
 from kernel.errors import ConfigurationError
 from kernel.ids import RequestId, new_id
 from kernel.ports import Clock
+from vault.attachments import Attachments
 from vault.batches import Batches
 from vault.corrections import Corrector
 from vault.details import DetailSealer
 from vault.digests import Digests
 from vault.erasure import Eraser
 from vault.finality import Keeping
+from vault.holds import Holds
 from vault.keystore import KeyStore
 from vault.moving import SubjectMover
 from vault.pseudonyms import Pseudonyms
 from vault.records import Vault
 from vault.replaying import Replayer
+from vault.retention import Sweeper
 from vault.subjects import SubjectResolver
 from vault.suites import suite_named
 
@@ -69,6 +72,7 @@ class Platform:
     registry: Registry
     gate: Gate
     vault: Vault
+    attachments: Attachments
     batches: Batches
     resolver: SubjectResolver
     pseudonyms: Pseudonyms
@@ -77,6 +81,8 @@ class Platform:
     corrector: Corrector
     mover: SubjectMover
     replayer: Replayer
+    sweeper: Sweeper
+    holds: Holds
     layout: Layout
     products: Products
     wake: Wake
@@ -226,6 +232,9 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
         registry=Registry(catalogue, log, sealer, clock, wake=wake),
         gate=gate,
         vault=vault,
+        attachments=Attachments(
+            data, keystore, catalogue, log, clock, settings.deployment, max_bytes=settings.max_attachment_bytes
+        ),
         batches=Batches(data, keystore, log, clock),
         resolver=SubjectResolver(keystore),
         pseudonyms=pseudonyms,
@@ -238,6 +247,10 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
             data, keystore, log, clock, deployment=settings.deployment, forget=products.forget, wake=wake
         ),
         replayer=Replayer(data, keystore, log, eraser, clock),
+        sweeper=Sweeper(
+            data, keystore, log, signer, clock, deployment=settings.deployment, keeping=keeping_of(settings)
+        ),
+        holds=Holds(log, clock),
         layout=layout,
         products=products,
         wake=wake,

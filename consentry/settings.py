@@ -156,6 +156,12 @@ class Settings(BaseSettings):
     token_minutes: int = Field(default=15, ge=1, le=720, description="Life of a person's token.")
     busy_timeout_ms: int = Field(default=10_000, ge=0, description="How long a writer waits for a locked SQLite store.")
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, description="Largest HTTP request body.")
+    max_attachment_bytes: int = Field(
+        default=50 * 1024 * 1024, ge=1024, le=1024**3, description="Largest attachment; max_body_bytes does not count."
+    )
+    sweep_hours: int = Field(
+        default=24, ge=1, le=168, description="How often a server deletes what has expired; its cycle."
+    )
     audit_retention_days: int = Field(
         default=2192,
         ge=183,
@@ -181,7 +187,9 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins of pages that may call the capture routes; exact ones."
     )
-    epoch_days: int = Field(default=1, ge=1, le=7, description="Longest life of a key epoch in days, and of its backups.")
+    epoch_days: int = Field(
+        default=1, ge=1, le=7, description="Longest life of a key epoch in days, and of its backups."
+    )
     archive_days: int = Field(
         default=0,
         ge=0,
@@ -195,9 +203,7 @@ class Settings(BaseSettings):
     backup_keys_recipient: str = Field(
         default="", description="Public half of the key of key store backups, of another pair."
     )
-    backup_days: int = Field(
-        default=30, ge=1, le=36_525, description="Days that backups of the data store are kept."
-    )
+    backup_days: int = Field(default=30, ge=1, le=36_525, description="Days that backups of the data store are kept.")
     backup_keys_minutes: int = Field(
         default=0, ge=0, le=1_440, description="Minutes between backups of a changed key store by a server; 0: none."
     )

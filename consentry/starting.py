@@ -32,5 +32,7 @@ def finish_interrupted(platform: "Platform") -> bool:
         platform.replayer.replay(asking=system_asking())
     platform.eraser.confirm_final(asking=system_asking())
     platform.batches.finish_discards()
+    platform.attachments.uploads.sweep_stale()
+    platform.sweeper.resume()
     platform.products.sweep()
     return True

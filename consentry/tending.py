@@ -7,6 +7,7 @@ from consent.wake import system_asking
 from consentry.platform import Platform
 from consentry.settling import Background
 from consentry.workflows.freezing import mark_frozen
+from consentry.workflows.sweep import sweep_in_steps
 from consentry.workflows.tell_alarms import tell_alarms
 from consentry.workflows.tend import ask_again_in_steps, expire_in_steps
 from consentry.workflows.unusual_access import flag_unusual
@@ -39,6 +40,28 @@ class Alarmer(Background):
     def work(self) -> None:
         """Send what is due."""
         tell_alarms(self._platform)
+
+
+class Sweeping(Background):
+    """Deletes what has expired once in each cycle, and goes on with one that was interrupted."""
+
+    name = "sweeper"
+    complaint = "expired.not_swept"
+
+    def __init__(self, platform: Platform, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        super().__init__(interval_seconds=interval_seconds)
+        self._platform = platform
+        self._swept: float | None = None
+
+    def work(self) -> None:
+        """Sweep where a cycle is due, and stop between two transactions when the server ends."""
+        seconds = self._platform.settings.sweep_hours * 3600
+        if self._swept is not None and time.monotonic() - self._swept < seconds:
+            return
+        for _ in sweep_in_steps(self._platform, system_asking()):
+            if self.is_ending:
+                return
+        self._swept = time.monotonic()
 
 
 class Tender(Background):

@@ -14,6 +14,7 @@ ACTS: Final = frozenset(
     {
         "access.read",
         "account.release",
+        "attachments.list",
         "audit.export",
         "audit.read",
         "audit.review",
@@ -27,6 +28,7 @@ ACTS: Final = frozenset(
         "consent.represent",
         "consent.tend",
         "export.run",
+        "hold.manage",
         "interchange.export",
         "keys.rotate",
         "log.prune",
@@ -34,6 +36,7 @@ ACTS: Final = frozenset(
         "principal.manage",
         "read.approve",
         "records.ingest",
+        "records.sweep",
         "register.manage",
         "subject.erase",
         "subject.restrict",

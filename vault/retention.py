@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert
+from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act
 from consent.asking import Asking
@@ -122,6 +123,18 @@ class Sweeper:
                 yield None
             after = subjects[-1]
         yield self._conclude(cycle)
+
+    def resume(self) -> None:
+        """Destroy the keys that an interrupted cycle has noted, at start-up; ``sweep`` goes on with the cycle."""
+        with self._data.read() as connection:
+            cycle = find_begun(connection)
+        if cycle is not None:
+            self._retire(cycle)
+
+    def is_begun(self) -> bool:
+        """Say whether a cycle was interrupted, or is under way."""
+        with self._data.read() as connection:
+            return find_begun(connection) is not None
 
     # the cycle
 

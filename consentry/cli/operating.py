@@ -62,7 +62,7 @@ def serve(
     from consentry.cli.session import platform_for
     from consentry.outsiders import Outsiders
     from consentry.settling import Settler
-    from consentry.tending import Alarmer, Tender
+    from consentry.tending import Alarmer, Sweeping, Tender
     from consentry.wake.runner import Teller, Waker
     from consentry.workflows.anchor import check_witnessed
     from consentry.workflows.configure_log import record_configured
@@ -75,6 +75,7 @@ def serve(
         Teller(platform.wake),
         Tender(platform),
         Alarmer(platform),
+        Sweeping(platform),
     ):
         settings = platform.settings
         record_configured(platform)

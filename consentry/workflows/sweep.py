@@ -1,0 +1,88 @@
+"""Delete what has expired, and go on with erasures that waited for a hold; by hand, or beside a running server."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from consent.asking import Asking
+from consent.entries import now_in_log
+from consentry.platform import Platform
+from consentry.principals import Principal
+from consentry.workflows.denials import check_allowed
+from kernel.clock import format_instant
+from kernel.encoding import JsonValue
+from kernel.ids import SubjectId
+from vault.erasure import ErasureOutcome
+from vault.holds import waiting_erasures
+from vault.retention import SweepOutcome
+
+SWEEP_ACT = "records.sweep"
+"""What a role must be allowed."""
+
+_REASON = "what was held is free"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one round did.
+
+    Attributes:
+        cycle: None where nothing had expired.
+        erasures: that went on because their hold is over.
+        unfinished: files that stopped coming, and were removed.
+    """
+
+    cycle: SweepOutcome | None
+    erasures: list[ErasureOutcome] = field(default_factory=list)
+    unfinished: int = 0
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return it for programs."""
+        said: dict[str, JsonValue] = {
+            "erasures_gone_on": len(self.erasures),
+            "unfinished_attachments": self.unfinished,
+            "sweep": None,
+        }
+        if self.cycle is not None:
+            said |= {
+                "sweep": self.cycle.sweep_id,
+                "finished_at": format_instant(self.cycle.finished_at),
+                "counts": dict(self.cycle.counts),
+                "fields": dict(self.cycle.fields),
+                "kinds": dict(self.cycle.kinds),
+                "certificate": self.cycle.certificate.content.decode(),
+                "signature": self.cycle.certificate.signature.hex(),
+            }
+        return said
+
+
+def sweep_expired(platform: Platform, caller: Principal) -> Swept:
+    """Run one cycle to its end; what a crash or a stopped server left of one is gone on with.
+
+    Raises:
+        Denied: the role may not.
+        Unavailable: a store is in use; call it again.
+    """
+    check_allowed(platform, caller, SWEEP_ACT, persons_only=True)
+    asking = platform.asking(caller)
+    unfinished = platform.attachments.uploads.sweep_stale()
+    cycle = platform.sweeper.sweep(asking=asking)
+    erasures = go_on_waiting(platform, asking)
+    platform.log.settle()
+    return Swept(cycle, erasures, unfinished)
+
+
+def sweep_in_steps(platform: Platform, asking: Asking) -> Iterator[None]:
+    """Do the same beside a server: yields where it can be stopped; the next round goes on."""
+    platform.attachments.uploads.sweep_stale()
+    for _ in platform.sweeper.steps(asking=asking):
+        yield
+    go_on_waiting(platform, asking)
+    platform.log.settle()
+
+
+def go_on_waiting(platform: Platform, asking: Asking, *, only: SubjectId | None = None) -> list[ErasureOutcome]:
+    """Erase what earlier erasures had to leave and nothing holds any more; returns how they ended."""
+    with platform.data.read() as connection:
+        now = now_in_log(connection, platform.log, platform.clock)
+        waiting = [subject for subject in waiting_erasures(connection, now) if only in (None, subject)]
+    return [platform.eraser.erase(subject, asking=asking, reason=_REASON) for subject in waiting]
