@@ -65,14 +65,15 @@ class SealerSetup:
 class BulkSealers:
     """A few processes that seal chunks; a context manager.
 
-    With one process for each core that the machine has, the one that stores shares a core with them.
+    With one process for each core that the machine has, the one that stores shares a core with them. None at all is
+    for a few rows: they are sealed by a thread of this process, and nothing has to be started.
     """
 
     def __init__(self, setup: SealerSetup, *, processes: int) -> None:
         self._setup = setup
-        self._idle: SimpleQueue[_Process] = SimpleQueue()
-        self._processes: list[_Process] = []
-        self._threads = ThreadPoolExecutor(max_workers=processes, thread_name_prefix="sealer")
+        self._idle: SimpleQueue[_Process | _Thread] = SimpleQueue()
+        self._sealers: list[_Process | _Thread] = []
+        self._threads = ThreadPoolExecutor(max_workers=max(processes, 1), thread_name_prefix="sealer")
         self._count = processes
 
     def __enter__(self) -> Self:
@@ -82,13 +83,14 @@ class BulkSealers:
             Unavailable: the key store or its custodian cannot be reached.
         """
         parts = self._setup.open()
-        try:
-            encoder_of(keyring_of(parts.keystore))
-        finally:
+        encoder_of(keyring_of(parts.keystore))
+        if self._count:
             parts.keystore.database.dispose()
-        self._processes = [_Process(self._setup) for _ in range(self._count)]
-        for process in self._processes:
-            self._idle.put(process)
+            self._sealers = [_Process(self._setup) for _ in range(self._count)]
+        else:
+            self._sealers = [_Thread(parts)]
+        for sealer in self._sealers:
+            self._idle.put(sealer)
         return self
 
     def __exit__(
@@ -96,11 +98,11 @@ class BulkSealers:
     ) -> None:
         """End the processes; after an error what they were sealing is lost."""
         if kind is not None:
-            for process in self._processes:
-                process.kill()
+            for sealer in self._sealers:
+                sealer.kill()
         self._threads.shutdown(cancel_futures=True)
-        for process in self._processes:
-            process.end()
+        for sealer in self._sealers:
+            sealer.end()
 
     def seal(self, chunk: ColumnChunk) -> Future[SealedChunk]:
         """Seal a chunk as soon as a process is idle.
@@ -110,11 +112,11 @@ class BulkSealers:
         return self._threads.submit(self._seal, chunk)
 
     def _seal(self, chunk: ColumnChunk) -> SealedChunk:
-        process = self._idle.get()
+        sealer = self._idle.get()
         try:
-            return process.seal(chunk)
+            return sealer.seal(chunk)
         finally:
-            self._idle.put(process)
+            self._idle.put(sealer)
 
 
 class _Process:
@@ -148,6 +150,23 @@ class _Process:
         self._process.join()
 
 
+class _Thread:
+    """Seals in this process."""
+
+    def __init__(self, parts: SealingParts) -> None:
+        self._parts = parts
+        self._placing = Placing(parts.catalogue)
+
+    def seal(self, chunk: ColumnChunk) -> SealedChunk:
+        return _sealed(chunk, self._parts, self._placing)
+
+    def kill(self) -> None:
+        """Nothing is left running: the pool waits for what it has begun."""
+
+    def end(self) -> None:
+        self._parts.keystore.database.dispose()
+
+
 @dataclass(frozen=True, slots=True)
 class _Failed:
     """Why a chunk could not be sealed, without its values."""
@@ -175,8 +194,12 @@ def _work(pipe: Connection, setup: SealerSetup) -> None:
 
 def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing) -> SealedChunk | _Failed:
     try:
-        return seal_columns(chunk, keyring=keyring_of(parts.keystore), placing=placing, deployment=parts.deployment)
+        return _sealed(chunk, parts, placing)
     except ConsentryError as err:
         return _Failed(type(err), err.message, err.hint)
     except Exception as err:  # noqa: BLE001 - it may hold plaintext, and is told by its name alone
         return _Failed(Unavailable, f"A chunk could not be sealed: {type(err).__name__}", _AGAIN)
+
+
+def _sealed(chunk: ColumnChunk, parts: SealingParts, placing: Placing) -> SealedChunk:
+    return seal_columns(chunk, keyring=keyring_of(parts.keystore), placing=placing, deployment=parts.deployment)

@@ -97,7 +97,7 @@ def arrow(  # noqa: PLR0917 - options of one command
     file: Annotated[Path, typer.Argument(help="Parquet or Arrow file of prepared batches.")],
     mapping: Annotated[Path, typer.Option("--map", help="Which column is what; YAML.")],
     processes: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Processes that seal; default one a core.")
+        int | None, typer.Option(min=0, max=64, help="Processes that seal; default one a core.")
     ] = None,
     quarantine: Quarantine = None,
     home: Home = None,

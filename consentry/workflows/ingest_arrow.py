@@ -73,7 +73,7 @@ def ingest_arrow(
 
     Args:
         mapping: which column is what; YAML.
-        processes: how many seal; None for one a core.
+        processes: how many seal; None for one a core, 0 for this one alone.
         on_rows: told the number of rows that each chunk moved on.
     Returns:
         The report; ``repeated`` when the same file was complete before, and nothing was done.
@@ -102,7 +102,7 @@ def ingest_arrow(
         source = ArrowSource(file, arrow_map, context)
         run = _Run(
             platform, caller, asking, report, batch, bad, PermitDesk(platform, asking),
-            source=source, processes=processes or len(os.sched_getaffinity(0)),
+            source=source, processes=len(os.sched_getaffinity(0)) if processes is None else processes,
         )  # fmt: skip
         run.go(on_rows or done)
     report.quarantine = bad.path if bad.count else None
