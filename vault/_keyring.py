@@ -87,6 +87,23 @@ class Keyring:
 
     # epochs
 
+    def ask_ahead(self) -> None:
+        """Ask a remote custodian for the living epochs' keys now, in no transaction: nobody shall wait for its lock.
+
+        What it answers is held for the transaction that comes next.
+
+        Raises:
+            RootKeyWrong: another root key wrapped one.
+            IntegrityFailed: a row was changed.
+            Unavailable: the custodian does not answer in time, fails or refuses.
+        """
+        if not self._custodian.is_remote:
+            return
+        with self.database.read() as connection:
+            rows = connection.execute(select(epoch).where(epoch.c.wrapped.is_not(None))).all()
+        for row in rows:
+            self._wrapping_key(row.epoch_id, row.suite, row.wrapped)
+
     def open_epoch(self, connection: Connection, *, lock: Lock | None = None) -> WrappingKey:
         """Return the key-encryption key of the open epoch.
 
@@ -189,6 +206,7 @@ class Keyring:
     ) -> Iterator[UnlockedKeys]:
         """Hold the data keys of these subjects and compartments while the block runs."""
         keys = UnlockedKeys()
+        self.ask_ahead()
         try:
             with self.database.read() as connection:
                 self._load(connection, subjects, compartments, keys)
@@ -287,14 +305,16 @@ class Keyring:
 
     def make_successors(self, connection: Connection, leaving: Mapping[Pair, Collection[bytes]]) -> None:
         """Make a newer key for each pair whose newest one is among the given; a successor that is there is kept."""
+        columns = (data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment, data_key.c.generation)
+        query = select(*columns).where(among(connection, data_key.c.subject_id, {subject for subject, _ in leaving}))
         newest: dict[Pair, tuple[bytes, int]] = {}
-        for subject, compartment in leaving:
-            query = select(data_key.c.key_id, data_key.c.generation).where(
-                data_key.c.subject_id == subject, data_key.c.compartment == compartment
-            )
-            for key_id, generation in connection.execute(query.order_by(data_key.c.generation)):
-                newest[subject, compartment] = (key_id, generation)
-        wanted = {pair: generation + 1 for pair, (key_id, generation) in newest.items() if key_id in leaving[pair]}
+        for key_id, subject, compartment, generation in connection.execute(query.order_by(data_key.c.generation)):
+            newest[subject, Compartment(compartment)] = (key_id, generation)
+        wanted = {
+            pair: generation + 1
+            for pair, (key_id, generation) in newest.items()
+            if pair in leaving and key_id in leaving[pair]
+        }
         if wanted:
             self.make_data_keys(connection, wanted, batch=None)
 
@@ -311,6 +331,7 @@ class Keyring:
     def find_aead_key(self, kind: KeyKind, key_id: bytes) -> DataKey | None:
         """Return the sealing key with this id, or None."""
         query = select(named_key).where(named_key.c.kind == kind, named_key.c.key_id == key_id)
+        self.ask_ahead()
         with self.database.read() as connection:
             found = self._unwrapped(connection, query)
         return next((DataKey(*key) for key in found.values()), None)
@@ -319,12 +340,12 @@ class Keyring:
         query = select(named_key).where(
             named_key.c.kind == kind, named_key.c.name.in_(names), named_key.c.version == version
         )
+        self.ask_ahead()
         with self.database.read() as connection:
             found = self._unwrapped(connection, query)
-            missing = [name for name in names if name not in found]
-            if not missing:
-                return found
-            self.open_epoch(connection)  # so that nobody waits for a custodian while others wait for the lock
+        missing = [name for name in names if name not in found]
+        if not missing:
+            return found
         with self.database.write() as connection:
             self.make_named_keys(connection, kind, missing, version=version)
             return self._unwrapped(connection, query)

@@ -66,6 +66,11 @@ class Custodian(Protocol):
         """Its kind, as the setting ``custodian`` has it, and which of its root keys; holds no secret."""
         ...
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether an answer may take long, so that it is waited for outside of transactions."""
+        ...
+
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Return the key encrypted under the newest root key and bound to ``context``."""
         ...
@@ -248,6 +253,11 @@ class KeyfileCustodian:
     def name(self) -> str:
         """``keyfile`` and the key's id."""
         return f"keyfile:{self._root_id.hex()}"
+
+    @property
+    def is_remote(self) -> bool:
+        """It is in memory."""
+        return False
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Return kind | root id | nonce | ciphertext and tag."""

@@ -63,6 +63,7 @@ class KeyStore:
             RootKeyWrong: the custodian holds another root key.
             IntegrityFailed: the epoch's row was changed.
         """
+        self._keyring.ask_ahead()
         with self.database.read() as connection:
             open_epoch = self._keyring.open_epoch(connection).epoch_id
             opened_at = connection.execute(select(epoch.c.opened_at).where(epoch.c.epoch_id == open_epoch)).scalar_one()
@@ -75,10 +76,9 @@ class KeyStore:
             pairs: subject and compartment.
             batch: the batch that needs them, so that a discarded one leaves none behind; None outside a batch.
         """
+        self._keyring.ask_ahead()
         with self.database.read() as connection:
             missing = set(pairs) - _existing(connection, pairs)
-            if missing:  # so that nobody waits for a custodian while others wait for the lock
-                self._keyring.open_epoch(connection)
         if missing:
             with self.database.write() as connection:
                 missing -= _existing(connection, missing)

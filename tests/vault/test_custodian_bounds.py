@@ -161,13 +161,32 @@ def test_a_clock_that_goes_back_does_not_lengthen_the_hold(counting, held, clock
 
 def test_the_bound_is_also_kept_by_real_time(counting, clock):
     """What nobody asks for any more does not lie in memory."""
-    keys = HeldKeys(counting, clock, seconds=1)
+    keys = HeldKeys(counting, clock, seconds=0.1)
     blob = keys.wrap(KEY, b"e1")
     keys.unwrap(blob, b"e1")
     deadline = time.monotonic() + 10
     while keys._kept and time.monotonic() < deadline:
         time.sleep(0.02)
     assert keys._kept == {}
+    keys.close()
+
+
+def test_a_key_in_use_is_asked_for_again_beside_the_work(counting, clock):
+    """Nobody who works waits for the custodian, and a failure leaves the first bound."""
+    keys = HeldKeys(counting, clock, seconds=0.2)
+    blob = keys.wrap(KEY, b"e1")
+    keys.unwrap(blob, b"e1")
+    keys.unwrap(blob, b"e1")
+    deadline = time.monotonic() + 10
+    while counting.asked < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    counting.revoked = True
+    assert keys.unwrap(blob, b"e1") == KEY
+    while keys._kept and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert counting.asked == 3
+    with pytest.raises(CustodianUnavailable):
+        keys.unwrap(blob, b"e1")
     keys.close()
 
 

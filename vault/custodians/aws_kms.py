@@ -82,6 +82,11 @@ class AwsKmsCustodian:
         """``aws-kms`` and the key as it is configured."""
         return f"aws-kms:{self._key.key}"
 
+    @property
+    def is_remote(self) -> bool:
+        """It is asked over a wire."""
+        return True
+
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Return kind | root id | KMS ciphertext under the key's newest material."""
         bound = self._bound(context)

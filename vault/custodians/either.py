@@ -20,6 +20,11 @@ class EitherCustodian:
         """The first one's."""
         return self._first.name
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether one of them is."""
+        return self._first.is_remote or self._also.is_remote
+
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Wrap by the first."""
         return self._first.wrap(key, context)

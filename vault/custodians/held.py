@@ -3,29 +3,44 @@
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import final
 
+from kernel.errors import ConsentryError
 from kernel.ports import Clock
 from vault.custodian import Custodian
 
+_Wanted = tuple[bytes, bytes]
+"""Blob and context."""
+
 
 @final
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class _Kept:
+    """A key in memory.
+
+    Attributes:
+        asked_at: by the deployment's clock.
+        since: seconds of real time.
+        is_used: whether it was given again since the custodian was asked.
+    """
+
     key: bytes
     asked_at: datetime
     since: float
+    is_used: bool = False
 
 
 class HeldKeys:
     """A custodian that is asked for each epoch key once in a while; implements ``Custodian``.
 
     An unwrapped key is given again for at most ``seconds``, by the clock, after the custodian was asked for it: so long
-    may things open after the custodian has withdrawn its consent. It is dropped when that time is over, at the end of
-    its epoch and at ``close``, whichever comes first. Who asks while a question is under way waits for its answer,
-    a failure as well.
+    may things open after the custodian has withdrawn its consent. It is out of memory half of that time later at the
+    latest, and at once at the end of its epoch and at ``close``. For a key that is in use the custodian is asked again
+    after half of that time, beside the work, so that nobody waits for it; where it fails, the first bound stands. Who
+    asks while a question is under way waits for its answer, a failure as well.
 
     Args:
         custodian: the remote one.
@@ -33,19 +48,24 @@ class HeldKeys:
         seconds: 0 to ask each time.
     """
 
-    def __init__(self, custodian: Custodian, clock: Clock, *, seconds: int) -> None:
+    def __init__(self, custodian: Custodian, clock: Clock, *, seconds: float) -> None:
         self._custodian = custodian
         self._clock = clock
         self._seconds = seconds
         self._mutex = threading.Lock()
-        self._kept: dict[tuple[bytes, bytes], _Kept] = {}
-        self._asked: dict[tuple[bytes, bytes], Future[bytes]] = {}
+        self._kept: dict[_Wanted, _Kept] = {}
+        self._asked: dict[_Wanted, Future[bytes]] = {}
         self._timer: threading.Timer | None = None
 
     @property
     def name(self) -> str:
         """The custodian's."""
         return self._custodian.name
+
+    @property
+    def is_remote(self) -> bool:
+        """As the custodian is."""
+        return self._custodian.is_remote
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Ask the custodian."""
@@ -58,6 +78,7 @@ class HeldKeys:
             now = self._clock.now()
             kept = self._kept.get(wanted)
             if kept is not None and timedelta(0) <= now - kept.asked_at < timedelta(seconds=self._seconds):
+                kept.is_used = True
                 return kept.key
             under_way = self._asked.get(wanted)
             if under_way is None:
@@ -76,11 +97,12 @@ class HeldKeys:
         """Forget every key, and close the custodian."""
         with self._mutex:
             self._kept = {}
+            self._seconds = 0
             if self._timer is not None:
                 self._timer.cancel()
         self._custodian.close()
 
-    def _ask(self, wanted: tuple[bytes, bytes], now: datetime, answer: Future[bytes]) -> bytes:
+    def _ask(self, wanted: _Wanted, now: datetime, answer: Future[bytes]) -> bytes:
         since = time.monotonic()
         try:
             key = self._custodian.unwrap(*wanted)
@@ -94,21 +116,32 @@ class HeldKeys:
             del self._asked[wanted]
             if self._seconds:
                 self._kept[wanted] = _Kept(key, now, since)
-                self._wake_in(self._seconds)
+                self._tend_later()
         answer.set_result(key)
         return key
 
-    def _wake_in(self, seconds: float) -> None:
-        """Drop in time also what nobody asks for any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(seconds, self._drop_old)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _drop_old(self) -> None:
+    def _ask_again(self, wanted: _Wanted, now: datetime) -> None:
+        since = time.monotonic()
+        key = self._custodian.unwrap(*wanted)
         with self._mutex:
-            oldest = time.monotonic() - self._seconds
+            if wanted in self._kept:  # and its epoch has not ended meanwhile
+                self._kept[wanted] = _Kept(key, now, since)
+
+    def _tend_later(self) -> None:
+        if self._timer is None or not self._timer.is_alive() or self._timer is threading.current_thread():
+            self._timer = threading.Timer(self._seconds / 2, self._tend)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _tend(self) -> None:
+        """Ask again for what is in use, and drop what is not any more; at half of the time, in a thread of its own."""
+        with self._mutex:
+            now, oldest = self._clock.now(), time.monotonic() - self._seconds
             self._kept = {wanted: kept for wanted, kept in self._kept.items() if kept.since > oldest}
+            used = [wanted for wanted, kept in self._kept.items() if kept.is_used]
+        for wanted in used:
+            with suppress(ConsentryError):  # what is held stands to its end, and whoever asks after it is told
+                self._ask_again(wanted, now)
+        with self._mutex:
             if self._kept:
-                self._wake_in(min(kept.since for kept in self._kept.values()) - oldest)
+                self._tend_later()

@@ -78,6 +78,11 @@ class Pkcs11Custodian:
         """``pkcs11`` and the labels of token and key."""
         return f"pkcs11:{self._token.token}/{self._token.key}"
 
+    @property
+    def is_remote(self) -> bool:
+        """It is asked over a wire."""
+        return True
+
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Make a key object, and return kind | root id | object id | nonce | ciphertext and tag under it."""
         nonce = os.urandom(_NONCE_BYTES)

@@ -90,6 +90,11 @@ class TransitCustodian:
         """``transit`` and the key's mount and name."""
         return f"transit:{self._key.mount}/{self._key.key}"
 
+    @property
+    def is_remote(self) -> bool:
+        """It is asked over a wire."""
+        return True
+
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """Return kind | root id | the engine's text, under the newest version of the key."""
         bound = self._bound(context)
