@@ -146,7 +146,7 @@ class Corrector:
         records = {code: RecordId(header.record_id) for code, header in headers.items()}
         change_id = None
         if not FOUND_BY.isdisjoint(correction.values):
-            change_id = _note(connection, correction.subject, asking, entry_id, now)
+            change_id = _note(connection, correction.subject, asking, now)
         return Corrected(opened.batch_id, entry_id, records, now, change_id)
 
     def follow_up(self, change_id: str) -> None:
@@ -269,7 +269,7 @@ class Corrector:
         return self._log.record(connection, event)
 
 
-def _note(connection: Connection, subject: SubjectId, asking: Asking, entry_id: EntryId, now: datetime) -> str:
+def _note(connection: Connection, subject: SubjectId, asking: Asking, now: datetime) -> str:
     """Note in the outbox that an identifier changed; returns an id."""
     change_id = new_id("chg")
     row = {
@@ -281,7 +281,6 @@ def _note(connection: Connection, subject: SubjectId, asking: Asking, entry_id: 
         "role": asking.role,
         "request_id": asking.request_id,
         "started_at": now,
-        "started_entry": entry_id,
         "counts": {},
     }
     connection.execute(insert(record_change).values(row))

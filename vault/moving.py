@@ -24,7 +24,7 @@ from kernel.catalogue import Compartment
 from kernel.database import Database
 from kernel.encoding import canonical_json
 from kernel.errors import Conflict, IntegrityFailed, NotFound
-from kernel.ids import BatchId, EntryId, RecordId, RequestId, SubjectId, new_id
+from kernel.ids import BatchId, RecordId, RequestId, SubjectId, new_id
 from kernel.ports import Clock
 from vault._begun import STARTED
 from vault._erasable import rows_of
@@ -142,9 +142,7 @@ class SubjectMover:
         self._forget = forget
         self._wake = wake
 
-    def begin_merge(
-        self, connection: Connection, *, kept: SubjectId, dropped: SubjectId, asking: Asking, entry_id: EntryId
-    ) -> str:
+    def begin_merge(self, connection: Connection, *, kept: SubjectId, dropped: SubjectId, asking: Asking) -> str:
         """Note that all records of one subject are another's, in the transaction that decides so; returns an id.
 
         Args:
@@ -152,7 +150,6 @@ class SubjectMover:
             kept: who goes on.
             dropped: whose records move; it must take no more data from this commit on.
             asking: who merges.
-            entry_id: of the decision.
 
         Raises:
             Conflict: records of one of them are being moved or erased, an erasure has left only what the law holds of
@@ -160,7 +157,7 @@ class SubjectMover:
         """
         self._check_still(connection, kept, dropped)
         _check_holds_follow(connection, kept, dropped)
-        return self._mark(connection, _Kind.MERGE, to=kept, origin=dropped, asking=asking, entry_id=entry_id)
+        return self._mark(connection, _Kind.MERGE, to=kept, origin=dropped, asking=asking)
 
     def begin_split(
         self, connection: Connection, *, origin: SubjectId, fresh: SubjectId, selection: Selection, asking: Asking
@@ -183,10 +180,10 @@ class SubjectMover:
         if not _chosen(connection, origin, selection):
             raise NotFound(f"Nothing of subject {origin} is selected", hint="Name sources, batches or records of it.")
         event = replace(event_of(asking, Act.SUBJECT_SPLIT), subject=origin, refs={"fresh": fresh})
-        entry_id = self._log.record(connection, event)
+        self._log.record(connection, event)
         links = self._digests(selection)
         return self._mark(
-            connection, _Kind.SPLIT, to=fresh, origin=origin, asking=asking, entry_id=entry_id,
+            connection, _Kind.SPLIT, to=fresh, origin=origin, asking=asking,
             selection=selection.encoded(), links=canonical_json([one.hex() for one in links]).decode(),
         )  # fmt: skip
 
@@ -245,7 +242,6 @@ class SubjectMover:
         to: SubjectId,
         origin: SubjectId,
         asking: Asking,
-        entry_id: EntryId,
         **more: str,
     ) -> str:
         change_id = new_id("chg")
@@ -259,7 +255,6 @@ class SubjectMover:
             "role": asking.role,
             "request_id": asking.request_id,
             "started_at": now_in_log(connection, self._log, self._clock),
-            "started_entry": entry_id,
             "counts": {},
         }
         connection.execute(insert(record_change).values(row | more))

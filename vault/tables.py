@@ -300,7 +300,6 @@ record_change: Final = Table(
     Column("role", String(256), nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("started_at", Instant, nullable=False),
-    Column("started_entry", String(40), nullable=False),
     Column("finished_at", Instant, nullable=True),
     Column("selection", Text, nullable=True, comment="JSON; which records of a subject that is split"),
     Column("links", Text, nullable=True, comment="JSON list in hexadecimal; digests of source ids that move"),

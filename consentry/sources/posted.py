@@ -60,6 +60,21 @@ def read_posted(records: Sequence[Posted], context: SourceContext, *, source: st
     return Reading(DuplicateFilter().filter(reader.rows(records), tally), tally)
 
 
+def clean_values(values: Posted, context: SourceContext) -> Mapping[str, JsonValue]:
+    """Return field values in their clean form, for a correction of a record that is stored already.
+
+    Raises:
+        RowRefused: with the fault and the field; a value that is blank, or belongs under another field, is missing.
+    """
+    reader, cleaned = _PostedReader(context, "", Tally()), Cleaned()
+    for code, value in values.items():
+        reader.put(cleaned, code, value)
+    for code in values:
+        if code not in cleaned.values:
+            raise RowRefused(RowFault.MISSING, code)
+    return cleaned.values
+
+
 class _PostedReader:
     def __init__(self, context: SourceContext, source: str, tally: Tally) -> None:
         self._context = context
@@ -110,7 +125,7 @@ class _PostedReader:
             return self._cleaned_event(values)
         cleaned = Cleaned()
         for code, value in values.items():
-            self._put(cleaned, code, value)
+            self.put(cleaned, code, value)
         if not cleaned.values:
             raise RowRefused(RowFault.MISSING, "values")
         self._cleaner.derive(cleaned)
@@ -125,7 +140,7 @@ class _PostedReader:
                 continue
             if code not in declared.properties:
                 raise RowRefused(RowFault.UNKNOWN_FIELD, self._known(code))
-            self._put(cleaned, code, value)
+            self.put(cleaned, code, value)
         for required in declared.required:
             if required not in cleaned.values:
                 raise RowRefused(RowFault.MISSING, required)
@@ -141,7 +156,8 @@ class _PostedReader:
         """Return the code where the catalogue has it; an unknown name may be a value in the place of a name."""
         return code if code in self._context.catalogue.fields else None
 
-    def _put(self, cleaned: Cleaned, code: str, value: object) -> None:
+    def put(self, cleaned: Cleaned, code: str, value: object) -> None:
+        """Clean a scalar, a quantity or a list of them, and put it under its field; raises ``RowRefused``."""
         if self._known(code) is None:
             raise RowRefused(RowFault.UNKNOWN_FIELD)
         for item in value if isinstance(value, list) else [value]:

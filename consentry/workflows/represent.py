@@ -17,6 +17,7 @@ from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.workflows.erase import check_reason
+from consentry.workflows.split_subject import ACT as IDENTIFY
 from kernel.errors import Conflict
 from kernel.ids import SubjectId
 from vault.leftovers import is_leftover
@@ -57,22 +58,26 @@ def release_subject(platform: Platform, caller: Principal, *, subject: SubjectId
 def merge_subjects(
     platform: Platform, caller: Principal, *, kept: SubjectId, dropped: SubjectId, reason: str
 ) -> tuple[Decision, ...]:
-    """Let one subject go on for two who are the same person, with the stricter of both decisions.
+    """Let one subject go on for two who are the same person, with the stricter of both decisions and all records.
 
-    What was derived of the dropped one is cleared away afterwards, and what the merge closed or narrowed for the kept
-    one. Stored records stay where they are, sealed for the dropped subject, and are used no more.
+    The dropped one's records are sealed under the kept one's keys, its own keys are destroyed, and its sources lead to
+    the kept one. What was derived of either is cleared away, and comes back with the next build.
 
     Returns:
         The decisions that were recorded for the kept subject.
     Raises:
         BadInput: no reason, or both are the same.
         NotFound: one of them is not registered.
-        Conflict: one of them is erased or was merged away before, or one is deceased and the other not.
+        Conflict: one of them is erased or was merged away before, one is deceased and the other not, records of one
+            are being moved or erased, or a hold on the dropped one does not stand for the kept one.
     """
-    asking = _asking(platform, caller)
+    check_may_act(platform.catalogue, caller, IDENTIFY)
+    asking = platform.asking(caller)
     check_reason(reason)
     with platform.data.write() as connection:
         made = platform.registry.merge(connection, kept=kept, dropped=dropped, asking=replace(asking, reason=reason))
+        change = platform.mover.begin_merge(connection, kept=kept, dropped=dropped, asking=asking)
+    platform.mover.finish(change)
     platform.log.settle()
     return made
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from audit.events import Act
 from consent.standing import Standing, register_subjects, set_standing
 from kernel.errors import Conflict, Denied, IntegrityFailed, NotFound
-from kernel.ids import BatchId, EntryId, RecordId, SubjectId, new_id
+from kernel.ids import BatchId, RecordId, SubjectId, new_id
 from tests.vault.conftest import ASKING, DEPLOYMENT, House
 from vault.identity import IdentityKeys
 from vault.moving import MoveOutcome, Selection, SubjectMover
@@ -27,9 +27,7 @@ def mover_of(house: House, **options: Any) -> SubjectMover:
 def begin_merge(house: House, kept: SubjectId, dropped: SubjectId) -> str:
     with house.data.write() as connection:
         house.registry.merge(connection, kept=kept, dropped=dropped, asking=ASKING)
-        return mover_of(house).begin_merge(
-            connection, kept=kept, dropped=dropped, asking=ASKING, entry_id=EntryId(new_id("ent"))
-        )
+        return mover_of(house).begin_merge(connection, kept=kept, dropped=dropped, asking=ASKING)
 
 
 def merge(house: House, kept: SubjectId, dropped: SubjectId) -> MoveOutcome:

@@ -24,7 +24,6 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=256), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("started_entry", sa.String(length=40), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("selection", sa.Text(), nullable=True, comment="JSON; which records of a subject that is split"),
         sa.Column(
