@@ -71,9 +71,13 @@ class Reached:
 
 def window_begins(window: Window, now: datetime, catalogue: Catalogue) -> datetime:
     """Return when the window around an instant began: a minute or hour of UTC, or a natural day of the pack."""
-    if window is Window.DAY:
-        return catalogue.begin_of(now.astimezone(ZoneInfo(catalogue.time_zone)).date())
-    return now.replace(second=0, microsecond=0, **({} if window is Window.MINUTE else {"minute": 0}))
+    match window:
+        case Window.MINUTE:
+            return now.replace(second=0, microsecond=0)
+        case Window.HOUR:
+            return now.replace(minute=0, second=0, microsecond=0)
+        case Window.DAY:
+            return catalogue.begin_of(now.astimezone(ZoneInfo(catalogue.time_zone)).date())
 
 
 def counted(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Final, TypeVar
 
 from kernel.located_yaml import Located
@@ -53,19 +54,18 @@ def read_limits(node: Located, mistakes: Mistakes) -> ReadingLimits:
 
 
 def _reading(node: Located, mistakes: Mistakes) -> ReadingRules:
-    bounds = {"case_hours": _MOST_HOURS, "emergencies_day": _MOST, "near_percent": 100}
-    entry = Entry(node, mistakes, required=(), optional={*bounds, "limits"})
-    given = {
-        name: entry.read(name, lambda item, most=most: item.integer(minimum=1, maximum=most), otherwise=0)
-        for name, most in bounds.items()
-        if name in node
-    }
+    entry = Entry(node, mistakes, required=(), optional={"case_hours", "emergencies_day", "near_percent", "limits"})
     limits = entry.read("limits", lambda item: read_limits(item, mistakes), otherwise=_READING.limits)
-    return ReadingRules(**given, limits=limits)
+    return ReadingRules(
+        case_hours=entry.read("case_hours", partial(_number, maximum=_MOST_HOURS), otherwise=_READING.case_hours),
+        emergencies_day=entry.read("emergencies_day", _number, otherwise=_READING.emergencies_day),
+        near_percent=entry.read("near_percent", partial(_number, maximum=100), otherwise=_READING.near_percent),
+        limits=limits,
+    )
 
 
-def _number(node: Located) -> int:
-    return node.integer(minimum=1, maximum=_MOST)
+def _number(node: Located, *, maximum: int = _MOST) -> int:
+    return node.integer(minimum=1, maximum=maximum)
 
 
 def _care(node: Located, purposes: Collection[str], mistakes: Mistakes) -> Mapping[str, str]:

@@ -60,6 +60,12 @@ class Emergencies(BaseModel):
     emergencies: list[dict[str, JsonValue]]
 
 
+class EmergencyReviewed(BaseModel):
+    """An emergency with the verdict that stands now."""
+
+    emergency: dict[str, JsonValue]
+
+
 class ReleaseRequest(BaseModel):
     """Whose account, and why."""
 
@@ -108,7 +114,7 @@ def get_emergencies(
 ) -> Emergencies:
     """List the newest hundred emergency accesses; reading leaves an entry."""
     found = list_emergencies(platform, caller, unreviewed_only=unreviewed)
-    return Emergencies(emergencies=[emergency_json(platform, one) for one in found])
+    return Emergencies.model_validate({"emergencies": [emergency_json(platform, one) for one in found]})
 
 
 @router.post("/emergencies/releases", status_code=201, responses=responses(401, 403, 404, 409, 411, 415))
@@ -121,7 +127,7 @@ def release(body: ReleaseRequest, platform: PlatformHere, caller: Caller) -> Acc
 @router.post("/emergencies/{emergency_id}/review", status_code=201, responses=responses(401, 403, 404, 409, 411, 415))
 def review(
     emergency_id: EmergencyPath, body: ReviewRequest, platform: PlatformHere, caller: Caller
-) -> dict[str, JsonValue]:
+) -> EmergencyReviewed:
     """Record a verdict on an emergency access; nobody reviews an own one."""
     done = review_emergency(platform, caller, emergency_id, verdict=body.verdict.value, note=body.note)
-    return emergency_json(platform, done)
+    return EmergencyReviewed.model_validate({"emergency": emergency_json(platform, done)})

@@ -1,6 +1,6 @@
 """Tables of the product in the data store."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
@@ -158,18 +158,20 @@ emergency_access = Table(
     Index(None, "principal_id", "opened_at"),
 )
 
+
+def _window_columns() -> list[Column[Any]]:
+    columns: list[Column[Any]] = []
+    for window in ("minute", "hour", "day"):
+        columns.append(Column(f"{window}_at", Instant, nullable=False, comment="when the window began"))
+        columns += [Column(f"{window}_{what}", Integer, nullable=False) for what in ("reads", "fields", "subjects")]
+    return columns
+
+
 reading_count = Table(
     "reading_count",
     metadata,
     Column("principal_id", String(ID_LENGTH), primary_key=True),
-    *(
-        column
-        for window in ("minute", "hour", "day")
-        for column in (
-            Column(f"{window}_at", Instant, nullable=False, comment="when the window began"),
-            *(Column(f"{window}_{what}", Integer, nullable=False) for what in ("reads", "fields", "subjects")),
-        )
-    ),
+    *_window_columns(),
     Column("refused_at", Instant, comment="when a limit was last told of as reached"),
 )
 

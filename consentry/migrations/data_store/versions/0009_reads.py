@@ -133,6 +133,6 @@ def downgrade() -> None:
     """Take this revision back."""
     for table in ("alarm", "reading_subject", "reading_count", "emergency_access", "case_grant"):
         op.drop_table(table)
-    with op.batch_alter_table("read_approval") as table:
+    with op.batch_alter_table("read_approval") as approvals:
         for column in ("revoked_entry", "revoked_by", "revoked_at"):
-            table.drop_column(column)
+            approvals.drop_column(column)
