@@ -65,13 +65,17 @@ class OpenRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             await self.admit(request)
-            _check_content_type(request)
+            self.check_content(request)
             return await handle(JsonRequest(request.scope, request.receive))
 
         return checked
 
     async def admit(self, request: Request) -> None:
         """Let everybody in."""
+
+    def check_content(self, request: Request) -> None:
+        """Raise unless a body, if there is one, says that it is JSON (415)."""
+        _check_content_type(request)
 
 
 class GuardedRoute(OpenRoute):
@@ -86,6 +90,17 @@ class GuardedRoute(OpenRoute):
         caller = await run_in_threadpool(authenticate, state.platform, state.subject_tokens, credentials.credentials)
         check_pace(state.pace, caller)
         request.state.caller = caller
+
+
+class FileRoute(GuardedRoute):
+    """A route whose body is a file of any type; the handler reads it piece by piece."""
+
+    def check_content(self, request: Request) -> None:
+        """Raise unless the file's length and media type are declared (411, 415)."""
+        if "content-length" not in request.headers:
+            raise HTTPException(411, "Send Content-Length.")
+        if not request.headers.get("content-type"):
+            raise HTTPException(415, "Send the file's media type.")
 
 
 class OpenPageRoute(OpenRoute):
