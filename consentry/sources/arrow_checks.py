@@ -190,8 +190,11 @@ def _check_values(values: "pa.Array", field: Field, add: "Callable[[Mask, RowFau
         pattern, fault = _PATTERNS[field.type]
         add(_false(pc.match_substring_regex(values, pattern)), fault, field.code)
     if field.type is FieldType.DATE:
-        none_such = pc.is_null(pc.strptime(values, format="%Y-%m-%d", unit="s", error_is_null=True))
-        add(pc.and_(none_such, pc.is_valid(values)), RowFault.BAD_DATE, field.code)
+        days = pc.strptime(
+            values, format="%Y-%m-%d", unit="s", error_is_null=True
+        )  # the 30th of February becomes March
+        add(_false(pc.equal(pc.fill_null(pc.strftime(days, format="%Y-%m-%d"), ""), values)), RowFault.BAD_DATE,
+            field.code)  # fmt: skip
     if field.code in _PARSED:
         fault, parse = _PARSED[field.code]
         strange = [value is not None and not _is_own_form(value, parse) for value in values.to_pylist()]

@@ -102,7 +102,8 @@ def ingest_arrow(
         source = ArrowSource(file, arrow_map, context)
         run = _Run(
             platform, caller, asking, report, batch, bad, PermitDesk(platform, asking),
-            source=source, processes=len(os.sched_getaffinity(0)) if processes is None else processes,
+            source=source, rows=FIRST_ROWS,
+            processes=len(os.sched_getaffinity(0)) if processes is None else processes,
         )  # fmt: skip
         run.go(on_rows or done)
     report.quarantine = bad.path if bad.count else None
@@ -152,7 +153,7 @@ class _Chunk:
 class _Run(Intake):
     source: ArrowSource
     processes: int
-    rows: int = FIRST_ROWS
+    rows: int
     tally: Tally = field(default_factory=Tally)
 
     def _tally(self) -> Tally:

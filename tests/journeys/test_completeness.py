@@ -37,11 +37,13 @@ from consentry.workflows.approvals import approve_read
 from consentry.workflows.breach import WORDS, notify_breach, open_breach
 from consentry.workflows.break_glass import break_glass
 from consentry.workflows.cases import request_case
+from consentry.workflows.erase import erase_subject
 from consentry.workflows.review_emergency import review_emergency
 from consentry.workflows.unusual_access import list_findings, mark_unusual
 from consentry.workflows.watch_lists import protect
 from kernel.ids import PrincipalId, SubjectId
 from tests.consentry.api.conftest import serving
+from tests.consentry.conftest import Captured
 from tests.journeys.declared_acts import BACKGROUND, COMMANDS, ROUTES, WORKFLOWS
 
 pytestmark = pytest.mark.xdist_group("completeness")
@@ -285,6 +287,11 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
     "GET /v1/subjects/{subject_id}/tags": ("operator", "", None),
     "GET /v1/subjects/{subject_id}/accesses": ("compliance_officer", "", None),
     "GET /v1/subjects/{subject_id}/disclosures": ("compliance_officer", "?law=pipl", None),
+    "POST /v1/subjects/{subject_id}/erasures": (
+        "compliance_officer", "", {"reason": "request", "compartment": "behaviour"}
+    ),
+    "GET /v1/subjects/{subject_id}/erasures": ("compliance_officer", "", None),
+    "GET /v1/erasures/{erasure_id}": ("compliance_officer", "", None),
     "POST /v1/approvals": (
         "compliance_officer", "",
         {"subject_id": "{subject}", "purpose": "P02", "role": "clinician", "reason": "consultation"},
@@ -353,7 +360,7 @@ def filled(world: World, value: object, finding: str) -> Any:
         named = {
             "{subject}": world.subject, "{subject_id}": world.subject, "{decision_id}": world.decision,
             "{spare}": world.spare, "{spare_decision}": world.spare_decision, "{finding_id}": finding,
-            "{case_id}": finding, "{approval_id}": finding, "{emergency_id}": finding,
+            "{case_id}": finding, "{approval_id}": finding, "{emergency_id}": finding, "{erasure_id}": finding,
         }  # fmt: skip
         for name, text in named.items():
             value = value.replace(name, text)
@@ -409,12 +416,12 @@ def test_refused_route_leaves_its_entry_too(world, name):
 
 def nobodys(name: str) -> str:
     """An id of the shape that a route asks for, which is nothing's."""
-    shapes = {"breaches/{": "brc", "cases/{": "cas", "approvals/{": "apr", "emergencies/{": "emg"}
+    shapes = {"breaches/{": "brc", "cases/{": "cas", "approvals/{": "apr", "emergencies/{": "emg", "erasures/{": "era"}
     found = next((prefix for part, prefix in shapes.items() if part in name), None)
     return "0" * 32 if found is None else f"{found}_{'a' * 24}"
 
 
-def made_for(world: World, name: str) -> str:
+def made_for(world: World, name: str) -> str:  # noqa: PLR0911 - one line for each kind of id
     """The id of what a route is called on, made for it."""
     if "finding_id" in name:
         return flagged(world)
@@ -427,6 +434,8 @@ def made_for(world: World, name: str) -> str:
         return approve_read(
             world.platform, caller_of(world, "compliance_officer"), subject=SubjectId(world.subject), **asked
         ).approval_id
+    if "erasure_id" in name:
+        return erased(world)
     if "emergency_id" in name:
         return broken(world, caller_of(world, "clinician"))
     if name.endswith("/emergencies/releases"):
@@ -452,6 +461,12 @@ def broken(world: World, caller: Principal) -> str:
     """The id of an emergency access."""
     subject = SubjectId(world.subject)
     return break_glass(world.platform, caller, subject=subject, fields=["sex"], reason="unconscious")[0].emergency_id
+
+
+def erased(world: World) -> str:
+    """The id of an erasure of somebody else."""
+    who = Captured(world.platform).person("complete-gone")
+    return erase_subject(world.platform, ADMIN, subject=who, reason="request").outcome.erasure_id
 
 
 def flagged(world: World) -> str:
@@ -527,6 +542,7 @@ LINES: Mapping[str, str] = {
     "view build": "subject_profile --quiet",
     "webhook name": "{subject} sunrise-pharmacy",
     "erase": "{spare} --reason request",
+    "erasure list": "",
     "keys rotate": "",
     "register suspend": "--reason rehearsal",
 }
@@ -574,6 +590,11 @@ ELSEWHERE = {
     "revoke-approval",
     "account token",
     "audit anchor",
+    "backup create",
+    "backup prune",
+    "backup verify",
+    "erasure show",
+    "restore",
     "audit configure",
     "audit filed",
     "audit proof",
@@ -592,6 +613,7 @@ ELSEWHERE = {
     "consent import-fhir",
     "consent kin add",
     "consent task done",
+    "ingest arrow",
     "ingest consents",
     "ingest discard",
     "ingest events",
