@@ -1,0 +1,215 @@
+"""Holds: an officer keeps data for a dispute, the log tells of it, and letting go lets what waited go on."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from consent.standing import Standing, get_standing
+from consentry.platform import Platform
+from consentry.workflows.erase import erase_subject
+from consentry.workflows.holds import hold_json, list_holds, release_hold, set_hold
+from consentry.workflows.reconcile import reconcile
+from consentry.workflows.sweep import sweep_expired
+from kernel.errors import BadInput, Conflict, Denied, NotFound
+from kernel.ids import SubjectId
+from tests.consentry.conftest import ADMIN, Captured
+from vault.tables import legal_hold, sealed_record
+
+REASON = "court order of 3 November"
+
+
+@pytest.fixture
+def patient(captured: Captured) -> SubjectId:
+    """Somebody with an order, which a floor holds for three years, and a complaint without any."""
+    subject = captured.person("u-1", "P07", "P08")
+    viewed = {"event_type": "page_view", "page": "home", "session_id": "s-1"}
+    captured.store([captured.posted("u-1", kind="event", number="e-1", **viewed)])
+    return subject
+
+
+def hold(platform: Platform, subject: SubjectId, **more: object):
+    return set_hold(platform, ADMIN, subject=subject, reference="case-17", reason=REASON, **more)
+
+
+def rows(platform: Platform, subject: SubjectId) -> int:
+    with platform.data.read() as connection:
+        return len(
+            connection.scalars(select(sealed_record.c.row_no).where(sealed_record.c.subject_id == subject)).all()
+        )
+
+
+def state(platform: Platform, subject: SubjectId) -> Standing:
+    with platform.data.read() as connection:
+        return get_standing(connection, subject).state
+
+
+def test_an_erasure_waits_for_a_hold_and_goes_on_with_its_release(platform: Platform, patient: SubjectId):
+    """Held: restricted, with everything there. Let go: erased, without anybody asking again."""
+    made = hold(platform, patient)
+    erase_subject(platform, ADMIN, subject=patient, reason="request 1")
+    assert (state(platform, patient), rows(platform, patient) > 0) == (Standing.RESTRICTED, True)
+    platform.clock.advance(timedelta(days=1))
+    release_hold(platform, ADMIN, made.hold_id, reason="settled")
+    assert (state(platform, patient), rows(platform, patient)) == (Standing.ERASED, 0)
+
+
+def test_an_erasure_goes_on_with_the_sweep_once_a_dated_hold_is_over(platform: Platform, patient: SubjectId):
+    """Nobody has to remember the day."""
+    hold(platform, patient, ends_at=platform.clock.now() + timedelta(days=30))
+    erase_subject(platform, ADMIN, subject=patient, reason="request 1")
+    platform.clock.advance(timedelta(days=29))
+    assert sweep_expired(platform, ADMIN).erasures == []
+    platform.clock.advance(timedelta(days=2))
+    assert len(sweep_expired(platform, ADMIN).erasures) == 1
+    assert state(platform, patient) is Standing.ERASED
+
+
+def test_a_sweep_waits_for_a_hold(platform: Platform, patient: SubjectId):
+    """What has expired meanwhile goes with the first sweep after the release."""
+    made = hold(platform, patient, compartment="behaviour")
+    platform.clock.advance(timedelta(days=400))
+    assert sweep_expired(platform, ADMIN).cycle.counts == {"left_rows": rows(platform, patient)}
+    release_hold(platform, ADMIN, made.hold_id, reason="settled")
+    before = rows(platform, patient)
+    platform.clock.advance(timedelta(days=1))
+    assert sweep_expired(platform, ADMIN).cycle.counts["rows"] == before
+    assert rows(platform, patient) == 0
+
+
+def test_a_second_hold_keeps_what_the_first_lets_go(platform: Platform, patient: SubjectId):
+    """Each of them is enough."""
+    first, _ = hold(platform, patient), hold(platform, patient, compartment="behaviour")
+    erase_subject(platform, ADMIN, subject=patient, reason="request 1")
+    platform.clock.advance(timedelta(days=1))
+    release_hold(platform, ADMIN, first.hold_id, reason="settled")
+    assert state(platform, patient) is Standing.RESTRICTED
+
+
+def test_setting_and_releasing_leave_entries(platform: Platform, patient: SubjectId):
+    """Who, whose, which matter; why is sealed beside them."""
+    made = hold(platform, patient, field="page")
+    assert list_holds(platform, ADMIN, subject=patient) == [made]
+    release_hold(platform, ADMIN, made.hold_id, reason="settled")
+    platform.log.settle()
+    with platform.data.read() as connection:
+        sealed = platform.log.read_details(connection, made.entry_id)
+    assert (sealed["reason"], sealed["hold"]["field"]) == (REASON, "page")
+    (found,) = list_holds(platform, ADMIN)
+    told = hold_json(found, platform.clock.now())
+    assert (told["is_live"], told["released_by"]) == (False, ADMIN.principal_id)
+    assert REASON not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"compartment": "attic"}, "no such compartment"),
+        ({"field": "nope"}, "not in the catalogue"),
+        ({"compartment": "clinical", "field": "diagnosis"}, "compartment or on a field"),
+    ],
+)
+def test_a_reach_that_is_none_is_refused(platform: Platform, patient: SubjectId, more: dict, why: str):
+    """What is not there cannot be held."""
+    with pytest.raises(BadInput, match=why):
+        hold(platform, patient, **more)
+    assert list_holds(platform, ADMIN) == []
+
+
+def test_words_and_references_are_asked_for(platform: Platform, patient: SubjectId):
+    """No hold without its matter and its reason; none that is over before it begins."""
+    with pytest.raises(BadInput, match="reason in words"):
+        set_hold(platform, ADMIN, subject=patient, reference="case-17", reason=" ")
+    with pytest.raises(BadInput, match="begins with a letter"):
+        set_hold(platform, ADMIN, subject=patient, reference="13812345678", reason=REASON)
+    with pytest.raises(BadInput, match="in the future"):
+        hold(platform, patient, ends_at=platform.clock.now())
+    with pytest.raises(NotFound):
+        hold(platform, SubjectId("sub_" + "a" * 24))
+
+
+def test_who_is_erased_has_nothing_to_hold(platform: Platform, patient: SubjectId):
+    """It comes too late."""
+    erase_subject(platform, ADMIN, subject=patient, reason="request 1")
+    with pytest.raises(Conflict, match="nothing left to hold"):
+        hold(platform, patient)
+
+
+def test_a_hold_is_released_once(platform: Platform, patient: SubjectId):
+    """And an unknown one never."""
+    made = hold(platform, patient)
+    release_hold(platform, ADMIN, made.hold_id, reason="settled")
+    with pytest.raises(Conflict, match="was released"):
+        release_hold(platform, ADMIN, made.hold_id, reason="again")
+    with pytest.raises(NotFound):
+        release_hold(platform, ADMIN, "hld_" + "a" * 24, reason="again")
+
+
+def test_only_officers_hold(platform: Platform, captured: Captured, patient: SubjectId):
+    """A clinician neither sets nor releases nor lists."""
+    clinician = captured.person_account("dr.x", "clinician")[0]
+    made = hold(platform, patient)
+    for tried in (
+        lambda: set_hold(platform, clinician, subject=patient, reference="case-17", reason=REASON),
+        lambda: release_hold(platform, clinician, made.hold_id, reason="x"),
+        lambda: list_holds(platform, clinician),
+        lambda: sweep_expired(platform, clinician),
+    ):
+        with pytest.raises(Denied):
+            tried()
+
+
+# --- compared with the log
+
+
+def test_holds_agree_with_the_log(platform: Platform, patient: SubjectId):
+    """Set, released and live ones."""
+    release_hold(platform, ADMIN, hold(platform, patient).hold_id, reason="settled")
+    hold(platform, patient, compartment="clinical", ends_at=platform.clock.now() + timedelta(days=3))
+    done = reconcile(platform, ADMIN)
+    assert (done.is_clean, done.counts["holds"]) == (True, 2)
+
+
+def changed(platform: Platform, **values: object) -> None:
+    with platform.data.write() as connection:
+        connection.execute(update(legal_hold).values(**values))
+
+
+TOUCHED = {
+    "reach": lambda platform: changed(platform, compartment="clinical"),
+    "end": lambda platform: changed(platform, ends_at=platform.clock.now()),
+    "who": lambda platform: changed(platform, set_by="somebody"),
+    "release": lambda platform: changed(
+        platform, released_by="x", released_at=platform.clock.now(), release_entry="aud_x"
+    ),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHED)
+def test_a_touched_hold_is_found(platform: Platform, patient: SubjectId, touch: str):
+    """Whoever narrows, ends or releases one by the database's own means suspends the gate."""
+    made = hold(platform, patient)
+    TOUCHED[touch](platform)
+    done = reconcile(platform, ADMIN)
+    assert [(one.part, one.name) for one in done.mismatches] == [("hold", made.hold_id)]
+
+
+def test_a_deleted_or_invented_hold_is_found(platform: Platform, patient: SubjectId):
+    """An entry without its row, and a row without its entry."""
+    made = hold(platform, patient)
+    with platform.data.write() as connection:
+        row = dict(connection.execute(select(legal_hold)).mappings().one())
+        connection.execute(delete(legal_hold))
+    assert [(one.name, one.differs) for one in reconcile(platform, ADMIN).mismatches] == [(made.entry_id, ("row",))]
+    with platform.data.write() as connection:
+        connection.execute(insert(legal_hold), [row, row | {"hold_id": "hld_x", "entry_id": "aud_x"}])
+    assert [(one.name, one.differs) for one in reconcile(platform, ADMIN).mismatches] == [("hld_x", ("entry",))]
+
+
+def test_a_release_that_was_undone_is_found(platform: Platform, patient: SubjectId):
+    """A hold that is made to last beyond its release."""
+    made = hold(platform, patient)
+    release_hold(platform, ADMIN, made.hold_id, reason="settled")
+    changed(platform, released_by=None, released_at=None, release_entry=None)
+    done = reconcile(platform, ADMIN)
+    assert [one.differs for one in done.mismatches] == [("row",)]
