@@ -4,12 +4,15 @@ import typer
 
 from consentry.cli import (
     accounts,
+    attaching,
     auditing,
     backups,
     breaches,
     cases,
     consents,
     emergencies,
+    erasing,
+    holding,
     ingesting,
     interchange,
     keeping,
@@ -17,6 +20,7 @@ from consentry.cli import (
     operating,
     overseeing,
     packs,
+    records,
     registering,
     revealing,
     reviewing,
@@ -41,6 +45,7 @@ app = typer.Typer(
 )
 operating.register(app)
 revealing.register(app)
+erasing.register(app)
 backups.register(app)
 app.add_typer(packs.app, name="pack")
 app.add_typer(accounts.app, name="account")
@@ -51,6 +56,9 @@ interchange.register(consents.app)
 app.add_typer(consents.app, name="consent")
 app.add_typer(registering.app, name="register")
 app.add_typer(subjects.app, name="subject")
+app.add_typer(attaching.app, name="attach")
+app.add_typer(records.app, name="records")
+app.add_typer(holding.app, name="hold")
 app.add_typer(views.views, name="view")
 app.add_typer(views.exports, name="export")
 app.add_typer(tags.app, name="tags")

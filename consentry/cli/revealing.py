@@ -1,4 +1,4 @@
-"""Commands that concern one person's record: reveal and erase."""
+"""Commands that concern one person's record: reveal, and what leads up to it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,6 @@ def register(app: typer.Typer) -> None:
     app.command("reveal")(reveal)
     app.command("approve-read")(approve_read)
     app.command("revoke-approval")(revoke_approval)
-    app.command("erase")(erase)
 
 
 def reveal(  # noqa: PLR0917 - options of one command
@@ -128,24 +127,3 @@ def approve_read(  # noqa: PLR0917 - options of one command
         say_json(answer)
     else:
         say_pairs(answer)
-
-
-def erase(
-    subject: Subject,
-    reason: Annotated[str, typer.Option(help="Why, for example the request's number.")],
-    home: Home = None,
-    as_json: Json = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Erase a subject; what a legal floor still holds is restricted instead, and the answer says until when."""
-    from consentry.cli.session import local_operator, platform_for
-    from consentry.wake.runner import run_wake_of
-    from consentry.workflows.erase import erase_subject
-    from kernel.ids import SubjectId
-
-    with platform_for(home) as platform:
-        done = erase_subject(platform, local_operator(), subject=SubjectId(subject), reason=reason)
-        run_wake_of(platform, SubjectId(subject))
-    if as_json:
-        say_json(done.as_json())
-    else:
-        say_pairs(done.as_json())

@@ -99,6 +99,7 @@ CALLS |= {
     "erasures": ("GET", f"/subjects/{SUBJECT}/erasures", None),
     "erasure": ("GET", f"/erasures/era_{'a' * 24}", None),
 }
+CALLS |= {"keys": ("GET", "/keys", None)}
 ERASES = {"erase", "erasures", "erasure"}
 OFFICERS = {"approve", "revoke approval", "review", "decide case", "review emergency", "release"}
 CASES = {"cases", "revoke case"}
@@ -112,7 +113,7 @@ OVERSEES = {"log", "entry", "stream", "statistics", "findings", "counters", "eme
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},
-    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *ERASES, "ingest"},
+    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *ERASES, "ingest", "keys"},
     "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *MANAGES, *OFFICERS, *CASES, *ERASES},
     "clinician": {*READS, *LOOKS, *CASES, "reveal", "ask case", "emergency"},
     "health_manager": {*READS, *LOOKS, "reveal"},
@@ -120,7 +121,7 @@ ALLOWED = {
     "operator": {"tags"},
     "analyst": {"tags"},
     "content_reviewer": {"reveal"},
-    "key_custodian": set(),
+    "key_custodian": {"keys"},
     "subject": (CAPTURES | READS | ACCOUNTS) - {"decide"},
 }
 
