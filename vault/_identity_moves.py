@@ -150,6 +150,20 @@ def split_identity(
     carry_identifiers(connection, keyring, before, leaving=leaving)
 
 
+def move_source_id(
+    connection: Connection, keyring: Keyring, digest: bytes, *, origin: SubjectId, to: SubjectId | None
+) -> None:
+    """Let one source's id of a person lead to another subject, or to nobody."""
+    digester = Digester.make(keyring, connection, [SOURCE_ID])
+    moved = _taken(connection, keyring, digester, origin, [digest])
+    if to is None:
+        columns = blind_index.c
+        connection.execute(delete(blind_index).where(columns.field == SOURCE_ID, columns.digest == digest))
+        return
+    _move_old_links(connection, origin, to, [digest])
+    _say(connection, keyring, to, moved, {})
+
+
 def source_digests(connection: Connection, keyring: Keyring, source_ids: Iterable[tuple[str, str]]) -> list[bytes]:
     """Return the digests under which sources' own ids of persons are found."""
     digester = Digester.load(keyring, connection, [SOURCE_ID])
