@@ -198,6 +198,8 @@ class BackupReader:
 
     def check_end(self) -> None:
         """Raise ``IntegrityFailed`` unless everything was read."""
+        if not self._is_over:
+            self._ready += self._next()
         if not self._is_over or self._ready:
             raise IntegrityFailed("The backup goes on after its end", hint=_DAMAGED)
 
