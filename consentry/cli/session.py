@@ -1,6 +1,7 @@
 """What every command does first: read the settings, open the platform, know the caller."""
 
 import getpass
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ def platform_for(home: Path | None, *, check_pack: bool = True, check_log: bool 
     from consentry.platform import open_platform
     from consentry.workflows.keep_log import check_log as check
 
+    _log_to_stderr()
     with open_platform(settings_for(home), check_pack=check_pack) as platform:
         if check_log:
             check(platform)
@@ -67,6 +69,13 @@ def person_from(platform: "Platform", token: str | None) -> "Principal":
             "This command needs a person's token", hint="Run `consentry account token NAME`, then give --token."
         )
     return know_person(platform, token)
+
+
+def _log_to_stderr() -> None:
+    """Keep what a command logs out of what it prints, which programs read."""
+    import structlog
+
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def _login() -> str:

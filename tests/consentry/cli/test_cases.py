@@ -68,7 +68,8 @@ def test_emergency_from_the_glass_to_the_review(home, run, patient, token):
         return run("emergency", *words, "--token", by, "--home", home)
 
     opened = at("open", patient, "--fields", "name", "--reason", "unconscious", "--json", by=doctor)
-    emergency = json.loads(opened.out.splitlines()[-1])["emergency"]
+    emergency = [json.loads(line) for line in opened.out.splitlines()][-1]["emergency"]
+    assert "break_glass.opened" in opened.err, "the alarm is not mixed into what programs read"
     assert emergency in at("list", "--open").out
     assert at("review", emergency, "--verdict", "incident", "--note", "curious").out.endswith("incident\n")
     frozen = run("case", "list", "--token", doctor, "--home", home)
