@@ -11,15 +11,20 @@ from consentry import __version__
 from consentry.api import (
     accesses,
     approvals,
+    attachments,
     audit,
     audit_stream,
     breaches,
     cases,
     choices,
     consents,
+    corrections,
     decisions,
     emergencies,
+    erasures,
     health,
+    holds,
+    keys,
     notices,
     oversight,
     problems,
@@ -50,16 +55,21 @@ ROUTERS: Final = tuple(
         choices,
         decisions,
         records,
+        attachments,
         subjects,
+        corrections,
         accesses,
         approvals,
         cases,
         emergencies,
+        erasures,
+        holds,
         oversight,
         audit,
         breaches,
         audit_stream,
         reviews,
+        keys,
     )
 )
 """One a resource."""
@@ -91,7 +101,8 @@ def create_app(platform: Platform) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix="/v1")
     app.add_middleware(HeldCheckpoints, log=platform.log)
-    app.add_middleware(Guard, max_body_bytes=settings.max_body_bytes)
+    others = {attachments.UPLOAD: settings.max_attachment_bytes}
+    app.add_middleware(Guard, max_body_bytes=settings.max_body_bytes, others=others)
     app.add_middleware(Origins, allowed=settings.cors_origins, routes=page_routes(ROUTERS, prefix="/v1"))
     return app
 

@@ -61,6 +61,7 @@ def serve(
     from consentry.api.app import create_app
     from consentry.cli.session import platform_for
     from consentry.outsiders import Outsiders
+    from consentry.key_tending import KeyTender
     from consentry.settling import Settler
     from consentry.tending import Alarmer, Sweeping, Tender
     from consentry.wake.runner import Teller, Waker
@@ -76,6 +77,7 @@ def serve(
         Tender(platform),
         Alarmer(platform),
         Sweeping(platform),
+        KeyTender(platform),
     ):
         settings = platform.settings
         record_configured(platform)

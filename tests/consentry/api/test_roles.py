@@ -77,6 +77,15 @@ CALLS |= {
     "waive": ("POST", f"/breaches/{CASE}/waivers", {"duty": "pipl.authority", "reason": "x"}),
     "close breach": ("POST", f"/breaches/{CASE}/closing", {"reason": "x"}),
 }
+CORRECTION = {"record": "rec_" + "a" * 24, "values": {"sex": "female"}, "reason": "x"}
+CALLS |= {
+    "history of fields": ("POST", f"/subjects/{SUBJECT}/history", REVEAL),
+    "profile": ("POST", f"/subjects/{SUBJECT}/profile", REVEAL),
+    "correct": ("POST", f"/subjects/{SUBJECT}/corrections", CORRECTION),
+    "conflicts": ("GET", "/records/conflicts", None),
+}
+CORRECTS = {"correct", "conflicts"}
+REVEALS = {"reveal", "history of fields", "profile"}
 GRANT = "cas_" + "a" * 24
 EMERGENCY = "emg_" + "a" * 24
 CALLS |= {
@@ -113,14 +122,25 @@ OVERSEES = {"log", "entry", "stream", "statistics", "findings", "counters", "eme
 ALLOWED = {
     "capture": CAPTURES,
     "ingest": {"ingest"},
-    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *ERASES, "ingest", "keys"},
-    "compliance_officer": {*READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *MANAGES, *OFFICERS, *CASES, *ERASES},
-    "clinician": {*READS, *LOOKS, *CASES, "reveal", "ask case", "emergency"},
-    "health_manager": {*READS, *LOOKS, "reveal"},
+    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *ERASES, "ingest", "keys", *CORRECTS},
+    "compliance_officer": {
+        *READS,
+        *LOOKS,
+        *ACCOUNTS,
+        *OVERSEES,
+        *BREACHES,
+        *MANAGES,
+        *OFFICERS,
+        *CASES,
+        *ERASES,
+        *CORRECTS,
+    },
+    "clinician": {*READS, *LOOKS, *CASES, *REVEALS, "ask case", "emergency"},
+    "health_manager": {*READS, *LOOKS, *REVEALS},
     "customer_service": {*READS, *LOOKS},
     "operator": {"tags"},
     "analyst": {"tags"},
-    "content_reviewer": {"reveal"},
+    "content_reviewer": REVEALS,
     "key_custodian": {"keys"},
     "subject": (CAPTURES | READS | ACCOUNTS) - {"decide"},
 }
