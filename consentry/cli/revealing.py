@@ -1,6 +1,7 @@
 """Commands that concern one person's record: reveal, and what leads up to it."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -8,7 +9,12 @@ from consentry.cli.options import Approval, Fields, Home, Json, Reason, Subject,
 from consentry.cli.output import say, say_json, say_pairs, say_table
 
 if TYPE_CHECKING:
+    from consentry.platform import Platform
+    from consentry.readings import Reading
     from consentry.workflows.reveal import Opened
+
+History = Annotated[bool, typer.Option("--history", help="Every kept version: who said what, when, and why.")]
+Current = Annotated[bool, typer.Option("--current", help="Of the profile the one value that counts.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +34,8 @@ def reveal(  # noqa: PLR0917 - options of one command
         str | None, typer.Option(help="Id of the case grant for the most sensitive fields; found when left out.")
     ] = None,
     ticket: Ticket = None,
+    history: History = False,  # noqa: FBT002 - a flag
+    current: Current = False,  # noqa: FBT002 - a flag
     token: Token = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
@@ -35,8 +43,20 @@ def reveal(  # noqa: PLR0917 - options of one command
     """Open fields of one subject; needs a person's token, and leaves its entry first."""
     from consentry.cli.session import person_from, platform_for
     from consentry.workflows import reveal as workflow
+    from consentry.workflows.admit import begin_reading
+    from kernel.errors import BadInput
     from kernel.ids import SubjectId
 
+    if history and current:
+        raise BadInput("--history and --current exclude each other", hint="Give one of them.")
+    if history or current:
+        with platform_for(home) as platform:
+            reading = begin_reading(
+                platform, person_from(platform, token),
+                subject=SubjectId(subject), purpose=purpose, fields=codes_in(fields), reason=reason, ticket=ticket,
+            )  # fmt: skip
+            say_versions(platform, reading, approval=approval, case=case, history=history, as_json=as_json)
+        return
     with platform_for(home) as platform:
         opened = workflow.reveal(
             platform,
@@ -55,6 +75,36 @@ def reveal(  # noqa: PLR0917 - options of one command
 def codes_in(fields: str) -> list[str]:
     """Return the codes of a list that is separated by commas."""
     return [code.strip() for code in fields.split(",") if code.strip()]
+
+
+_OF_A_VERSION: Final = (
+    "field", "value", "stands", "observed_at", "stored_at", "source", "stored_by", "record", "correction",
+)  # fmt: skip
+_OF_A_VALUE: Final = ("field", "value", "observed_at", "source", "trust_rank", "corrected", "record")
+
+
+def say_versions(
+    platform: "Platform", reading: "Reading", *, approval: str | None, case: str | None, history: bool, as_json: bool
+) -> None:
+    """Open and print the versions of some fields, or the values of a profile that count."""
+    from consentry.workflows import read_versions as workflow
+
+    if history:
+        versions = workflow.open_history(platform, reading, approval=approval, case=case)
+        rows, opened = [workflow.version_json(version) for version in versions.versions], versions.where
+        header: Sequence[str] = _OF_A_VERSION
+    else:
+        profile = workflow.open_profile(platform, reading, approval=approval, case=case)
+        rows, opened = [workflow.current_json(value) for value in profile.values.values()], profile.where
+        header = _OF_A_VALUE
+    if as_json:
+        for row in rows:
+            say_json(row)
+        return
+    say_table(header, [[row[name] for name in header] for row in rows])
+    if opened.masked:
+        say(f"masked: {', '.join(sorted(opened.masked))}")
+    say(f"log entry {opened.entry_id} at index {opened.log_index}")
 
 
 def say_opened(opened: "Opened", *, as_json: bool) -> None:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Subject, check_subject
-from consentry.cli.output import say
+from consentry.cli.options import Home, Json, Reason, Subject, check_subject
+from consentry.cli.output import say, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Find subjects, and record what becomes of them.")
 
@@ -78,7 +78,85 @@ def merge(
         for subject in (dropped, kept):
             run_wake_of(platform, SubjectId(subject))
     say(f"{dropped} is restricted for good; {kept} goes on, with {len(made)} new decisions from the stricter of both")
-    say(f"records are not resealed yet: those of {dropped} stay sealed under it, unused; erase both to erase them")
+    say(f"its records are sealed under {kept} from now on, and its sources lead there")
+
+
+@app.command("split")
+def split(  # noqa: PLR0917 - options of one command
+    subject: Subject,
+    reason: Reason,
+    source: Annotated[list[str] | None, typer.Option(help="All records of this source are the other person's.")] = None,
+    batch: Annotated[list[str] | None, typer.Option(help="All records that came in this batch, bat_….")] = None,
+    record: Annotated[list[str] | None, typer.Option(help="This record, by the id of any version, rec_….")] = None,
+    source_id: Annotated[
+        list[str] | None, typer.Option(help="What a source calls the other person, as SOURCE:ID; leads to them then.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """One subject is two people: the chosen records go to a new one, who begins with every no and with no yes."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.wake.runner import run_wake_of
+    from consentry.workflows.split_subject import selection_of, split_subject
+    from kernel.ids import SubjectId
+
+    selection = selection_of(
+        sources=tuple(source or ()),
+        batches=tuple(batch or ()),
+        records=tuple(record or ()),
+        source_ids=tuple(source_id or ()),
+    )
+    with platform_for(home) as platform:
+        done = split_subject(platform, local_operator(), origin=SubjectId(subject), selection=selection, reason=reason)
+        run_wake_of(platform, SubjectId(subject))
+    counts = done.outcome.counts
+    say(f"{done.fresh} is new, with {counts['rows']} rows of {subject} and {len(done.decisions)} of its decisions")
+
+
+@app.command("doubts")
+def doubts(
+    home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """List records that could be about several people, for somebody to place; no identifier is shown."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.settle_doubts import doubt_json, list_doubts
+
+    rows = []
+    with platform_for(home) as platform:
+        page = list_doubts(platform, local_operator())
+        while page:
+            rows += [doubt_json(doubt) for doubt in page]
+            page = list_doubts(platform, local_operator(), after=page[-1].doubt_id)
+    if as_json:
+        for row in rows:
+            say_json(row)
+        return
+    header = ("doubt", "source", "rule", "candidates", "noted_at")
+    say_table(header, [[row[name] for name in header] for row in rows])
+
+
+@app.command("settle")
+def settle(
+    doubt: Annotated[str, typer.Argument(help="Id of the doubt, dbt_….")],
+    reason: Reason,
+    candidate: Annotated[
+        str | None, typer.Option("--as", help="The candidate whom the records are about.", callback=check_subject)
+    ] = None,
+    is_new: Annotated[bool, typer.Option("--new", help="They are about a person of their own.")] = False,  # noqa: FBT002 - a flag
+    home: Home = None,
+) -> None:
+    """Say about whom a doubtful record is; its source then sends it again."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.settle_doubts import settle as workflow
+    from kernel.errors import BadInput
+    from kernel.ids import SubjectId
+
+    if is_new is (candidate is not None):
+        raise BadInput("Say whom the records are about", hint="Give --as SUBJECT, or --new.")
+    with platform_for(home) as platform:
+        subject = None if candidate is None else SubjectId(candidate)
+        settled = workflow(platform, local_operator(), doubt_id=doubt, subject=subject, reason=reason)
+    say(f"{doubt} is settled: {settled.subject or 'a person of its own'}; send the records of {settled.source} again")
 
 
 @app.command("deceased")

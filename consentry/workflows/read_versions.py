@@ -12,14 +12,13 @@ from vault.records import CurrentValue, FieldVersion
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedVersions:
-    """Opened versions, and where the log says so.
+class Where:
+    """Where the log says that something was opened.
 
     Attributes:
-        masked: fields of which the versions hold what the masks leave.
+        masked: fields of which only what the masks leave was opened.
     """
 
-    versions: Sequence[FieldVersion] = field(repr=False)
     entry_id: str
     log_index: int
     tree_size: int
@@ -27,14 +26,19 @@ class OpenedVersions:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedVersions:
+    """Opened versions."""
+
+    versions: Sequence[FieldVersion] = field(repr=False)
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
 class OpenedProfile:
-    """The values of a profile that count, by field, and where the log says so."""
+    """The values of a profile that count, by field."""
 
     values: Mapping[str, CurrentValue] = field(repr=False)
-    entry_id: str
-    log_index: int
-    tree_size: int
-    masked: frozenset[str]
+    where: Where
 
 
 def open_history(
@@ -52,7 +56,7 @@ def open_history(
     found = platform.vault.open_history(
         permit, receipt, subject=reading.subject, fields=permit.fields, masked=admitted.masked
     )
-    return OpenedVersions(found, admitted.entry_id, receipt.index, receipt.tree_size, admitted.masked)
+    return OpenedVersions(found, _where(admitted))
 
 
 def open_profile(
@@ -68,7 +72,7 @@ def open_profile(
     found = platform.vault.open_current(
         permit, receipt, subject=reading.subject, fields=permit.fields, masked=admitted.masked
     )
-    return OpenedProfile(found, admitted.entry_id, receipt.index, receipt.tree_size, admitted.masked)
+    return OpenedProfile(found, _where(admitted))
 
 
 def version_json(version: FieldVersion) -> dict[str, JsonValue]:
@@ -109,3 +113,8 @@ def current_json(value: CurrentValue) -> dict[str, JsonValue]:
 def _admitted(platform: Platform, reading: Reading, what: str, *, approval: str | None, case: str | None) -> Admitted:
     asked = replace(reading, refs={**reading.refs, "what": what})
     return admit(platform, asked, approval=approval, case=case)
+
+
+def _where(admitted: Admitted) -> Where:
+    receipt = admitted.receipt
+    return Where(admitted.entry_id, receipt.index, receipt.tree_size, admitted.masked)
