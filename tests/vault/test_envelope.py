@@ -25,6 +25,7 @@ from vault.envelope import (
     open_many,
     open_value,
     read_key_id,
+    seal_fields,
     seal_many,
     seal_value,
 )
@@ -251,6 +252,18 @@ def test_many_values_are_sealed_as_each_alone(key):
         assert sealed[number] == alone
     again = [(data_key, binding, value) for (data_key, binding, _), value in zip(items, sealed, strict=True)]
     assert open_many(again) == [b"one", b"two", b""]
+
+
+def test_the_values_of_a_row_are_sealed_as_each_alone(key):
+    """The form for whole rows shares what its values have in common and changes nothing else."""
+    values, nonces = {"diagnosis": b"one", "name": b"", "page": b"x" * 300}, os.urandom(36)
+    sealed = seal_fields(
+        values, data_key=key, holder=BINDING.holder, schema_version=1, random=lambda size: nonces[:size]
+    )
+    items = [(key, BINDING._replace(field=code), plaintext) for code, plaintext in values.items()]
+    assert sealed == seal_many(items, random=lambda size: nonces[:size])
+    with pytest.raises(BadInput, match="'name'"):
+        seal_fields({"name": bytes(65_537)}, data_key=key, holder=BINDING.holder, schema_version=1)
 
 
 def test_names_have_a_bound(key):
