@@ -7,11 +7,11 @@ from audit.verifier.bundles import split_bundle
 from audit.verifier.exports import verify_export
 from audit.verifier.tiles import TILE_WIDTH, TileFolder
 from kernel.errors import BadInput, IntegrityFailed
-from vault.replaying import named_keys
+from vault.replaying import Buried, named_keys
 
 
-def read_tombstones(folder: Path, key: VerifierKey) -> list[bytes]:
-    """Return the ids of the destroyed keys that an exported log names.
+def read_tombstones(folder: Path, key: VerifierKey) -> dict[bytes, Buried]:
+    """Return the destroyed keys that an exported log names.
 
     Args:
         folder: what `consentry audit export` wrote.
@@ -27,8 +27,10 @@ def read_tombstones(folder: Path, key: VerifierKey) -> list[bytes]:
         raise IntegrityFailed(f"The export of the log is not whole: {err.message}", hint="Take another.") from None
     except OSError as err:
         raise BadInput(f"The export cannot be read: {err.strerror}", hint="Name the folder of an export.") from None
-    tiles, found = TileFolder(str(folder), size), list[bytes]()
+    tiles, found = TileFolder(str(folder), size), dict[bytes, Buried]()
     for number in range(tiles.bundles):
         entries, _ = split_bundle(tiles.read_bundle(number), min(TILE_WIDTH, size - number * TILE_WIDTH))
-        found += [key_id for entry in entries if entry for key_id in named_keys(entry)]
+        for entry in entries:
+            if entry:
+                found |= named_keys(entry)
     return found

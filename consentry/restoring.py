@@ -26,6 +26,7 @@ from vault.backup_keys import BackupIdentity, BackupStore
 from vault.backups import BackupHeader, check_signature, reading_backup
 
 STORES: Final = {BackupStore.DATA: Store.DATA, BackupStore.KEYS: Store.KEYS}
+_NAMES: Final = {BackupStore.DATA: "data store", BackupStore.KEYS: "key store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def check_files(
     headers = {store: check_signature(sealed.path, key.public_key) for store, sealed in files.items()}
     for store, header in headers.items():
         if header.store is not store or files[store].identity.recipient.store is not store:
-            raise BadInput(f"{files[store].path} and its key are not both of the {store} store", hint="Exchange them.")
+            raise BadInput(
+                f"{files[store].path} and its key are not both of the {_NAMES[store]}", hint="Exchange them."
+            )
         if header.deployment != settings.deployment:
             raise BadInput(f"{files[store].path} is of another deployment", hint="Name its own folder with --home.")
         if header.ends_at is not None and is_over(header, clock.now(), keep=header.ends_at - header.made_at):
@@ -64,7 +67,7 @@ def scratch_stores(scratch: Path, files: Mapping[BackupStore, Sealed]) -> Iterat
         for store in files:
             place = scratch / f"{store}.db"
             place.touch(mode=OWNER_FILE)
-            stores[store] = open_database(f"sqlite:///{place}", label=f"copy of the {store} store")
+            stores[store] = open_database(f"sqlite:///{place}", label=f"copy of the {_NAMES[store]}")
         yield stores
     finally:
         for database in stores.values():
@@ -143,7 +146,7 @@ def _check_places(settings: Settings, files: Mapping[BackupStore, Sealed], fresh
             continue
         if store not in files:
             if not place.is_file():
-                raise Conflict(f"There is no {store} store, and it is not restored", hint="Give its backup as well.")
+                raise Conflict(f"There is no {_NAMES[store]}, and it is not restored", hint="Give its backup as well.")
         elif not place.exists():
             fresh.store(place)
 

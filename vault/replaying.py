@@ -103,14 +103,9 @@ class Replayer:
         with self._keystore.database.read() as connection:
             return _fingerprint(connection, key_tombstone) != mine
 
-    def replay(self, *, asking: Asking, more: Iterable[bytes] = ()) -> Replayed:
-        """Destroy, delete and bury what any tombstone tells of; safe to repeat, and to go on with after a crash.
-
-        Args:
-            asking: who asks.
-            more: ids of destroyed keys that are known from elsewhere, such as an export of a newer log.
-        """
-        known, done = self._known(more), Replayed()
+    def replay(self, *, asking: Asking) -> Replayed:
+        """Destroy, delete and bury what any tombstone tells of; safe to repeat, and to go on with after a crash."""
+        known, done = self._known(), Replayed()
         if not known:
             return done
         self._destroy(known, done)
@@ -123,18 +118,18 @@ class Replayer:
                 self._log.record(connection, event)
         return done
 
-    def _known(self, more: Iterable[bytes]) -> dict[bytes, Buried]:
-        """Return every destroyed key; of two tombstones the one that knows more counts."""
-        known = {key_id: Buried(_UNKNOWN, whole=False) for key_id in more}
+    def _known(self) -> dict[bytes, Buried]:
+        """Return every destroyed key; where two tombstones differ, a whole subject counts."""
         with self._data.read() as connection:
-            known |= _named_in_log(connection)
+            known = _named_in_log(connection)
             parts = select(erasure.c.erasure_id, erasure.c.fields.is_(None).label("is_whole"))
             whole = {row.erasure_id: row.is_whole for row in connection.execute(parts)}
             for row in connection.execute(select(tombstone.c.key_id, tombstone.c.erasure_id)):
-                known[row.key_id] = Buried(row.erasure_id, bool(whole.get(row.erasure_id)))
+                _learn(known, row.key_id, Buried(row.erasure_id, bool(whole.get(row.erasure_id))))
         with self._keystore.database.read() as connection:
             query = select(key_tombstone.c.key_id, key_tombstone.c.erasure_id, key_tombstone.c.whole)
-            known |= {row.key_id: Buried(row.erasure_id, row.whole) for row in connection.execute(query)}
+            for row in connection.execute(query):
+                _learn(known, row.key_id, Buried(row.erasure_id, row.whole))
         return known
 
     def _destroy(self, known: Mapping[bytes, Buried], done: Replayed) -> None:
@@ -142,13 +137,10 @@ class Replayer:
         with self._keystore.database.read() as connection:
             alive = _among(connection, data_key, known)
             lacking = known.keys() - _among(connection, key_tombstone, known)
-        by_erasure: dict[Buried, list[bytes]] = {}
-        for key_id in sorted(lacking | alive):
-            by_erasure.setdefault(known[key_id], []).append(key_id)
         undone = {known[key_id].erasure_id for key_id in alive}
         forgotten = self._forgotten(undone)
         with self._keystore.database.write() as connection:
-            for (erasure_id, whole), key_ids in by_erasure.items():
+            for (erasure_id, whole), key_ids in _by_erasure(known, lacking | alive).items():
                 destroy_keys(connection, key_ids, erasure=erasure_id, clock=self._clock, whole=whole)
             for one in forgotten:
                 _forget(connection, one)
@@ -209,13 +201,37 @@ def _under(key_ids: Sequence[bytes]) -> Callable[[Table], ColumnElement[bool]]:
     return lambda table: table.c.key_id.in_(key_ids)
 
 
-def named_keys(body: bytes) -> list[bytes]:
-    """Return the ids of the destroyed keys that an entry of the log names; none where it is another entry."""
+def named_keys(body: bytes) -> dict[bytes, Buried]:
+    """Return the destroyed keys that an entry of the log names; none where it is another entry.
+
+    Keys that an erasure destroyed by themselves went with a whole subject; of a part the entry tells the fields.
+    """
     said = decode_entry(body)
-    refs = said.get("refs")
-    if said.get("act") not in NAMING_ACTS or not isinstance(refs, Mapping):
-        return []
-    return [bytes.fromhex(str(value)) for name, value in refs.items() if name.startswith("key_")]
+    act, refs = said.get("act"), said.get("refs")
+    if act not in NAMING_ACTS or not isinstance(refs, Mapping):
+        return {}
+    erasure_id = str(refs.get("erasure", _UNKNOWN))
+    buried = Buried(erasure_id, whole=act == Act.KEYS_DESTROYED and erasure_id != _UNKNOWN)
+    return {bytes.fromhex(str(value)): buried for name, value in refs.items() if name.startswith("key_")}
+
+
+def _learn(known: dict[bytes, Buried], key_id: bytes, buried: Buried) -> None:
+    if buried.whole or not (key_id in known and known[key_id].whole):
+        known[key_id] = buried
+
+
+def destroy_named(keys: Database, named: Mapping[bytes, Buried], clock: Clock) -> None:
+    """Destroy keys of which a newer log tells, at once; the next start replays what follows from their tombstones."""
+    with keys.write() as connection:
+        for buried, key_ids in _by_erasure(named, named).items():
+            destroy_keys(connection, key_ids, erasure=buried.erasure_id, clock=clock, whole=buried.whole)
+
+
+def _by_erasure(known: Mapping[bytes, Buried], key_ids: Iterable[bytes]) -> dict[Buried, list[bytes]]:
+    found: dict[Buried, list[bytes]] = {}
+    for key_id in sorted(key_ids):
+        found.setdefault(known[key_id], []).append(key_id)
+    return found
 
 
 def _named_in_log(connection: Connection) -> dict[bytes, Buried]:
@@ -223,11 +239,8 @@ def _named_in_log(connection: Connection) -> dict[bytes, Buried]:
     known: dict[bytes, Buried] = {}
     for query in (settled, select(inbox.c.body)):
         for body in connection.execution_options(yield_per=1_000).scalars(query):
-            if not body:
-                continue  # pruned: its copies in both stores count
-            refs = decode_entry(body).get("refs")
-            erasure_id = str(refs.get("erasure", _UNKNOWN)) if isinstance(refs, Mapping) else _UNKNOWN
-            known.update((key_id, Buried(erasure_id, whole=False)) for key_id in named_keys(body))
+            if body:  # of a pruned entry the copies in both stores count
+                known |= named_keys(body)
     return known
 
 

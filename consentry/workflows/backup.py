@@ -30,6 +30,7 @@ ACT: Final = "backup.run"
 """What a role must be allowed."""
 
 _STORES: Final = {BackupStore.DATA: Store.DATA, BackupStore.KEYS: Store.KEYS}
+_NAMES: Final = {BackupStore.DATA: "data store", BackupStore.KEYS: "key store"}
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 _READ_BYTES: Final = 1 << 20
 
@@ -167,7 +168,7 @@ def _recipients(platform: Platform, stores: Collection[BackupStore]) -> dict[Bac
     missing = [store for store in stores if not texts[store]]
     if missing:
         raise ConfigurationError(
-            f"There is no recipient for backups of the {missing[0]} store",
+            f"There is no recipient for backups of the {_NAMES[missing[0]]}",
             hint="Run `consentry backup keygen` elsewhere, and set backup_data_recipient and backup_keys_recipient.",
         )
     found = {store: BackupRecipient.parse(texts[store]) for store in stores}
@@ -176,7 +177,7 @@ def _recipients(platform: Platform, stores: Collection[BackupStore]) -> dict[Bac
     wrong = [store for store, one in found.items() if one.store is not store]
     if wrong:
         raise ConfigurationError(
-            f"The recipient of the {wrong[0]} store's backups is of the other store", hint="Exchange the two settings."
+            f"The recipient of the {_NAMES[wrong[0]]}'s backups is of the other store", hint="Exchange the two settings."
         )
     return found
 

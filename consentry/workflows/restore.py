@@ -7,10 +7,9 @@ opens until then.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
-
-from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
 from audit.signer import HeadSigner
@@ -22,7 +21,7 @@ from consentry.backup_copies import scratch_folder
 from consentry.exported_tombstones import read_tombstones
 from consentry.migrations import upgrade
 from consentry.packs import load_configured_pack
-from consentry.platform import Platform, open_keystore, open_platform, open_signer
+from consentry.platform import Platform, open_keystore, open_platform, open_signer, open_stores
 from consentry.principals import Principal
 from consentry.restored_log import check_restored_log, compare_with_signed, open_known
 from consentry.restoring import STORES, Sealed, check_files, put_in_place, receive, scratch_stores
@@ -34,8 +33,8 @@ from kernel.encoding import JsonValue
 from kernel.ports import Clock
 from vault.backup_keys import BackupStore
 from vault.backups import BackupHeader
+from vault.replaying import Buried, destroy_named
 from vault.sampling import Sampled, check_sample
-from vault.tombstones import bury
 
 SAMPLE_ROWS: Final = 500
 
@@ -160,19 +159,16 @@ def restore(
     with _signer(settings) as signer:
         key, signed = terms.log_key or signer.verifier_key, signer.head()
     headers = check_files(settings, files, key, clock)
-    named = [] if terms.log_export is None else read_tombstones(terms.log_export, key)
+    named = {} if terms.log_export is None else read_tombstones(terms.log_export, key)
     known = [open_known(note, key) for note in terms.known] + ([] if signed is None else [signed.checkpoint])
-
-    def look(connection: Connection, header: BackupHeader) -> int | None:
-        """Compare the log; what an export tells of is noted at once, for a start that may come much later."""
-        bury(connection, named, erasure_id="", at=clock.now())
-        return compare_with_signed(connection, header, known=known, key=key, for_recovery=terms.for_recovery)
-
-    rows, difference = put_in_place(settings, files, headers, look)
+    compare = partial(compare_with_signed, known=known, key=key, for_recovery=terms.for_recovery)
+    rows, difference = put_in_place(settings, files, headers, compare)
+    if named:
+        _destroy_named(settings, named, clock)
     if difference is not None:
         return Restored(rows, difference, None)
     with open_platform(settings, clock=clock, check_pack=False) as platform:
-        return Restored(rows, None, _replay(platform, caller, headers, named))
+        return Restored(rows, None, _replay(platform, caller, headers))
 
 
 @contextmanager
@@ -200,12 +196,20 @@ def _sample(platform: Platform, stores: Mapping[BackupStore, Database]) -> Sampl
         return check_sample(stores[BackupStore.DATA], keystore, deployment=deployment, rows=SAMPLE_ROWS)
 
 
-def _replay(
-    platform: Platform, caller: Principal, headers: Mapping[BackupStore, BackupHeader], named: Sequence[bytes]
-) -> dict[str, int]:
+def _destroy_named(settings: Settings, named: Mapping[bytes, Buried], clock: Clock) -> None:
+    """Destroy at once what a newer log names, also where the log here has to be recovered before anything else."""
+    data, keys = open_stores(settings, must_exist=True)
+    try:
+        destroy_named(keys, named, clock)
+    finally:
+        data.dispose()
+        keys.dispose()
+
+
+def _replay(platform: Platform, caller: Principal, headers: Mapping[BackupStore, BackupHeader]) -> dict[str, int]:
     asking = platform.asking(caller)
     platform.log.settle()
-    done = platform.replayer.replay(asking=asking, more=named)
+    done = platform.replayer.replay(asking=asking)
     for header in headers.values():
         _record(platform, asking, Act.BACKUP_RESTORED, header, {})
     platform.log.settle()

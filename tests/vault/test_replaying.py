@@ -9,7 +9,7 @@ from audit.tables import leaf
 from consent.standing import Standing
 from consent.tables import subject_standing
 from vault.identity import IdentityKeys
-from vault.replaying import Replayer, named_keys
+from vault.replaying import Buried, Replayer, destroy_named, named_keys
 from vault.scopes import Scope, ScopeKind
 from vault.tables import (
     SEALED_TABLES,
@@ -148,18 +148,22 @@ def test_the_log_alone_is_enough(any_house):
     back = ids(house.keys, data_key.c.key_id, data_key.c.subject_id == subject)
     done = replayer(house).replay(asking=house.asking)
     assert done.keys == len(back) > 0
-    assert house.open(subject, "P02", "name") == []
+    assert house.standing(subject) is Standing.ERASED
     assert not ids(house.keys, data_key.c.key_id, data_key.c.subject_id == subject)
 
 
-def test_keys_that_an_export_names_are_destroyed_as_well(house):
-    """What a newer log tells of goes, too, and has its tombstones afterwards."""
+@pytest.mark.parametrize("whole", [False, True])
+def test_keys_that_a_newer_log_names_are_destroyed_at_once(house, whole):
+    """The next replay erases whom they belonged to, or deletes the part that they sealed."""
     subject = fill(house)
     key_ids = ids(house.keys, data_key.c.key_id)
-    done = replayer(house).replay(asking=house.asking, more=key_ids)
-    assert (done.keys, done.rows) == (len(key_ids), 2)
+    destroy_named(house.keys, dict.fromkeys(key_ids, Buried("era_x", whole)), house.clock)
+    assert house.open(subject, "P02", "name") == []
+    assert replayer(house).is_due()
+    done = replayer(house).replay(asking=house.asking)
+    assert (done.rows, done.subjects) == ((0, [subject]) if whole else (2, []))
     assert ids(house.data, tombstone.c.key_id) == ids(house.keys, key_tombstone.c.key_id) == key_ids
-    assert house.standing(subject) is Standing.ACTIVE
+    assert house.standing(subject) is (Standing.ERASED if whole else Standing.ACTIVE)
 
 
 def test_what_the_law_holds_is_restricted_again(house):
