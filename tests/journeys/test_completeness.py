@@ -199,6 +199,8 @@ class World:
 
     def call(self, role: str, method: str, path: str, body: object) -> Any:
         headers = {"Authorization": f"Bearer {self.bearers[role][1]}"} if role else {}
+        if path == "/v1/attachments":
+            return self.http.request(method, path, content=PICTURE, headers=headers | body)
         return self.http.request(method, path, json=body, headers=headers)
 
     def entries(self, after: int) -> list[Mapping[str, Any]]:
@@ -268,6 +270,13 @@ RECORD = {
     "source": "app", "source_subject": "nobody-knows", "kind": "profile", "source_record": "1",
     "observed_at": "2026-11-20", "values": {"sex": "female"},
 }  # fmt: skip
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(100)
+FILE = {
+    "Attachment-Source": "app", "Attachment-Field": "images", "Attachment-Subject": "{app_id}",
+    "Attachment-Record": "img-1", "Attachment-Observed-At": "2026-11-20T08:00:00Z", "Attachment-Name": "a.png",
+    "Content-Type": "image/png",
+}  # fmt: skip
+HOLD = {"subject_id": "{subject}", "reference": "case-17", "reason": "court order", "compartment": "clinical"}
 BREACH = dict.fromkeys(WORDS, "words") | {"people": 12}
 CALLS: Mapping[str, tuple[str, str, object]] = {
     "POST /v1/tokens": ("", "", {"name": "complete-clinician", "password": "wrong"}),
@@ -281,9 +290,25 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
     "POST /v1/subjects/{subject_id}/signals/gpc": ("capture", "", None),
     "POST /v1/decisions": ("clinician", "", {"subject_id": "{subject}", "purpose": "P02", "fields": ["sex"]}),
     "POST /v1/records": ("ingest", "", {"source": "app", "records": [{k: RECORD[k] for k in RECORD if k != "source"}]}),
+    "POST /v1/attachments": ("ingest", "", FILE),
+    "POST /v1/attachments/{attachment_id}/open": ("clinician", "", {"purpose": "P02", "reason": "consultation"}),
+    "GET /v1/subjects/{subject_id}/attachments": ("clinician", "", None),
+    "GET /v1/holds": ("compliance_officer", "", None),
+    "POST /v1/holds": ("compliance_officer", "", HOLD),
+    "POST /v1/holds/{hold_id}/release": ("compliance_officer", "", {"reason": "settled"}),
     "POST /v1/subjects/{subject_id}/reveal": (
         "clinician", "", {"purpose": "P02", "fields": ["diagnosis"], "reason": "consultation"}
     ),
+    "POST /v1/subjects/{subject_id}/history": (
+        "clinician", "", {"purpose": "P02", "fields": ["sex"], "reason": "the person asks who said so"}
+    ),
+    "POST /v1/subjects/{subject_id}/profile": (
+        "clinician", "", {"purpose": "P02", "fields": ["sex"], "reason": "consultation"}
+    ),
+    "POST /v1/subjects/{subject_id}/corrections": (
+        "compliance_officer", "", {"record": "{record}", "values": {"sex": "female"}, "reason": "seen at the desk"}
+    ),
+    "GET /v1/records/conflicts": ("compliance_officer", "", None),
     "GET /v1/subjects/{subject_id}/tags": ("operator", "", None),
     "GET /v1/subjects/{subject_id}/accesses": ("compliance_officer", "", None),
     "GET /v1/subjects/{subject_id}/disclosures": ("compliance_officer", "?law=pipl", None),
@@ -361,10 +386,19 @@ def filled(world: World, value: object, finding: str) -> Any:
             "{subject}": world.subject, "{subject_id}": world.subject, "{decision_id}": world.decision,
             "{spare}": world.spare, "{spare_decision}": world.spare_decision, "{finding_id}": finding,
             "{case_id}": finding, "{approval_id}": finding, "{emergency_id}": finding, "{erasure_id}": finding,
+            "{attachment_id}": finding, "{hold_id}": finding, "{app_id}": world.app_id,
+            "{record}": record_of(world) if "{record}" in value else "",
         }  # fmt: skip
         for name, text in named.items():
             value = value.replace(name, text)
     return value
+
+
+def record_of(world: World) -> str:
+    """The id of a record that tells the patient's sex."""
+    query = "SELECT record_id FROM sealed_record WHERE subject_id = ? AND compartment = 'demographic' LIMIT 1"
+    with closing(sqlite3.connect(world.home / "data.db")) as store:
+        return str(store.execute(query, [world.subject]).fetchone()[0])
 
 
 def path_of(name: str) -> str:
@@ -417,6 +451,7 @@ def test_refused_route_leaves_its_entry_too(world, name):
 def nobodys(name: str) -> str:
     """An id of the shape that a route asks for, which is nothing's."""
     shapes = {"breaches/{": "brc", "cases/{": "cas", "approvals/{": "apr", "emergencies/{": "emg", "erasures/{": "era"}
+    shapes |= {"attachments/{": "att", "holds/{": "hld"}
     found = next((prefix for part, prefix in shapes.items() if part in name), None)
     return "0" * 32 if found is None else f"{found}_{'a' * 24}"
 
@@ -436,6 +471,10 @@ def made_for(world: World, name: str) -> str:  # noqa: PLR0911 - one line for ea
         ).approval_id
     if "erasure_id" in name:
         return erased(world)
+    if "attachment_id" in name:
+        return world.call("ingest", "POST", "/v1/attachments", filled(world, FILE, "")).json()["attachment"]
+    if "hold_id" in name:
+        return world.call("compliance_officer", "POST", "/v1/holds", filled(world, HOLD, "")).json()["hold"]
     if "emergency_id" in name:
         return broken(world, caller_of(world, "clinician"))
     if name.endswith("/emergencies/releases"):
@@ -501,6 +540,9 @@ LINES: Mapping[str, str] = {
     "case request": "{subject} --purpose P02 --fields special_disease --reason visit --token {clinician}",
     "emergency list": "--token {compliance_officer}",
     "emergency open": "{subject} --fields sex --reason unconscious --token {clinician}",
+    "attach list": "{subject}",
+    "hold list": "",
+    "hold set": "{spare} --reference case-17 --reason order --field page",
     "audit counters": "",
     "audit disclosures": "{subject} --view pipl",
     "audit export": "{folder}/export",
@@ -548,6 +590,7 @@ LINES: Mapping[str, str] = {
     "keys rotate": "",
     "keys rotate-data": "--compartment contact",
     "keys rotate-index": "source_subject",
+    "records sweep": "",
     "register suspend": "--reason rehearsal",
 }
 """A line for each command that can be run by itself, in an order in which all can."""
@@ -586,6 +629,9 @@ def test_commands_that_are_not_run_here_are_told():
 
 
 ELSEWHERE = {
+    "attach get",
+    "attach put",
+    "hold release",
     "case grant",
     "case refuse",
     "case revoke",
