@@ -1,9 +1,9 @@
 """From sealed rows to opened records. For the modules of this package alone: what it returns is plaintext."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, or_, select
@@ -15,10 +15,10 @@ from kernel.ids import RecordId, SubjectId
 from kernel.plaintext import Plaintext
 from vault._keyring import Keyring
 from vault._keys import UnlockedKeys
-from vault._rows import COLUMNS, SealedRow, binding_of, header_of, lost_keys
+from vault._rows import COLUMNS, SealedRow, header_of, lost_keys
 from vault._versions import MARK, PROFILE, Mark, Told, choose, marks_of, weight
 from vault.batches import BatchState
-from vault.envelope import Holder, Item, of_row, open_many
+from vault.envelope import Item, decode_plaintext, of_row, open_many
 from vault.payload import unpack
 from vault.setwise import among
 from vault.tables import batch, sealed_record
@@ -125,13 +125,31 @@ def open_rows(
     Raises:
         IntegrityFailed: a stored byte or a column of a row's header was changed, or moved to another row.
     """
+    found = open_plaintexts(rows, fields=fields, keys=keys, deployment=deployment, settling=settling)
+    return sorted([_opened(row, plaintexts) for row, plaintexts in found], key=lambda record: record.observed_at)
+
+
+def open_plaintexts(
+    rows: Sequence[SealedRow],
+    *,
+    fields: Collection[str],
+    keys: UnlockedKeys,
+    deployment: str,
+    settling: Settling | None = None,
+) -> list[tuple[SealedRow, dict[str, bytes]]]:
+    """Return the newest row of each source record with the values that stand, as canonical JSON by field code.
+
+    Raises:
+        IntegrityFailed: as ``open_rows``.
+    """
     records = _standing_values(rows, fields, marks_of(rows, keys, deployment))
     if settling is not None:
         records = _settled(records, settling)
-    items = [item for versions in records for item in _items(versions, keys, deployment)]
-    values = iter(open_many(items))
-    opened = [_opened(versions, values) for versions in records]
-    return sorted(opened, key=lambda record: record.observed_at)
+    opened = iter(open_many([item for versions in records for item in _items(versions, keys, deployment)]))
+    return [
+        (versions.newest, dict(zip(versions.sealed, islice(opened, len(versions.sealed)), strict=True)))
+        for versions in records
+    ]
 
 
 def _standing_values(rows: Sequence[SealedRow], fields: Collection[str], marks: Mapping[int, Mark]) -> list[_Versions]:
@@ -176,13 +194,18 @@ def told_of(
 
 
 def _items(versions: _Versions, keys: UnlockedKeys, deployment: str) -> Iterable[Item]:
-    holders: dict[int, Holder] = {}
+    last: SealedRow | None = None
     for code, (row, sealed) in versions.sealed.items():
-        holder = holders.get(row.row_no) or holders.setdefault(row.row_no, of_row(deployment, header_of(row)))
-        yield keys.opening(row.key_id), binding_of(row, holder, code), sealed
+        if row is not last:  # the values of a row come together, but for what was corrected
+            key, holder, schema_version = (
+                keys.opening(row.key_id),
+                of_row(deployment, header_of(row)),
+                row.schema_version,
+            )
+            last = row
+        yield key, (holder, code, schema_version), sealed
 
 
-def _opened(versions: _Versions, plaintexts: Iterable[bytes]) -> OpenedRecord:
-    row = versions.newest
-    values = {code: json.loads(plaintext) for code, plaintext in zip(versions.sealed, plaintexts, strict=False)}
+def _opened(row: SealedRow, plaintexts: Mapping[str, bytes]) -> OpenedRecord:
+    values = {code: decode_plaintext(plaintext) for code, plaintext in plaintexts.items()}
     return OpenedRecord(RecordId(row.record_id), row.kind, row.source, from_micros(row.observed_at), values)

@@ -19,6 +19,7 @@ _INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
 
 
 _NAMES: Final = ("row_no", *RowHeader._fields, "schema_version", "key_id", "payload")
+_HEADER: Final = slice(1, 1 + len(RowHeader._fields))
 
 
 def columns_of(table: Table) -> tuple[ColumnElement[Any], ...]:
@@ -64,7 +65,7 @@ def delete_rows(connection: Connection, numbers: Collection[int]) -> int:
 
 def header_of(row: SealedRow) -> RowHeader:
     """Return what a row, selected with ``COLUMNS``, says of itself; unverified until a value of it opens."""
-    return RowHeader._make(getattr(row, name) for name in RowHeader._fields)
+    return RowHeader._make(row[_HEADER])
 
 
 def binding_of(row: SealedRow, holder: Holder, code: str) -> Binding:

@@ -1,5 +1,6 @@
 """The envelope: how one field value is sealed; docs/reference/ciphertext-format.md says each byte."""
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -130,6 +131,14 @@ def encode_plaintext(value: JsonValue) -> bytes:
         return encode_basestring(value).encode()  # what canonical_json does for text, without its detours
     except UnicodeEncodeError:
         raise BadInput("Text with an unpaired surrogate cannot be stored", hint="Send valid Unicode.") from None
+
+
+def decode_plaintext(plaintext: bytes) -> JsonValue:
+    """Return the field value whose canonical JSON this is."""
+    if plaintext.startswith(b'"') and b"\\" not in plaintext:
+        return plaintext[1:-1].decode()  # what json.loads does for text without escapes, without its detours
+    value: JsonValue = json.loads(plaintext)
+    return value
 
 
 def alone(deployment: str, subject: str, record: str) -> Holder:

@@ -42,18 +42,20 @@ def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
     if len(payload) < _HEAD.size or payload[0] != PAYLOAD_VERSION:
         raise _broken()
     _, count = _HEAD.unpack_from(payload)
-    at, seen = _HEAD.size, set[bytes]()
+    at, size, seen = _HEAD.size, len(payload), set[bytes]()
     for _ in range(count):
-        if at >= len(payload):
+        if at >= size:
             raise _broken()
-        code, at = _slice(payload, at + 1, payload[at])
-        if code in seen:
+        end = at + 1 + payload[at]
+        start, code = end + _LENGTH.size, payload[at + 1 : end]
+        if start > size or code in seen:
             raise _broken()
         seen.add(code)
-        size, at = _slice(payload, at, _LENGTH.size)
-        value, at = _slice(payload, at, int.from_bytes(size))
-        yield _text(code), value
-    if at != len(payload):
+        at = start + int.from_bytes(payload[end:start])
+        if at > size:
+            raise _broken()
+        yield _text(code), payload[start:at]
+    if at != size:
         raise _broken()
 
 
@@ -66,13 +68,7 @@ def _codes(codes: tuple[str, ...]) -> tuple[bytes, ...]:
     return tuple(bytes((len(own),)) + own for own in encoded)
 
 
-def _slice(payload: bytes, start: int, size: int) -> tuple[bytes, int]:
-    end = start + size
-    if end > len(payload):
-        raise _broken()
-    return payload[start:end], end
-
-
+@lru_cache(maxsize=1024)
 def _text(code: bytes) -> str:
     try:
         return code.decode()

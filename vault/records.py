@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import Connection, exists, select
 
@@ -29,7 +29,8 @@ from vault._history import (
 )
 from vault._keyring import keyring_of
 from vault._keys import Pair, UnlockedKeys
-from vault._opening import OpenedRecord, Settling, open_rows, readable_rows, visible_rows
+from vault._opened_columns import OpenedColumns, OpenedRows
+from vault._opening import OpenedRecord, Settling, open_plaintexts, open_rows, readable_rows, visible_rows
 from vault._rows import SealedRow
 from vault._sealing import Placing, PlainRecord
 from vault._storing import KeysMoved, SealedChunk, StoreCounts, Storing
@@ -55,12 +56,15 @@ __all__ = [
     "Vault",
 ]
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _T = TypeVar("_T")
 
 CHUNK_RECORDS: Final = 500
 """Records that an ingestion should store in one transaction: well below 250 ms of write lock."""
 
-_SUBJECTS_AT_ONCE: Final = 100
+_SUBJECTS_AT_ONCE: Final = 500
 """Subjects of a cohort whose keys and values are in memory together."""
 
 
@@ -241,6 +245,44 @@ class Vault:
         self._redeem(permit, receipt, permit.subjects, asked)
         settling = None if current_until is None else Settling(self._catalogue, current_until)
         return self._open_all(permit, asked, kinds, settling)
+
+    def open_cohort_arrow(
+        self,
+        permit: Permit,
+        receipt: Receipt,
+        *,
+        fields: Collection[str],
+        kinds: Collection[str] | None = None,
+        current_until: datetime | None = None,
+    ) -> "Iterator[pa.RecordBatch]":
+        """Open as ``open_cohort`` does, by column: Arrow batches of some hundred subjects, one row a record.
+
+        Columns: ``~subject``, ``~record``, ``~kind``, ``~source``, ``~observed_at`` (UTC), and each asked field by its
+        code, null where a record has no permitted value of it.
+
+        Raises:
+            Denied, IntegrityFailed, KeyUnavailable: as ``open_cohort``.
+        """
+        asked = frozenset(fields)
+        if not asked <= permit.fields:
+            raise _beyond(permit)
+        self._redeem(permit, receipt, permit.subjects, asked)
+        settling = None if current_until is None else Settling(self._catalogue, current_until)
+        return self._arrow_batches(permit, asked, kinds, settling)
+
+    def _arrow_batches(
+        self, permit: Permit, fields: frozenset[str], kinds: Collection[str] | None, settling: Settling | None
+    ) -> "Iterator[pa.RecordBatch]":
+        def opened(subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> OpenedRows:
+            wanted = fields & permit.fields_for(subject)
+            return open_plaintexts(rows, fields=wanted, keys=keys, deployment=self._deployment, settling=settling)
+
+        columns = OpenedColumns([self._catalogue.get_field(code) for code in sorted(fields)])
+        for some in chunks(sorted(permit.subjects), _SUBJECTS_AT_ONCE):
+            with self._data.read() as connection:
+                now = self._now(connection)
+            permit.check_live(now)
+            yield columns.batch(self._read_some(some, fields, kinds, now, opened).values())
 
     def subjects(self, connection: Connection, *, after: str = "", limit: int = 5_000) -> list[SubjectId]:
         """Return active subjects that have visible records, by id, those after the given one."""

@@ -1,0 +1,104 @@
+"""A cohort by column: the same values as record by record, under the same permit and receipt."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import update
+
+from kernel.catalogue import FieldType
+from kernel.errors import Denied, IntegrityFailed
+from vault._opened_columns import OpenedColumns
+from vault.tables import sealed_record
+
+
+def opened(house, subjects, *fields):
+    """What the columns say, in rows: subject, kind and the values that are there."""
+    permit = house.permit(subjects, "P05", *fields)
+    batches = list(house.vault.open_cohort_arrow(permit, house.receipt(permit), fields=fields))
+    rows = pa.Table.from_batches(batches).to_pylist()
+    return [
+        (row["~subject"], row["~kind"], row["~observed_at"], {f: row[f] for f in fields if row[f] is not None})
+        for row in rows
+    ]
+
+
+def test_columns_hold_what_records_hold(any_house):
+    """Of several subjects, versions and compartments; a text with escapes is a text like others."""
+    house, fields = any_house, ("name", "diagnosis", "consult_chat")
+    subjects = [house.subject() for _ in range(3)]
+    house.store(
+        house.record(subjects[0], number=1, name="a", diagnosis='say "b"'),
+        house.record(subjects[1], number=1, diagnosis="汉字"),
+        house.record(subjects[1], number=2, consult_chat="x"),
+    )
+    house.clock.advance(timedelta(seconds=1))
+    house.store(house.record(subjects[0], number=1, name="newer"))
+    permit = house.permit(subjects, "P05", *fields)
+    plain = [
+        (subject, record.kind, record.observed_at, dict(record.values))
+        for subject, records in house.vault.open_cohort(permit, house.receipt(permit), fields=fields)
+        for record in records
+    ]
+    assert sorted(opened(house, subjects, *fields), key=str) == sorted(plain, key=str)
+
+
+def test_a_receipt_opens_columns_once_and_for_its_fields(house):
+    """As it does records."""
+    subject = house.subject()
+    house.store(house.record(subject, name="a"))
+    permit = house.permit([subject], "P05", "name")
+    receipt = house.receipt(permit)
+    with pytest.raises(Denied):
+        house.vault.open_cohort_arrow(permit, receipt, fields=["name", "diagnosis"])
+    assert next(house.vault.open_cohort_arrow(permit, receipt, fields=["name"])).num_rows == 1
+    with pytest.raises(Denied, match="used before"):
+        house.vault.open_cohort_arrow(permit, receipt, fields=["name"])
+
+
+def test_a_changed_value_opens_no_column(house):
+    """Nothing of the batch comes back."""
+    subject = house.subject()
+    house.store(house.record(subject, name="a"))
+    with house.data.write() as connection:
+        connection.execute(update(sealed_record).values(kind="order"))
+    permit = house.permit([subject], "P05", "name")
+    with pytest.raises(IntegrityFailed):
+        list(house.vault.open_cohort_arrow(permit, house.receipt(permit), fields=["name"]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "repeated", "plaintext", "value"),
+    [
+        (FieldType.INTEGER, False, b"3", 3),
+        (FieldType.BOOLEAN, False, b"true", True),
+        (FieldType.CODE, True, b'["icd10:I10"]', ["icd10:I10"]),
+        (
+            FieldType.QUANTITY,
+            False,
+            b'{"code":"loinc:1","unit":"mmol/L","value":"5.6"}',
+            {"code": "loinc:1", "value": "5.6", "unit": "mmol/L", "flag": None},
+        ),
+    ],
+)
+def test_a_column_is_of_its_fields_type(house, kind, repeated, plaintext, value):
+    """Numbers, truth, lists and quantities as Arrow knows them."""
+    subject = house.subject()
+    house.store(house.record(subject, name="a"))
+    permit = house.permit([subject], "P05", "name")
+    (row,) = next(house.vault.open_cohort_arrow(permit, house.receipt(permit), fields=["name"])).to_pylist()
+    assert row["name"] == "a"
+    field = replace(house.catalogue.get_field("name"), code="x", type=kind, repeated=repeated)
+    with house.data.read() as connection:
+        stored = connection.execute(sealed_record.select()).one()
+    batch = OpenedColumns([field]).batch([[(_Row(stored), {"x": plaintext})]])
+    assert batch["x"].to_pylist() == [value]
+
+
+class _Row:
+    """A stored row whose instant is the number that is stored."""
+
+    def __init__(self, stored) -> None:
+        self.subject_id, self.record_id = stored.subject_id, stored.record_id
+        self.kind, self.source, self.observed_at = stored.kind, stored.source, 0
