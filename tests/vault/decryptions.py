@@ -1,0 +1,99 @@
+"""Watches every decryption of a sealed value, and of a file's chunk: through which door of the vault it was asked for.
+
+A door is the outermost function of the package on the stack, where somebody outside called in. Behind an exit there is
+a permit on that function's frame, whose receipt must have been redeemed by then.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from audit.receipts import Receipt
+from vault._content import ContentKey
+from vault.envelope import DataKey
+
+
+class Decryptions:
+    """What was decrypted.
+
+    Attributes:
+        behind_receipt: how often through each door, after the receipt of its permit was redeemed.
+        without: how often through each other door.
+    """
+
+    def __init__(self) -> None:
+        self.behind_receipt: Counter[str] = Counter()
+        self.without: Counter[str] = Counter()
+        self._redeemed: set[str] = set()
+
+    def redeemed(self, entry_id: str) -> None:
+        """Note that a receipt was used up."""
+        self._redeemed.add(entry_id)
+
+    def note(self) -> None:
+        """Note a decryption under way."""
+        door = _door(sys._getframe(2))
+        permit = door.f_locals.get("permit")
+        is_covered = permit is not None and permit.entry_id in self._redeemed
+        name = f"{door.f_globals['__name__']}.{door.f_code.co_qualname}"
+        (self.behind_receipt if is_covered else self.without)[name] += 1
+
+
+@contextmanager
+def watched() -> Iterator[Decryptions]:
+    """Watch while the block runs."""
+    seen = Decryptions()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DataKey, "__init__", _watching_key(DataKey.__init__, seen))
+        patch.setattr(ContentKey, "_open", _watching_chunk(ContentKey._open, seen))
+        patch.setattr(Receipt, "redeem", _watching_receipt(Receipt.redeem, seen))
+        yield seen
+
+
+def _watching_key(make: Callable[..., None], seen: Decryptions) -> Callable[..., None]:
+    def init(self: DataKey, *args: Any, **named: Any) -> None:
+        make(self, *args, **named)
+        decrypt = self.decrypt
+
+        def watched_decrypt(*parts: bytes) -> bytes:
+            seen.note()
+            return decrypt(*parts)
+
+        object.__setattr__(self, "decrypt", watched_decrypt)
+
+    return init
+
+
+def _watching_chunk(open_chunk: Callable[..., bytes], seen: Decryptions) -> Callable[..., bytes]:
+    def opened(self: ContentKey, *args: Any) -> bytes:
+        seen.note()
+        return open_chunk(self, *args)
+
+    return opened
+
+
+def _watching_receipt(redeem: Callable[..., None], seen: Decryptions) -> Callable[..., None]:
+    def used(self: Receipt, **named: Any) -> None:
+        redeem(self, **named)
+        seen.redeemed(self.entry_id)
+
+    return used
+
+
+def _door(frame: FrameType | None) -> FrameType:
+    """Return the outermost frame of the package that is reached through it and the standard library alone."""
+    door = None
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.startswith("vault."):
+            door = frame
+        elif name.split(".", maxsplit=1)[0] not in sys.stdlib_module_names:
+            break
+        frame = frame.f_back
+    assert door is not None, "a decryption outside of the vault"
+    return door
