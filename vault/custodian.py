@@ -20,7 +20,7 @@ from vault.custodians.sealed_root import PassphraseWrong, SealedRoot
 
 __all__ = [
     "Custodian", "CustodianRefused", "CustodianUnavailable", "KeyfileCustodian", "PassphraseWrong", "RootKeyDamaged",
-    "RootKeyMissing", "RootKeyWrong", "WrapKind", "changed", "root_id_of", "split_blob", "wrapped_surely",
+    "RootKeyMissing", "RootKeyWrong", "WrapKind", "changed", "root_id_of", "split_blob", "wrapped_by", "wrapped_surely",
 ]  # fmt: skip
 
 KEY_BYTES: Final = 32
@@ -144,6 +144,11 @@ class WrapKind(Enum):
     def head(self, root_id: bytes) -> bytes:
         """Return kind (1 byte) | root id (8), with which every wrapped key begins."""
         return bytes((self.value,)) + root_id
+
+
+def wrapped_by(blob: bytes) -> str:
+    """Return the kind of custodian that a wrapped key says of itself, unverified; ``unknown`` for none of ours."""
+    return next((kind.label for kind in WrapKind if blob[:1] == bytes((kind.value,))), "unknown")
 
 
 def split_blob(blob: bytes, kind: WrapKind, root_id: bytes, *, rest_bytes: int | None = None) -> tuple[bytes, bytes]:

@@ -11,6 +11,7 @@ from kernel.clock import format_instant
 from kernel.encoding import JsonValue
 from vault._keyring import KeyKind
 from vault._rotation_rows import RotationKind, started
+from vault.custodian import wrapped_by
 from vault.keystore import KeyStore
 from vault.suites import suite_of
 from vault.tables import blind_index, data_key, epoch, identity_fact, named_key
@@ -26,10 +27,15 @@ ROTATED_BY: Final[Mapping[KeyKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """One epoch that lives."""
+    """One epoch that lives.
+
+    Attributes:
+        custodian: the kind that has wrapped its key, as the key says of itself.
+    """
 
     epoch_id: str
     suite: str
+    custodian: str
     opened_at: datetime
     closing_at: datetime | None
     data_keys: int
@@ -124,6 +130,7 @@ def _epochs(connection: Connection) -> list[EpochReport]:
         EpochReport(
             row.epoch_id,
             suite_of(row.suite).name,
+            wrapped_by(row.wrapped),
             row.opened_at,
             row.closing_at,
             under[data_key].get(row.epoch_id, 0),

@@ -17,6 +17,7 @@ class EpochBody(BaseModel):
 
     epoch_id: str
     suite: str
+    custodian: str
     opened_at: datetime
     closing_at: datetime | None
     data_keys: int
@@ -71,7 +72,7 @@ class KeysBody(BaseModel):
                 {
                     "epochs": [
                         {
-                            "epoch_id": "epo_aaaaaaaaaaaaaaaaaaaaaaaa", "suite": "aes",
+                            "epoch_id": "epo_aaaaaaaaaaaaaaaaaaaaaaaa", "suite": "aes", "custodian": "keyfile",
                             "opened_at": "2026-11-21T02:00:00Z", "closing_at": None, "data_keys": 1200, "named_keys": 9,
                         }
                     ],

@@ -130,8 +130,11 @@ def _say_index(done: "IndexRotation") -> None:
 
 def _say_report(report: "KeyReport") -> None:
     say_table(
-        ("epoch", "suite", "opened", "closing since", "data keys", "other keys"),
-        [(e.epoch_id, e.suite, e.opened_at, e.closing_at, e.data_keys, e.named_keys) for e in report.epochs],
+        ("epoch", "suite", "wrapped by", "opened", "closing since", "data keys", "other keys"),
+        [
+            (e.epoch_id, e.suite, e.custodian, e.opened_at, e.closing_at, e.data_keys, e.named_keys)
+            for e in report.epochs
+        ],
         title="Epochs",
     )
     say_table(

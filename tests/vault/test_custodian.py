@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from kernel.errors import ConfigurationError, IntegrityFailed, Unavailable
-from vault.custodian import KeyfileCustodian, RootKeyDamaged, RootKeyMissing, RootKeyWrong
+from vault.custodian import KeyfileCustodian, RootKeyDamaged, RootKeyMissing, RootKeyWrong, wrapped_by
 
 KEY = bytes(range(32))
 
@@ -105,6 +105,12 @@ def test_a_blob_of_another_context_does_not_unwrap(path):
     custodian = KeyfileCustodian.create(path)
     with pytest.raises(IntegrityFailed):
         custodian.unwrap(custodian.wrap(KEY, b"epoch 1"), b"epoch 2")
+
+
+def test_a_wrapped_key_says_which_kind_of_custodian_wrapped_it(path):
+    """For reports; only unwrapping verifies it."""
+    assert wrapped_by(KeyfileCustodian.create(path).wrap(KEY, b"epoch 1")) == "keyfile"
+    assert [wrapped_by(bytes((kind,))) for kind in (2, 3, 4, 5)] == ["aws-kms", "transit", "pkcs11", "unknown"]
 
 
 @pytest.mark.parametrize("size", [0, 8, 68, 70])

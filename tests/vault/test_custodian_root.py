@@ -10,6 +10,7 @@ from vault.custodian import CustodianUnavailable, KeyfileCustodian, RootKeyWrong
 from vault.custodians.either import EitherCustodian
 from vault.custodians.held import HeldKeys
 from vault.custodians.transit import TransitCustodian, TransitKey
+from vault.key_report import report_keys
 from vault.root import RootChange, rewrap_root
 from vault.rotation import rotate_epoch
 from vault.tables import epoch, named_key
@@ -129,7 +130,9 @@ def test_both_living_epochs_move(any_house, new_root):
 def test_from_a_key_file_to_the_engine_and_back(house, engine, transit):
     """Into a key service, under its newest version, and out again."""
     subject, file = stored(house), house.custodian
+    assert [one.custodian for one in report_keys(house.keystore).epochs] == ["keyfile"]
     assert change(house, transit).after == "transit:transit/consentry"
+    assert [one.custodian for one in report_keys(house.keystore).epochs] == ["transit"]
     remote = under(house, HeldKeys(transit, house.clock, seconds=60))
     assert diagnoses(remote, subject) == ["icd10:I10"]
     engine.rotate()
