@@ -118,7 +118,7 @@ def release_account(platform: Platform, caller: Principal, name: str, *, reason:
     with platform.data.read() as connection:
         person = find_person(connection, name)
     if person is None:
-        raise NotFound(f"There is no account {name!r}", hint="`consentry account list` names them.")
+        raise NotFound("There is no such account", hint="`consentry account list` names them.")
     if person.principal_id == caller.principal_id:
         record_denial(platform, caller, reason="OWN_ACCESS", refs={"act": RELEASE})
         raise Denied("Nobody releases an own account", hint="Ask another compliance officer.")
