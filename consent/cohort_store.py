@@ -36,7 +36,7 @@ from sqlalchemy.types import TypeEngine
 from consent.cohort_people import Batch, Population, source_of
 from consent.cohort_sql import Key, KeyPlan, key_columns, keyed
 from consent.rules import Track
-from consent.tables import cohort_shape, cohort_verdict, consent_current, decision_use
+from consent.tables import cohort_check, cohort_shape, cohort_verdict, consent_current, decision_use
 from consent.uses import hold_uses
 from consent.verdicts import Judgement
 from kernel.database import Instant
@@ -156,6 +156,13 @@ def permitted_subjects(
     verdict = cohort_verdict.c
     among = select(verdict.subject_id).where(*_of_batch(cohort_id, batch), verdict.shape.in_(shapes))
     return [SubjectId(subject) for subject in connection.execute(among).scalars()]
+
+
+def forget_verdicts(connection: Connection, subject: SubjectId) -> None:
+    """Delete what cohorts were told of a subject; their batches' entries keep counts and a digest."""
+    asked = select(cohort_check.c.cohort_id)  # the key begins with it
+    mine = cohort_verdict.c.cohort_id.in_(asked), cohort_verdict.c.subject_id == subject
+    connection.execute(delete(cohort_verdict).where(*mine))
 
 
 def hold_counted(connection: Connection, purpose: str, batch: Batch) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from consentry.stores.tables import principal, principal_subject_day
 from kernel.errors import BadInput, Conflict, Denied, NotFound, Unavailable
@@ -304,3 +304,8 @@ def _not_authenticated() -> NotAuthenticated:
     return NotAuthenticated(
         "The credentials are not valid", hint="Sign in again, or ask an administrator for a new key."
     )
+
+
+def forget_touched(connection: Connection, subject: SubjectId) -> None:
+    """Delete which keys have touched a subject, on which days; a key's cap of today counts one fewer."""
+    connection.execute(delete(principal_subject_day).where(principal_subject_day.c.subject_id == subject))

@@ -9,7 +9,9 @@ from sqlalchemy import Connection
 from audit.events import Act, Event, Outcome
 from audit.log import AuditLog
 from consent.asking import Asking
+from consent.cohort_store import forget_verdicts
 from consentry.layout import Layout
+from consentry.principals import forget_touched
 from consentry.rewriting import Cleared, holds, rewrite_build, rewrite_without, rewriting
 from consentry.stores.acts import forget_answers
 from consentry.stores.approvals import forget_approvals
@@ -93,6 +95,8 @@ class Products:
             forget_cases(connection, subject)
             forget_in_emergencies(connection, subject)
             forget_readings(connection, subject)
+            forget_verdicts(connection, subject)
+            forget_touched(connection, subject)
         self.forget_derived(subject, asking)
 
     def forget_derived(self, subject: SubjectId, asking: Asking) -> None:

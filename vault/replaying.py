@@ -128,8 +128,8 @@ class Replayer:
                 _learn(known, row.key_id, Buried(row.erasure_id, bool(whole.get(row.erasure_id))))
         with self._keystore.database.read() as connection:
             query = select(key_tombstone.c.key_id, key_tombstone.c.erasure_id, key_tombstone.c.whole)
-            for row in connection.execute(query):
-                _learn(known, row.key_id, Buried(row.erasure_id, row.whole))
+            for key_id, erasure_id, is_whole in connection.execute(query):
+                _learn(known, key_id, Buried(erasure_id, is_whole))
         return known
 
     def _destroy(self, known: Mapping[bytes, Buried], done: Replayed) -> None:
