@@ -40,6 +40,7 @@ ACTS: Final = frozenset(
         "records.sweep",
         "register.manage",
         "subject.erase",
+        "subject.find",
         "subject.identify",
         "subject.restrict",
         "tags.cohort",

@@ -30,6 +30,7 @@ from consentry.api import (
     problems,
     records,
     reviews,
+    search,
     subjects,
     tokens,
 )
@@ -70,6 +71,7 @@ ROUTERS: Final = tuple(
         audit_stream,
         reviews,
         keys,
+        search,
     )
 )
 """One a resource."""

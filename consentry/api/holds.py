@@ -16,7 +16,6 @@ from kernel.ids import SubjectId
 router = new_router("holds")
 
 HoldPath = Annotated[str, Path(pattern=r"^hld_[a-z2-7]{24}$", examples=["hld_aaaaaaaaaaaaaaaaaaaaaaaa"])]
-_STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class HoldRequest(BaseModel):
@@ -48,7 +47,9 @@ class HoldRequest(BaseModel):
 class HoldRelease(BaseModel):
     """Why it is let go."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(
+        extra="forbid", hide_input_in_errors=True, json_schema_extra={"examples": [{"reason": "settled"}]}
+    )
 
     reason: Said
 

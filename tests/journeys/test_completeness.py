@@ -45,6 +45,7 @@ from kernel.ids import PrincipalId, SubjectId
 from tests.consentry.api.conftest import serving
 from tests.consentry.conftest import Captured
 from tests.journeys.declared_acts import BACKGROUND, COMMANDS, ROUTES, WORKFLOWS
+from tests.vault.decryptions import DRIVEN, INSIDE, Decryptions, watched
 
 pytestmark = pytest.mark.xdist_group("completeness")
 
@@ -196,6 +197,7 @@ class World:
     spare_decision: str
     pseudonym: str
     app_id: str
+    decrypted: Decryptions
 
     def call(self, role: str, method: str, path: str, body: object) -> Any:
         headers = {"Authorization": f"Bearer {self.bearers[role][1]}"} if role else {}
@@ -227,6 +229,7 @@ def world(demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("complete") / "operator"
     shutil.copytree(demo[0] / "operator", home)
     with (
+        watched() as decrypted,
         open_platform(load_settings(home=home)) as platform,
         serving(platform) as address,
         httpx.Client(base_url=address, trust_env=False, timeout=60) as http,
@@ -241,7 +244,8 @@ def world(demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         looked_at, changed = patients(home)
         story = demo[1]
         app_id = next(person.app_id for person in story.files.people if person.guardian is None)
-        yield World(home, platform, http, bearers, *looked_at, *changed, story.portrait["pseudonym"], app_id)
+        names = (story.portrait["pseudonym"], app_id)
+        yield World(home, platform, http, bearers, *looked_at, *changed, *names, decrypted)
 
 
 def patients(home: Path) -> list[tuple[str, str]]:
@@ -302,6 +306,7 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
     "POST /v1/subjects/{subject_id}/history": (
         "clinician", "", {"purpose": "P02", "fields": ["sex"], "reason": "the person asks who said so"}
     ),
+    "POST /v1/subjects/search": ("clinician", "", {"field": "mobile", "value": "13800000000"}),
     "POST /v1/subjects/{subject_id}/profile": (
         "clinician", "", {"purpose": "P02", "fields": ["sex"], "reason": "consultation"}
     ),
@@ -685,3 +690,12 @@ ELSEWHERE = {
     "webhook disable",
     "webhook key",
 }
+
+
+def test_every_value_that_left_the_vault_left_behind_a_receipt(world, logged_by):
+    """Over all of these calls and commands: each decryption followed its receipt, or stayed inside a listed unit."""
+    assert logged_by
+    doors = {door.rpartition(".")[2] for door in world.decrypted.behind_receipt}
+    assert doors >= {"open", "_open_all"}
+    inside = {door for door in world.decrypted.without if not door.startswith("vault.details.")}
+    assert inside <= INSIDE.keys() | DRIVEN.keys()

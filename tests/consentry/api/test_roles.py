@@ -108,7 +108,24 @@ CALLS |= {
     "erasures": ("GET", f"/subjects/{SUBJECT}/erasures", None),
     "erasure": ("GET", f"/erasures/era_{'a' * 24}", None),
 }
-CALLS |= {"keys": ("GET", "/keys", None)}
+CALLS |= {
+    "keys": ("GET", "/keys", None),
+    "search": ("POST", "/subjects/search", {"field": "mobile", "value": "1"}),
+}
+FILE = {
+    "Attachment-Source": "app", "Attachment-Field": "images", "Attachment-Subject": "u", "Attachment-Record": "1",
+    "Attachment-Observed-At": "2026-11-20T08:00:00Z", "Attachment-Name": "a.png", "Content-Type": "image/png",
+}  # fmt: skip
+HOLD = "hld_" + "a" * 24
+CALLS |= {
+    "send file": ("POST", "/attachments", FILE),
+    "files": ("GET", f"/subjects/{SUBJECT}/attachments", None),
+    "open file": ("POST", f"/attachments/att_{'a' * 24}/open", {"purpose": "P02", "reason": "x"}),
+    "hold": ("POST", "/holds", {"subject_id": SUBJECT, "reference": "case-17", "reason": "x"}),
+    "holds": ("GET", "/holds", None),
+    "release hold": ("POST", f"/holds/{HOLD}/release", {"reason": "x"}),
+}
+HOLDS = {"hold", "holds", "release hold"}
 ERASES = {"erase", "erasures", "erasure"}
 OFFICERS = {"approve", "revoke approval", "review", "decide case", "review emergency", "release"}
 CASES = {"cases", "revoke case"}
@@ -121,8 +138,23 @@ ACCOUNTS = {"accesses", "disclosures"}
 OVERSEES = {"log", "entry", "stream", "statistics", "findings", "counters", "emergencies"}
 ALLOWED = {
     "capture": CAPTURES,
-    "ingest": {"ingest"},
-    "administrator": {*CAPTURES, *READS, *LOOKS, *ACCOUNTS, *OVERSEES, *BREACHES, *ERASES, "ingest", "keys", *CORRECTS},
+    "ingest": {"ingest", "send file"},
+    "administrator": {
+        *CAPTURES,
+        *READS,
+        *LOOKS,
+        *ACCOUNTS,
+        *OVERSEES,
+        *BREACHES,
+        *ERASES,
+        *HOLDS,
+        "ingest",
+        "send file",
+        "files",
+        "keys",
+        "search",
+        *CORRECTS,
+    },
     "compliance_officer": {
         *READS,
         *LOOKS,
@@ -133,14 +165,16 @@ ALLOWED = {
         *OFFICERS,
         *CASES,
         *ERASES,
+        *HOLDS,
         *CORRECTS,
+        "search",
     },
-    "clinician": {*READS, *LOOKS, *CASES, *REVEALS, "ask case", "emergency"},
-    "health_manager": {*READS, *LOOKS, *REVEALS},
+    "clinician": {"search", *READS, *LOOKS, *CASES, *REVEALS, "open file", "files", "ask case", "emergency"},
+    "health_manager": {*READS, *LOOKS, *REVEALS, "open file"},
     "customer_service": {*READS, *LOOKS},
     "operator": {"tags"},
     "analyst": {"tags"},
-    "content_reviewer": REVEALS,
+    "content_reviewer": {*REVEALS, "open file"},
     "key_custodian": {"keys"},
     "subject": (CAPTURES | READS | ACCOUNTS) - {"decide"},
 }
@@ -164,7 +198,8 @@ def test_role_reaches_its_routes_and_no_other(call, captured, login, role):
     bearer = bearer_of(role, captured, login)
     reached = set()
     for name, (method, path, body) in CALLS.items():
-        said = call(bearer).post(path, body) if method == "POST" else call(bearer).get(path)
+        named = {name.replace("-", "_"): value for name, value in FILE.items()} if body is FILE else {}
+        said = call(bearer).post(path, body, **named) if method == "POST" else call(bearer).get(path)
         told = said.json().get("detail", "") if said.status_code == 403 else ""
         refused_by_role = any(words in told for words in (f"Role '{role}' may not do", "cannot do this"))
         assert said.status_code != 401
