@@ -97,6 +97,25 @@ def bodies(captured, subject, granted):
         ("app", f"/consents/{granted}/renew", {"notice": captured.notice("P02"), "evidence": EVIDENCE, "max_uses": 3}),
         ("officer", "/approvals", {"subject_id": subject, "purpose": "P02", "role": "clinician", "reason": "visit"}),
         ("me", "/consents", captured.act("refuse", {"subject_id": "me"}, "P07", evidence=EVIDENCE)),
+        *vault_bodies(subject),
+    ]
+
+
+def vault_bodies(subject):
+    """Requests about what is stored; none of them opens a planted value."""
+    nowhere, said = "a" * 24, {"reason": "request 4711"}
+    reading = {"purpose": "P09", "fields": ["diagnosis"], **said}
+    return [
+        ("doctor", f"/subjects/{subject}/history", reading),
+        ("doctor", f"/subjects/{subject}/profile", reading),
+        ("doctor", f"/subjects/{subject}/corrections", {"record": f"rec_{nowhere}", "values": {"sex": "male"}, **said}),
+        ("doctor", f"/attachments/att_{nowhere}/open", {"purpose": "P02", **said}),
+        ("doctor", "/cases", {"subject_id": subject, "purpose": "P02", "fields": ["special_disease"], **said}),
+        ("officer", f"/cases/case_{nowhere}/decision", {"verdict": "granted", **said}),
+        ("doctor", "/emergencies", {"subject_id": subject, "fields": ["sex"], **said}),
+        ("officer", "/emergencies/releases", {"account": "dr.lin", **said}),
+        ("officer", "/holds", {"subject_id": subject, "reference": "case-17", "field": "page_viewed", **said}),
+        ("officer", f"/subjects/{subject}/erasures", {"compartment": "behaviour", **said}),
     ]
 
 
