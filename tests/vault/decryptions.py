@@ -17,6 +17,35 @@ from audit.receipts import Receipt
 from vault._content import ContentKey
 from vault.envelope import DataKey
 
+INSIDE = {
+    "vault.details.DetailSealer.open_details": "words beside entries and decisions, for the log and the register",
+    "vault.envelope.open_many": "the sink itself; the package's own, as the test of imports shows",
+    "vault.envelope.open_value": "the sink itself; the package's own, as the test of imports shows",
+    "vault.corrections.Corrector.correct": "reads what a correction replaces, and seals its reason",
+    "vault.corrections.Corrector.follow_up": "as correct",
+    "vault.corrections.Corrector.resume": "as correct",
+    "vault.doubts.settle_doubt": "moves index entries to the one of two people",
+    "vault.field_erasure.FieldEraser.erase": "seals under a new key what stays",
+    "vault.field_erasure.FieldEraser.erase_scope": "seals under a new key what stays",
+    "vault.moving.SubjectMover.finish": "seals under another subject's keys what it gets",
+    "vault.moving.SubjectMover.resume": "as finish",
+    "vault.records.Vault.find_conflicts": "compares values of several sources, and names fields and sources",
+    "vault.retention.Sweeper.steps": "seals under a new key what stays",
+    "vault.retention.Sweeper.sweep": "as steps",
+    "vault.sampling.check_sample": "verifies a restored copy, and counts",
+}
+"""Public ways to a decryption that take no receipt: what each does, and returns no value of a person."""
+
+DRIVEN = {
+    "vault.erasure.Eraser.erase": "verifies what it erases",
+    "vault.erasure.Eraser.resume": "as erase",
+    "vault.data_rotation.rotate_data_keys": "seals under a new key",
+    "vault.data_rotation.resume_data_keys": "as rotate_data_keys",
+    "vault.index_rotation.rotate_index": "makes index entries under a new key",
+    "vault.index_rotation.resume_indexes": "as rotate_index",
+}
+"""Doors whose way the walk of the code cannot tell from others of the same name; likewise with what each does."""
+
 
 class Decryptions:
     """What was decrypted.

@@ -11,7 +11,7 @@ import pytest
 
 import vault
 from kernel.errors import Denied
-from tests.vault.decryptions import watched
+from tests.vault.decryptions import DRIVEN, INSIDE, watched
 from vault.envelope import DataKey
 
 ROOT = Path(vault.__file__).parents[1]
@@ -159,28 +159,6 @@ COMMON = frozenset({
 })  # fmt: skip
 """Names of methods that also files, texts and connections have: a call of one says nothing of whose it is."""
 
-INSIDE = {
-    "vault.details.DetailSealer.open_details": "words beside entries and decisions, for the log and the register",
-    "vault.envelope.open_many": "the sink itself; the package's own, as the test of imports shows",
-    "vault.envelope.open_value": "the sink itself; the package's own, as the test of imports shows",
-    "vault.corrections.Corrector.correct": "reads what a correction replaces, and seals its reason",
-    "vault.corrections.Corrector.follow_up": "as correct",
-    "vault.corrections.Corrector.resume": "as correct",
-    "vault.doubts.settle_doubt": "moves index entries to the one of two people",
-    "vault.field_erasure.FieldEraser.erase": "seals under a new key what stays",
-    "vault.field_erasure.FieldEraser.erase_scope": "seals under a new key what stays",
-    "vault.moving.SubjectMover.finish": "seals under another subject's keys what it gets",
-    "vault.moving.SubjectMover.resume": "as finish",
-    "vault.records.Vault.find_conflicts": "compares values of several sources, and names fields and sources",
-    "vault.retention.Sweeper.steps": "seals under a new key what stays",
-    "vault.retention.Sweeper.sweep": "as steps",
-    "vault.sampling.check_sample": "verifies a restored copy, and counts",
-}
-"""Public ways to a decryption that take no receipt: what each does, and returns no value of a person."""
-
-DRIVEN = {"vault.erasure.Eraser.erase", "vault.erasure.Eraser.resume"}
-"""Doors whose way the walk cannot tell from others of the same name; they verify what they erase."""
-
 PACKAGE = Path(vault.__file__).parent
 
 
@@ -315,7 +293,7 @@ def test_units_inside_decrypt_through_listed_doors_only(house):
         house.vault.find_conflicts(subjects)
         house.restarted().eraser.resume()
     assert seen.behind_receipt == {}
-    assert of_values(seen.without) <= INSIDE.keys() | DRIVEN
+    assert of_values(seen.without) <= INSIDE.keys() | DRIVEN.keys()
 
 
 def of_values(doors: Collection[str]) -> set[str]:
