@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import date
 from itertools import repeat
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from consent.registry import ActorKind, DecisionAct, DecisionRequest
 from consent.standing import register_subjects
 from consentry.platform import Platform
 from kernel.ids import RequestId, SubjectId, new_id
-from vault.envelope import Binding, DataKey, Item, RowHeader, of_row, open_many, seal_many
+from vault.envelope import DataKey, Item, RowHeader, of_row, open_many, seal_many
 from vault.records import CHUNK_RECORDS, PlainRecord
 from vault.setwise import chunks
 from vault.suites import AES
@@ -35,6 +36,7 @@ STORE_TARGET: Final = Target(Bound.AT_LEAST, 80_000 / 25)
 """80,000 records in 25 seconds: what the demo of 2,000 subjects brings, with room for the rest of its way."""
 
 _RECORDS_OF_ONE: Final = 40
+_BORN: Final = date(1980, 5, 20)
 _Value = tuple[RowHeader, str, bytes]
 _PLAINTEXT: Final = b'"icd10:E11.9 and some words"'
 
@@ -98,7 +100,7 @@ def _bare_associated(row: RowHeader, field: str) -> bytes:
 def _store(platform: Platform, folder: Path, count: int) -> Figure:
     """Store records chunk by chunk, keys, gate and batch included, as an ingestion does."""
     asking = Asking("bench", "ingest", RequestId(new_id("req")))
-    subjects = _register(platform, max(1, count // _RECORDS_OF_ONE), asking)
+    subjects = register(platform, max(1, count // _RECORDS_OF_ONE), asking)
     now = platform.clock.now()
     records = [
         PlainRecord(subjects[number % len(subjects)], "encounter", "bench", str(number), now, _values(number))
@@ -114,10 +116,11 @@ def _values(number: int) -> dict[str, str]:
     return {field: f"{field} {number}" for field in FIELDS}
 
 
-def _register(platform: Platform, count: int, asking: Asking) -> list[SubjectId]:
+def register(platform: Platform, count: int, asking: Asking) -> list[SubjectId]:
+    """Register people under a contract."""
     subjects = sorted(SubjectId(new_id("sub")) for _ in range(count))
     with platform.data.write() as connection:
-        register_subjects(connection, dict.fromkeys(subjects), clock=platform.clock)
+        register_subjects(connection, dict.fromkeys(subjects, _BORN), clock=platform.clock)
         requests = [
             DecisionRequest(
                 subject=subject,
