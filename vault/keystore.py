@@ -55,6 +55,13 @@ class KeyStore:
                 raise ConfigurationError("The key store is already initialised", hint="It is never made anew.")
             self._keyring.new_epoch(connection)
 
+    def abandon(self) -> None:
+        """Have the custodian destroy what wrapped every epoch's key; for a store whose making has failed."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(epoch)).all()
+        for row in rows:
+            self._keyring.destroy_epoch(row.epoch_id, row.suite)
+
     def check(self) -> EpochView:
         """Unwrap the open epoch's key and forget it.
 

@@ -1,6 +1,6 @@
 """Make a new deployment: folder, keys, both stores, notices, first administrator and a first person."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -156,6 +156,18 @@ def _make_stores(settings: Settings, fresh: FreshPlaces, clock: Clock) -> None:
             fresh.on_failure(partial(_empty, database, store))
         with closing(open_keystore(settings, keys, clock)) as keystore:
             keystore.initialise()
+            fresh.on_failure(partial(_abandon, settings, clock))
+    finally:
+        data.dispose()
+        keys.dispose()
+
+
+def _abandon(settings: Settings, clock: Clock) -> None:
+    """Leave nothing behind at the custodian; one that does not answer keeps an unused key object."""
+    data, keys = open_stores(settings, must_exist=True)
+    try:
+        with suppress(Unavailable), closing(open_keystore(settings, keys, clock)) as keystore:
+            keystore.abandon()
     finally:
         data.dispose()
         keys.dispose()

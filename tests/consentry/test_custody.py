@@ -16,6 +16,7 @@ from kernel.clock import FixedClock, SystemClock
 from kernel.errors import ConfigurationError, Unavailable
 from tests.vault.custodian_services import TransitEngine, answering, misbehaving
 from vault.custodian import CustodianUnavailable, PassphraseWrong, RootKeyMissing, RootKeyWrong
+from vault.custodians.transit import TransitCustodian
 
 NAMES = {"admin": "admin", "person": "dr.lin", "person_role": "clinician"}
 PASSPHRASE = "correct horse battery staple"
@@ -140,6 +141,17 @@ def test_an_epochs_key_object_goes_with_it(deployment, tmp_path, monkeypatch, se
     with pytest.raises(RootKeyMissing, match="no key for this epoch"):
         opens(load_settings(home=home))
     pkcs11.unload(str(found[0].resolve()))
+
+
+def test_init_that_fails_late_leaves_nothing_at_the_custodian(transit, tmp_path, monkeypatch):
+    """What the first epoch's key was wrapped under is destroyed again."""
+    destroyed = []
+    monkeypatch.setattr(TransitCustodian, "destroy", lambda _self, context, *, keep=None: destroyed.append(keep))
+    settings = load_settings(home=tmp_path / "home", **transit, signer_socket=tmp_path / "none")
+    with pytest.raises(Unavailable, match="signer does not answer"):
+        initialise(settings, **NAMES)
+    assert destroyed == [None]
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_kms_key_is_configured_by_its_settings(tmp_path, clock):
