@@ -401,7 +401,7 @@ def keep_epoch(connection: Connection, lock: Lock = Lock.SHARED) -> str:
 
 
 def _open_row(connection: Connection, lock: Lock | None) -> Row[Any]:
-    query = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(
+    query: Select[Any] = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(
         epoch.c.wrapped.is_not(None), epoch.c.closing_at.is_(None)
     )
     if lock is not None:
