@@ -33,6 +33,7 @@ class Rule(StrEnum):
     BREAK_GLASS = "BREAK_GLASS"
     BREAK_GLASS_OVERDUE = "BREAK_GLASS_OVERDUE"
     MINOR_UNAPPROVED = "MINOR_UNAPPROVED"
+    LIMIT_REACHED = "LIMIT_REACHED"
 
 
 SENTENCES: Final[Mapping[Rule, Label]] = {
@@ -77,6 +78,10 @@ SENTENCES: Final[Mapping[Rule, Label]] = {
         "{actor} 在 {day} 未经批准查看了未成年人的记录。",
         "{actor} opened the record of somebody under 18 without an approval on {day}.",
     ),
+    Rule.LIMIT_REACHED: Label(
+        "{actor} 在 {day} 达到查看上限而被拒绝。",
+        "{actor} was refused on {day} because a limit of reading was reached.",
+    ),
 }
 """Each rule in words; the names in braces are ``actor``, ``day`` and the numbers of a finding."""
 
@@ -89,6 +94,9 @@ LOOKS: Final = READS | {Act.SUBJECT_LOOKED_UP, Act.CONSENT_READ, Act.EVIDENCE_RE
 DENIALS: Final = frozenset({Act.ACCESS_DENIED, Act.REFUSAL})
 WATCHED: Final = LOOKS | DENIALS
 """Acts that the rules read."""
+
+OVER_LIMIT: Final = "RATE"
+"""The reason of a denial that a limit of reading has made."""
 
 _HOURS: Final = 24
 
@@ -108,6 +116,7 @@ class Look:
     subject: str | None
     purpose: str | None
     approved: bool
+    reason: str | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -180,6 +189,7 @@ def find_unusual(
         *_streaks(looks, thresholds),
         *_emergencies(allowed, known, thresholds),
         *_minors(allowed, known),
+        *_limits(looks),
     ]
     return sorted((one for one in found if one.at >= since), key=lambda one: (one.evidence[-1], one.rule))
 
@@ -210,6 +220,7 @@ def look_at(view: EntryView, zone: tzinfo) -> Look:
         subject=_optional(members.get("subject")),
         purpose=_optional(members.get("purpose")),
         approved=isinstance(refs, Mapping) and "approval" in refs,
+        reason=_optional(members.get("reason")),
     )
 
 
@@ -329,6 +340,15 @@ def _minors(looks: Iterable[Look], known: Known) -> Iterator[Finding]:
             until = known.minors_until[look.subject]
             if until is None or look.day < until:
                 yield _finding(Rule.MINOR_UNAPPROVED, [look], {"number": 1}, subject=look.subject)
+
+
+def _limits(looks: Iterable[Look]) -> Iterator[Finding]:
+    """Yield the first refusal of an actor on each day for a limit of reading."""
+    told: set[tuple[str, date]] = set()
+    for look in looks:
+        if look.act is Act.ACCESS_DENIED and look.reason == OVER_LIMIT and (look.actor, look.day) not in told:
+            told.add((look.actor, look.day))
+            yield _finding(Rule.LIMIT_REACHED, [look], {"number": 1})
 
 
 def _finding(rule: Rule, looks: Sequence[Look], numbers: Mapping[str, int], *, subject: str | None = None) -> Finding:

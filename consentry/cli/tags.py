@@ -63,10 +63,11 @@ def show(
 
 
 @app.command("explain")
-def explain(
+def explain(  # noqa: PLR0917 - options of one command
     tag: Annotated[str, typer.Argument(help="Tag of the taxonomy, for example chronic_disease.")],
     pseudonym: Annotated[str, typer.Argument(help="Pseudonym of the profiling scope.")],
     language: Annotated[Language, typer.Option(help="Of the words.")] = Language.EN,
+    approval: Approval = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -75,7 +76,7 @@ def explain(
     from consentry.workflows.explain_tag import explain_tag
 
     with platform_for(home) as platform:
-        found = explain_tag(platform, local_operator(), tag, pseudonym)
+        found = explain_tag(platform, local_operator(), tag, pseudonym, approval=approval)
     if as_json:
         say_json(found.as_json())
     else:

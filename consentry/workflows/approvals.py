@@ -24,8 +24,8 @@ from kernel.ids import SubjectId, new_id
 MAX_HOURS: Final = 7 * 24
 DEFAULT_HOURS: Final = 24
 
-_READS: Final = frozenset({"vault.reveal", "tags.read"})
-"""Acts by which staff reads one person's record: in clear, and as tags."""
+_READS: Final = frozenset({"vault.reveal", "tags.read", "tags.explain"})
+"""Acts by which staff reads one person's record: in clear, as tags, and why it has them."""
 
 _MINOR_OR_UNKNOWN: Final = frozenset({AgeClass.UNDER_14, AgeClass.UNDER_18, AgeClass.UNKNOWN})
 """Whose record needs an approval; somebody whose age is not known may be a minor."""

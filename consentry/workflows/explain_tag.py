@@ -6,8 +6,12 @@ from audit.events import Act, Event, Outcome
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.readings import Reading
 from consentry.stores.tag_values import get_newest_run
-from consentry.workflows.run_tags import load_pack_taxonomy, tag_inputs
+from consentry.workflows.admit import denials_recorded, find_leave
+from consentry.workflows.freezing import check_not_frozen
+from consentry.workflows.limits import spend_reading
+from consentry.workflows.run_tags import TAGS_FIELD, load_pack_taxonomy, tag_inputs
 from consentry.workflows.withheld import withheld_pseudonyms
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, NotFound
@@ -51,10 +55,20 @@ class Explained:
         }
 
 
-def explain_tag(platform: Platform, caller: Principal, tag: str, pseudonym: str) -> Explained:
+def explain_tag(
+    platform: Platform, caller: Principal, tag: str, pseudonym: str, *, approval: str | None = None
+) -> Explained:
     """Return why a pseudonym has the value of a tag, as of the newest run.
 
+    Args:
+        platform: every part.
+        caller: a person of staff.
+        tag: of the taxonomy. pseudonym: of the profiling scope.
+        approval: id of the approval that a minor's record needs (R22), for the purpose of the tags and the role.
+
     Raises:
+        ApprovalNeeded: a minor is behind the pseudonym, and no approval by somebody else fits; this stays in the log.
+        AccountFrozen, LimitReached: see ``consentry.workflows.admit``.
         NotFound: no such tag, or nobody with a live decision behind the pseudonym.
     """
     check_may_act(platform.catalogue, caller, "tags.explain")
@@ -64,6 +78,13 @@ def explain_tag(platform: Platform, caller: Principal, tag: str, pseudonym: str)
     )
     if withheld:
         raise NotFound("Nobody with a live decision is behind this pseudonym", hint="It may have been withdrawn.")
+    reading = Reading(caller, asking, live[pseudonym], inputs.purpose, frozenset({TAGS_FIELD}))
+    with denials_recorded(platform, reading):
+        leave = find_leave(platform, reading, frozenset(), approval=approval, case=None)
+        with platform.data.write() as connection:
+            leave.hold(connection, platform.log.now(connection))
+            check_not_frozen(connection, caller, platform.log.now(connection))
+            spend_reading(platform, connection, reading)
     with platform.data.read() as connection:
         run = get_newest_run(connection, inputs.scope)
     found = explain(
@@ -74,7 +95,7 @@ def explain_tag(platform: Platform, caller: Principal, tag: str, pseudonym: str)
             connection,
             Event(
                 Act.TAGS_EXPLAINED, Outcome.DONE, asking.actor, asking.role, asking.request_id, purpose=inputs.purpose,
-                subject=live[pseudonym], refs={"tag": tag, "run": run.run_id},
+                subject=live[pseudonym], refs={"tag": tag, "run": run.run_id, **leave.refs},
             ),
         )  # fmt: skip
     return Explained(found)

@@ -148,3 +148,15 @@ def test_finding_keeps_its_name_while_the_day_goes_on(more):
 def test_what_was_tripped_before_the_period_is_not_told_again():
     """The past serves to compare only."""
     assert found([look(index) for index in range(5)], since=NOON + timedelta(minutes=1)) == []
+
+
+def test_limit_of_reading_is_told_once_a_day():
+    """The first refusal of each person of staff; denials for other reasons are none of it."""
+    refused = {"act": Act.ACCESS_DENIED, "denied": True, "reason": "RATE"}
+    looks = [
+        look(1, **refused),
+        look(2, **refused),
+        look(3, **{**refused, "reason": "ROLE"}),
+        look(4, days=1, **refused),
+    ]
+    assert found(looks, thresholds=AccessThresholds()) == [(Rule.LIMIT_REACHED, (1,)), (Rule.LIMIT_REACHED, (4,))]

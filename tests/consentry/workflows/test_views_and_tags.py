@@ -6,11 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import text
 
 from consent.assessments import revoke_assessment
 from consent.wake import system_asking
 from consentry.stores.builds import list_releases, list_view_builds
 from consentry.stores.tag_values import newest_values
+from consentry.workflows.approvals import ApprovalNeeded, approve_read, revoke_approval
 from consentry.workflows.build_view import build_view
 from consentry.workflows.capture import withdraw_purpose
 from consentry.workflows.count_cohort import count_cohort
@@ -109,6 +111,24 @@ def test_tags_are_read_and_explained_for_the_permitted(platform, admin, profiled
     assert "I10" in explained.in_words("zh")
     with pytest.raises(BadInput, match="no language"):
         explained.in_words("fr")
+
+
+def test_minors_tag_is_explained_under_an_approval_only(platform, admin, profiled, captured) -> None:
+    """R22: why a minor has a tag is read like its record: refused and logged without an approval that fits."""
+    name = platform.pseudonyms.pseudonyms([profiled[1]], scope="profiling")[profiled[1]]
+    with platform.data.write() as connection:
+        connection.execute(
+            text("UPDATE subject_standing SET age_class = 'under_18', age_class_until = NULL WHERE subject_id = :who"),
+            {"who": profiled[1]},
+        )
+    with pytest.raises(ApprovalNeeded):
+        explain_tag(platform, admin, "chronic_disease", name)
+    officer, _ = captured.person_account("officer", "compliance_officer")
+    made = approve_read(platform, officer, subject=profiled[1], purpose="P07", role="administrator", reason="complaint")
+    assert explain_tag(platform, admin, "chronic_disease", name, approval=made.approval_id)
+    revoke_approval(platform, officer, made.approval_id, reason="answered")
+    with pytest.raises(ApprovalNeeded):
+        explain_tag(platform, admin, "chronic_disease", name, approval=made.approval_id)
 
 
 def test_export_leaves_out_who_withdrew_from_research_or_profiling(platform, admin, profiled) -> None:
