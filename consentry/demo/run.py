@@ -94,9 +94,11 @@ def _look(shell: Shell, story: Story) -> None:
 
 
 def _portrait(shell: Shell, story: Story) -> dict[str, Any]:
-    """Explain every tag of the one pseudonym that has the most of them."""
-    pseudonym = _richest(shell.home, story.tags["run"])
-    explained = [shell_quiet(shell).json("tags", "explain", tag, pseudonym) for tag in story.tags["distribution"]]
+    """Explain every tag of the pseudonym that has the most of them; a minor's would need an approval."""
+    quiet, tags = shell_quiet(shell), list(story.tags["distribution"])
+    richest = _by_richness(shell.home, story.tags["run"])
+    pseudonym = next(name for name in richest if not quiet.refused("tags", "explain", tags[0], name))
+    explained = [quiet.json("tags", "explain", tag, pseudonym) for tag in tags]
     return {"pseudonym": pseudonym, "tags": explained}
 
 
@@ -105,15 +107,12 @@ def shell_quiet(shell: Shell) -> Shell:
     return Shell(shell.home, shown=False, seconds=shell.seconds)
 
 
-def _richest(home: Path, run: str) -> str:
+def _by_richness(home: Path, run: str) -> list[str]:
     import pyarrow.parquet as pq
 
     rows = pq.read_table(home / "tags" / run / "tags.parquet").to_pylist()
-    return str(
-        max(rows, key=lambda row: (sum(v not in (None, False, "none") for v in row.values()), row["pseudonym"]))[
-            "pseudonym"
-        ]
-    )
+    rows.sort(key=lambda row: (sum(v not in (None, False, "none") for v in row.values()), row["pseudonym"]))
+    return [str(row["pseudonym"]) for row in reversed(rows)]
 
 
 def _change(shell: Shell, story: Story, folder: Path) -> None:
