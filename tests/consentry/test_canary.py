@@ -7,14 +7,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from consentry.platform import Platform, open_platform
+from consentry.workflows.attach import SentFile, open_attachment, store_attachment
 from consentry.workflows.build_view import build_view
+from consentry.workflows.correct_record import Wrong, correct_record
 from consentry.workflows.erase import erase_subject
 from consentry.workflows.export import run_export
+from consentry.workflows.find_subject import search_subjects
 from consentry.workflows.ingest_files import ingest_table
 from consentry.workflows.reveal import reveal
-from consentry.workflows.rotate import rotate_keys
+from consentry.workflows.rotate import rotate_blind_index, rotate_data, rotate_keys
 from consentry.workflows.run_tags import run_tags
 from kernel.errors import Denied
+from kernel.ids import SubjectId
+from vault.data_rotation import DataKeys
 
 NAME = "欧阳静怡"
 ID_NUMBER = "110101199003074514"
@@ -80,18 +85,24 @@ def file_of_orders(folder, *rows: str) -> tuple:
     return table, mapping
 
 
-def test_no_planted_value_is_left_on_the_way(platform, captured, searched, tmp_path, caplog):
-    """Capture, ingest with a refused row, reveal, a refused reveal, view, export, rotation and erasure."""
+@pytest.fixture
+def subject(captured) -> SubjectId:
+    """A person whose identity and records are planted values."""
     who = {"source": "app", "id": "u-1", "id_number": ID_NUMBER, "mobile": MOBILE, "sex": "female"}
     subject = captured.record(captured.act("contract", who, "P01", "P02", "P04")).subject
     for purpose in ("P02", "P07"):
         captured.grant("u-1", purpose)
     profile = captured.posted("u-1", "profile", "p-1") | {"values": {"name": NAME, "mobile": MOBILE}}
     captured.store([captured.posted("u-1", chief_complaint=CHAT, diagnosis=["icd10:I10"]), profile])
+    return subject
+
+
+def test_no_planted_value_is_left_on_the_way(platform, captured, subject, searched, caplog):
+    """Capture, ingest with a refused row, reveal, a refused reveal, view, export, rotation and erasure."""
     searched()
 
     rows = (f"u-1,2026-11-20 10:00,{ORDER},{AMOUNT}", f"u-1,2026-11-20 10:00,{ORDER}-2,{NAME}", f"{MOBILE},x,{ORDER},1")
-    outside = tmp_path / "outside"
+    outside = platform.settings.home.parent / "outside"
     outside.mkdir()
     list_of_bad_rows = platform.settings.home / "bad-rows.csv"
     report = ingest_table(platform, captured.caller, *file_of_orders(outside, *rows), quarantine=list_of_bad_rows)
@@ -123,3 +134,26 @@ def test_no_planted_value_is_left_on_the_way(platform, captured, searched, tmp_p
     searched(repr(rotated), repr(erased), str(erased.as_json()))
     assert "INSERT INTO sealed_record" in caplog.text, "the echo is on"
     assert "Row (" in caplog.text
+
+
+def test_no_planted_value_is_left_by_what_is_done_to_it_later(platform, captured, subject, searched):
+    """Corrections, files and rotations of data and index keys."""
+    doctor, _ = captured.person_account("dr.lin-2", "clinician")
+    asked = {"purpose": "P02", "reason": f"{NAME} rang"}
+    opened = reveal(platform, doctor, subject=subject, fields=["chief_complaint"], **asked)
+    wrong = Wrong(subject, opened.records[0].record_id, {"chief_complaint": f"{CHAT}!"}, f"{NAME} said so")
+    corrected = correct_record(platform, captured.caller, wrong)
+    searched(repr(wrong), repr(corrected))
+
+    sent = SentFile("app", ORDER, "consult_recording", platform.clock.now(), f"{NAME}.txt", "text/plain", "u-1")
+    kept = store_attachment(platform, captured.caller, sent, iter([CHAT.encode(), MOBILE.encode()]))
+    file = open_attachment(platform, doctor, kept.attachment_id, **asked).attachment
+    searched(repr(sent), repr(kept), repr(file))
+    assert b"".join(file.pieces) == (CHAT + MOBILE).encode(), "it was there to be found"
+
+    told = [rotate_data(platform, captured.caller, DataKeys())]
+    told += [rotate_blind_index(platform, captured.caller, index) for index in ("id_number", "mobile")]
+    searched(*map(repr, told))
+    found = search_subjects(platform, captured.caller, field="id_number", value=ID_NUMBER)
+    assert subject in found.subjects
+    searched(repr(found))
