@@ -14,6 +14,7 @@ from audit.verifier.verdicts import (
     ForkError,
     Means,
     Verdict,
+    judge_certificate,
     judge_consistency,
     judge_entry,
     judge_log,
@@ -24,7 +25,7 @@ from audit.verifier.words import WORDS
 
 _SHOWN_ID: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")
 _KEY_MAX_BYTES: Final = 4_096
-_COMMANDS: Final = ("log", "entry", "consistency", "witnesses")
+_COMMANDS: Final = ("log", "entry", "consistency", "witnesses", "certificate")
 
 _FOLDER_HELP: Final = "folder written by `consentry audit export`; default: log"
 _LATER_HELP: Final = "file with a signed checkpoint that was kept elsewhere, a note or its base64; more than once"
@@ -87,7 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     witnesses = commands.add_parser("witnesses", parents=[shared], help="what two witnesses cosigned")
     _add_pair(witnesses, "A", "B")
     witnesses.add_argument("--policy", required=True, metavar="FILE", type=Path, help=_POLICY_HELP)
-    parser.epilog = "\n".join(sub.format_usage().strip() for sub in (log, entry, consistency, witnesses))
+    certificate = commands.add_parser("certificate", parents=[shared], help="a certificate of an erasure or a sweep")
+    certificate.add_argument(
+        "file", metavar="FILE", type=Path, help="written by `consentry erasure show --certificate`"
+    )
+    certificate.add_argument("--key", required=True, action="append", metavar="PUBKEY", help=_KEYS_HELP)
+    shown = (log, entry, consistency, witnesses, certificate)
+    parser.epilog = "\n".join(sub.format_usage().strip() for sub in shown)
     return parser
 
 
@@ -119,11 +126,16 @@ def _judge_witnesses(given: argparse.Namespace) -> Verdict:
     return judge_witnesses(given.one, given.other, _load_keys(given.key), given.policy, means)
 
 
+def _judge_certificate(given: argparse.Namespace) -> Verdict:
+    return judge_certificate(given.file, _load_keys(given.key))
+
+
 _JUDGES: Final[Mapping[str, Callable[[argparse.Namespace], Verdict]]] = {
     "log": _judge_log,
     "entry": _judge_entry,
     "consistency": _judge_consistency,
     "witnesses": _judge_witnesses,
+    "certificate": _judge_certificate,
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from audit.verifier.certificates import verify_certificate
 from audit.verifier.exports import CHECKPOINT_FILE, NOTE_MAX_BYTES, verify_export
 from audit.verifier.failures import InputError, Phrase, VerificationError
 from audit.verifier.notes import Checkpoint, VerifierKey, open_cosignatures, strict_base64
@@ -21,6 +22,7 @@ from audit.verifier.proofs import (
 from audit.verifier.tiles import ENTRY_MAX_BYTES, TiledTree, TileFolder, read_bounded
 
 _POLICY_MAX_BYTES: Final = 1 << 16
+_CERTIFICATE_MAX_BYTES: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,15 @@ def judge_entry(proof: Path, entry: Path, keys: Sequence[VerifierKey], policy: P
     if proven.witnesses:
         phrase = Phrase("{}; cosigned by {}", (phrase, ", ".join(proven.witnesses)))
     return Verdict(phrase, {"command": "entry", **asdict(proven)})
+
+
+def judge_certificate(file: Path, keys: Sequence[VerifierKey]) -> Verdict:
+    """Verify that a key of the log signed a certificate of an erasure or of a sweep."""
+    found = verify_certificate(read_given(file, _CERTIFICATE_MAX_BYTES), keys)
+    phrase = Phrase("Signed by the log's key: {}", (found.name,))
+    if found.final_at:
+        phrase = Phrase("{}; final at the latest at {}", (phrase, found.final_at))
+    return Verdict(phrase, {"command": "certificate", "certificate": dict(found.content)})
 
 
 def judge_consistency(old: Path, new: Path, keys: Sequence[VerifierKey], means: Means) -> Verdict:

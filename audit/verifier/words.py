@@ -31,6 +31,8 @@ _VERDICTS: Final = {
     "{}; {} of them pruned": "{};其中 {} 条已按期清除",
     "{}; cosigned by {}": "{};联署方 {}",
     "In the log: entry {} of {} of {}": "在日志中:{2} 共 {1} 条,此为第 {0} 条(从 0 数起)",
+    "Signed by the log's key: {}": "由日志的密钥签署:{}",
+    "{}; final at the latest at {}": "{};最迟于 {} 成为最终",
     "Consistent: {} entries of {} extend {}": "一致:{1} 的 {0} 条是前 {2} 条的延续",
     "Agree: {} on {} entries, {} on {} entries of {}": "相符:{4},{0} 见证 {1} 条,{2} 见证 {3} 条",
     "NOT VERIFIED with this key: {}: {}": "以此公钥无法校验:{}:{}",
@@ -121,6 +123,8 @@ _PROOFS: Final = {
     "FORK: two logs of {} entries were signed and cosigned; evidence: {}": (
         "分叉:两份 {} 条的日志均已签署并联署;证据:{}"
     ),
+    "the file is no certificate": "此文件不是证明",
+    "no given key signed the certificate": "所给公钥均未签署此证明",
     "no witness of the policy cosigned the checkpoint": "没有策略所列的见证方联署此检查点",
     "{} known witness(es) cosigned, which is no quorum {}": "有 {} 个已知见证方联署,未达到 {} 的要求",
     "no log of the policy signed the checkpoint": "检查点不是策略所列日志签署的",
