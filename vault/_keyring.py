@@ -401,9 +401,7 @@ def keep_epoch(connection: Connection, lock: Lock = Lock.SHARED) -> str:
 
 
 def _open_row(connection: Connection, lock: Lock | None) -> Row[Any]:
-    query: Select[Any] = select(epoch.c.epoch_id, epoch.c.suite, epoch.c.wrapped).where(
-        epoch.c.wrapped.is_not(None), epoch.c.closing_at.is_(None)
-    )
+    query = select(epoch).where(epoch.c.wrapped.is_not(None), epoch.c.closing_at.is_(None))
     if lock is not None:
         query = query.with_for_update(read=lock is Lock.SHARED)
     row = connection.execute(query).one_or_none()
