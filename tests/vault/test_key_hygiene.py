@@ -12,8 +12,10 @@ from consent.asking import Asking
 from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId
 from vault._keys import MacKey, UnlockedKeys, WrappingKey
+from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.envelope import DataKey
 from vault.identity import IdentityKeys
+from vault.index_rotation import rotate_index
 from vault.rotation import rotate_epoch
 from vault.suites import GcmAead
 from vault.tables import sealed_record
@@ -78,6 +80,12 @@ UNITS: Mapping[str, Callable[[Any, SubjectId], object]] = {
     "pseudonyms": lambda house, subject: house.pseudonyms.pseudonyms([subject], scope="view:a"),
     "reseal": lambda house, subject: house.eraser.fields.erase(
         subject, lambda _connection, _stored: ["page"], asking=ASKING, reason="asked"
+    ),
+    "rotate data keys": lambda house, _subject: rotate_data_keys(
+        house.keystore, house.data, house.log, DataKeys(), deployment="dep_test", asking=ASKING
+    ),
+    "rotate an index": lambda house, _subject: rotate_index(
+        house.keystore, house.data, house.log, "source_subject", asking=ASKING
     ),
     "rotate": lambda house, _subject: rotate_epoch(house.keystore, house.data, house.log, asking=ASKING),
     "check": lambda house, _subject: house.keystore.check(),
