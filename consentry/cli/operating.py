@@ -59,9 +59,10 @@ def serve(
 
     from consentry.anchoring import Anchorer
     from consentry.api.app import create_app
+    from consentry.archiving import Archiver
     from consentry.cli.session import platform_for
-    from consentry.outsiders import Outsiders
     from consentry.key_tending import KeyTender
+    from consentry.outsiders import Outsiders
     from consentry.settling import Settler
     from consentry.tending import Alarmer, Sweeping, Tender
     from consentry.wake.runner import Teller, Waker
@@ -78,6 +79,7 @@ def serve(
         Alarmer(platform),
         Sweeping(platform),
         KeyTender(platform),
+        Archiver(platform),
     ):
         settings = platform.settings
         record_configured(platform)
