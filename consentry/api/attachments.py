@@ -17,14 +17,7 @@ from consentry.api.dependencies import Caller, PlatformHere, SubjectPath
 from consentry.api.problems import responses
 from consentry.api.routes import FileRoute, new_router
 from consentry.api.subjects import ApprovalId, CaseId
-from consentry.workflows.attach import (
-    OpenedFile,
-    SentFile,
-    attachment_json,
-    list_attachments,
-    open_attachment,
-    store_attachment,
-)
+from consentry.workflows import attach
 from consentry.workflows.denials import check_allowed
 from kernel.errors import Unavailable
 from kernel.ids import SubjectId
@@ -115,7 +108,7 @@ def post_attachment(  # noqa: PLR0917 - headers of one request
     The body is the file, with its own `Content-Type`. What describes it comes in headers, so that no address holds a
     person's id. The same file of the same record again changes nothing.
     """
-    sent = SentFile(
+    sent = attach.SentFile(
         source=attachment_source,
         source_subject=unquote(attachment_subject),
         source_record=unquote(attachment_record),
@@ -127,10 +120,10 @@ def post_attachment(  # noqa: PLR0917 - headers of one request
     if not _coming.acquire(blocking=False):
         raise Unavailable("Too many files come at once", hint="Send it again in a while.")
     try:
-        stored = store_attachment(platform, caller, sent, _pieces(request))
+        stored = attach.store_attachment(platform, caller, sent, _pieces(request))
     finally:
         _coming.release()
-    return AttachmentStored.model_validate({**attachment_json(stored), "repeated": stored.is_repeated})
+    return AttachmentStored.model_validate({**attach.attachment_json(stored), "repeated": stored.is_repeated})
 
 
 router.add_api_route(
@@ -147,8 +140,8 @@ router.add_api_route(
 @router.get("/subjects/{subject_id}/attachments", responses=responses(401, 403))
 def get_attachments(subject_id: SubjectPath, platform: PlatformHere, caller: Caller) -> AttachmentList:
     """List a person's files; nothing is opened, and the reading stays in the log."""
-    found = list_attachments(platform, caller, SubjectId(subject_id))
-    return AttachmentList.model_validate({"attachments": [attachment_json(one) for one in found]})
+    found = attach.list_attachments(platform, caller, SubjectId(subject_id))
+    return AttachmentList.model_validate({"attachments": [attach.attachment_json(one) for one in found]})
 
 
 @router.post(
@@ -171,7 +164,7 @@ def post_open(
     or ten minutes were over.
     """
     check_allowed(platform, caller, "vault.reveal", persons_only=True)
-    opened = open_attachment(
+    opened = attach.open_attachment(
         platform,
         caller,
         attachment_id,
@@ -184,7 +177,7 @@ def post_open(
     return _answer(opened)
 
 
-def _answer(opened: OpenedFile) -> StreamingResponse:
+def _answer(opened: attach.OpenedFile) -> StreamingResponse:
     """Return the file; the first piece is opened before anything is said, so that its failure is a problem document."""
     file = opened.attachment
     first = next(file.pieces)

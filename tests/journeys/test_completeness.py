@@ -241,6 +241,7 @@ def world(demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for role in ("capture", "ingest"):
             key, bearer = add_key(platform, ADMIN, name=f"complete-{role}", role=role, days=9, subjects_per_day=None)
             bearers[role] = (key.principal_id, bearer)
+        Captured(platform).person("complete-filed", "P02")
         looked_at, changed = patients(home)
         story = demo[1]
         app_id = next(person.app_id for person in story.files.people if person.guardian is None)
@@ -276,7 +277,7 @@ RECORD = {
 }  # fmt: skip
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(100)
 FILE = {
-    "Attachment-Source": "app", "Attachment-Field": "images", "Attachment-Subject": "{app_id}",
+    "Attachment-Source": "app", "Attachment-Field": "images", "Attachment-Subject": "complete-filed",
     "Attachment-Record": "img-1", "Attachment-Observed-At": "2026-11-20T08:00:00Z", "Attachment-Name": "a.png",
     "Content-Type": "image/png",
 }  # fmt: skip
@@ -391,7 +392,7 @@ def filled(world: World, value: object, finding: str) -> Any:
             "{subject}": world.subject, "{subject_id}": world.subject, "{decision_id}": world.decision,
             "{spare}": world.spare, "{spare_decision}": world.spare_decision, "{finding_id}": finding,
             "{case_id}": finding, "{approval_id}": finding, "{emergency_id}": finding, "{erasure_id}": finding,
-            "{attachment_id}": finding, "{hold_id}": finding, "{app_id}": world.app_id,
+            "{attachment_id}": finding, "{hold_id}": finding,
             "{record}": record_of(world) if "{record}" in value else "",
         }  # fmt: skip
         for name, text in named.items():
@@ -595,7 +596,6 @@ LINES: Mapping[str, str] = {
     "keys rotate": "",
     "keys rotate-data": "--compartment contact",
     "keys rotate-index": "source_subject",
-    "records sweep": "",
     "register suspend": "--reason rehearsal",
 }
 """A line for each command that can be run by itself, in an order in which all can."""
@@ -637,6 +637,7 @@ ELSEWHERE = {
     "attach get",
     "attach put",
     "hold release",
+    "records sweep",
     "case grant",
     "case refuse",
     "case revoke",
