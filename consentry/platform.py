@@ -236,7 +236,7 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
             data, keystore, catalogue, log, clock, settings.deployment, max_bytes=settings.max_attachment_bytes
         ),
         batches=Batches(data, keystore, log, clock),
-        resolver=SubjectResolver(keystore),
+        resolver=SubjectResolver(keystore, catalogue.fields),
         pseudonyms=pseudonyms,
         digests=Digests(keystore),
         eraser=eraser,

@@ -99,14 +99,14 @@ def carry_identifiers(
         _carry(connection, keyring, table, [row for row in rows if row.name not in without])
 
 
-def untouched_keys(connection: Connection, subject: SubjectId, *, without: Collection[str]) -> set[bytes]:
-    """Return the ids of keys that seal identifiers of a subject, and none of those that go."""
+def untouched_keys(connection: Connection, subject: SubjectId, *, staying: Collection[str]) -> set[bytes]:
+    """Return the ids of keys that seal identifiers of a subject which stay, and no other."""
     sealed: dict[bytes, set[str]] = {}
     for table, name in _TABLES:
         query = select(name, table.c.sealed).where(table.c.subject_id == subject, table.c.sealed.is_not(None))
         for what, copy in connection.execute(query):
             sealed.setdefault(read_key_id(copy), set()).add(what)
-    return {key_id for key_id, names in sealed.items() if names.isdisjoint(without)}
+    return {key_id for key_id, names in sealed.items() if names <= set(staying)}
 
 
 def sealing_keys(connection: Connection, subjects: Collection[str]) -> set[bytes]:

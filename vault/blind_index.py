@@ -11,6 +11,8 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from kernel.catalogue import Field, IndexKind
+from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
 from vault._keyring import FIRST_VERSION, WRAPPED_IN, KeyKind, Keyring
 from vault._keys import MacKey, named_key_context
@@ -127,6 +129,22 @@ def fact_messages(subject: SubjectId, stated: IdentityKeys) -> list[Message]:
     return [(fact, length_prefixed(subject, value)) for fact, value in stated.facts.items()]
 
 
+def field_message(field: Field, value: JsonValue) -> Message | None:
+    """Return what is digested of a field's value, so that it can be searched; None where the pack declares no index.
+
+    An ID number is digested where it resolves a person, and not here: it leads to one person only.
+    """
+    if field.index is IndexKind.NONE or field.code == ID_NUMBER or not isinstance(value, str) or not value:
+        return None
+    text = normalised_mobile(value) if field.code == MOBILE else normalised(value)
+    return (LOW + field.code if field.index is IndexKind.LOW else field.code), length_prefixed(text)
+
+
+def indexes_of(codes: Iterable[str]) -> list[str]:
+    """Return the names that the indexes of these fields can have."""
+    return [name for code in sorted(codes) for name in (code, LOW + code)]
+
+
 @dataclass
 class Acquaintance:
     """What is known of the people that a unit of work may meet, and what it learns on the way.
@@ -216,8 +234,10 @@ def _read_known(connection: Connection, known: Acquaintance) -> None:
         known.facts.setdefault(subject, {})[fact] = (version, value)
 
 
-def owners_of(connection: Connection, digests: Collection[Digest]) -> list[tuple[Digest, SubjectId]]:
-    """Return who is behind the digests, one line for each digest and person."""
+def owners_of(
+    connection: Connection, digests: Collection[Digest], *, limit: int | None = None
+) -> list[tuple[Digest, SubjectId]]:
+    """Return who is behind the digests, one line for each digest and person; of each field at most ``limit``."""
     by_version: dict[tuple[str, int], list[bytes]] = {}
     for name, version, value in digests:
         by_version.setdefault((name, version), []).append(value)
@@ -227,7 +247,8 @@ def owners_of(connection: Connection, digests: Collection[Digest]) -> list[tuple
             query = select(blind_index.c.digest, blind_index.c.subject_id).where(
                 blind_index.c.field == name, blind_index.c.version == version, blind_index.c.digest.in_(chunk)
             )
-            found.extend(((name, version, value), SubjectId(subject)) for value, subject in connection.execute(query))
+            rows = connection.execute(query if limit is None else query.order_by(blind_index.c.subject_id).limit(limit))
+            found.extend(((name, version, value), SubjectId(subject)) for value, subject in rows)
     return found
 
 

@@ -33,7 +33,7 @@ from vault._identifiers import carry_identifiers, sealing_keys, untouched_keys
 from vault._keyring import keep_epoch, keyring_of
 from vault._resealing import keys_left, reseal, shared_moves
 from vault._rows import SealedRow, delete_rows, lost_keys, table_of
-from vault.blind_index import FACTS, ID_NUMBER, MOBILE
+from vault.blind_index import FACTS, ID_NUMBER, MOBILE, SOURCE_ID, indexes_of
 from vault.certificates import Certificate, Destruction, Held, certify
 from vault.field_erasure import FieldEraser
 from vault.finality import Finality, Keeping, confirm_final, foresee
@@ -42,7 +42,7 @@ from vault.leftovers import ERASED, sweep_erased
 from vault.pseudonyms import forget_pseudonyms
 from vault.scopes import WHOLE, Why
 from vault.scrubbing import flush_log, scrub
-from vault.subjects import forget_subject
+from vault.subjects import forget_subject, forget_unheld
 from vault.tables import (
     attachment,
     blind_index,
@@ -306,12 +306,17 @@ class Eraser:
         with self._data.read() as connection:
             needed = _holding(connection, work).keys(rows)
         held = [row for row in rows if row.key_id in needed]
-        lost = {MOBILE, ID_NUMBER, *FACTS} - (stored_fields(held) - {MOBILE})
+        kept = stored_fields(held) - {MOBILE}
+        lost = {MOBILE, ID_NUMBER, *FACTS} - kept
         with self._keystore.database.write() as connection:
             keep_epoch(connection)
-            untouched = untouched_keys(connection, work.subject, without=lost) if held else set()
+            staying = {SOURCE_ID, *indexes_of(kept)}
+            untouched = untouched_keys(connection, work.subject, staying=staying) if held else set()
             needed |= untouched - {row.key_id for row in rows}
-            forget_subject(connection, work.subject, fields=[MOBILE] if held else None)
+            if held:
+                forget_unheld(connection, work.subject, kept)
+            else:
+                forget_subject(connection, work.subject)
             leaving = subject_keys(connection, work.subject) - needed
             carry_identifiers(connection, self._keyring, work.subject, leaving=leaving, without=lost)
             needed |= sealing_keys(connection, [work.subject])

@@ -37,7 +37,7 @@ from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._resealing import open_values, reseal
 from vault._rows import SealedRow, delete_rows, table_of
-from vault.blind_index import FACTS, ID_NUMBER, MOBILE
+from vault.blind_index import FACTS, ID_NUMBER, MOBILE, indexes_of
 from vault.certificates import Certificate, Destruction, Held, certify
 from vault.finality import Keeping, foresee
 from vault.keystore import KeyStore, destroy_keys
@@ -292,6 +292,7 @@ class FieldEraser:
             gone = [fact for fact in FACTS if fact in work.fields and fact not in stored]
             forget_facts(connection, work.subject, gone)
             lost = frozenset(work.fields) - stored
+            forget_subject(connection, work.subject, fields=indexes_of(lost - {ID_NUMBER}))
             carry_identifiers(connection, self._keyring, work.subject, leaving=work.key_ids, without=lost)
             destroy_keys(connection, work.key_ids, erasure=work.erasure_id, clock=self._clock)
 

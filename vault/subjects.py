@@ -1,26 +1,33 @@
 """Subjects: resolves who a record is about before consent is asked, and keeps the links that later records need."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
+from kernel.catalogue import Field
+from kernel.encoding import JsonValue
+from kernel.errors import BadInput
 from kernel.ids import BatchId, SubjectId, new_id
 from vault._identifiers import SEALED_IN
 from vault._keyring import keep_epoch, keyring_of
 from vault._linking import Linking, Mention
 from vault.blind_index import (
     FACTS,
+    ID_NUMBER,
     IDENTIFIERS,
+    MOBILE,
     ONE_PERSON,
     Acquaintance,
     Digester,
     Message,
     acquaint,
     fact_messages,
+    field_message,
     id_number_message,
     identifier_messages,
+    indexes_of,
     owners_of,
     source_id_message,
 )
@@ -52,9 +59,11 @@ class Doubt:
 class SubjectResolver:
     """Identity over keyed indexes in the key store; identifiers stay in memory."""
 
-    def __init__(self, keystore: KeyStore) -> None:
+    def __init__(self, keystore: KeyStore, fields: Mapping[str, Field] | None = None) -> None:
+        """Take the key store, and the fields of the pack, of which some are indexed."""
         self._database = keystore.database
         self._keyring = keyring_of(keystore)
+        self._fields = fields or {}
 
     def resolve_many(self, records: Sequence[IdentityKeys]) -> list[Resolution]:
         """Say for each record whom it is about, in the records' order; stores nothing.
@@ -104,6 +113,41 @@ class SubjectResolver:
         if links or facts:
             with self._database.write() as connection:
                 Linking(self._keyring, batch).store(connection, links, list(facts.values()))
+
+    def link_fields(self, values: Iterable[tuple[SubjectId, str, JsonValue]], *, batch: BatchId | None) -> None:
+        """Store by which values of indexed fields people are found; durable when this returns.
+
+        Args:
+            values: person, field code and value; fields without an index are passed over.
+            batch: as for ``link``.
+        """
+        links = set()
+        for subject, code, value in values:
+            field = self._fields[code]
+            message = field_message(field, value)
+            if message is not None:
+                links.add(Mention(subject, *message, field.compartment))
+        if links:
+            with self._database.write() as connection:
+                Linking(self._keyring, batch).store(connection, links, [])
+
+    def find_by_field(self, code: str, value: str, *, limit: int) -> list[SubjectId]:
+        """Return whom a value of an indexed field leads to, by id, at most ``limit`` of them.
+
+        Of a truncated index these are candidates: some of them have another value.
+
+        Raises:
+            BadInput: the pack declares no such field, or no index of it.
+        """
+        field = self._fields.get(code)
+        message = None if field is None else field_message(field, value)
+        if code == ID_NUMBER and field is not None:
+            message = id_number_message(IdentityKeys("", id_number=value))
+        if message is None:
+            raise BadInput(f"Field {code!a} cannot be searched", hint="The pack says which fields have an index.")
+        with self._database.read() as connection:
+            digests = Digester.load(self._keyring, connection, [message[0]]).digests(message)
+            return sorted({subject for _, subject in owners_of(connection, digests, limit=limit)})[:limit]
 
     def unlink_batch(self, batch: BatchId) -> None:
         """Remove what only this batch said; safe to repeat."""
@@ -198,6 +242,15 @@ def forget_subject(connection: Connection, subject: SubjectId, *, fields: Collec
     connection.execute(delete(identity_fact).where(identity_fact.c.subject_id == subject))
     connection.execute(delete(doubtful_identity).where(doubtful_identity.c.candidates.contains(subject)))
     return connection.execute(links).rowcount
+
+
+def forget_unheld(connection: Connection, subject: SubjectId, held: Collection[str]) -> int:
+    """Delete what finds a person whose data is partly held, but for what resolves it and the indexes of held fields.
+
+    A mobile goes in any case: it never joins, and nobody is called whose data is only kept.
+    """
+    names = set(connection.scalars(select(blind_index.c.field).where(blind_index.c.subject_id == subject).distinct()))
+    return forget_subject(connection, subject, fields=names - ONE_PERSON - {*indexes_of({*held} - {MOBILE})})
 
 
 def forget_facts(connection: Connection, subject: SubjectId, facts: Collection[str]) -> int:

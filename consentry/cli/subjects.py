@@ -1,27 +1,54 @@
 """Commands on subjects."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from consentry.cli.options import Home, Json, Reason, Subject, check_subject
 from consentry.cli.output import say, say_json, say_table
+from kernel.errors import BadInput, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Find subjects, and record what becomes of them.")
 
 
 @app.command("find")
 def find(
-    source: Annotated[str, typer.Option(help="Name of the source system.")],
-    source_id: Annotated[str, typer.Option("--id", help="The source's id of the person.")],
+    source: Annotated[str | None, typer.Option(help="Name of the source system.")] = None,
+    source_id: Annotated[str | None, typer.Option("--id", help="The source's id of the person.")] = None,
+    field: Annotated[str | None, typer.Option(help="Field with an index; its value is read from input.")] = None,
     home: Home = None,
 ) -> None:
-    """Print the subject id behind a source's id; exit 2 when there is none; the look-up is logged."""
+    """Print the subject ids behind a source's id or a field's value; exit 2 when there is none; logged."""
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.find_subject import find_subject
 
+    if field is not None and source is None and source_id is None:
+        _search(home, field)
+    elif field is None and source is not None and source_id is not None:
+        with platform_for(home) as platform:
+            say(find_subject(platform, local_operator(), source=source, source_id=source_id))
+    else:
+        raise BadInput("It is not said who is looked for", hint="Give --source and --id, or --field.")
+
+
+def _search(home: Path | None, field: str) -> None:
+    """Look for a value that stands neither in the list of processes nor in the shell's history."""
+    from consentry.cli.session import local_operator, platform_for
+    from consentry.workflows.find_subject import search_subjects
+
+    value = typer.prompt("Value", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().strip()
     with platform_for(home) as platform:
-        say(find_subject(platform, local_operator(), source=source, source_id=source_id))
+        found = search_subjects(platform, local_operator(), field=field, value=value)
+    if not found.subjects:
+        raise NotFound("Nobody is known by this value", hint="It is found by the whole value only.")
+    for subject in found.subjects:
+        say(subject)
+    if not found.is_exact:
+        typer.echo("candidates: the index of this field is truncated, some of them have another value", err=True)
+    if found.are_more:
+        typer.echo("there are more, who are not shown", err=True)
 
 
 @app.command("restrict")

@@ -1,11 +1,36 @@
-"""Find a subject by a source's own id; the look-up is logged, found or not."""
+"""Find a subject by a source's own id or by the value of an indexed field; the look-up is logged, found or not."""
+
+from dataclasses import dataclass
+from typing import Final
 
 from audit.events import Act, Event, Outcome
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.workflows.denials import check_allowed
+from kernel.catalogue import IndexKind
 from kernel.errors import NotFound
 from kernel.ids import SubjectId
+
+FOUND_AT_ONCE: Final = 100
+"""A search that leads to more tells that there are more, and not whom."""
+
+_SEARCH: Final = "search"
+"""Name of the key under which the log has what was searched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whom a value leads to.
+
+    Attributes:
+        is_exact: whether each of them has the value; of a truncated index they are candidates.
+        are_more: whether there are others.
+    """
+
+    subjects: tuple[SubjectId, ...]
+    is_exact: bool
+    are_more: bool
 
 
 def find_subject(platform: Platform, caller: Principal, *, source: str, source_id: str) -> SubjectId:
@@ -25,3 +50,26 @@ def find_subject(platform: Platform, caller: Principal, *, source: str, source_i
     if subject is None:
         raise NotFound("No subject is known under this source and id", hint="Check --source and --id.")
     return subject
+
+
+def search_subjects(platform: Platform, caller: Principal, *, field: str, value: str) -> Found:
+    """Return whom the value of an indexed field leads to, without opening anything.
+
+    The entry says which field, how many were found and who; of the value it has a keyed digest only.
+
+    Raises:
+        BadInput: the pack declares no index of the field.
+        Denied: the role may not search; logged.
+    """
+    check_allowed(platform, caller, "subject.find", persons_only=True)
+    asking = platform.asking(caller)
+    subjects = platform.resolver.find_by_field(field, value, limit=FOUND_AT_ONCE + 1)
+    is_exact = platform.catalogue.get_field(field).index is IndexKind.UNIQUE
+    found = Found(tuple(subjects[:FOUND_AT_ONCE]), is_exact, len(subjects) > FOUND_AT_ONCE)
+    (query,) = platform.digests.digest_many(_SEARCH, [f"{field}={value}".encode()])
+    event = Event(
+        Act.SUBJECT_LOOKED_UP, Outcome.DONE, asking.actor, asking.role, asking.request_id,
+        cohort=found.subjects, fields=(field,), counts={"found": len(found.subjects)}, refs={"query": query.hex()},
+    )  # fmt: skip
+    platform.log.write(event)
+    return found

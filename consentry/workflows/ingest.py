@@ -16,12 +16,14 @@ from sqlalchemy import Connection
 from consent.reasons import Reason
 from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
+from consentry.sources.arrow_maps import EVENT
 from consentry.sources.quarantine import QuarantineWriter
 from consentry.sources.records import BadRow, Reading, RowFault, SourceRecord, Tally
 from consentry.workflows.ingest_intake import Intake, open_batch
 from consentry.workflows.ingest_permits import Granted, Needs, Outlook, PermitDesk, Shelf, passing_of
 from consentry.workflows.ingest_report import IngestReport
 from kernel.catalogue import Compartment
+from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
 from vault.records import PlainRecord
 from vault.subjects import IdentityKeys, Resolution, ResolutionKind
@@ -143,13 +145,17 @@ class _Run(Intake):
         catalogue = self.platform.catalogue
         pairs: set[tuple[SubjectId, Compartment]] = set()
         links: list[tuple[SubjectId, IdentityKeys]] = []
+        found_by: list[tuple[SubjectId, str, JsonValue]] = []
         for subject, record in owned:
             passing = allowed.get(subject, set()).intersection(record.values)
             pairs.update((subject, catalogue.fields[code].compartment) for code in passing)
+            if record.kind != EVENT:
+                found_by += [(subject, code, record.values[code]) for code in passing]
             if passing and record.identity is not None:
                 links.append((subject, _identity(record)))
         if links:
             self.platform.resolver.link(links, batch=self.batch.batch_id)
+        self.platform.resolver.link_fields(found_by, batch=self.batch.batch_id)
         self.platform.keystore.ensure_data_keys(pairs, batch=self.batch.batch_id)
 
     def _store(
