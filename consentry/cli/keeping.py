@@ -48,6 +48,9 @@ def prune(  # noqa: PLR0917 - options of one command
 def grants(
     role: Annotated[str, typer.Argument(help="The PostgreSQL role that the service runs as; it owns nothing.")],
     pruner: Annotated[str | None, typer.Option("--pruner", help="Role that `audit prune` runs as.")] = None,
+    reader: Annotated[
+        str | None, typer.Option("--reader", help="Role that makes rows of views, or reads them.")
+    ] = None,
     store: Annotated[str | None, typer.Option("--store", help="data or keys; default both.")] = None,
 ) -> None:
     """Print the SQL that gives the service's roles what they need and no more; run it as the owner."""
@@ -58,7 +61,7 @@ def grants(
     if store is not None and store not in stores:
         raise BadInput("There are two stores", hint="Write --store data or --store keys.")
     wanted = list(stores) if store is None else [store]
-    statements = {name: grant_statements(stores[name], role, pruner=pruner) for name in wanted}
+    statements = {name: grant_statements(stores[name], role, pruner=pruner, reader=reader) for name in wanted}
     for name, found in statements.items():
         say(f"-- {'data store' if name == 'data' else 'key store'}")
         for statement in found:

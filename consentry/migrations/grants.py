@@ -14,6 +14,7 @@ from sqlalchemy import MetaData, Table
 import audit.tables
 import consent.tables
 from consentry.migrations import Store, metadata_of
+from consentry.stores.tables import view_build
 from kernel.errors import BadInput
 
 _ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -51,7 +52,7 @@ def append_only_tables() -> frozenset[str]:
     return frozenset(found - {audit.tables.head.name})
 
 
-def grant_statements(store: Store, role: str, *, pruner: str | None = None) -> list[str]:
+def grant_statements(store: Store, role: str, *, pruner: str | None = None, reader: str | None = None) -> list[str]:
     """Return the statements that give a role exactly what the service needs in one store.
 
     Run them as the owner of the tables, again after each upgrade.
@@ -60,19 +61,24 @@ def grant_statements(store: Store, role: str, *, pruner: str | None = None) -> l
         store: the data store or the key store.
         role: of the service; it must exist and own nothing.
         pruner: of `consentry audit prune`, in the data store; it gets what ``role`` has, and the right to empty.
+        reader: of whoever makes the rows of views or reads them; it may see which builds there are, and nothing else.
     Raises:
-        BadInput: a name that is no plain lower-case identifier, or one for both.
+        BadInput: a name that is no plain lower-case identifier, or one for two of them.
     """
-    for name in (role, pruner):
+    for name in (role, pruner, reader):
         if name is not None and not _ROLE.fullmatch(name):
             raise BadInput("A role has a plain name", hint="Use lower-case letters, digits and underscores.")
     if role == pruner:
         raise BadInput("The pruner is a role of its own", hint="Name another role for --pruner.")
+    if reader is not None and reader in (role, pruner):
+        raise BadInput("The reader of views is a role of its own", hint="Name another role for --reader.")
     statements = [f"GRANT USAGE ON SCHEMA public TO {role}"]
     for metadata in metadata_of(store):
         statements += _of_tables(metadata, role)
     statements += [f"REVOKE ALL ON alembic_version FROM {role}", f"GRANT SELECT ON alembic_version TO {role}"]
-    return statements + (_of_pruner(role, pruner) if pruner is not None and store is Store.DATA else [])
+    if pruner is not None and store is Store.DATA:
+        statements += _of_pruner(role, pruner)
+    return statements + ([] if reader is None else _of_reader(store, reader))
 
 
 def _of_tables(metadata: MetaData, role: str) -> Iterator[str]:
@@ -89,6 +95,15 @@ def _numbered(table: Table) -> str | None:
     """Return the column whose numbers a sequence gives, by which PostgreSQL names the sequence."""
     column = table.autoincrement_column
     return None if column is None or column.server_default is not None else column.name
+
+
+def _of_reader(store: Store, reader: str) -> list[str]:
+    """Neither data nor keys: a view is a file, and its rows come under pseudonyms (R56)."""
+    tables = [table.name for metadata in metadata_of(store) for table in metadata.sorted_tables]
+    revoked = [f"REVOKE ALL ON {name} FROM {reader}" for name in tables]
+    if store is not Store.DATA:
+        return revoked
+    return [*revoked, f"GRANT USAGE ON SCHEMA public TO {reader}", f"GRANT SELECT ON {view_build.name} TO {reader}"]
 
 
 def _of_pruner(role: str, pruner: str) -> list[str]:

@@ -18,18 +18,22 @@ from consentry.principals import Principal
 from consentry.progress import progress
 from consentry.rewriting import read_rows, rewrite_without
 from consentry.stores.builds import ViewBuild, add_view_build
+from consentry.view_rows import OwnRows, ProcessRows, RowMaker
 from consentry.workflows.withheld import ended_meanwhile
 from consentry.workshop import making
+from deid import columns as columns_of_rows
 from deid.files import file_sha256
 from deid.manifest import FILE_NAME, VIEW_GRADE, Manifest, Product, columns_of, signed_manifest
-from deid.rows import RowBuilder, SourceRow
+from deid.schemas import arrow_schema
+from deid.view_definition import PSEUDONYM
 from deid.views import ViewDefinition, load_views
 from kernel.encoding import JsonValue
 from kernel.errors import NotFound
 from kernel.ids import SubjectId, new_id
+from vault.opened_columns import RECORD, SOURCE, SUBJECT
 
 if TYPE_CHECKING:
-    from deid.rows import Row
+    import pyarrow as pa
 
 BATCH_SUBJECTS: Final = 1_000
 """Subjects of one permit and receipt; bounds memory and the time between permit and read."""
@@ -111,30 +115,33 @@ class _Run:
     used: dict[SubjectId, frozenset[str]] = field(default_factory=dict)
 
     def write(self, *, show_progress: bool) -> None:
-        from deid.text import TextScrubber
-
-        scrubber = TextScrubber()
-        builder = RowBuilder(
-            self.view, tokeniser=self.platform.pseudonyms, scrub=lambda text: scrubber.scrub(text).text, as_of=self.day
-        )
-        self._write_rows(builder, show_progress=show_progress)
-        self.built.dropped = Counter({f"{column}: {why}": n for (column, why), n in builder.dropped.items()})
+        with self._row_maker() as maker:
+            self._write_rows(maker, show_progress=show_progress)
+            dropped = maker.dropped
+        self.built.dropped = Counter({f"{column}: {why}": n for (column, why), n in dropped.items()})
         self._finish()
 
-    def _write_rows(self, builder: RowBuilder, *, show_progress: bool) -> None:
-        import pyarrow as pa
+    def _row_maker(self) -> RowMaker:
+        """Return who makes the rows: with PostgreSQL a process that has neither stores nor keys (R56)."""
+        tokeniser = self.platform.pseudonyms
+        if self.platform.data.is_sqlite:
+            return OwnRows(self.view, tokeniser=tokeniser, as_of=self.day)
+        pack = pack_folder(self.platform.settings.pack)
+        return ProcessRows(self.view, pack=pack, tokeniser=tokeniser, as_of=self.day)
+
+    def _write_rows(self, maker: RowMaker, *, show_progress: bool) -> None:
         import pyarrow.parquet as pq
 
         subjects = self._subjects()
         with (
             progress(f"view {self.view.code}", total=len(subjects), shown=show_progress) as done,
-            pq.ParquetWriter(self.built.folder / VIEW_FILE, builder.schema, compression="zstd") as writer,
+            pq.ParquetWriter(self.built.folder / VIEW_FILE, arrow_schema(self.view), compression="zstd") as writer,
         ):
             for start in range(0, len(subjects), BATCH_SUBJECTS):
                 batch = subjects[start : start + BATCH_SUBJECTS]
-                rows = list(self._batch_rows(builder, batch))
-                self.built.rows += len(rows)
-                writer.write_table(pa.Table.from_pylist(rows, schema=builder.schema))
+                for rows in self._batch_rows(maker, batch):
+                    self.built.rows += rows.num_rows
+                    writer.write_table(rows)
                 done(len(batch))
 
     def _subjects(self) -> list[SubjectId]:
@@ -146,7 +153,7 @@ class _Run:
                 return found
             found += page
 
-    def _batch_rows(self, builder: RowBuilder, batch: list[SubjectId]) -> "Iterator[Row]":
+    def _batch_rows(self, maker: RowMaker, batch: list[SubjectId]) -> "Iterator[pa.Table]":
         with self.platform.data.write() as connection:
             verdict = self.platform.gate.check_many(
                 connection, asking=self.asking, purpose=self.view.purpose, subjects=batch, fields=self.view.fields
@@ -166,15 +173,16 @@ class _Run:
             fields=permit.fields,
         )
         names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
-        opened = self.platform.vault.open_cohort(
+        subjects = {name: subject for subject, name in names.items()}
+        opened = self.platform.vault.open_cohort_arrow(
             permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day()
         )
-        for subject, records in opened:
-            rows = builder.rows(names[subject], [SourceRow(r.kind, r.observed_at, r.values) for r in records])
-            if rows:
-                self.members[subject] = names[subject]
-                self.used[subject] = permit.fields_for(subject)
-            yield from rows
+        for columns in _streamed(opened, names):
+            rows = maker.rows(columns)
+            for name in rows[PSEUDONYM].unique().to_pylist():
+                self.members[subjects[name]] = name
+                self.used[subjects[name]] = permit.fields_for(subjects[name])
+            yield rows
 
     def _end_of_day(self) -> datetime:
         """Return the instant from which on nothing counts that was observed."""
@@ -216,6 +224,28 @@ class _Run:
                 ),
             )  # fmt: skip
         return set()
+
+
+def _streamed(opened: "Iterator[pa.RecordBatch]", names: Mapping[SubjectId, str]) -> "Iterator[pa.RecordBatch]":
+    """Yield opened columns under pseudonyms, at last those of people who have no record."""
+    import pyarrow as pa
+
+    silent = dict(names)
+    for columns in opened:
+        for subject in columns[SUBJECT].unique().to_pylist():
+            silent.pop(subject, None)
+        yield _under_pseudonyms(columns, names)
+    if silent:
+        rows = [{columns_of_rows.PSEUDONYM: name} for name in silent.values()]
+        yield pa.RecordBatch.from_pylist(rows, schema=_under_pseudonyms(columns, names).schema)
+
+
+def _under_pseudonyms(columns: "pa.RecordBatch", names: Mapping[SubjectId, str]) -> "pa.RecordBatch":
+    """Return opened columns with pseudonyms in the place of everything that says whose they are."""
+    import pyarrow as pa
+
+    pseudonyms = pa.array([names[subject] for subject in columns[SUBJECT].to_pylist()], pa.string())
+    return columns.drop_columns([SUBJECT, RECORD, SOURCE]).append_column(columns_of_rows.PSEUDONYM, pseudonyms)
 
 
 def view_manifest(

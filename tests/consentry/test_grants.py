@@ -39,6 +39,7 @@ class Roles:
     owner: Settings
     service: Settings
     pruner: Settings
+    reader: Settings
 
 
 @pytest.fixture
@@ -48,23 +49,23 @@ def roles(tmp_path: Path, pg_database, pg_server_uri, clock: FixedClock) -> Iter
     made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
     owner = load_settings(**{**settings.model_dump(), "deployment": made.deployment})
     mark = secrets.token_hex(4)
-    service, pruner = f"service_{mark}", f"pruner_{mark}"
+    service, pruner, reader = f"service_{mark}", f"pruner_{mark}", f"reader_{mark}"
     urls = {"data_store": sa.make_url(owner.data_store), "key_store": sa.make_url(owner.key_store)}
     stores = {"data_store": Store.DATA, "key_store": Store.KEYS}
-    for name in (service, pruner):
+    for name in (service, pruner, reader):
         _run(urls["data_store"], f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
     for name, url in urls.items():
-        _run(url, *grant_statements(stores[name], service, pruner=pruner))
+        _run(url, *grant_statements(stores[name], service, pruner=pruner, reader=reader))
 
     def under(role: str) -> Settings:
         given = {name: url.set(username=role, password="x") for name, url in urls.items()}
         shown = {name: url.render_as_string(hide_password=False) for name, url in given.items()}
         return load_settings(**{**owner.model_dump(), **shown})
 
-    yield Roles(owner, under(service), under(pruner))
+    yield Roles(owner, under(service), under(pruner), under(reader))
     for url in urls.values():
-        _run(url, *(f"DROP OWNED BY {name}" for name in (pruner, service)))
-    _run(urls["data_store"], *(f"DROP ROLE {name}" for name in (pruner, service)))
+        _run(url, *(f"DROP OWNED BY {name}" for name in (reader, pruner, service)))
+    _run(urls["data_store"], *(f"DROP ROLE {name}" for name in (reader, pruner, service)))
 
 
 def _run(url: sa.URL, *statements: str) -> None:
@@ -77,10 +78,11 @@ def _run(url: sa.URL, *statements: str) -> None:
         engine.dispose()
 
 
-def _refused(settings: Settings, statement: str) -> str:
+def _refused(settings: Settings, statement: str, *, store: Store = Store.DATA) -> str:
     """Why the store refuses a statement; fails where it does not."""
+    url = settings.data_store if store is Store.DATA else settings.key_store
     with pytest.raises(DBAPIError) as caught:
-        _run(sa.make_url(settings.data_store), statement)
+        _run(sa.make_url(url), statement)
     assert caught.value.orig is not None
     return str(caught.value.orig)
 
@@ -108,6 +110,18 @@ def test_nothing_append_only_is_changed_by_right(roles):
         name, denied = columns[table], f"permission denied for table {table}"
         for statement in (f"UPDATE {table} SET {name} = {name}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
             assert denied in _refused(roles.service, statement)
+
+
+def test_whoever_makes_or_reads_views_opens_neither_data_nor_keys(roles):
+    """It sees which builds there are; of every other table in either store it may not read a row (R56)."""
+    _run(sa.make_url(roles.reader.data_store), "SELECT view FROM view_build")
+    for store in (Store.DATA, Store.KEYS):
+        for part in metadata_of(store):
+            for table in part.tables:
+                if table != "view_build":
+                    said = _refused(roles.reader, f"SELECT * FROM {table}", store=store)
+                    assert "permission denied" in said, table
+    assert "permission denied" in _refused(roles.reader, "DELETE FROM view_build")
 
 
 BYPASSES = (
@@ -172,6 +186,8 @@ def test_a_role_has_a_plain_name(role, pruner):
     """Nothing but a name reaches the statements."""
     with pytest.raises(BadInput):
         grant_statements(Store.DATA, role, pruner=pruner)
+    with pytest.raises(BadInput):
+        grant_statements(Store.DATA, "a", pruner="b", reader=pruner or role)
 
 
 def test_there_are_two_stores(capsys):

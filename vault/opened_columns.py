@@ -1,4 +1,4 @@
-"""Opened values by column, as Arrow. For the modules of this package alone: what it returns is plaintext."""
+"""Opened values by column, as Arrow. What comes out of here is plaintext; only the vault has what goes in."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
