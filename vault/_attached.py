@@ -68,8 +68,10 @@ class Details:
     @classmethod
     def read(cls, told: JsonValue) -> "Details":
         """Return what ``as_json`` returned; verified by the content's key."""
-        if not isinstance(told, Mapping):
-            raise IntegrityFailed("The details of an attachment have another shape")
+        if not isinstance(told, Mapping) or told.keys() != set(_DETAILS):
+            raise IntegrityFailed(
+                "The details of an attachment have another shape", hint="A newer release may have written them."
+            )
         name, media_type, size_bytes, chunks, digest = (told[member] for member in _DETAILS)
         return cls(str(name), str(media_type), int(str(size_bytes)), int(str(chunks)), str(digest))
 
