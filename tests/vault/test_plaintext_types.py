@@ -122,6 +122,13 @@ def kinds() -> list[type[Plaintext]]:
     return sorted(found, key=lambda kind: kind.__name__)
 
 
+def test_no_line_of_a_log_renders_a_traceback():
+    """Structlog and rich would print the locals of each frame with it; an unforeseen error is told by its place."""
+    texts = {path: path.read_text(encoding="utf-8") for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
+    asked = re.compile(r"exc_info|\.exception\(|show_locals|capture_locals|pretty_exceptions_enable=True")
+    assert [path for path, text in texts.items() if asked.search(text)] == []
+
+
 def is_own(kind: object, module: str) -> bool:
     return isinstance(kind, type) and issubclass(kind, Plaintext) and kind.__module__ == module
 
