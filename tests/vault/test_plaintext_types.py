@@ -111,6 +111,13 @@ def test_nothing_takes_a_record_apart():
     assert users == {"consentry/cli/packs.py", "audit/verifier/verdicts.py", "vault/key_report.py"}
 
 
+def test_no_line_of_a_log_renders_a_traceback():
+    """Structlog and rich would print the locals of each frame with it; an unforeseen error is told by its place."""
+    texts = {path: path.read_text(encoding="utf-8") for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
+    asked = re.compile(r"exc_info|\.exception\(|show_locals|capture_locals|pretty_exceptions_enable=True")
+    assert [path for path, text in texts.items() if asked.search(text)] == []
+
+
 @cache
 def kinds() -> list[type[Plaintext]]:
     """Return every type that is declared to hold values in clear."""
@@ -120,13 +127,6 @@ def kinds() -> list[type[Plaintext]]:
             module = importlib.import_module(place.removesuffix(".py").replace("/", "."))
             found += [kind for kind in vars(module).values() if is_own(kind, module.__name__)]
     return sorted(found, key=lambda kind: kind.__name__)
-
-
-def test_no_line_of_a_log_renders_a_traceback():
-    """Structlog and rich would print the locals of each frame with it; an unforeseen error is told by its place."""
-    texts = {path: path.read_text(encoding="utf-8") for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
-    asked = re.compile(r"exc_info|\.exception\(|show_locals|capture_locals|pretty_exceptions_enable=True")
-    assert [path for path, text in texts.items() if asked.search(text)] == []
 
 
 def is_own(kind: object, module: str) -> bool:
