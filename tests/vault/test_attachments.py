@@ -16,11 +16,13 @@ from audit.receipts import Receipt
 from consent.permits import Permit, PermitExpired
 from kernel.database import Database
 from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed, NotFound, Unavailable
-from tests.vault.conftest import House
+from tests.vault.conftest import DEPLOYMENT, House
 from tests.vault.filing import Filing, content_of
 from vault._content import CHUNK_BYTES
 from vault.attachments import Attachments
-from vault.tables import attachment, attachment_chunk
+from vault.data_rotation import DataKeys, rotate_data_keys
+from vault.moving import SubjectMover
+from vault.tables import attachment, attachment_chunk, data_key
 from vault.uploads import StoredAttachment, TooLarge
 
 NIGHTLY = os.environ.get("CONSENTRY_NIGHTLY") == "1"
@@ -591,3 +593,55 @@ def test_a_discarded_batch_leaves_the_key_that_a_file_needs(any_filing: Filing):
     stored = any_filing.store(any_filing.wanted(subject), b"content")
     any_filing.house.batches.discard(batch.batch_id, asking=any_filing.house.asking)
     assert any_filing.content(stored) == b"content"
+
+
+# --- other keys, other suites, other owners
+
+
+def test_files_live_under_both_suites(sm_house: House):
+    """SM4 seals and opens them; what came in one suite opens once the key around it is of the other."""
+    filing = Filing.of(sm_house)
+    stored = filing.store(filing.wanted(sm_house.subject()), content_of(CHUNK_BYTES + 1))
+    assert filing.open(stored).digest.startswith("sm3:")
+    assert filing.content(stored) == content_of(CHUNK_BYTES + 1)
+
+
+def test_new_data_keys_leave_the_content_alone(any_filing: Filing):
+    """The key around the content's key changes; its chunks do not."""
+    house = any_filing.house
+    subject = house.subject()
+    stored = any_filing.store(any_filing.wanted(subject), content_of(CHUNK_BYTES + 1))
+
+    def state() -> tuple[bytes, list[bytes]]:
+        with house.data.read() as connection:
+            chunks = connection.scalars(select(attachment_chunk.c.sealed).order_by(attachment_chunk.c.number)).all()
+            return connection.scalar(select(attachment.c.key_id)), list(chunks)
+
+    before = state()
+    house.clock.advance(timedelta(days=1))
+    rotate_data_keys(
+        house.keystore, house.data, house.log, DataKeys(subject=subject), deployment=DEPLOYMENT, asking=house.asking
+    )
+    after = state()
+    assert (after[0] != before[0], after[1]) == (True, before[1])
+    assert any_filing.content(stored) == content_of(CHUNK_BYTES + 1)
+
+
+def test_files_move_with_a_merge(any_filing: Filing):
+    """They open under the kept subject, by the same chunks; the dropped one's keys are gone."""
+    house = any_filing.house
+    kept, dropped = house.subject(), house.subject()
+    stored = any_filing.store(any_filing.wanted(dropped), content_of(CHUNK_BYTES + 1))
+    with house.data.read() as connection:
+        before = connection.scalars(select(attachment_chunk.c.sealed)).all()
+    mover = SubjectMover(house.data, house.keystore, house.log, house.clock, deployment=DEPLOYMENT)
+    with house.data.write() as connection:
+        house.registry.merge(connection, kept=kept, dropped=dropped, asking=house.asking)
+        change = mover.begin_merge(connection, kept=kept, dropped=dropped, asking=house.asking)
+    mover.finish(change)
+    assert any_filing.listed(kept) == [stored.attachment_id]
+    assert any_filing.content(replace(stored, subject=kept)) == content_of(CHUNK_BYTES + 1)
+    with house.data.read() as connection:
+        assert connection.scalars(select(attachment_chunk.c.sealed)).all() == before
+    with house.keys.read() as connection:
+        assert not connection.scalars(select(data_key.c.key_id).where(data_key.c.subject_id == dropped)).all()
