@@ -31,14 +31,15 @@ PURPOSE: Final = "P02"
 """Collects all of these fields, on a contract."""
 
 RECORDS: Final = 10_000
-SEAL_TARGET: Final = Target(Bound.AT_LEAST, 0.4, of_ratio=True)
+SEAL_TARGET: Final = Target(Bound.AT_LEAST, 0.6, of_ratio=True)
 STORE_TARGET: Final = Target(Bound.AT_LEAST, 80_000 / 25)
 """80,000 records in 25 seconds: what the demo of 2,000 subjects brings, with room for the rest of its way."""
 
 _RECORDS_OF_ONE: Final = 40
 _BORN: Final = date(1980, 5, 20)
 _Value = tuple[RowHeader, str, bytes]
-_PLAINTEXT: Final = b'"icd10:E11.9 and some words"'
+_PLAINTEXT: Final = b'"' + b"x" * 62 + b'"'
+"""64 bytes, the width of most fields and a little more."""
 
 
 def run(*, records: int = RECORDS) -> list[Figure]:
@@ -61,7 +62,7 @@ def _envelope(records: int) -> Iterator[Figure]:
     yield Figure("vault", "seal_many", count / ours, "values/s", yardstick, count / theirs, SEAL_TARGET)
     ours, theirs = best_beside(lambda: open_many(_items(key, rows, sealed)), lambda: _bare_open(aead, values, bare))
     yardstick = "bare AESGCM loop with associated data"
-    yield Figure("vault", "open_many", count / ours, "values/s", yardstick, count / theirs)
+    yield Figure("vault", "open_many", count / ours, "values/s", yardstick, count / theirs, SEAL_TARGET)
 
 
 def _header(subject: str, record: str) -> RowHeader:

@@ -65,7 +65,7 @@ def people_of(platform: Platform, count: int) -> list[SubjectId]:
 def store_rows(platform: Platform, subjects: Sequence[SubjectId], *, fields: int, each: int) -> list[tuple[float, int]]:
     """Load records of people in bulk; returns when how many rows were stored."""
     with tempfile.TemporaryDirectory() as folder:
-        file, mapping = _written(platform, Path(folder), len(subjects) * each, fields, each)
+        file, mapping = written(platform, Path(folder), len(subjects) * each, fields, each)
         marks: list[tuple[float, int]] = []
         report = ingest_arrow(
             platform, _ADMIN, file, mapping, on_rows=lambda rows: marks.append((time.perf_counter(), rows))
@@ -93,7 +93,8 @@ def _load(store: str, platform: Platform, values: int, width: int, pool: Pool, *
     yield Figure("vault", f"{name}, longest time between two commits", longest * 1000, "ms")
 
 
-def _written(platform: Platform, folder: Path, records: int, fields: int, each: int) -> tuple[Path, Path]:
+def written(platform: Platform, folder: Path, records: int, fields: int, each: int) -> tuple[Path, Path]:
+    """Write a prepared file and its map; returns both."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -29,11 +29,12 @@ from consentry.sources.arrow_maps import ArrowMap, load_arrow_map
 from consentry.sources.context import SourceContext, open_context
 from consentry.sources.quarantine import QuarantineWriter, quarantine_path
 from consentry.sources.records import Tally
-from consentry.workflows.ingest_chunks import Block, People, Rows, fields_by_subject, plain_records
+from consentry.workflows.ingest_chunks import Block, People, Rows, fields_by_subject, plain_records, values_of
 from consentry.workflows.ingest_files import check_source, input_pieces
 from consentry.workflows.ingest_intake import Intake, open_batch
 from consentry.workflows.ingest_permits import Granted, Needs, Outlook, PermitDesk, Shelf, passing_of
 from consentry.workflows.ingest_report import IngestReport
+from kernel.catalogue import IndexKind
 from kernel.clock import to_micros
 from kernel.ids import SubjectId
 from vault.bulk_columns import ColumnChunk, pack_columns
@@ -54,8 +55,8 @@ MOST_ROWS: Final = 5_000
 FEWEST_ROWS: Final = 100
 """Below that the store is held up by something else than the rows."""
 
-HELD_SECONDS: Final = 0.12
-"""For how long a transaction should hold its locks: half of what anybody may have to wait for it."""
+HELD_SECONDS: Final = 0.18
+"""For how long a transaction should hold its locks: well below the quarter of a second that others may have to wait."""
 
 
 def ingest_arrow(
@@ -210,6 +211,8 @@ class _Run(Intake):
         if links:
             self.platform.resolver.link(links, batch=self.batch.batch_id)
         fields = self.platform.catalogue.fields
+        indexed = [code for code in block.rows.codes if fields[code].index is not IndexKind.NONE]
+        self.platform.resolver.link_fields(values_of(block.rows, indexed, covered), batch=self.batch.batch_id)
         pairs = {(who, fields[code].compartment) for who, codes in covered.items() for code in codes}
         self.platform.keystore.ensure_data_keys(pairs, batch=self.batch.batch_id)
         return _Look(block, outlook, withheld)
