@@ -7,13 +7,16 @@ their epoch, and those that are over go at once.
 import time
 from typing import Final
 
+from sqlalchemy import Connection, func, select
+
 from consent.wake import system_asking
 from consentry.platform import Platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.settling import Background
-from consentry.workflows.backup import create_backup, key_store_state, prune_backups
+from consentry.workflows.backup import create_backup, prune_backups
 from kernel.ids import PrincipalId
 from vault.backup_keys import BackupStore
+from vault.tables import data_key, epoch, key_tombstone, named_key
 
 INTERVAL_SECONDS: Final = 30.0
 _ROLE: Final = "administrator"
@@ -40,9 +43,16 @@ class Archiver(Background):
         if not minutes or (self._made is not None and time.monotonic() - self._made < minutes * _SECONDS):
             return
         with self._platform.keys.read() as connection:
-            state = key_store_state(connection)
+            state = _state_of(connection)
         if state != self._state:
             create_backup(self._platform, self._caller, stores=[BackupStore.KEYS])
             prune_backups(self._platform, self._caller)
             self._state = state
         self._made = time.monotonic()
+
+
+def _state_of(connection: Connection) -> tuple[int, ...]:
+    """Return numbers that change when the key store has, at the cost of a few counts."""
+    counts = [connection.scalar(select(func.count()).select_from(one)) for one in (data_key, named_key, key_tombstone)]
+    ended = connection.scalar(select(func.count()).where(epoch.c.destroyed_at.is_not(None)))
+    return tuple(count or 0 for count in (*counts, ended))

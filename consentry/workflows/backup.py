@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, func, select
-
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.access import check_may_act
@@ -24,7 +22,6 @@ from kernel.errors import ConfigurationError, Conflict, ConsentryError, NotFound
 from kernel.ids import new_id
 from vault.backup_keys import BackupRecipient, BackupStore
 from vault.backups import SUFFIX, BackupHeader, read_header, writing_backup
-from vault.tables import data_key, epoch, key_tombstone, named_key
 
 ACT: Final = "backup.run"
 """What a role must be allowed."""
@@ -153,13 +150,6 @@ def described(header: BackupHeader) -> dict[str, JsonValue]:
     }
 
 
-def key_store_state(connection: Connection) -> tuple[int, ...]:
-    """Return numbers that change when the key store has, at the cost of a few counts."""
-    counts = [connection.scalar(select(func.count()).select_from(one)) for one in (data_key, named_key, key_tombstone)]
-    ended = connection.scalar(select(func.count()).where(epoch.c.destroyed_at.is_not(None)))
-    return tuple(count or 0 for count in (*counts, ended))
-
-
 def _recipients(platform: Platform, stores: Collection[BackupStore]) -> dict[BackupStore, BackupRecipient]:
     texts = {
         BackupStore.DATA: platform.settings.backup_data_recipient,
@@ -177,7 +167,8 @@ def _recipients(platform: Platform, stores: Collection[BackupStore]) -> dict[Bac
     wrong = [store for store, one in found.items() if one.store is not store]
     if wrong:
         raise ConfigurationError(
-            f"The recipient of the {_NAMES[wrong[0]]}'s backups is of the other store", hint="Exchange the two settings."
+            f"The recipient of the {_NAMES[wrong[0]]}'s backups is of the other store",
+            hint="Exchange the two settings.",
         )
     return found
 

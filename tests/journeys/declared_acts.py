@@ -108,7 +108,6 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
         Act.FIELDS_ERASED,
     ),
     "erase_part.erase_part": (Act.FIELDS_ERASING, Act.FIELDS_ERASED),
-    "erase_part.part_scope": _RULES,
     "backup.create_backup": (Act.BACKUP_CREATED,),
     "backup.list_backups": "what backup files say of themselves; no person",
     "backup.prune_backups": (Act.BACKUP_PRUNED,),

@@ -510,7 +510,7 @@ def broken(world: World, caller: Principal) -> str:
 
 def erased(world: World) -> str:
     """The id of an erasure of somebody else."""
-    who = Captured(world.platform).person("complete-gone")
+    who = Captured(world.platform, numbers=iter(range(700_000, 800_000))).person("complete-gone")
     return erase_subject(world.platform, ADMIN, subject=who, reason="request").outcome.erasure_id
 
 
