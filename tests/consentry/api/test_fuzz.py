@@ -54,6 +54,26 @@ def breach_bodies(subject):
     yield f"{case}/closing", {"reason": "x"}
 
 
+def reading_bodies(subject):
+    """A sound body of every posting route on cases and emergencies; case and emergency themselves need not exist."""
+    case, emergency = "/cases/cas_" + "a" * 24, "/emergencies/emg_" + "a" * 24
+    asked = {
+        "purpose": "P02",
+        "fields": ["genetic"],
+        "compartment": "special",
+        "reason": "x",
+        "hours": 2,
+        "ticket": "T-1",
+    }
+    yield "clinician", "/cases", {"subject_id": subject, **asked}
+    yield "clinician", "/emergencies", {"subject_id": subject, "fields": ["sex"], "reason": "x", "purpose": "P15"}
+    yield "compliance_officer", f"{case}/decision", {"verdict": "granted", "reason": "x"}
+    yield "compliance_officer", f"{case}/revocation", {"reason": "x"}
+    yield "compliance_officer", f"{emergency}/review", {"verdict": "justified", "note": "x"}
+    yield "compliance_officer", "/emergencies/releases", {"account": "dr.lin", "reason": "x"}
+    yield "compliance_officer", f"/approvals/apr_{'a' * 24}/revocation", {"reason": "x"}
+
+
 @pytest.fixture(scope="module")
 def world(copied, serve, capturing, tmp_path_factory):
     """A server with one patient: bearers of every kind of caller, and a sound request of every posting route."""
@@ -79,6 +99,7 @@ def world(copied, serve, capturing, tmp_path_factory):
             ("capture", f"/consents/{granted}/renew", RENEWAL),
             ("compliance_officer", "/approvals", {"subject_id": subject, **APPROVAL}),
             *(("compliance_officer", path, body) for path, body in breach_bodies(subject)),
+            *reading_bodies(subject),
         ]
         with httpx.Client(base_url=f"{address}/v1", trust_env=False, timeout=30) as http:
             yield sound, bearers, http
