@@ -1,15 +1,17 @@
 """Prepared rows and the people whom they are about; values stay in columns."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from consentry.sources.arrow_checks import PLACE, SOURCE_SUBJECT, Prepared
+from consentry.sources.arrow_maps import EVENT
 from consentry.sources.records import BadRow, RowFault
 from consentry.workflows.ingest_permits import Fields
 from kernel.clock import from_micros
+from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
 from vault.bulk_columns import HEAD, KIND, OBSERVED_AT, SOURCE, SOURCE_RECORD, SUBJECT, plain_values
 from vault.records import PlainRecord
@@ -120,6 +122,17 @@ def rows_of(columns: "pa.RecordBatch") -> Rows:
     """Return rows with what they say of whom, counted by column."""
     codes = tuple(sorted(name for name in columns.schema.names if name not in HEAD and _says(columns[name])))
     return Rows(columns, codes, _present(columns, codes))
+
+
+def values_of(
+    rows: Rows, codes: Iterable[str], covered: Mapping[SubjectId, Collection[str]]
+) -> Iterator[tuple[SubjectId, str, JsonValue]]:
+    """Yield subject, code and value of some fields, where they are covered; events are passed over."""
+    subjects, kinds = rows.columns[SUBJECT].to_pylist(), rows.columns[KIND].to_pylist()
+    for code in codes:
+        for who, kind, value in zip(subjects, kinds, rows.columns[code].to_pylist(), strict=True):
+            if value is not None and kind != EVENT and code in covered.get(who, ()):
+                yield who, code, value
 
 
 def fields_by_subject(rows: Rows, codes: frozenset[str]) -> Fields:
