@@ -52,11 +52,13 @@ class Stated(Plaintext):
         standing: the identifiers that count.
         superseded: those that were corrected or replaced since, and no record states any more.
         facts: what is digested of the first standing birth date and sex, by fact.
+        unsure: facts of which different values were said, or one was corrected.
     """
 
     standing: frozenset[Message]
     superseded: frozenset[Message]
     facts: dict[str, bytes]
+    unsure: frozenset[str]
 
     def __repr__(self) -> str:
         return "Stated(redacted)"
@@ -69,21 +71,26 @@ def stated_of(subject: SubjectId, rows: Sequence[SealedRow], keys: UnlockedKeys,
         IntegrityFailed: a stored byte or a column of a row's header was changed.
     """
     standing, before, facts = set[Message](), set[Message](), dict[str, bytes]()
+    said = set[Message]()
     readable = [row for row in rows if row.key_id in keys]
     for code, value, stands in said_values(readable, FOUND_BY, keys, deployment):
         keys_said = _as_keys(code, value)
         messages = [id_number_message(keys_said), mobile_message(keys_said)]
         (standing if stands else before).update(message for message in messages if message is not None)
-        if stands:
-            for name, content in fact_messages(subject, keys_said):
+        for name, content in fact_messages(subject, keys_said):
+            said.add((name, content))
+            if stands:
                 facts.setdefault(name, content)
-    return Stated(frozenset(standing), frozenset(before - standing), facts)
+    unsure = frozenset(name for name in FACTS if sum(one == name for one, _ in said) > 1)
+    return Stated(frozenset(standing), frozenset(before - standing), facts, unsure)
 
 
 def restate(connection: Connection, keyring: Keyring, subject: SubjectId, stated: Stated) -> None:
     """Let a person be found by what its records state now, and by nothing that they state no more.
 
-    What no record states stays: a source's own id, or an identifier whose field was never stored.
+    What no record states stays: a source's own id, or an identifier whose field was never stored. A birth date or sex
+    of which two values were said tells nobody apart until a record states one again: the source that was corrected may
+    go on stating the wrong one, and its other records must not be doubted for that.
 
     Raises:
         Conflict: an identifier is somebody else's; the caller's transaction must end with it.
@@ -91,7 +98,8 @@ def restate(connection: Connection, keyring: Keyring, subject: SubjectId, stated
     keep_epoch(connection)
     digester = Digester.make(keyring, connection, sorted(FOUND_BY))
     _unlink(connection, digester, subject, stated.superseded)
-    _say(connection, keyring, subject, stated.standing, stated.facts)
+    forget_facts(connection, subject, stated.unsure)
+    _say(connection, keyring, subject, stated.standing, {})
 
 
 def merge_identity(connection: Connection, keyring: Keyring, *, origin: SubjectId, to: SubjectId) -> None:
