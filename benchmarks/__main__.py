@@ -20,7 +20,7 @@ Measure: TypeAlias = Callable[[], Iterable[Figure]]
 MODULES: Final[Mapping[str, Sequence[str]]] = {
     "demo": ("demo", "outside_fhir"),
     "consent": ("consent", "gate", "cohort"),
-    "vault": ("vault", "vault_values", "vault_bulk", "vault_memory", "vault_reveals"),
+    "vault": ("vault", "vault_rotation", "vault_values", "vault_bulk", "vault_memory", "vault_reveals"),
     "audit": ("audit_writing", "audit_proving", "audit_queries"),
     "text": ("text", "outside_dialogue"),
     "views": ("views",),

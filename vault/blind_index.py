@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from kernel.catalogue import Field, IndexKind
 from kernel.encoding import JsonValue
@@ -52,15 +52,9 @@ class Digester:
     @classmethod
     def load(cls, keyring: Keyring, connection: Connection, names: Collection[str]) -> "Digester":
         """Read the live versions of these fields' keys, in a transaction of the key store."""
-        query = (
-            select(named_key, *WRAPPED_IN[1:])
-            .join(epoch, epoch.c.epoch_id == named_key.c.epoch_id)
-            .where(named_key.c.kind == KeyKind.INDEX, named_key.c.name.in_(names), named_key.c.retired_at.is_(None))
-            .order_by(named_key.c.version)
-        )
         keys: dict[str, dict[int, MacKey]] = {}
         unwrap = keyring.unwrapper()
-        for row in connection.execute(query):
+        for row in connection.execute(_LIVE, {"names": list(names)}):
             context = named_key_context(row.key_id, row.kind, row.name, row.version, row.suite)
             keys.setdefault(row.name, {})[row.version] = MacKey(unwrap(row, context), suite_of(row.suite))
         return cls(keys)
@@ -244,13 +238,27 @@ def owners_of(
     found: list[tuple[Digest, SubjectId]] = []
     for (name, version), values in by_version.items():
         for chunk in chunks(values):
-            query = select(blind_index.c.digest, blind_index.c.subject_id).where(
-                blind_index.c.field == name, blind_index.c.version == version, blind_index.c.digest.in_(chunk)
-            )
-            rows = connection.execute(query if limit is None else query.order_by(blind_index.c.subject_id).limit(limit))
+            asked = {"name": name, "version": version, "digests": chunk}
+            rows = connection.execute(_OWNERS if limit is None else _OWNERS.limit(limit), asked)
             found.extend(((name, version, value), SubjectId(subject)) for value, subject in rows)
     return found
 
 
 def _cut(name: str, digest: bytes) -> bytes:
     return digest[:_LOW_BYTES] if name.startswith(LOW) else digest
+
+
+_LIVE: Final = (
+    select(named_key, *WRAPPED_IN[1:])
+    .join(epoch, epoch.c.epoch_id == named_key.c.epoch_id)
+    .where(named_key.c.kind == KeyKind.INDEX.value, named_key.c.retired_at.is_(None))
+    .where(named_key.c.name.in_(bindparam("names", expanding=True)))
+    .order_by(named_key.c.version)
+)
+_OWNERS: Final = (
+    select(blind_index.c.digest, blind_index.c.subject_id)
+    .where(blind_index.c.field == bindparam("name"), blind_index.c.version == bindparam("version"))
+    .where(blind_index.c.digest.in_(bindparam("digests", expanding=True)))
+    .order_by(blind_index.c.subject_id)
+)
+"""Built once: a look-up would spend a third of its time on that."""

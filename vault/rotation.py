@@ -103,6 +103,21 @@ def closing_epochs(keystore: KeyStore) -> list[str]:
         return list(connection.execute(_CLOSING).scalars())
 
 
+def open_next_epoch(keystore: KeyStore) -> str:
+    """Begin the next epoch: from this commit on no key is made under the old one, whose id comes back."""
+    keyring = keyring_of(keystore)
+    prepared = keyring.prepared_epoch()
+    with keyring.database.write() as connection:
+        old = keep_epoch(connection, Lock.EXCLUSIVE)
+        other = connection.execute(_CLOSING).scalar()
+        if other is not None:
+            return str(other)  # another process was faster
+        values = {"closing_at": keyring.clock.now(), "rewrapped": 0}
+        connection.execute(update(epoch).where(epoch.c.epoch_id == old).values(**values))
+        keyring.add_epoch(connection, prepared)
+    return old
+
+
 @dataclass(frozen=True, slots=True)
 class _Ending:
     """The steps from one epoch to the next; each may be repeated, by any number of processes at once."""
@@ -115,17 +130,8 @@ class _Ending:
     at: Callable[[str], None]
 
     def close(self) -> str:
-        """Begin the next epoch: from this commit on no key is made under the old one, whose id comes back."""
-        keyring = keyring_of(self.keystore)
-        prepared = keyring.prepared_epoch()
-        with keyring.database.write() as connection:
-            old = keep_epoch(connection, Lock.EXCLUSIVE)
-            other = connection.execute(_CLOSING).scalar()
-            if other is not None:
-                return str(other)  # another process was faster
-            values = {"closing_at": keyring.clock.now(), "rewrapped": 0}
-            connection.execute(update(epoch).where(epoch.c.epoch_id == old).values(**values))
-            keyring.add_epoch(connection, prepared)
+        """Begin the next epoch, and return the id of the one that is closing."""
+        old = open_next_epoch(self.keystore)
         self.at("epoch.closing")
         return old
 
