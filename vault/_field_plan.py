@@ -63,12 +63,12 @@ def plan_losses(rows: Sequence[SealedRow], losses: Losses, holding: Holding) -> 
     plan = FieldPlan()
     lost = {row.row_no: losses.get(row.row_no, frozenset()) for row in rows}
     for row in rows:
-        until = holding.until(row, lost[row.row_no]) if lost[row.row_no] else None
-        if until is not None:
+        held = holding.of_codes(row, lost[row.row_no])
+        if held and (until := holding.until(row, held)) is not None:
             plan.held_until = until if plan.held_until is None else max(plan.held_until, until)
-            plan.held_values += len(lost[row.row_no])
-            lost[row.row_no] = frozenset()
-        elif lost[row.row_no]:
+            plan.held_values += len(held)
+            lost[row.row_no] -= held
+        if lost[row.row_no]:
             lost[row.row_no] = _with_mark(row, lost[row.row_no])
             plan.losing.append(Move(row, lost[row.row_no]))
     emptied = {move.row.row_no for move in plan.losing if len(move.without) == _size(move.row)}

@@ -59,6 +59,10 @@ class Holding:
             ends.append(from_micros(row.held_until))
         return max(ends, default=None)
 
+    def of_codes(self, row: SealedRow, losing: Collection[str]) -> frozenset[str]:
+        """Return those of the fields that a row would lose which are held; a floor of the law holds all of a row."""
+        return frozenset(code for code in losing if self.until(row, (code,)) is not None)
+
     def is_held(self, row: SealedRow) -> bool:
         """Say whether a row must stay."""
         return self.until(row) is not None

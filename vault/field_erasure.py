@@ -158,6 +158,8 @@ class FieldEraser:
         def all_of_it(_connection: Connection, rows: Sequence[SealedRow]) -> Losses:
             return scope.losses(rows)
 
+        with self._data.read() as connection:
+            get_standing(connection, subject)
         return self._erase(subject, _Request(all_of_it, replace(asking, reason=reason), why, scope))
 
     def _erase(self, subject: SubjectId, request: _Request) -> FieldErasure:
