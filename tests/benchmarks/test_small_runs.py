@@ -2,7 +2,18 @@
 
 import pytest
 
-from benchmarks import audit_proving, audit_queries, audit_writing, consent, tags, views
+from benchmarks import (
+    audit_proving,
+    audit_queries,
+    audit_writing,
+    consent,
+    tags,
+    vault,
+    vault_bulk,
+    vault_reveals,
+    vault_values,
+    views,
+)
 from benchmarks.complaints import write_complaints
 from benchmarks.deployment import new_deployment
 from benchmarks.outside import Dialogue
@@ -18,6 +29,10 @@ from benchmarks.outside_dialogue import measured
         ("audit", lambda: audit_queries.run(entries=2_000, lookups=10)),
         ("consent", lambda: consent.run(subjects=40)),
         ("tags", lambda: tags.run(subjects=300, events=6_000)),
+        ("vault", lambda: vault.run(records=100)),
+        ("vault", lambda: vault_values.run(rows=10, cohort=30, postgresql=False)),
+        ("vault", lambda: vault_bulk.run(values=16_000, widths=(4,), postgresql=False)),
+        ("vault", lambda: vault_reveals.run(each=1, everywhere=False)),
         ("views", lambda: views.run(people=60)),
     ],
 )
