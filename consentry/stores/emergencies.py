@@ -113,13 +113,14 @@ def count_since(connection: Connection, principal: str, since: datetime) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def overdue(connection: Connection, now: datetime) -> list[Emergency]:
-    """Return those that nobody has reviewed in time and of whose freeze no entry tells yet."""
+def overdue(connection: Connection, now: datetime, *, change: bool = False) -> list[Emergency]:
+    """Return those that nobody has reviewed in time and of whose freeze no entry tells yet; locked to be changed."""
     table = emergency_access.c
     query = select(emergency_access).where(
         table.reviewed_at.is_(None), table.frozen_entry.is_(None), table.due_at <= now
     )
-    return [_emergency(row) for row in connection.execute(query.order_by(table.due_at).with_for_update())]
+    query = query.order_by(table.due_at)
+    return [_emergency(row) for row in connection.execute(query.with_for_update() if change else query)]
 
 
 def newest_emergencies(connection: Connection, *, unreviewed_only: bool = False, limit: int = 100) -> list[Emergency]:

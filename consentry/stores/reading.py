@@ -36,21 +36,17 @@ def lock_counts(connection: Connection, principal: str, subject: SubjectId, *, f
         subject: whose record.
         first: the time that stands in the row of somebody who reads for the first time.
     """
-    row = connection.execute(_of(principal)).one_or_none()
+    query = _with_last_read(principal, subject)
+    row = connection.execute(query).one_or_none()
     if row is None:
         values = {"principal_id": principal, **_columns({window: Count(first) for window in Window})}
         insert_absent(connection, reading_count, [values])
-        row = connection.execute(_of(principal)).one()
-    last_read = connection.scalar(
-        select(reading_subject.c.read_at).where(
-            reading_subject.c.principal_id == principal, reading_subject.c.subject_id == subject
-        )
-    )
+        row = connection.execute(query).one()
     members = row._mapping  # noqa: SLF001 - the public way to a row's columns by name
     counts = {
         window: Count(members[f"{window}_at"], *(members[f"{window}_{unit}"] for unit in Unit)) for window in Window
     }
-    return Kept(counts, last_read)
+    return Kept(counts, row.read_at)
 
 
 def keep_counts(
@@ -80,6 +76,13 @@ def forget_readings(connection: Connection, subject: SubjectId) -> None:
 
 
 _KEY: Final = [reading_subject.c.principal_id, reading_subject.c.subject_id]
+
+
+def _with_last_read(principal: str, subject: SubjectId) -> Select[*tuple[Any, ...]]:
+    """Return counts, locked, and when the principal read the subject last, in one statement."""
+    read = (reading_subject.c.principal_id == reading_count.c.principal_id) & (reading_subject.c.subject_id == subject)
+    query = select(reading_count, reading_subject.c.read_at).outerjoin(reading_subject, read)
+    return query.where(reading_count.c.principal_id == principal).with_for_update(of=reading_count)
 
 
 def _of(principal: str) -> Select[*tuple[Any, ...]]:

@@ -74,9 +74,12 @@ def mark_frozen(platform: Platform, asking: Asking) -> list[Emergency]:
     Returns:
         What was told of now; the accounts were frozen without it.
     """
+    with platform.data.read() as connection:
+        if not overdue(connection, platform.log.now(connection)):
+            return []  # nobody waits for a writer that has nothing to write
     with platform.data.write() as connection:
         now = now_in_log(connection, platform.log, platform.clock)
-        late = overdue(connection, now)
+        late = overdue(connection, now, change=True)
         for one in late:
             tell_frozen(platform, connection, asking, one, reason="UNREVIEWED", now=now)
     return late
