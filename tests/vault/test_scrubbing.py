@@ -1,6 +1,9 @@
 """Scrubbing what SQLite keeps of deleted rows."""
 
+import secrets
+
 import pytest
+from sqlalchemy import event
 
 from kernel.database import Database, open_database
 from kernel.errors import Unavailable
@@ -66,7 +69,39 @@ def test_a_write_ahead_log_that_is_being_read_cannot_be_cut(tmp_path, monkeypatc
     store.dispose()
 
 
-def test_postgresql_is_left_alone(pg_house):
-    """There is nothing of the kind to do."""
-    scrub(pg_house.data)
+def test_postgresql_is_vacuumed_where_the_role_owns_the_tables(pg_house):
+    """Dead rows of the tables that erasures delete from are gone afterwards."""
+    subject = pg_house.subject()
+    pg_house.store(pg_house.record(subject, name="x"))
+    pg_house.erase(subject)
+    assert scrub(pg_house.data) == []
     flush_log(pg_house.keys)
+    with pg_house.data.read() as connection:
+        dead = connection.exec_driver_sql(
+            "SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname IN ('sealed_record', 'data_key', 'blind_index')"
+        )
+        assert sum(number for (number,) in dead) == 0
+
+
+def test_what_the_role_may_not_vacuum_is_said(pg_house):
+    """The statements are for the tables' owner."""
+    role = f"t_{secrets.token_hex(6)}"
+    with pg_house.data.write() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}")
+    try:
+        with pg_house.data.write() as connection:
+            connection.exec_driver_sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+
+        @event.listens_for(pg_house.data.engine, "connect")
+        def _lesser(connection, _record):
+            connection.execute(f"SET ROLE {role}")
+            connection.commit()
+
+        pg_house.data.dispose()
+        assert "VACUUM sealed_record;" in scrub(pg_house.data)
+        event.remove(pg_house.data.engine, "connect", _lesser)
+    finally:
+        pg_house.data.dispose()
+        with pg_house.data.write() as connection:
+            connection.exec_driver_sql(f"DROP OWNED BY {role}")
+            connection.exec_driver_sql(f"DROP ROLE {role}")
