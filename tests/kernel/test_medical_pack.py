@@ -269,3 +269,14 @@ def test_labels_of_fields_are_told_apart(medical: Catalogue):
     for language in ("zh", "en"):
         labels = [getattr(field.label, language) for field in medical.fields.values()]
         assert len(set(labels)) == len(labels)
+
+
+def test_no_role_reaches_level_five_by_itself(medical):
+    """R49: above level 4 there is a case, and somebody else gives it; what is masked is never level 5."""
+    for role in medical.roles.values():
+        opens = "vault.reveal" in role.acts
+        assert not opens or role.max_level <= 4, role.code
+        assert not {"case.request", "case.grant"} <= role.acts
+        assert not {"vault.break_glass", "audit.review"} <= role.acts
+        assert all(medical.fields[code].level <= 4 for code in role.masked_fields)
+    assert [role.code for role in medical.roles.values() if role.case_level == 5] == ["clinician"]

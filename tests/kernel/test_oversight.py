@@ -37,12 +37,26 @@ def test_number_that_is_given_takes_the_place_of_the_products(load_with):
     assert found.hash != load_pack(builtin_pack_path("medical")).hash
 
 
+def test_bounds_of_reading_are_the_packs(load_with):
+    """Some are given, the others are the product's own."""
+    found = load_with("reading: {case_hours: 4, limits: {subjects_day: 30}}\n").oversight.reading
+    assert (found.case_hours, found.emergencies_day, found.limits.subjects_day, found.limits.reads_minute) == (
+        4,
+        10,
+        30,
+        120,
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("access: {volume_cap: 0}\n", "1"),
         ("access: {volume_caps: 3}\n", "volume_caps"),
         ("duties: {audit_months: often}\n", "often"),
+        ("reading: {case_hours: 721}\n", "721"),
+        ("reading: {near_percent: 101}\n", "101"),
+        ("reading: {limits: {reads_week: 3}}\n", "reads_week"),
         ("care_purposes: {payment: [P99]}\n", "P99"),
         ("care_purposes: {payment: [P04], treatment: [P04]}\n", "P04"),
         ("care_purposes: {marketing: [P09]}\n", "marketing"),
