@@ -1,6 +1,7 @@
 """A whole vault over two real stores, with the gate and the log that it needs."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -311,34 +312,32 @@ def _wired(
     )
 
 
-@pytest.fixture
-def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[[str, str], House]]:
-    """Build a house over stores by URL."""
-    opened: list[Database] = []
-
-    def built(data_url: str, keys_url: str, suite: Suite = AES) -> House:
-        data = open_database(data_url, label="data store", must_exist=False, busy_timeout_ms=5_000)
-        keys = open_database(keys_url, label="key store", must_exist=False, busy_timeout_ms=5_000)
-        opened.extend((data, keys))
+@contextmanager
+def opened_house(folder: Path, clock: FixedClock, data_url: str, keys_url: str, suite: Suite = AES) -> Iterator[House]:
+    """Build a house over new stores by URL, and close them in the end."""
+    data = open_database(data_url, label="data store", must_exist=False, busy_timeout_ms=5_000)
+    keys = open_database(keys_url, label="key store", must_exist=False, busy_timeout_ms=5_000)
+    try:
         for metadata in (audit.tables.metadata, consent.tables.metadata, data_metadata):
             metadata.create_all(data.engine)
         keystore_metadata.create_all(keys.engine)
-        signer = create_signing_key(tmp_path / "signing.key", "audit.example/log")
-        house = _wired(
-            tmp_path,
-            data,
-            keys,
-            clock=clock,
-            custodian=KeyfileCustodian.create(tmp_path / "root.key"),
-            signer=signer,
-            suite=suite,
-        )
+        signer = create_signing_key(folder / "signing.key", "audit.example/log")
+        custodian = KeyfileCustodian.create(folder / "root.key")
+        house = _wired(folder, data, keys, clock=clock, custodian=custodian, signer=signer, suite=suite)
         house.keystore.initialise()
-        return house
+        yield house
+    finally:
+        data.dispose()
+        keys.dispose()
 
-    yield built
-    for database in opened:
-        database.dispose()
+
+@pytest.fixture
+def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[..., House]]:
+    """Build a house over stores by URL."""
+    with ExitStack() as opened:
+        yield lambda data_url, keys_url, suite=AES: opened.enter_context(
+            opened_house(tmp_path, clock, data_url, keys_url, suite)
+        )
 
 
 @pytest.fixture
