@@ -4,11 +4,11 @@ SQLite runs with a rollback journal wherever the linked library has the WAL-rese
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import URL, Dialect, make_url
@@ -17,7 +17,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kernel.clock import from_micros, to_micros
 from kernel.errors import BadInput, Unavailable
+from kernel.shared_writes import SharedWrites
 from kernel.turnstile import Turnstile
+
+_T = TypeVar("_T")
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -34,6 +37,8 @@ _UNCHANGED: Final = "Nothing was changed. Check that the store is reachable and 
 _UNKNOWN: Final = "It is not known whether the change was kept: look before you repeat it, once the store is back."
 _NO_ANSWER: Final = ("08", "57P", "40003")
 """SQLSTATEs of PostgreSQL after which it is not known whether a commit was made (Appendix A)."""
+_READ_ONLY: Final = "25006"
+"""SQLSTATE of a PostgreSQL server that takes no writes, as a standby after a failover (Appendix A)."""
 _WAL_FIXED: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 """First release and back-ports without the WAL-reset race: sqlite.org/wal.html#walresetbug."""
 
@@ -74,6 +79,7 @@ class Database:
     def __init__(self, engine: Engine, *, label: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self._engine = engine
         self._turnstile = Turnstile()
+        self._shared = SharedWrites(self.write)
         self._patience_seconds = busy_timeout_ms / 1000
         self.label = label
 
@@ -106,6 +112,19 @@ class Database:
                 if is_committing and _known_hint(err) is None:
                     raise Unavailable(f"The {self.label} gave no sound answer: {_cause(err)}", hint=_UNKNOWN) from err
                 raise
+
+    def write_together(self, work: Callable[[Connection], _T]) -> _T:
+        """Run work in a transaction that may write, and return what it returns once that is committed.
+
+        On SQLite callers who wait at the same time share the transaction; see ``SharedWrites``.
+
+        Raises:
+            Unavailable: as ``write``.
+        """
+        if self.is_sqlite:
+            return self._shared.run(work)
+        with self.write() as connection:
+            return work(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -154,6 +173,8 @@ class Database:
         except PoolTimeout as err:
             raise Unavailable(f"Every connection to the {self.label} is in use", hint=_BUSY) from err
         except DBAPIError as err:
+            if getattr(err.orig, "sqlstate", None) == _READ_ONLY:
+                raise Unavailable(f"The {self.label} can only be read: {_cause(err)}", hint=_UNCHANGED) from err
             cause = str(err.orig)
             if isinstance(err, DatabaseError) and ("malformed" in cause or "not a database" in cause):
                 raise Unavailable(f"The {self.label} is damaged: {_cause(err)}", hint="Restore a backup.") from err

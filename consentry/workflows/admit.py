@@ -114,10 +114,13 @@ def admit(
     with denials_recorded(platform, reading):
         reach = _reach(platform, reading, may_mask=may_mask)
         leave = find_leave(platform, reading, reach.cased, approval=approval, case=case)
-        with platform.data.write() as connection:
+
+        def enter_held(connection: Connection) -> tuple[Permit | Refusal, EntryId]:
             leave.hold(connection, platform.log.now(connection))
             spend_reading(platform, connection, reading)
-            said, entry_id = enter(platform, connection, reading, act=act, masked=reach.masked, refs=leave.refs)
+            return enter(platform, connection, reading, act=act, masked=reach.masked, refs=leave.refs)
+
+        said, entry_id = platform.data.write_together(enter_held)
     permit = permitted(said)
     return Admitted(permit, receipt_of(platform, permit), reach.masked, entry_id)
 
