@@ -35,6 +35,10 @@ class KeyUnavailable(Unavailable):
     """A key that is needed is not in the key store."""
 
 
+def _changed() -> IntegrityFailed:
+    return IntegrityFailed("A wrapped key was changed", hint="Restore the key store from a backup.")
+
+
 @final
 class WrappingKey:
     """An epoch's key-encryption key; what it wraps may be of another suite."""
@@ -58,13 +62,12 @@ class WrappingKey:
         Raises:
             IntegrityFailed: the blob was changed, or belongs to another context or epoch.
         """
-        changed = IntegrityFailed("A wrapped key was changed", hint="Restore the key store from a backup.")
         if not _MIN_WRAPPED_BYTES <= len(blob) <= _MAX_WRAPPED_BYTES:
-            raise changed
+            raise _changed()
         try:
             return self._aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
         except InvalidTag:
-            raise changed from None
+            raise _changed() from None
 
     def __repr__(self) -> str:
         return f"WrappingKey(epoch_id={self.epoch_id})"

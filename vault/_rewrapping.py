@@ -7,11 +7,11 @@ order of their random ids a chunk of a thousand keys would touch a thousand page
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, func, literal_column, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, literal_column, select, text, update
 
 from kernel.errors import IntegrityFailed
 from vault._keyring import Keyring, keep_epoch
@@ -20,12 +20,10 @@ from vault.tables import data_key, epoch, named_key
 
 _FIRST: Final = 1_000
 _LARGEST: Final = 20_000
-_HELD_SECONDS: Final = 0.1
+_HELD_SECONDS: Final = 0.06
 """How long an update should hold the lock; 0.25 seconds are promised."""
 
 _PG_PAGE_BYTES: Final = 8192
-
-Context = Callable[[Row[Any]], bytes]
 
 
 @dataclass(slots=True)
@@ -63,8 +61,8 @@ class Mover:
             KeyStoreEmpty: there is no open epoch.
             RootKeyWrong: the custodian holds another root key.
         """
-        for table, context_of in ((named_key, _named_context), (data_key, _data_context)):
-            while self._pass(_walk(self.keyring, table), context_of):
+        for table in (named_key, data_key):
+            while self._pass(_walk(self.keyring, table)):
                 pass  # once more, for keys that lay where the pass had been
         return sum(self._left(table) for table in (named_key, data_key))
 
@@ -74,20 +72,20 @@ class Mover:
             query = select(func.count()).select_from(table).where(table.c.epoch_id == self.epoch_id)
             return connection.execute(query).scalar_one()
 
-    def _pass(self, walk: "_Walk", context_of: Context) -> int:
+    def _pass(self, walk: "_Walk") -> int:
         moved = 0
         for rows in walk.chunks(self.epoch_id):
-            number = self._move(walk, rows, context_of)
+            number = self._move(walk, rows)
             moved += number
             self.told(number)
             self.at(f"epoch.moved.{walk.table.name}")
         return moved
 
-    def _move(self, walk: "_Walk", rows: Sequence[Row[Any]], context_of: Context) -> int:
+    def _move(self, walk: "_Walk", rows: Sequence[Row[Any]]) -> int:
         """Wrap some keys anew and store them, unless another process has ended or closed one of the epochs since."""
         with self.keyring.database.read() as connection:
             old, new = self.keyring.find_epoch(connection, self.epoch_id), self.keyring.open_epoch(connection)
-        wrapped = [] if old is None else list(_rewrapped(rows, old, new, context_of))
+        wrapped = [] if old is None else list(_rewrapped(rows, old, new, _BOUND_TO[walk.table][0]))
         if not wrapped:
             return 0
         with self.keyring.database.write() as connection:
@@ -102,16 +100,16 @@ class Mover:
 
 
 def _rewrapped(
-    rows: Sequence[Row[Any]], old: WrappingKey, new: WrappingKey, context_of: Context
+    rows: Sequence[Row[Any]], old: WrappingKey, new: WrappingKey, context_of: Callable[..., bytes]
 ) -> Iterator[tuple[Any, bytes, bytes]]:
     """Yield place, id and wrapped key of those that can be moved."""
-    for row in rows:
-        context = context_of(row)
+    for place, key_id, wrapped, *bound_to in rows:
+        context = context_of(key_id, *bound_to)
         try:
-            key = old.unwrap(row.wrapped, context)
+            key = old.unwrap(wrapped, context)
         except IntegrityFailed:
             continue  # it is counted among those that are left, which keep the epoch alive
-        yield row.place, row.key_id, new.wrap(key, context)
+        yield place, key_id, new.wrap(key, context)
 
 
 class _Walk(ABC):
@@ -121,6 +119,12 @@ class _Walk(ABC):
         self.table = table
         self.chunking = Chunking()
         self._database = keyring.database
+
+    def _query(self, place: ColumnElement[Any], epoch_id: str) -> Select[*tuple[Any, ...]]:
+        columns = self.table.c
+        return select(place, columns.key_id, columns.wrapped, *_BOUND_TO[self.table][1]).where(
+            columns.epoch_id == epoch_id
+        )
 
     @abstractmethod
     def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[Any]]]:
@@ -136,7 +140,7 @@ class _SqliteWalk(_Walk):
 
     def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[Any]]]:
         place: Any = literal_column("rowid").label("place")
-        query = select(self.table, place).where(self.table.c.epoch_id == epoch_id).order_by(place)
+        query = self._query(place, epoch_id).order_by(place)
         after = -1
         while True:
             with self._database.read() as connection:
@@ -160,7 +164,7 @@ class _PostgresWalk(_Walk):
     def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[Any]]]:
         name = self.table.name
         place: Any = literal_column("ctid::text").label("place")
-        query = select(self.table, place).where(self.table.c.epoch_id == epoch_id, text(_IN_PAGES))
+        query = self._query(place, epoch_id).where(text(_IN_PAGES))
         with self._database.read() as connection:
             pages = connection.execute(select(func.pg_relation_size(name))).scalar_one() // _PG_PAGE_BYTES
             rows = connection.execute(select(func.count()).select_from(self.table)).scalar_one()
@@ -197,9 +201,8 @@ def _walk(keyring: Keyring, table: Table) -> _Walk:
     return (_SqliteWalk if keyring.database.is_sqlite else _PostgresWalk)(keyring, table)
 
 
-def _data_context(row: Row[Any]) -> bytes:
-    return data_key_context(row.key_id, row.subject_id, row.compartment, row.suite)
-
-
-def _named_context(row: Row[Any]) -> bytes:
-    return named_key_context(row.key_id, row.kind, row.name, row.version, row.suite)
+_BOUND_TO: Final[Mapping[Table, tuple[Callable[..., bytes], Sequence[ColumnElement[Any]]]]] = {
+    data_key: (data_key_context, (data_key.c.subject_id, data_key.c.compartment, data_key.c.suite)),
+    named_key: (named_key_context, (named_key.c.kind, named_key.c.name, named_key.c.version, named_key.c.suite)),
+}
+"""What a wrapped key is bound to besides its id, in the order in which its context takes it."""
