@@ -258,7 +258,7 @@ task: Final = Table(
     Column("done_entry", String(40), nullable=True),
     UniqueConstraint("kind", "subject_id", "purpose", "cause"),
     Index(None, "done_at", "due_at"),
-    CheckConstraint("kind IN ('notify_emergency', 'ask_again', 'inform')", name="kind"),
+    CheckConstraint("kind IN ('notify_emergency', 'ask_again', 'inform', 'close_account')", name="kind"),
 )
 
 wake_item: Final = Table(

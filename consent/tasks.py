@@ -27,6 +27,7 @@ class TaskKind(StrEnum):
     NOTIFY_EMERGENCY = "notify_emergency"
     ASK_AGAIN = "ask_again"
     INFORM = "inform"
+    CLOSE_ACCOUNT = "close_account"
 
 
 @dataclass(frozen=True, slots=True)

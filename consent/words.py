@@ -98,6 +98,7 @@ TASKS: Final[Mapping[TaskKind, Label]] = {
     TaskKind.NOTIFY_EMERGENCY: Label("告知紧急情况下的处理", "tell of the emergency access"),
     TaskKind.ASK_AGAIN: Label("已达可自行同意的年龄，须重新征得本人同意", "has come of age: ask the person again"),
     TaskKind.INFORM: Label("个人信息泄露：告知该未成年人的监护人", "a breach: tell the guardian of this minor"),
+    TaskKind.CLOSE_ACCOUNT: Label("账号已注销：须删除或匿名化", "the account was cancelled: erase the person's data"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Delete what has expired, and go on with erasures that waited for a hold; by hand, or beside a running server."""
+"""Delete what has expired or was cancelled, and go on with erasures that waited; by hand, or beside a server."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from consent.asking import Asking
 from consent.entries import now_in_log
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.workflows.close_accounts import close_due_accounts, note_cancelled
 from consentry.workflows.denials import check_allowed
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
@@ -29,17 +30,20 @@ class Swept:
         cycle: None where nothing had expired.
         erasures: that went on because their hold is over.
         unfinished: files that stopped coming, and were removed.
+        closed_accounts: cancelled accounts whose person's data were erased.
     """
 
     cycle: SweepOutcome | None
     erasures: list[ErasureOutcome] = field(default_factory=list)
     unfinished: int = 0
+    closed_accounts: int = 0
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return it for programs."""
         said: dict[str, JsonValue] = {
             "erasures_gone_on": len(self.erasures),
             "unfinished_attachments": self.unfinished,
+            "closed_accounts": self.closed_accounts,
             "sweep": None,
         }
         if self.cycle is not None:
@@ -67,8 +71,10 @@ def sweep_expired(platform: Platform, caller: Principal) -> Swept:
     unfinished = platform.attachments.uploads.sweep_stale()
     cycle = platform.sweeper.sweep(asking=asking)
     erasures = go_on_waiting(platform, asking)
+    note_cancelled(platform, asking)
+    closed = len(list(close_due_accounts(platform, asking)))
     platform.log.settle()
-    return Swept(cycle, erasures, unfinished)
+    return Swept(cycle, erasures, unfinished, closed)
 
 
 def sweep_in_steps(platform: Platform, asking: Asking) -> Iterator[None]:
@@ -77,6 +83,9 @@ def sweep_in_steps(platform: Platform, asking: Asking) -> Iterator[None]:
     for _ in platform.sweeper.steps(asking=asking):
         yield
     go_on_waiting(platform, asking)
+    note_cancelled(platform, asking)
+    for _ in close_due_accounts(platform, asking):
+        yield
     platform.log.settle()
 
 

@@ -82,6 +82,7 @@ def test_a_round_without_anything_says_so(platform: Platform):
     assert sweep_expired(platform, ADMIN).as_json() == {
         "erasures_gone_on": 0,
         "unfinished_attachments": 0,
+        "closed_accounts": 0,
         "sweep": None,
     }
     assert count(platform, sweep) == 0

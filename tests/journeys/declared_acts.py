@@ -248,10 +248,12 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "statistics.read_statistics": (Act.CONSENT_READ,),
     "stream_audit.stream_audit": (Act.AUDIT_EXPORTED,),
     "tell_alarms.tell_alarms": "sends what entries tell already",
+    "close_accounts.close_due_accounts": _INSIDE,
+    "close_accounts.note_cancelled": _INSIDE,
     "sweep.go_on_waiting": _INSIDE,
     "sweep.sweep_expired": (
         Act.SWEEP_STARTED, Act.SWEEP_CHUNK, Act.SWEEP_COMPLETED, Act.KEYS_DESTROYED, Act.ERASURE_STARTED,
-        Act.ERASURE_COMPLETED, Act.SUBJECT_RESTRICTED,
+        Act.ERASURE_COMPLETED, Act.SUBJECT_RESTRICTED, Act.TASK_CREATED, Act.TASK_DONE,
     ),
     "sweep.sweep_in_steps": _INSIDE,
     "tend.ask_again_in_steps": (Act.SUBJECT_AGED, Act.TASK_CREATED),

@@ -1,5 +1,7 @@
 """Attachments, holds, and the deletion of what has expired."""
 
+from typing import Final
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,19 +10,37 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+KINDS: Final = "kind IN ('notify_emergency', 'ask_again', 'inform')"
+"""Of tasks, before."""
+
+KINDS_NOW: Final = "kind IN ('notify_emergency', 'ask_again', 'inform', 'close_account')"
+
 
 def upgrade() -> None:
     """Add what is new."""
     _add_attachments()
     _add_holds_and_sweeps()
     op.create_index(op.f("ix_sealed_record_expires_at"), "sealed_record", ["expires_at"])
+    _set_kinds(KINDS_NOW)
 
 
 def downgrade() -> None:
-    """Take this revision back; attachments are lost with their tables."""
+    """Take this revision back; attachments are lost with their tables, and tasks to close accounts."""
+    op.execute("DELETE FROM task WHERE kind = 'close_account'")
+    _set_kinds(KINDS)
     op.drop_index(op.f("ix_sealed_record_expires_at"), "sealed_record")
     for name in ("retiring_key", "sweep", "legal_hold", "attachment_chunk", "attachment"):
         op.drop_table(name)
+
+
+def _set_kinds(condition: str) -> None:
+    """Say which kinds of tasks there are."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint(op.f("ck_task_kind"), "task", type_="check")
+        op.create_check_constraint(op.f("ck_task_kind"), "task", condition)
+        return
+    with op.batch_alter_table("task", recreate="always") as task:  # a table that is made anew has lost its conditions
+        task.create_check_constraint(op.f("ck_task_kind"), condition)
 
 
 def _add_attachments() -> None:
