@@ -71,6 +71,7 @@ def test_an_erasure_by_hand_closes_the_task(platform: Platform, gone: SubjectId)
 def test_an_account_that_was_opened_again_is_not_erased(platform: Platform, captured: Captured, gone: SubjectId):
     """Its task stays for an officer to look at."""
     sweep_expired(platform, ADMIN)
+    platform.clock.advance(timedelta(days=1))
     captured.record(captured.act("contract", {**captured.known("u-1"), "birth_date": "1990-05-20"}, "P01"))
     platform.clock.advance(timedelta(days=40))
     assert sweep_expired(platform, ADMIN).closed_accounts == 0
