@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -29,10 +30,11 @@ class Ended:
 
     @property
     def line(self) -> str:
-        """The one line of an expected error."""
-        assert self.err.startswith("consentry: "), self.err
-        assert self.err.count("\n") == 1, self.err
-        return self.err.removeprefix("consentry: ").rstrip("\n")
+        """The one line of an expected error; before it stands nothing but what the service logs, with its time."""
+        *logged, said = self.err.splitlines()
+        assert all(re.match(r"\d{4}-\d{2}-\d{2} ", line) for line in logged), self.err
+        assert said.startswith("consentry: "), self.err
+        return said.removeprefix("consentry: ")
 
 
 @pytest.fixture
