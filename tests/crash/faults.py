@@ -2,7 +2,8 @@
 
 A point is a call by which a process changes a file or answers: SQLite's own writes, truncations and deletions, which
 are reached through the system call table that its Unix VFS offers to tests (sqlite3_vfs.xSetSystemCall), and those of
-Python, with its flushes and what it sends. Nothing of the project's code is replaced.
+Python, with its flushes and what it sends. Of a database server a process sees statements and commits: those points
+lie in SQLAlchemy's dialect and in the driver. Nothing of the project's code is replaced.
 """
 
 import ctypes
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NoReturn
+
+import psycopg
+from sqlalchemy.engine.default import DefaultDialect
 
 _SYMBOL: Final = "libsqlite3.so.0"
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -77,7 +81,7 @@ class Injector:
         os.ftruncate = lambda file, size: self._python(truncate, file, size)
         os.unlink = lambda *args, **named: self._python(unlink, *args, **named)
         os.replace = lambda *args, **named: self._python(replace, *args, **named)
-        self._install_sqlite()
+        self._install_store()
 
     def arm(self) -> None:
         """Count from here."""
@@ -87,7 +91,7 @@ class Injector:
         """Let every call work from here on."""
         self.is_armed = False
 
-    def _install_sqlite(self) -> None:
+    def _install_store(self) -> None:
         sqlite = ctypes.CDLL(_SYMBOL)
         sqlite.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
         vfs = sqlite.sqlite3_vfs_find(None)
@@ -145,6 +149,68 @@ class Injector:
         if self.fault is Fault.READ_ONLY:
             return self.seen >= self.number
         return self.seen == self.number
+
+
+_WRITES: Final = ("INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "COPY")
+
+
+@dataclass
+class ServerInjector(Injector):
+    """The same where the stores are a database server's: a point is a writing statement, or a side of its commit.
+
+    A call that fails takes its connection along, as when the server was stopped, unless the disk is full: then the
+    server says so and goes on.
+    """
+
+    _writing: set[int] = field(default_factory=set, repr=False)
+
+    def _install_store(self) -> None:
+        commit, copy = DefaultDialect.do_commit, psycopg.Cursor.copy
+        for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+            call = getattr(DefaultDialect, name)
+            setattr(DefaultDialect, name, self._statement(call))
+        DefaultDialect.do_commit = lambda dialect, link: self._commit(commit, dialect, link)  # type: ignore[method-assign]
+        psycopg.Cursor.copy = lambda cursor, *args, **named: self._copy(copy, cursor, *args, **named)  # type: ignore[method-assign]
+
+    def _statement(self, call: Callable[..., None]) -> Callable[..., None]:
+        def run(dialect: object, cursor: psycopg.Cursor, statement: str, *args: object) -> None:
+            if statement.lstrip()[:6].rstrip().upper() in _WRITES:
+                self._before_write(cursor)
+            call(dialect, cursor, statement, *args)
+
+        return run
+
+    def _copy(self, call: Callable[..., object], cursor: psycopg.Cursor, *args: object, **named: object) -> object:
+        self._before_write(cursor)
+        return call(cursor, *args, **named)
+
+    def _before_write(self, cursor: psycopg.Cursor) -> None:
+        self._writing.add(id(cursor.connection))
+        if self._is_due(is_growing=True):
+            self._end(cursor.connection)
+
+    def _commit(self, call: Callable[..., None], dialect: object, link: psycopg.Connection) -> None:
+        driver = getattr(link, "driver_connection", link)
+        is_writing = id(driver) in self._writing
+        self._writing.discard(id(driver))
+        if is_writing and self._is_due(is_growing=False):
+            if self.fault is Fault.LOST:
+                call(dialect, link)
+            self._end(driver)
+        call(dialect, link)
+        if is_writing and self.fault in (Fault.KILLED, Fault.TORN) and self._is_due(is_growing=False):
+            die()
+
+    def _end(self, driver: psycopg.Connection) -> None:
+        """Do what the fault does before the call."""
+        if self.fault in (Fault.KILLED, Fault.TORN):
+            die()
+        if self.fault is Fault.FULL:
+            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+        if self.fault is Fault.READ_ONLY:
+            raise psycopg.errors.ReadOnlySqlTransaction("cannot execute this in a read-only transaction")
+        driver.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
 
 
 def data_of(args: tuple) -> bytes:

@@ -1,0 +1,117 @@
+"""The vault's works, broken off at random points on both engines: whole or not at all, and nothing left behind."""
+
+import errno
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from consentry.settings import load_settings
+from consentry.workflows.initialise import initialise
+from kernel.clock import FixedClock
+from kernel.errors import Unavailable
+from tests.crash.faults import Fault, Injector, ServerInjector
+from tests.crash.practice import Practice, check_stores, check_whole, look, started_twice
+from tests.crash.ward import STARTED, Notes, Ward, work_with
+from tests.crash.works import WORKS, Make, Task
+
+TRIALS = int(os.environ.get("CRASH_TRIALS", "500" if os.environ.get("CONSENTRY_NIGHTLY") == "1" else "10"))
+"""On each engine."""
+
+ERRORS = {Fault.READ_ONLY: errno.EROFS, Fault.FULL: errno.ENOSPC}
+AWAY = timedelta(minutes=61)
+"""How long nobody starts it again: a file that stopped coming is given up after an hour."""
+
+
+@dataclass
+class Trials:
+    """Breaks works off, one after the other, on a practice that goes on all the time.
+
+    Attributes:
+        points: how many each work has, counted when it is done for the first time.
+    """
+
+    practice: Practice
+    make: Callable[..., Injector]
+    points: dict[str, int] = field(default_factory=dict)
+
+    def run(self, work: Make, fault: Fault | None) -> None:
+        """Prepare the work, do it in a child, and look at what is left."""
+        with self.practice.ward.opened() as platform:
+            task = work(self.practice, platform)
+            platform.log.settle()
+        number = 0 if fault is None else self.practice.random.randint(1, self.points[work.__name__])
+        told = f"{work.__name__}, {fault}, point {number}"
+        try:
+            self.break_off(work, task, fault or Fault.KILLED, number)
+            self.practice.ward.clock.advance(AWAY)
+            self.look(task)
+        except AssertionError as err:
+            raise AssertionError(f"{told}: {err}") from err
+
+    def break_off(self, work: Make, task: Task, fault: Fault, number: int) -> None:
+        """In a child: work with the fault; what fails is said by 503, and asked for once more without it."""
+        injector = self.make(fault, number, ERRORS.get(fault, errno.EIO))
+
+        def child(_ward: Ward, platform: object, notes: Notes) -> None:
+            try:
+                task.act(platform)
+            except Unavailable as err:
+                injector.mend()
+                notes.tell("refused", work.__name__, fault.name, number, err.hint)
+                assert err.hint
+                task.act(platform)
+
+        code = work_with(injector, self.practice.ward, self.practice.notes, child)
+        assert code in (0, -signal.SIGKILL), f"exit {code}"
+        if number == 0:
+            self.points[work.__name__] = int(self.practice.notes.told("points")[-1][0])
+            assert self.points[work.__name__] > 10
+
+    def look(self, task: Task) -> None:
+        """Start; nothing or all of it is seen. Ask again; all of it is, and nothing waits."""
+        before = dict(self.practice.seen)
+        after = before | task.after
+        with started_twice(self.practice) as platform:
+            assert look(self.practice, platform) in (before, after)
+            task.act(platform)
+            platform.log.settle()
+            self.practice.seen = after
+            self.practice.gone |= set(task.going)
+            assert look(self.practice, platform) == after
+            check_stores(self.practice, platform)
+            task.then(platform)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def trials(request: pytest.FixtureRequest, tmp_path, notes) -> Iterator[Trials]:
+    """A practice that nobody has come to yet."""
+    stores = {}
+    if request.param == "postgresql":
+        make = request.getfixturevalue("pg_database")
+        stores = {"data_store": make(), "key_store": make()}
+    settings = load_settings(home=tmp_path / "home", busy_timeout_ms=5_000, **stores)
+    clock = FixedClock(STARTED)
+    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
+    settings = load_settings(**{**settings.model_dump(), "deployment": made.deployment})
+    seed = int(os.environ.get("CRASH_SEED", random.randrange(2**32)))
+    print(f"seed {seed}")  # pytest shows it where a trial fails
+    practice = Practice(Ward(settings, None, None, clock), notes, random.Random(seed), tmp_path)
+    yield Trials(practice, ServerInjector if stores else Injector)
+
+
+def test_works_of_the_vault_are_whole_or_not_at_all(trials):
+    """Killed, or with a call that fails: a start finishes or takes back, asked again it is done, once."""
+    draw, works = trials.practice.random, []
+    for _ in range(TRIALS):
+        works = works or draw.sample(WORKS, len(WORKS))
+        work = works.pop()
+        if work.__name__ not in trials.points:
+            trials.run(work, None)
+        kills = [Fault.KILLED, Fault.TORN, Fault.KILLED]
+        trials.run(work, draw.choice([*kills, Fault.REFUSED, Fault.LOST, Fault.FULL, Fault.READ_ONLY]))
+    check_whole(trials.practice)
