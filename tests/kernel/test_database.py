@@ -332,6 +332,14 @@ def test_commit_that_a_reader_keeps_waiting_changed_nothing(store: Database, pat
     assert _bodies(store) == []
 
 
+def test_server_that_takes_no_writes_is_unavailable(postgres: Database) -> None:
+    """As a standby after a failover; the driver calls it an internal error."""
+    with pytest.raises(Unavailable, match="can only be read") as told, postgres.write() as connection:
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        connection.execute(insert(NOTE).values(body="a"))
+    assert "Nothing was changed" in told.value.hint
+
+
 def test_commit_that_postgresql_refuses_changed_nothing(postgres: Database, monkeypatch) -> None:
     """The server said so, unlike a connection that was lost."""
 
