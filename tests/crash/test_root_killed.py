@@ -12,8 +12,10 @@ from tests.crash.ward import access, every_kill, points
 from vault.custodian import RootKeyWrong
 
 
-@pytest.mark.parametrize("fault", [Fault.KILLED, Fault.TORN])
-def test_root_change_that_is_killed_goes_on(ward, notes, refitted, tmp_path, fault):
+@pytest.mark.parametrize(
+    ("fault", "tried"), [(Fault.KILLED, points(first=3, step=90)), (Fault.TORN, points(first=60, step=900))]
+)
+def test_root_change_that_is_killed_goes_on(ward, notes, refitted, tmp_path, *, fault, tried):
     """After every kill the next start opens the patient's record; in the end the new root alone does."""
     other = tmp_path / "other.toml"
     other.write_text('root_key_file = "new.key"\n')
@@ -25,7 +27,7 @@ def test_root_change_that_is_killed_goes_on(ward, notes, refitted, tmp_path, fau
         rewrap_root_key(platform, ADMIN, to=other)
         access(ward, platform, notes)
 
-    assert every_kill(lambda number: Injector(fault, number), both, notes, work, points=points(first=3, step=60)) > 50
+    assert every_kill(lambda number: Injector(fault, number), both, notes, work, points=tried) > 50
     with open_platform(moved, clock=ward.clock) as platform:
         access(ward, platform, notes)
     with pytest.raises(RootKeyWrong), open_platform(ward.settings, clock=ward.clock):
