@@ -37,7 +37,7 @@ def test_no_role_both_records_grants_and_opens(medical):
 
 
 def test_opening_asks_for_purpose_level_and_field(medical):
-    """A clinician opens a diagnosis for care; not for marketing, and not what lies above the role."""
+    """R47: a clinician opens a diagnosis for care; not for marketing, and not what lies above the role."""
     check_may_open(medical, caller("clinician"), purpose="P02", fields=["diagnosis"])
     with pytest.raises(Denied, match="may not open for purpose P09"):
         check_may_open(medical, caller("clinician"), purpose="P09", fields=["diagnosis"])

@@ -149,7 +149,7 @@ def test_glass_is_broken_so_many_times_a_day(platform, doctor, patient, clock):
 
 
 def test_unreviewed_emergency_freezes_the_account_by_itself(deployment, platform, captured, doctor, *, patient, clock):
-    """By the log's time at each call and sign-in, whether or not anybody tends; a clock set back thaws nothing."""
+    """R49: by the log's time at each call and sign-in, whether or not anybody tends; a clock set back thaws nothing."""
     dr_lin = platform.tokens.verify(
         sign_in(platform, name="dr.lin", password=deployment.password("dr.lin"))
     )  # fmt: skip

@@ -68,7 +68,7 @@ def opened(platform, doctor, patient, **more):
 
 
 def test_level_five_stays_closed_without_a_case(platform, doctor, patient):
-    """Refused and logged under its own rule, with role and grant in place; what is below opens as ever."""
+    """R49, R52: refused and logged under its own rule, with role and grant in place; what is below opens as ever."""
     with pytest.raises(CaseNeeded):
         opened(platform, doctor, patient)
     (denied,) = entries(platform, patient, Act.ACCESS_DENIED)

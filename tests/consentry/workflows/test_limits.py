@@ -52,7 +52,7 @@ def entries(platform, act):
 
 
 def test_reads_beyond_the_limit_are_refused_until_the_window_ends(platform, doctor, patient, clock):
-    """With the time to wait, an entry under its own rule, and one alarm for a window."""
+    """R48: with the time to wait, an entry under its own rule, and one alarm for a window."""
     bounded = changed(platform, "clinician", limits=ReadingLimits(reads_minute=2))
     for _ in range(2):
         opened(bounded, doctor, patient)
