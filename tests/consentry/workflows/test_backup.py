@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, func, select, text
 
 from audit.tables import leaf
 from consent.standing import Standing, get_standing
-from consentry.backup_copies import SCRATCH
+from consentry.backup_copies import SCRATCH, scratch_folder, snapshots
 from consentry.migrations import Store, metadata_of
 from consentry.platform import Platform, open_platform
 from consentry.restoring import Sealed
@@ -375,3 +375,32 @@ def count(database, table) -> int:
 def ids(database, column) -> set[bytes]:
     with database.read() as connection:
         return set(connection.scalars(select(column)))
+
+
+def test_copies_that_a_crash_left_go_with_the_next_backup(tmp_path):
+    """They hold wrapped keys: overwritten first, then removed, as every copy is."""
+    left = tmp_path / f"{SCRATCH}crashed"
+    left.mkdir()
+    kept = tmp_path / "seen-from-elsewhere"
+    (left / "keys.db").write_bytes(b"wrapped key" * 1000)
+    kept.hardlink_to(left / "keys.db")
+    with scratch_folder(tmp_path) as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert not left.exists()
+        assert kept.read_bytes() == bytes(11_000)
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_keys_that_are_destroyed_between_the_copies_have_them_taken_anew(yard, monkeypatch):
+    """A row that has moved to another key must not lose it; where it never ends, no backup is made."""
+    subject = yard.fill()
+    with yard.opened() as platform:
+        stores = {Store.DATA: platform.data, Store.KEYS: platform.keys}
+        counted = iter([0, 1, 1, 1, *range(2, 40)])
+        monkeypatch.setattr("consentry.backup_copies._destroyed", lambda _keys: next(counted))
+        with scratch_folder(yard.settings.home) as scratch:
+            with snapshots(stores, list(Store), scratch) as found:
+                rows = found[Store.DATA].scalar(select(func.count()).where(sealed_record.c.subject_id == subject))
+                assert rows == 1
+            with pytest.raises(Unavailable, match="destroyed all the time"), snapshots(stores, list(Store), scratch):
+                raise AssertionError
