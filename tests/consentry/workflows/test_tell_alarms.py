@@ -2,12 +2,15 @@
 
 import json
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from sqlalchemy import text
 
 from consentry.alarms import OFFICERS, AlarmKind, raise_alarm
 from consentry.stores.webhooks import get_target
+from consentry.tending import Alarmer
 from consentry.wake.posting import Answer, NotAnswered
 from consentry.workflows.break_glass import break_glass
 from consentry.workflows.tell_alarms import tell_alarms
@@ -96,3 +99,27 @@ def test_without_officers_nothing_is_kept(platform):
     with platform.data.write() as connection:
         assert raise_alarm(connection, AlarmKind.FROZEN, {}, now=platform.clock.now()) == 0
     assert tell_alarms(platform, poster=Receiver()) == 0
+
+
+def test_server_sends_alarms_by_itself(platform, captured):
+    """Over a real connection, to the one address that was registered; a broken glass asks nobody to send it."""
+    got = []
+
+    class Officers(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_words):
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Officers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        add_webhook(platform, ADMIN, recipient=OFFICERS, url=f"http://127.0.0.1:{server.server_port}/alarms")
+        subject = captured.person("u-1", "P02")
+        doctor, _ = captured.person_account("dr.wu", "clinician")
+        made, _ = break_glass(platform, doctor, subject=subject, fields=["sex"], reason="unconscious")
+        Alarmer(platform).work()
+        server.shutdown()
+    assert [one["data"]["emergency"] for one in got] == [made.emergency_id]
