@@ -18,7 +18,7 @@ from consent.standing import Standing, SubjectStanding, find_standings, lock_sub
 from kernel.clock import to_micros
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId
-from vault._former import encode_known
+from vault._former import encode_known, former_subjects
 from vault._keyring import KeyKind, Keyring
 from vault._keys import UnlockedKeys
 from vault._sealing import (
@@ -47,7 +47,7 @@ _CONTENT_KEY: Final = "content-key"
 
 
 class KeysMoved(Conflict):
-    """A subject's keys are not those that a chunk was sealed under; seal it again."""
+    """A subject's keys, or its records, are not those that a chunk was sealed for; store it anew, as plain records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +187,7 @@ class Storing:
         """Store a chunk that was sealed before the transaction; see ``Vault.store_sealed``."""
         self._check(connection, {(one.subject, one.codes) for one in chunk.records}, permits, batch.batch_id)
         self._check_keys(chunk.rows)
+        _check_settled(connection, {one.subject for one in chunk.records})
         stored = _stored(connection, [(one.subject, one.record_key, one.content_key) for one in chunk.records],
                          batch.batch_id)  # fmt: skip
         fresh, rows = (list(chunk.records), chunk.rows) if not stored else _fresh(chunk, stored)
@@ -234,6 +235,12 @@ class Storing:
         newest = self._keyring.newest_among({subject for subject, _, _ in used})
         if any(newest.get((subject, compartment)) != key_id for subject, compartment, key_id in used):
             raise KeysMoved("Keys were made or destroyed since the chunk was sealed", hint="Seal the chunk again.")
+
+
+def _check_settled(connection: Connection, subjects: Collection[SubjectId]) -> None:
+    """Raise ``KeysMoved`` for somebody to whom records have moved: its former digests were not asked when sealing."""
+    if former_subjects(connection, subjects):
+        raise KeysMoved("Records have moved to a subject of the chunk", hint="Store the chunk as plain records.")
 
 
 def _fresh(chunk: SealedChunk, stored: Collection[Identity]) -> tuple[list[Sealed], list[Row]]:

@@ -13,9 +13,10 @@ from consent.standing import Standing, register_subjects, set_standing
 from kernel.errors import Conflict, Denied, IntegrityFailed, NotFound
 from kernel.ids import BatchId, RecordId, SubjectId, new_id
 from tests.vault.conftest import ASKING, DEPLOYMENT, House
+from tests.vault.test_bulk import sealed, stored
 from vault.identity import IdentityKeys
 from vault.moving import MoveOutcome, Selection, SubjectMover
-from vault.records import PlainRecord
+from vault.records import KeysMoved, PlainRecord
 from vault.subjects import ResolutionKind
 from vault.tables import blind_index, data_key, identity_fact, key_tombstone, legal_hold, sealed_record, tombstone
 
@@ -432,3 +433,16 @@ def test_new_subject_of_a_split_must_be_registered(house):
         )
     mover_of(house).finish(change)
     assert len(rows(house, stranger)) == 2
+
+
+def test_bulk_load_of_somebody_with_moved_records_falls_back_to_single_records(house):
+    """Sealed columns know their own subject's digests only; the chunk is told to be stored anew, and is no double."""
+    kept = arrive(house, "his", "p-1", name="王芳")
+    dropped = arrive(house, "app", "u-1", diagnosis="icd10:J45")
+    observed = house.clock.now()
+    merge(house, kept, dropped)
+    again = PlainRecord(kept, "profile", "app", "u-1-1", observed, {"diagnosis": "icd10:J45"})
+    batch = house.open_batch()
+    with pytest.raises(KeysMoved):
+        stored(house, batch, sealed(house, again), [again])
+    assert house.store_chunk(batch, again).duplicates == 1
