@@ -18,7 +18,7 @@ from vault._keys import UnlockedKeys
 from vault._rows import COLUMNS, SealedRow, header_of, lost_keys
 from vault._versions import MARK, PROFILE, Mark, Told, choose, marks_of, weight
 from vault.batches import BatchState
-from vault.envelope import Item, decode_plaintext, of_row, open_many
+from vault.envelope import Item, decode_plaintext, of_row, open_fields, open_many
 from vault.payload import unpack
 from vault.setwise import among
 from vault.tables import batch, sealed_record
@@ -142,7 +142,10 @@ def open_plaintexts(
     Raises:
         IntegrityFailed: as ``open_rows``.
     """
-    records = _standing_values(rows, fields, marks_of(rows, keys, deployment))
+    marks = marks_of(rows, keys, deployment)
+    if not marks and settling is None and (told_once := _told_once(rows, fields)) is not None:
+        return _opened_by_row(told_once, keys, deployment)
+    records = _standing_values(rows, fields, marks)
     if settling is not None:
         records = _settled(records, settling)
     opened = iter(open_many([item for versions in records for item in _items(versions, keys, deployment)]))
@@ -150,6 +153,36 @@ def open_plaintexts(
         (versions.newest, dict(zip(versions.sealed, islice(opened, len(versions.sealed)), strict=True)))
         for versions in records
     ]
+
+
+def _told_once(rows: Sequence[SealedRow], fields: Collection[str]) -> list[tuple[SealedRow, dict[str, bytes]]] | None:
+    """Return each row with its wanted values; None where a record tells a field twice, so that one has to be chosen."""
+    found: list[tuple[SealedRow, dict[str, bytes]]] = []
+    told: dict[str, dict[str, bytes]] = {}
+    for row in rows:
+        wanted = {code: sealed for code, sealed in unpack(row.payload) if code in fields}
+        if not wanted:
+            continue
+        before = told.setdefault(row.record_key, wanted)
+        if before is not wanted:
+            if not before.keys().isdisjoint(wanted):
+                return None
+            told[row.record_key] = before | wanted
+        found.append((row, wanted))
+    return found
+
+
+def _opened_by_row(
+    told: Sequence[tuple[SealedRow, dict[str, bytes]]], keys: UnlockedKeys, deployment: str
+) -> list[tuple[SealedRow, dict[str, bytes]]]:
+    """Return the newest row of each source record with its values, row by row."""
+    records: dict[str, tuple[SealedRow, dict[str, bytes]]] = {}
+    for row, sealed in told:
+        key, holder = keys.opening(row.key_id), of_row(deployment, header_of(row))
+        opened = open_fields(sealed, data_key=key, holder=holder, schema_version=row.schema_version)
+        _, before = records.get(row.record_key, (row, None))
+        records[row.record_key] = row, opened if before is None else before | opened
+    return list(records.values())
 
 
 def _standing_values(rows: Sequence[SealedRow], fields: Collection[str], marks: Mapping[int, Mark]) -> list[_Versions]:

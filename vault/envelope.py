@@ -297,6 +297,34 @@ def open_many(items: Iterable[Item]) -> list[bytes]:
     return opened
 
 
+def open_fields(
+    values: Mapping[str, bytes], *, data_key: DataKey, holder: Holder, schema_version: int
+) -> dict[str, bytes]:
+    """Open the values of one holder under one key; the same as ``open_many``, for whole rows at a time.
+
+    Args:
+        values: what was sealed, by field code.
+        data_key: of all of them.
+        holder: of all of them.
+        schema_version: of all of them.
+
+    Raises:
+        IntegrityFailed: as ``open_many``.
+    """
+    header, decrypt = data_key.headers[holder.version], data_key.decrypt
+    bound, opened, field = header + holder.prefix, dict[str, bytes](), ""
+    parts = _field_parts(tuple(values), schema_version)
+    try:
+        for (field, sealed), part in zip(values.items(), parts, strict=True):
+            if sealed[:HEADER_BYTES] != header or not OVERHEAD_BYTES <= len(sealed) <= _MAX_SEALED_BYTES:
+                raise _not_for(sealed, Binding(holder, field, schema_version))
+            opened[field] = decrypt(sealed[HEADER_BYTES:_BODY], sealed[_BODY:], bound + part)
+    except InvalidTag:
+        named = _named(Binding(holder, field, schema_version))
+        raise IntegrityFailed(f"The value of {named} does not verify", hint=_CHANGED) from None
+    return opened
+
+
 def read_key_id(sealed: bytes) -> bytes:
     """Return the id of the key that a value is sealed under, from its unverified header.
 

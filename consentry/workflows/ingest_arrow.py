@@ -55,8 +55,8 @@ MOST_ROWS: Final = 5_000
 FEWEST_ROWS: Final = 100
 """Below that the store is held up by something else than the rows."""
 
-HELD_SECONDS: Final = 0.18
-"""For how long a transaction should hold its locks: well below the quarter of a second that others may have to wait."""
+HELD_SECONDS: Final = 0.12
+"""For how long a transaction should hold its locks: half of the quarter of a second that others may have to wait."""
 
 
 def ingest_arrow(

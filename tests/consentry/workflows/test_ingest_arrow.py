@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from consentry.settings import load_settings
 from consentry.sources.records import RowFault, SourceError
 from consentry.workflows.capture import withdraw_purpose
 from consentry.workflows.ingest_arrow import ingest_arrow
+from consentry.workflows.ingest_report import IngestReport
 from consentry.workflows.initialise import initialise
 from kernel.catalogue import Catalogue
 from kernel.errors import BadInput
@@ -327,32 +329,45 @@ def ward(request, tmp_path, copied, clock) -> Iterator[Captured]:
         yield captured
 
 
-def test_two_loads_and_withdrawals_at_once(ward, tmp_path):
-    """Both loads end with all of their rows, and half of the withdrawals meanwhile take less than half a second."""
-    platform = ward.platform
+def loads(ward: Captured, tmp_path: Path, *groups: Sequence[str]) -> tuple[list[threading.Thread], list[IngestReport]]:
+    """Loads of groups of people, each begun in a thread of its own."""
+    reports: list[IngestReport] = []
+
+    def load(people: Sequence[str]) -> None:
+        folder = tmp_path / people[0]
+        folder.mkdir()
+        reports.append(Bulk(ward.platform, folder).ingest(visits(*people, each=150), mapping=TWO))
+
+    begun = [threading.Thread(target=load, args=(people,)) for people in groups]
+    for thread in begun:
+        thread.start()
+    return begun, reports
+
+
+def test_a_withdrawal_during_a_load_takes_less_than_half_a_second(ward, tmp_path):
+    """Most of them, that is: a busy machine may hold up one or the other."""
     for number in range(8):
         ward.grant(f"u-{number}", "P07")
-    people = [f"u-{number}" for number in range(4)], [f"u-{number}" for number in range(4, 8)]
+    begun, reports = loads(ward, tmp_path, [f"u-{number}" for number in range(8)])
     waits: list[float] = []
-    reports = []
-
-    def load(number: int) -> None:
-        folder = tmp_path / f"load-{number}"
-        folder.mkdir()
-        reports.append(Bulk(platform, folder).ingest(visits(*people[number], each=150), mapping=TWO))
-
-    loads = [threading.Thread(target=load, args=(number,)) for number in range(2)]
-    for thread in loads:
-        thread.start()
     for number in range(8):
-        began = time.perf_counter()
-        subject = platform.resolver.find("app", f"u-{number}")
-        withdraw_purpose(platform, ADMIN, subject, "P07", recipient=None)
-        waits.append(time.perf_counter() - began)
-    for thread in loads:
+        subject = ward.platform.resolver.find("app", f"u-{number}")
+        started = time.perf_counter()
+        withdraw_purpose(ward.platform, ADMIN, subject, "P07", recipient=None)
+        waits.append(time.perf_counter() - started)
+    for thread in begun:
+        thread.join()
+    assert [report.stored_records for report in reports] == [1200]
+    assert sorted(waits)[len(waits) // 2] < 0.5
+
+
+def test_two_loads_at_once_both_end(ward, tmp_path):
+    """Each with all of its rows."""
+    groups = [[f"u-{number}" for number in range(4)], [f"u-{number}" for number in range(4, 8)]]
+    begun, reports = loads(ward, tmp_path, *groups)
+    for thread in begun:
         thread.join()
     assert [report.stored_records for report in reports] == [600, 600]
-    assert sorted(waits)[len(waits) // 2] < 0.5
 
 
 def test_the_catalogue_of_the_maps_is_the_medical_one(medical: Catalogue):
