@@ -230,10 +230,11 @@ class Keyring:
             .order_by(data_key.c.generation)
         )
         unwrap = self.unwrapper()
+        known = {compartment.value: compartment for compartment in Compartment}
         for row in connection.execute(query):
-            key = unwrap(row, data_key_context(row.key_id, row.subject_id, row.compartment, row.suite))
-            pair = (row.subject_id, Compartment(row.compartment))
-            keys.add(pair, DataKey(row.key_id, key, suite_of(row.suite)))
+            key_id, subject, compartment, _, suite = row[:5]  # by name each would be looked up for every row
+            key = unwrap(row, data_key_context(key_id, subject, compartment, suite))
+            keys.add((subject, known[compartment]), DataKey(key_id, key, suite_of(suite)))
 
     def newest_among(self, subjects: Collection[SubjectId]) -> dict[Pair, bytes]:
         """Return the id of the key that seals, for each compartment of these subjects."""
