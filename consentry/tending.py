@@ -64,6 +64,30 @@ class Sweeping(Background):
         self._swept = time.monotonic()
 
 
+class Finisher(Background):
+    """Finishes what a full disk, or a store that was away, has broken off: what a start finishes, without one."""
+
+    name = "finisher"
+    complaint = "works.not_finished"
+
+    def __init__(self, platform: Platform, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        super().__init__(interval_seconds=interval_seconds)
+        self._platform = platform
+
+    def work(self) -> None:
+        """Go on with erasures, moves, corrections and discarded batches; one that is under way loses nothing by it."""
+        finish = (
+            self._platform.eraser.resume,
+            self._platform.mover.resume,
+            self._platform.corrector.resume,
+            self._platform.batches.finish_discards,
+        )
+        for one in finish:
+            if self.is_ending:
+                return
+            one()
+
+
 class Tender(Background):
     """Does what ``consentry consent tend`` does, without anybody calling it."""
 

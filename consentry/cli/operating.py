@@ -64,7 +64,7 @@ def serve(
     from consentry.key_tending import KeyTender
     from consentry.outsiders import Outsiders
     from consentry.settling import Settler
-    from consentry.tending import Alarmer, Sweeping, Tender
+    from consentry.tending import Alarmer, Finisher, Sweeping, Tender
     from consentry.wake.runner import Teller, Waker
     from consentry.workflows.anchor import check_witnessed
     from consentry.workflows.configure_log import record_configured
@@ -77,6 +77,7 @@ def serve(
         Teller(platform.wake),
         Tender(platform),
         Alarmer(platform),
+        Finisher(platform),
         Sweeping(platform),
         KeyTender(platform),
         Archiver(platform),

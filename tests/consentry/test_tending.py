@@ -2,23 +2,28 @@
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.exc import OperationalError
 
 from consent.rules import DecisionAct
+from consent.standing import Standing, get_standing
 from consent.tables import decision, task
 from consentry import tending
 from consentry.platform import open_platform
 from consentry.settings import load_settings
-from consentry.tending import Tender
+from consentry.tending import Finisher, Tender
+from consentry.workflows.erase import erase_subject
 from consentry.workflows.initialise import initialise
+from consentry.workflows.represent import merge_subjects
 from consentry.workflows.tend import expire_in_steps
 from kernel.clock import FixedClock
 from kernel.errors import Unavailable
 from tests.consentry.conftest import ADMIN
+from vault.tables import record_change
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -149,3 +154,39 @@ def test_failure_shows_until_a_round_succeeds(platform, monkeypatch) -> None:
     assert tender.problem == "The data store cannot be used"
     tender.work_once()
     assert tender.problem is None
+
+
+def test_server_finishes_what_a_full_disk_broke_off(settings, clock, capturing):
+    """An erasure and a merge that failed half way are done without a restart; those that are whole stay as they are."""
+    with open_platform(settings, clock=clock) as platform:
+        captured = capturing(platform)
+        gone, kept, dropped = (captured.person(f"u-{number}") for number in range(3))
+        for number in range(3):
+            captured.store([captured.posted(f"u-{number}", "profile", f"r-{number}", mobile=f"1380013800{number}")])
+        with full(platform.keys), pytest.raises(Unavailable):
+            erase_subject(platform, ADMIN, subject=gone, reason="asked")
+        with full(platform.keys), pytest.raises(Unavailable):
+            merge_subjects(platform, ADMIN, kept=kept, dropped=dropped, reason="one person")
+        Finisher(platform).work()
+        with platform.data.read() as connection:
+            assert get_standing(connection, gone).state is Standing.ERASED
+            assert set(connection.scalars(select(record_change.c.state))) == {"done"}
+        assert platform.resolver.find("app", "u-2") == kept
+        before = planned(platform)
+        Finisher(platform).work()
+        assert planned(platform) == before
+
+
+@contextmanager
+def full(database):
+    """The store takes no commit of a write any more."""
+
+    def refuse(connection):
+        if connection.get_execution_options().get("consentry_write"):
+            raise OperationalError("COMMIT", None, Exception("database or disk is full"))
+
+    event.listen(database.engine, "commit", refuse)
+    try:
+        yield
+    finally:
+        event.remove(database.engine, "commit", refuse)
