@@ -22,9 +22,10 @@ from kernel.database import Database
 from kernel.ids import SubjectId
 from vault._datakey_rotating import DataRotating, DataRotation
 from vault._keyring import Keyring, keyring_of
-from vault._rotation_rows import RotationKind, begin, log_begun_and_done, started
-from vault.keystore import KeyStore
+from vault._rotation_rows import RotationKind, RotationRow, begin, log_begun_and_done, started
+from vault.keystore import KeyStore, destroyed_keys
 from vault.rotation import no_progress
+from vault.tombstones import bury
 
 __all__ = ["DataKeys", "DataRotation", "resume_data_keys", "rotate_data_keys"]
 
@@ -104,6 +105,16 @@ def resume_data_keys(
     log_begun_and_done(keyring.database, data, log)
     with keyring.database.read() as connection:
         rows = started(connection, RotationKind.DATA)
+    for row in rows:
+        _bury_destroyed(keyring, data, row)
     done = [DataRotating(keyring, data, deployment, row, told, at).run() for row in rows]
     log_begun_and_done(keyring.database, data, log)
     return done
+
+
+def _bury_destroyed(keyring: Keyring, data: Database, row: RotationRow) -> None:
+    """Leave the tombstones in the data store that a crash came before."""
+    with keyring.database.read() as connection:
+        gone = destroyed_keys(connection, row.rotation_id)
+    with data.write() as connection:
+        bury(connection, gone, erasure_id=row.rotation_id, at=keyring.clock.now())

@@ -211,3 +211,21 @@ def test_old_copies_of_identifiers_do_not_open(house):
     rotate(house)
     with house.keys.read() as connection:
         assert before.isdisjoint(connection.scalars(select(blind_index.c.sealed)))
+
+
+def test_tombstones_that_a_crash_came_before_are_left_by_the_next_call(house):
+    """Destroyed keys whose chunk is done have theirs in both stores, without a start that compares them."""
+    patient(house, 1)
+
+    def at(point):
+        if point == "keys.destroyed":
+            raise Killed(point)
+
+    with pytest.raises(Killed):
+        rotate(house, at=at)
+    resume(house)
+    with house.keystore.database.read() as connection:
+        buried = set(connection.scalars(select(key_tombstone.c.key_id)))
+    with house.data.read() as connection:
+        assert set(connection.scalars(select(tombstone.c.key_id))) == buried
+    assert len(buried) > 1
