@@ -106,9 +106,7 @@ class Practice:
         """A value that no other record has."""
         return f"{code} {self.next()}"
 
-    def stored(
-        self, platform: Platform, name: str, values: Mapping[str, str], *, at: datetime | None = None
-    ) -> None:
+    def stored(self, platform: Platform, name: str, values: Mapping[str, str], *, at: datetime | None = None) -> None:
         """Store a record of somebody who is seen from now on with its values."""
         record = self.posted(platform, name, values)
         at = at or platform.clock.now()
@@ -215,9 +213,7 @@ def check_stores(practice: Practice, platform: Platform) -> None:
     check_keys(practice, platform)
     check_indexes(practice, platform)
     check_certificates(platform)
-    sampled = check_sample(
-        platform.data, platform.keystore, deployment=platform.settings.deployment, rows=1_000_000
-    )
+    sampled = check_sample(platform.data, platform.keystore, deployment=platform.settings.deployment, rows=1_000_000)
     assert (sampled.erased, sampled.without_key) == (0, 0)
 
 
@@ -268,7 +264,8 @@ def check_certificates(platform: Platform) -> None:
     with platform.data.read() as connection:
         entries = set(connection.scalars(select(leaf.c.entry_id)))
         nothing = select(tables.erasure.c.erasure_id).where(tables.erasure.c.certificate.is_(None))
-        assert connection.scalars(select(tables.tombstone).where(tables.tombstone.c.erasure_id.in_(nothing))).all() == []
+        buried = select(tables.tombstone.c.key_id).where(tables.tombstone.c.erasure_id.in_(nothing))
+        assert connection.scalars(buried).all() == []
         for table in (tables.erasure, tables.sweep):
             signed = select(table.c.certificate, table.c.signature).where(table.c.certificate.is_not(None))
             for row in connection.execute(signed):

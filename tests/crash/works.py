@@ -25,6 +25,7 @@ from kernel.catalogue import Compartment
 from kernel.ids import SubjectId
 from tests.consentry.conftest import ADMIN
 from tests.crash.practice import Practice, Seen, captured, keys_of
+from vault.blind_index import MOBILE, SOURCE_ID
 from vault.data_rotation import DataKeys
 from vault.moving import Selection
 from vault.scopes import Scope, ScopeKind
@@ -186,7 +187,7 @@ def epoch_change(practice: Practice, platform: Platform) -> Task:
 def reindexing(practice: Practice, platform: Platform) -> Task:
     """Give an index another key."""
     practice.living(platform, 2)
-    index = practice.random.choice(["mobile", "source_id"])
+    index = practice.random.choice([MOBILE, SOURCE_ID])
     return Task(lambda platform: rotate_blind_index(platform, ADMIN, index))
 
 
@@ -237,8 +238,13 @@ def split(practice: Practice, platform: Platform) -> Task:
 def row_keys(platform: Platform, subject: SubjectId, *compartments: Compartment) -> set[bytes]:
     """The keys that seal somebody's rows."""
     with platform.data.read() as connection:
-        return {key_id for table in SEALED_TABLES for key_id in connection.scalars(
-            select(table.c.key_id).where(table.c.subject_id == subject, table.c.compartment.in_(compartments)))}  # fmt: skip
+        rows = [
+            connection.scalars(select(table.c.key_id).where(
+                table.c.subject_id == subject, table.c.compartment.in_(compartments)
+            )).all()
+            for table in SEALED_TABLES
+        ]  # fmt: skip
+    return {key_id for found in rows for key_id in found}
 
 
 def batches_of(platform: Platform, subject: SubjectId) -> set[str]:
