@@ -4,12 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from audit.events import Act
 from audit.queries import find_entries
+from consentry.case_inspection import differing_case
 from consentry.principals import Principal, PrincipalKind
-from consentry.stores.cases import CaseState
+from consentry.stores.cases import CaseState, get_case
+from consentry.stores.tables import case_grant
 from consentry.workflows.cases import (
     CaseNeeded,
     OwnCase,
@@ -160,36 +162,39 @@ def test_who_records_consents_gives_no_cases(platform, doctor, patient):
         grant_case(replace(platform, catalogue=catalogue), ADMIN, asked.case_id, reason="me")
 
 
-@pytest.mark.parametrize("role", ["clinician", "administrator", "capture"])
-def test_only_who_may_give_does(platform, captured, doctor, patient, *, role):
+OTHERS = ["clinician", "administrator", "capture"]
+
+
+def test_only_who_may_give_does(platform, captured, doctor, patient):
     """Not another clinician, no administrator, and no machine."""
-    asked = request_case(platform, doctor, subject=patient, **SICK)
-    kind = PrincipalKind.KEY if role == "capture" else PrincipalKind.PERSON
-    caller = Principal(PrincipalId("usr_other"), "other", kind, role)
-    for act in (grant_case, refuse_case, revoke_case):
-        with pytest.raises(Denied):
-            act(platform, caller, asked.case_id, reason="x")
+    for role in OTHERS:
+        asked = request_case(platform, doctor, subject=patient, **SICK)
+        kind = PrincipalKind.KEY if role == "capture" else PrincipalKind.PERSON
+        caller = Principal(PrincipalId("usr_other"), "other", kind, role)
+        for act in (grant_case, refuse_case, revoke_case):
+            with pytest.raises(Denied):
+                act(platform, caller, asked.case_id, reason="x")
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"fields": []}, BadInput),
-        ({"fields": ["diagnosis"]}, BadInput),
-        ({"fields": ["shoe_size"]}, BadInput),
-        ({"purpose": "P09"}, Denied),
-        ({"purpose": "P99"}, Denied),
-        ({"hours": 0}, BadInput),
-        ({"hours": 73}, BadInput),
-        ({"reason": " "}, BadInput),
-        ({"ticket": "13812345678"}, BadInput),
-        ({"subject": SubjectId("sub_" + "a" * 24)}, NotFound),
-    ],
-)
-def test_unsound_case_is_not_taken(platform, doctor, patient, *, change, error):
+UNSOUND = [
+    ({"fields": []}, BadInput),
+    ({"fields": ["diagnosis"]}, BadInput),
+    ({"fields": ["shoe_size"]}, BadInput),
+    ({"purpose": "P09"}, Denied),
+    ({"purpose": "P99"}, Denied),
+    ({"hours": 0}, BadInput),
+    ({"hours": 73}, BadInput),
+    ({"reason": " "}, BadInput),
+    ({"ticket": "13812345678"}, BadInput),
+    ({"subject": SubjectId("sub_" + "a" * 24)}, NotFound),
+]
+
+
+def test_unsound_case_is_not_taken(platform, doctor, patient):
     """No field that needs one, another purpose, too many hours, no reason, a ticket like a number, nobody."""
-    with pytest.raises(error):
-        request_case(platform, doctor, **{"subject": patient, **SICK, **change})
+    for change, error in UNSOUND:
+        with pytest.raises(error):
+            request_case(platform, doctor, **{"subject": patient, **SICK, **change})
 
 
 def test_compartment_stands_for_what_a_case_can_open_of_it(platform, doctor, patient):
@@ -210,28 +215,36 @@ def test_asker_lists_own_cases_and_the_officer_all(platform, captured, doctor, *
     assert entries(platform, patient, Act.AUDIT_READ)
 
 
-@pytest.mark.parametrize(
-    ("change", "found"),
-    [
-        ("expires_at = expires_at + 3600000000", "details"),
-        ('fields = \'["genetic", "special_disease"]\'', "details"),
-        ("asked_by = 'usr_somebody'", "details"),
-        ("decided_by = 'usr_somebody'", "decided_by"),
-        ("purpose = 'P15'", "purpose"),
-        ("decided_entry = 'ent_aaaaaaaaaaaaaaaaaaaaaaaa'", "entry"),
-        ("decided_entry = asked_entry", "kind"),
-    ],
-)
-def test_case_that_was_changed_by_hand_opens_nothing(platform, doctor, patient, granted, *, change, found):
+CHANGED = {
+    "expires_at = expires_at + 3600000000": "details",
+    'fields = \'["genetic", "special_disease"]\'': "details",
+    "asked_by = 'usr_somebody'": "details",
+    "decided_by = 'usr_somebody'": "decided_by",
+    "purpose = 'P15'": "purpose",
+    "decided_entry = 'ent_aaaaaaaaaaaaaaaaaaaaaaaa'": "entry",
+    "decided_entry = asked_entry": "kind",
+}
+"""What somebody with the store's own means may try, and what of it the comparison names."""
+
+
+def test_case_that_was_changed_by_hand_opens_nothing(platform, doctor, patient, granted):
     """A row grants what its entry says, in words that the store's owner cannot seal; the comparison tells."""
-    with platform.data.write() as connection:
-        connection.execute(text(f"UPDATE case_grant SET {change}"))
-    if not change.startswith(("asked_by", "purpose")):
-        with pytest.raises(CaseNeeded, match="log tells of"):
+    for change, found in CHANGED.items():
+        with platform.data.write() as connection:
+            before = dict(connection.execute(select(case_grant)).one()._mapping)
+            connection.execute(text(f"UPDATE case_grant SET {change}"))
+        with pytest.raises(CaseNeeded):
             opened(platform, doctor, patient)
+        with platform.data.read() as connection:
+            differs = differing_case(connection, platform.log, get_case(connection, granted.case_id))
+        assert found in differs, change
+        with platform.data.write() as connection:
+            connection.execute(update(case_grant).values(before))
+    assert opened(platform, doctor, patient).records
+    with platform.data.write() as connection:
+        connection.execute(text("UPDATE case_grant SET expires_at = expires_at + 1"))
     (mismatch,) = reconcile(platform, ADMIN).mismatches
-    assert (mismatch.part, mismatch.name) == ("case", granted.case_id)
-    assert found in mismatch.differs
+    assert (mismatch.part, mismatch.name, mismatch.differs) == ("case", granted.case_id, ("details",))
 
 
 def test_revocation_that_was_undone_by_hand_is_found(platform, doctor, officer, patient, granted):
