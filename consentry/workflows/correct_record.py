@@ -20,6 +20,7 @@ from consentry.sources.posted import Posted, clean_values
 from consentry.words_said import check_said
 from consentry.workflows.admit import NotPermitted
 from consentry.workflows.denials import check_allowed
+from kernel.catalogue import IndexKind
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict
 from kernel.ids import RecordId, SubjectId
@@ -77,6 +78,8 @@ def correct_record(platform: Platform, caller: Principal, wrong: Wrong) -> Corre
     if made is None:
         listed = ", ".join(f"{name}: {why}" for name, why in sorted(refused.items()))
         raise NotPermitted(f"The gate refuses {listed}", hint="Only what may still be stored can be corrected.")
+    indexed = [code for code in values if platform.catalogue.fields[code].index is not IndexKind.NONE]
+    platform.resolver.link_fields([(wrong.subject, code, values[code]) for code in indexed], batch=None)
     if made.change_id is not None:
         platform.corrector.follow_up(made.change_id)
     platform.log.settle()

@@ -128,6 +128,12 @@ def test_corrected_birth_date_keeps_a_minor_for_longer_and_never_for_shorter(pla
         history(platform, patient, "birth_date")
 
 
+def test_corrected_value_of_an_indexed_field_can_be_searched(platform, patient):
+    """Whoever looks for the right district finds the person."""
+    correct_record(platform, OFFICER, wrong(platform, patient, district="310115"))
+    assert patient in platform.resolver.find_by_field("district", "310115", limit=10)
+
+
 def test_id_number_of_another_subject_is_refused(platform, captured, patient):
     """Two subjects with one number are for a merge; a free one finds the person from then on."""
     number = "110101199003078523"
