@@ -1,5 +1,7 @@
 """Fixtures that every test folder shares."""
 
+import functools
+import hashlib
 import os
 import secrets
 import shutil
@@ -8,7 +10,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import argon2
 import pytest
+import typer.main
 from hypothesis import settings
 
 from kernel.catalogue import Catalogue
@@ -16,6 +20,41 @@ from kernel.clock import FixedClock
 
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_packs() -> Iterator[None]:
+    """Packs are parsed once for each content of their files: thousands of tests open a deployment on the same one."""
+    import consentry.packs
+
+    parse, parsed = consentry.packs.load_pack, dict[tuple[Path, bytes], Catalogue]()
+
+    def load(folder: Path) -> Catalogue:
+        files = [(str(path), path.read_bytes()) for path in sorted(folder.rglob("*.*")) if path.is_file()]
+        key = (folder, hashlib.sha256(repr(files).encode()).digest())
+        return parsed[key] if key in parsed else parsed.setdefault(key, parse(folder))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(consentry.packs, "load_pack", load)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_hasher() -> Iterator[type[argon2.PasswordHasher]]:
+    """The hasher of the product, which takes 64 MiB and a tenth of a second; in tests one that takes the least."""
+    real = argon2.PasswordHasher
+    cheap = functools.partial(real, time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argon2, "PasswordHasher", cheap)
+        yield real
+
+
+@pytest.fixture(scope="session", autouse=True)
+def command_tree() -> Iterator[None]:
+    """The tree of commands is built once a process, and not anew for each command that runs in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture
