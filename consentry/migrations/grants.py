@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, Table
 
 import audit.tables
 import consent.tables
+import vault.tables
 from consentry.migrations import Store, metadata_of
 from consentry.stores.tables import view_build
 from kernel.errors import BadInput
@@ -40,6 +41,9 @@ _OF_THE_LOG: Final = {
     },
 }
 """Tables of the log that are neither append-only by trigger nor open to every change."""
+
+_OF_THE_VAULT: Final = {table.name: "SELECT, INSERT, UPDATE" for table in (vault.tables.legal_hold, vault.tables.sweep)}
+"""Holds are closed and sweeps are finished; neither is ever taken away."""
 
 _EMPTIED: Final = ("body", "act", "outcome", "actor", "role", "purpose", "request_id", "alias", "level")
 """Columns of ``audit_leaf`` that pruning empties; place, id, hash and time stay out of reach."""
@@ -86,7 +90,8 @@ def _of_tables(metadata: MetaData, role: str) -> Iterator[str]:
     for table in metadata.sorted_tables:
         others = _APPENDING if table.name in append_only else _EVERYTHING
         yield f"REVOKE ALL ON {table.name} FROM {role}"
-        yield f"GRANT {_OF_THE_LOG.get(table.name, others)} ON {table.name} TO {role}"
+        told = _OF_THE_LOG | _OF_THE_VAULT
+        yield f"GRANT {told.get(table.name, others)} ON {table.name} TO {role}"
         if (column := _numbered(table)) is not None:
             yield f"GRANT USAGE ON SEQUENCE {table.name}_{column}_seq TO {role}"
 
