@@ -29,6 +29,7 @@ from vault._history import (
 )
 from vault._keyring import keyring_of
 from vault._keys import Pair, UnlockedKeys
+from vault._opened_columns import OpenedColumns, OpenedRows
 from vault._opening import OpenedRecord, Settling, open_plaintexts, open_rows, readable_rows, visible_rows
 from vault._rows import SealedRow
 from vault._sealing import Placing, PlainRecord
@@ -37,7 +38,6 @@ from vault._versions import PROFILE
 from vault.batches import Batch, BatchState
 from vault.keystore import KeyStore
 from vault.masking import mask_records, mask_values, mask_version
-from vault.opened_columns import OpenedColumns, OpenedRows
 from vault.setwise import chunks
 from vault.tables import batch as batch_table
 from vault.tables import sealed_record

@@ -30,7 +30,7 @@ from deid.views import ViewDefinition, load_views
 from kernel.encoding import JsonValue
 from kernel.errors import NotFound
 from kernel.ids import SubjectId, new_id
-from vault.opened_columns import RECORD, SOURCE, SUBJECT
+from vault.bulk_columns import SOURCE, SOURCE_RECORD, SUBJECT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -245,7 +245,7 @@ def _under_pseudonyms(columns: "pa.RecordBatch", names: Mapping[SubjectId, str])
     import pyarrow as pa
 
     pseudonyms = pa.array([names[subject] for subject in columns[SUBJECT].to_pylist()], pa.string())
-    return columns.drop_columns([SUBJECT, RECORD, SOURCE]).append_column(columns_of_rows.PSEUDONYM, pseudonyms)
+    return columns.drop_columns([SUBJECT, SOURCE_RECORD, SOURCE]).append_column(columns_of_rows.PSEUDONYM, pseudonyms)
 
 
 def view_manifest(

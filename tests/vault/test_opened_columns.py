@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from kernel.catalogue import FieldType
 from kernel.errors import Denied, IntegrityFailed
-from vault.opened_columns import OpenedColumns
+from vault._opened_columns import OpenedColumns
 from vault.tables import sealed_record
 
 

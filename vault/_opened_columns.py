@@ -1,10 +1,11 @@
-"""Opened values by column, as Arrow. What comes out of here is plaintext; only the vault has what goes in."""
+"""Opened values by column, as Arrow. For the modules of this package alone: what it returns is plaintext."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kernel.catalogue import Field, FieldType
 from vault._rows import SealedRow
+from vault.bulk_columns import KIND, OBSERVED_AT, SOURCE, SOURCE_RECORD, SUBJECT
 from vault.envelope import decode_plaintext
 
 if TYPE_CHECKING:
@@ -12,12 +13,6 @@ if TYPE_CHECKING:
 
 OpenedRows = Sequence[tuple[SealedRow, dict[str, bytes]]]
 """Records of one subject: the newest row of each, and its values as canonical JSON by field code."""
-
-SUBJECT: Final = "~subject"
-RECORD: Final = "~record"
-KIND: Final = "~kind"
-SOURCE: Final = "~source"
-OBSERVED_AT: Final = "~observed_at"
 
 
 class OpenedColumns:
@@ -38,7 +33,7 @@ class OpenedColumns:
                 values.append(plaintexts)
         head = {
             SUBJECT: pa.array([row.subject_id for row in rows], pa.string()),
-            RECORD: pa.array([row.record_id for row in rows], pa.string()),
+            SOURCE_RECORD: pa.array([row.record_id for row in rows], pa.string()),
             KIND: pa.array([row.kind for row in rows], pa.string()),
             SOURCE: pa.array([row.source for row in rows], pa.string()),
             OBSERVED_AT: pa.array([row.observed_at for row in rows], pa.timestamp("us", "UTC")),
