@@ -102,14 +102,14 @@ class Mover:
 def _rewrapped(
     rows: Sequence[Row[Any]], old: WrappingKey, new: WrappingKey, context_of: Callable[..., bytes]
 ) -> Iterator[tuple[Any, bytes, bytes]]:
-    """Yield place, id and wrapped key of those that can be moved."""
-    for place, key_id, wrapped, *bound_to in rows:
-        context = context_of(key_id, *bound_to)
+    """Yield place, id and wrapped key of those that can be moved; the columns of ``_Walk`` come in its order."""
+    for row in rows:
+        context = context_of(row[1], *row[3:])
         try:
-            key = old.unwrap(wrapped, context)
+            key = old.unwrap(row[2], context)
         except IntegrityFailed:
             continue  # it is counted among those that are left, which keep the epoch alive
-        yield place, key_id, new.wrap(key, context)
+        yield row[0], row[1], new.wrap(key, context)
 
 
 class _Walk(ABC):
