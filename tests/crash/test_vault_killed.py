@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from consentry.key_tending import KeyTender
+from consentry.platform import Platform
 from consentry.settings import load_settings
 from consentry.tending import Finisher
 from consentry.workflows.initialise import initialise
@@ -18,7 +19,7 @@ from kernel.clock import FixedClock
 from kernel.errors import Unavailable
 from tests.crash.faults import Fault, Injector, ServerInjector
 from tests.crash.practice import Practice, check_stores, check_whole, look, started_twice
-from tests.crash.ward import STARTED, Notes, Ward, work_with
+from tests.crash.ward import STARTED, Notes, Ward, Work, in_child, work_with
 from tests.crash.works import WORKS, Make, Task
 
 TRIALS = int(os.environ.get("CRASH_TRIALS", "500" if os.environ.get("CONSENTRY_NIGHTLY") == "1" else "10"))
@@ -50,8 +51,12 @@ class Trials:
             platform.log.settle()
         number = 0 if fault is None else self.practice.random.randint(1, self.points[work.__name__])
         try:
+            if task.lose is not None:
+                task.lose()
             self.break_off(work, task, fault or Fault.KILLED, number)
             self.practice.ward.clock.advance(AWAY)
+            if task.lose is not None:
+                task.act(None)
             self.look(task)
         except Exception as err:
             err.add_note(f"seed {self.seed}: {work.__name__}, {fault}, point {number}")
@@ -61,21 +66,33 @@ class Trials:
         """In a child: work with the fault; a failure is said by 503, goes on as in a server, and is asked for again."""
         injector = self.make(fault, number, ERRORS.get(fault, errno.EIO))
 
-        def child(_ward: Ward, platform: object, notes: Notes) -> None:
+        def child(_ward: Ward, platform: Platform | None, notes: Notes) -> None:
             try:
                 task.act(platform)
             except Unavailable as err:
                 injector.mend()
                 notes.tell("refused", work.__name__, fault.name, number, err.hint)
-                Finisher(platform).work()
-                KeyTender(platform).work()
+                if platform is not None:
+                    Finisher(platform).work()
+                    KeyTender(platform).work()
                 task.act(platform)
 
-        code = work_with(injector, self.practice.ward, self.practice.notes, child)
+        if task.lose is None:
+            code = work_with(injector, self.practice.ward, self.practice.notes, child)
+        else:
+            code = in_child(lambda: self.without_stores(injector, child))
         assert code in (0, -signal.SIGKILL), f"exit {code}"
         if number == 0:
             self.points[work.__name__] = int(self.practice.notes.told("points")[-1][0])
             assert self.points[work.__name__] > 10
+
+    def without_stores(self, injector: Injector, work: Work) -> None:
+        """Work while no platform can be opened."""
+        injector.install()
+        injector.arm()
+        work(self.practice.ward, None, self.practice.notes)
+        injector.mend()
+        self.practice.notes.tell("points", injector.seen)
 
     def look(self, task: Task) -> None:
         """Start; nothing or all of it is seen. Ask again; all of it is, and nothing waits."""

@@ -1,5 +1,6 @@
 """What is done to a practice while something breaks: each work is the same when its caller asks for it again."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,24 +8,29 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 
 from consent.standing import Standing
-from consentry.platform import Platform
+from consentry.platform import Platform, open_platform
+from consentry.restoring import Sealed
 from consentry.settings import load_settings
 from consentry.workflows import ingest_arrow as bulk
 from consentry.workflows.attach import SentFile, store_attachment
+from consentry.workflows.backup import create_backup
 from consentry.workflows.erase import erase_subject
 from consentry.workflows.erase_part import erase_part
 from consentry.workflows.ingest_http import ingest_posted
 from consentry.workflows.represent import merge_subjects
+from consentry.workflows.restore import restore
 from consentry.workflows.rotate import rotate_blind_index, rotate_data, rotate_keys
 from consentry.workflows.split_subject import split_subject
 from consentry.workflows.sweep import sweep_expired
 from kernel.catalogue import Compartment
+from kernel.errors import Conflict
 from kernel.ids import SubjectId
 from tests.consentry.conftest import ADMIN
 from tests.crash.practice import Practice, Seen, captured, keys_of
+from vault.backup_keys import BackupIdentity, BackupStore
 from vault.blind_index import MOBILE, SOURCE_ID
 from vault.data_rotation import DataKeys
 from vault.moving import Selection
@@ -43,12 +49,14 @@ class Task:
         after: what is seen of people once it is done; before, it is what was seen all the time.
         going: keys that are destroyed by then.
         then: what is done without a fault afterwards.
+        lose: for what works on stores that nobody can open yet: takes them away first.
     """
 
-    act: Callable[[Platform], object]
+    act: Callable[[Platform | None], object]
     after: Mapping[str, Seen] = field(default_factory=dict)
     going: Collection[bytes] = ()
     then: Callable[[Platform], None] = lambda _platform: None
+    lose: Callable[[], None] | None = None
 
 
 Make = Callable[[Practice, Platform], Task]
@@ -235,6 +243,40 @@ def split(practice: Practice, platform: Platform) -> Task:
     return Task(act, {kept: before[kept], other: undecided}, going, then)
 
 
+def restoration(practice: Practice, platform: Platform) -> Task:
+    """Put back a lost key store from a backup that still has the keys of somebody who was erased since."""
+    practice.living(platform, 2)
+    name, number = practice.newcomer(platform, "package", "service_record"), practice.next()
+    identity = BackupIdentity.create(practice.folder / f"identity-{number}", BackupStore.KEYS)
+    settings = load_settings(**{**platform.settings.model_dump(), "backup_keys_recipient": str(identity.recipient)})
+    with open_platform(settings, clock=platform.clock) as backing_up:
+        (made,) = create_backup(backing_up, ADMIN, folder=practice.folder, stores=[BackupStore.KEYS])
+    going = keys_of(platform, practice.subjects[name])
+    erase_subject(platform, ADMIN, subject=practice.subjects[name], reason="asked by the person")
+    practice.seen[name] = Seen("gone")
+    files = {BackupStore.KEYS: Sealed(made.path, identity)}
+
+    def act(_platform: Platform | None) -> None:
+        with contextlib.suppress(Conflict):  # it is in place already: a start does the rest
+            restore(settings, ADMIN, files, clock=practice.ward.clock)
+
+    return Task(act, going=going, lose=lambda: lose_keys(practice))
+
+
+def lose_keys(practice: Practice) -> None:
+    """Take the key store away, as a dead disk would."""
+    settings = practice.ward.settings
+    if settings.key_store_url.startswith("sqlite"):
+        for path in settings.home.glob("keys.db*"):
+            path.unlink()
+        return
+    engine = create_engine(settings.key_store_url.replace("postgresql:", "postgresql+psycopg:", 1))
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
 def row_keys(platform: Platform, subject: SubjectId, *compartments: Compartment) -> set[bytes]:
     """The keys that seal somebody's rows."""
     with platform.data.read() as connection:
@@ -255,5 +297,5 @@ def batches_of(platform: Platform, subject: SubjectId) -> set[str]:
 
 WORKS: tuple[Make, ...] = (
     ingestion, bulk_load, upload, erasure, part_erasure, sweep, data_key_rotation, suite_change, epoch_change,
-    reindexing, merge, split,
+    reindexing, merge, split, restoration,
 )  # fmt: skip
