@@ -81,7 +81,7 @@ class Mover:
             self.at(f"epoch.moved.{walk.table.name}")
         return moved
 
-    def _move(self, walk: "_Walk", rows: Sequence[Row[Any]]) -> int:
+    def _move(self, walk: "_Walk", rows: Sequence[Row[*tuple[Any, ...]]]) -> int:
         """Wrap some keys anew and store them, unless another process has ended or closed one of the epochs since."""
         with self.keyring.database.read() as connection:
             old, new = self.keyring.find_epoch(connection, self.epoch_id), self.keyring.open_epoch(connection)
@@ -100,7 +100,7 @@ class Mover:
 
 
 def _rewrapped(
-    rows: Sequence[Row[Any]], old: WrappingKey, new: WrappingKey, context_of: Callable[..., bytes]
+    rows: Sequence[Row[*tuple[Any, ...]]], old: WrappingKey, new: WrappingKey, context_of: Callable[..., bytes]
 ) -> Iterator[tuple[Any, bytes, bytes]]:
     """Yield place, id and wrapped key of those that can be moved; the columns of ``_Walk`` come in its order."""
     for row in rows:
@@ -127,7 +127,7 @@ class _Walk(ABC):
         )
 
     @abstractmethod
-    def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[Any]]]:
+    def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
         """Yield the epoch's keys, each with its ``place``."""
 
     @abstractmethod
@@ -138,7 +138,7 @@ class _Walk(ABC):
 class _SqliteWalk(_Walk):
     """By row number, which is the order of the pages; a VACUUM may give other ones, so that ids are compared, too."""
 
-    def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[Any]]]:
+    def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
         place: Any = literal_column("rowid").label("place")
         query = self._query(place, epoch_id).order_by(place)
         after = -1
@@ -161,7 +161,7 @@ class _SqliteWalk(_Walk):
 class _PostgresWalk(_Walk):
     """By ranges of pages, of those that were there at the beginning: newer ones hold what has moved or is new."""
 
-    def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[Any]]]:
+    def chunks(self, epoch_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
         name = self.table.name
         place: Any = literal_column("ctid::text").label("place")
         query = self._query(place, epoch_id).where(text(_IN_PAGES))
