@@ -63,7 +63,7 @@ def differing_approval(connection: Connection, log: AuditLog, made: ReadApproval
     return differs if details.get(SEALED) == granted(made) else [*differs, "details"]
 
 
-def is_revoked(connection: Connection, act: Act, subject: SubjectId, leave: str, *, since: datetime) -> bool:
+def is_revoked(connection: Connection, act: Act, subject: SubjectId, leave: str, *, since: datetime | None) -> bool:
     """Say whether an entry about a subject tells that a leave was revoked, one that waits for the tree included."""
     told = find_entries(connection, subject=subject, act=act, since=since, limit=_REVOCATIONS)
     named = [refs for view in told if isinstance(refs := view.members.get("refs"), Mapping)]

@@ -1,5 +1,6 @@
 """Case grants, compared with the log as approvals are: before one opens anything, and by every reconciliation."""
 
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection
@@ -10,9 +11,9 @@ from audit.scanning import ScannedEntry, find_scanned
 from consent.inspection import Findings
 from consentry.approval_inspection import is_revoked
 from consentry.stores.cases import Case, all_cases
-from kernel.clock import format_instant
+from kernel.clock import format_instant, parse_instant
 from kernel.encoding import JsonValue
-from kernel.errors import IntegrityFailed
+from kernel.errors import BadInput, IntegrityFailed
 
 SEALED: Final = "case"
 """The detail of the deciding entry that holds what was granted."""
@@ -56,7 +57,7 @@ def differing_case(connection: Connection, log: AuditLog, case: Case) -> list[st
     except IntegrityFailed:
         return ["details"]
     differs = _differing_members(case, entry)
-    since = case.asked_at
+    since = _told_at(entry)  # the row's own times can have been moved behind a revocation
     if (case.revoked_at is not None) != is_revoked(
         connection, Act.CASE_REVOKED, case.subject, case.case_id, since=since
     ):
@@ -70,6 +71,13 @@ def inspect_cases(connection: Connection, log: AuditLog, found: Findings) -> Non
     found.read("cases", len(cases))
     for case in cases:
         found.add("case", case.case_id, differing_case(connection, log, case))
+
+
+def _told_at(entry: ScannedEntry) -> datetime | None:
+    try:
+        return parse_instant(str(entry.members.get("at")))
+    except BadInput:
+        return None
 
 
 def _differing_members(case: Case, entry: ScannedEntry) -> list[str]:

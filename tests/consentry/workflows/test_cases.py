@@ -252,6 +252,8 @@ def test_revocation_that_was_undone_by_hand_is_found(platform, doctor, officer, 
     revoke_case(platform, officer, granted.case_id, reason="the visit is over")
     with platform.data.write() as connection:
         connection.execute(text("UPDATE case_grant SET revoked_at = NULL, revoked_by = NULL, revoked_entry = NULL"))
+        later = granted.expires_at - timedelta(minutes=1)
+        connection.execute(update(case_grant).values(asked_at=later, decided_at=later))  # behind the revocation
     with pytest.raises(CaseNeeded, match="revoked"):
         opened(platform, doctor, patient)
     (mismatch,) = reconcile(platform, ADMIN).mismatches
