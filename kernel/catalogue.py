@@ -183,8 +183,8 @@ class Retention:
     floor: timedelta | None = None
 
     def expires_at(self, observed_at: datetime) -> datetime | None:
-        """Return the end of keeping, or None for the life of the account."""
-        return None if self.keep is None else observed_at + self.keep
+        """Return the end of keeping, or None for the life of the account; a longer floor wins (PIPL 19 and 47)."""
+        return None if self.keep is None else observed_at + max(self.keep, self.floor or self.keep)
 
     def held_until(self, observed_at: datetime) -> datetime | None:
         """Return the end of the legal hold, or None without one."""
@@ -437,6 +437,13 @@ class Catalogue:
         except KeyError:
             hint = "Declare it in the pack's fields.yaml."
             raise BadInput(f"Field {code!r} is not in the catalogue", hint=hint) from None
+
+    def get_value_field(self, code: str) -> Field:
+        """Return a field whose values are JSON; raises ``BadInput`` for an unknown one and for one of files."""
+        field = self.get_field(code)
+        if field.type is FieldType.ATTACHMENT:
+            raise BadInput(f"Field {code!r} holds files, no values", hint="Send the file as an attachment.")
+        return field
 
     def get_purpose(self, code: str) -> Purpose:
         """Return a purpose; raises ``BadInput`` for an unknown one."""

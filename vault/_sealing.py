@@ -115,7 +115,12 @@ class Placing:
         return found
 
     def check(self, subject: SubjectId, codes: Codes, permits: Mapping[str, Permit]) -> None:
-        """Raise ``Denied`` unless the permit for its purpose of collection covers every field."""
+        """Raise unless the permit for its purpose of collection covers every field.
+
+        Raises:
+            Denied: one is not covered.
+            BadInput: one is not in the catalogue, or holds files.
+        """
         for purpose, needed in self._needed(codes).items():
             permit = permits.get(purpose)
             allowed = frozenset[str]() if permit is None else permit.fields_for(subject)
@@ -142,7 +147,7 @@ class Placing:
         if found is None:
             by_purpose: dict[str, set[str]] = {}
             for code in codes:
-                by_purpose.setdefault(self._catalogue.get_field(code).collect, set()).add(code)
+                by_purpose.setdefault(self._catalogue.get_value_field(code).collect, set()).add(code)
             found = {purpose: frozenset(own) for purpose, own in by_purpose.items()}
             _remember(self._needs, codes, found)
         return found

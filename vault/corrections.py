@@ -121,8 +121,8 @@ class Corrector:
             asking: who corrects; without the reason.
 
         Raises:
-            BadInput: no value, a field that is not in the catalogue, a value that has no canonical form or is too
-                long, or an event that is to be completed.
+            BadInput: no value, a field that is not in the catalogue or that holds files, a value that has no canonical
+                form or is too long, or an event that is to be completed.
             NotFound: the subject has no such record, or nothing of it is kept any more.
             Denied: a permit is missing or over, or the subject is not active.
             IntegrityFailed: a row of the record was changed.
@@ -196,7 +196,7 @@ class Corrector:
         for permit in permits.values():
             permit.check_live(now)
         for code in correction.values:
-            purpose = self._catalogue.get_field(code).collect
+            purpose = self._catalogue.get_value_field(code).collect
             if purpose not in permits or not permits[purpose].allows(correction.subject, code):
                 raise Denied(f"No permit for {purpose} covers field {code!r}", hint="Ask the gate for it.")
 
@@ -227,8 +227,6 @@ class Corrector:
             )
         field, observed_at = self._catalogue.get_field(code), from_micros(base.observed_at)
         expires, held = field.retention.expires_at(observed_at), field.retention.held_until(observed_at)
-        if expires is not None and held is not None:
-            expires = max(expires, held)  # the law's floor wins over a shorter keeping
         return base._replace(
             record_id=record_id,
             compartment=field.compartment.value,
@@ -285,12 +283,6 @@ def _note(connection: Connection, subject: SubjectId, asking: Asking, now: datet
     }
     connection.execute(insert(record_change).values(row))
     return change_id
-
-
-def _instants(header: RowHeader) -> dict[str, datetime | None]:
-    """Return a header's instants as their columns take them."""
-    names = ("observed_at", "expires_at", "held_until")
-    return {name: None if (at := getattr(header, name)) is None else from_micros(at) for name in names}
 
 
 def _no_record(correction: Correction) -> NotFound:

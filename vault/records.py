@@ -105,7 +105,7 @@ class Vault:
 
         Raises:
             Denied: a permit is missing or over, or a subject is restricted or being erased.
-            BadInput: a value is longer than 64 KiB or has no canonical form.
+            BadInput: a value is longer than 64 KiB or has no canonical form, or its field holds files.
             KeyUnavailable: a key was not made durable first.
             Conflict: the batch is not open, or another open batch holds the same record.
         """

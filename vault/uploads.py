@@ -196,8 +196,6 @@ class Uploads:
     def _header(self, wanted: NewAttachment, field: Field) -> RowHeader:
         ends = field.retention.expires_at(wanted.observed_at)
         held = field.retention.held_until(wanted.observed_at)
-        if ends is not None and held is not None:
-            ends = max(ends, held)  # the law's floor wins over a shorter time of keeping (PIPL 19 and 47)
         mac = self._keyring.mac_keys(KeyKind.SERVICE, [_RECORD_KEY])[_RECORD_KEY]
         digest = mac.digest(length_prefixed(wanted.subject, wanted.source, KIND, wanted.source_record))
         return RowHeader(

@@ -17,6 +17,13 @@ def test_retention_counts_from_the_observation():
     assert retention.held_until(NOON) == NOON + timedelta(days=3)
 
 
+def test_the_law_keeps_longer_than_the_pack():
+    """A floor beyond the time of keeping moves its end; without a time of keeping there is no end to move."""
+    retention = Retention(keep=timedelta(days=3), floor=timedelta(days=10))
+    assert retention.expires_at(NOON) == retention.held_until(NOON) == NOON + timedelta(days=10)
+    assert Retention(keep=None, floor=timedelta(days=10)).expires_at(NOON) is None
+
+
 def test_the_life_of_the_account_has_no_date():
     """Without a period nothing expires by itself, and without a floor nothing is held."""
     assert Retention(keep=None).expires_at(NOON) is None

@@ -1,11 +1,17 @@
 """R54: a field that the catalogue does not classify is refused at the gate and by the vault, whatever else is right."""
 
+from dataclasses import replace
+
 import pytest
 
-from consent.gate import Reason
+from consent.gate import Gate, Reason
 from consent.permits import Permit, Refusal
 from kernel.errors import BadInput, Denied
-from tests.vault.conftest import ASKING
+from kernel.ids import RecordId
+from tests.vault.conftest import ASKING, DEPLOYMENT
+from tests.vault.filing import with_files
+from vault.corrections import Correction, Corrector
+from vault.records import Vault
 from vault.tables import sealed_record
 
 
@@ -42,6 +48,28 @@ def test_keys_are_made_for_no_field_outside_the_catalogue(house):
     """What has no compartment has no key."""
     with pytest.raises(BadInput, match="not in the catalogue"):
         house.vault.key_pairs([house.record(house.subject(), shoe_size="41")])
+
+
+def test_field_of_files_takes_no_plain_value(house):
+    """Under whatever permit: what opens files would find no file there, neither stored at once nor as a correction."""
+    catalogue = with_files(house.catalogue)
+    deployed = replace(house, catalogue=catalogue, gate=Gate(catalogue, house.log, house.clock))
+    vault = Vault(house.data, house.keystore, catalogue, house.log, house.clock, DEPLOYMENT)
+    subject = house.subject()
+    house.store(house.record(subject, diagnosis="icd10:I10"))
+    file = house.record(subject, number=2, images="a.png")
+    wrong = Correction(subject, RecordId("rec"), file.values, "wrong file")
+    batch = house.open_batch()
+    parts = (catalogue, house.log, house.clock, house.batches)
+    with house.data.write() as connection:
+        permits = deployed.permits(connection, [file])
+        assert permits["P02"].allows(subject, "images")
+        with pytest.raises(BadInput, match="'images' holds files"):
+            vault.store(connection, [file], permits=permits, batch=batch)
+        with pytest.raises(BadInput, match="'images' holds files"):
+            Corrector(house.data, house.keystore, *parts, deployment=DEPLOYMENT).correct(
+                connection, wrong, permits=permits, asking=ASKING
+            )
 
 
 @pytest.mark.parametrize("way", ["open", "open_history", "open_current"])
