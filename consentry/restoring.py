@@ -75,7 +75,11 @@ def scratch_stores(scratch: Path, files: Mapping[BackupStore, Sealed]) -> Iterat
 
 
 def receive(
-    sealed: Sealed, database: Database, header: BackupHeader, look: Callable[[Connection], None] = lambda _: None
+    sealed: Sealed,
+    database: Database,
+    header: BackupHeader,
+    key: VerifierKey,
+    look: Callable[[Connection], None] = lambda _: None,
 ) -> int:
     """Make the tables as they were and insert every row, in one transaction; return how many there are.
 
@@ -83,13 +87,14 @@ def receive(
         sealed: the file.
         database: an empty one.
         header: as it was signed.
+        key: that signed it; the bytes that were opened are held against its signature before anything is kept.
         look: called at the end of the transaction; what it raises takes everything back.
     """
     copied = Copied()
 
     def fill(connection: Connection) -> None:
         copied.rows |= receive_rows(connection, reader).rows
-        reader.check_end()
+        reader.check_signed(key.public_key)
         look(connection)
 
     with reading_backup(sealed.path, sealed.identity) as reader:
@@ -109,6 +114,7 @@ def put_in_place(
     settings: Settings,
     files: Mapping[BackupStore, Sealed],
     headers: Mapping[BackupStore, BackupHeader],
+    key: VerifierKey,
     compare: Callable[[Connection, BackupHeader], int | None],
 ) -> tuple[dict[str, int], int | None]:
     """Fill the named stores, each in one transaction; where one fails none is left."""
@@ -127,7 +133,7 @@ def put_in_place(
                 _check_empty(databases[store])
                 fresh.on_failure(partial(_empty, databases[store], STORES[store]))
                 looks = (look,) if store is BackupStore.DATA else ()
-                rows[store.value] = receive(files[store], databases[store], headers[store], *looks)
+                rows[store.value] = receive(files[store], databases[store], headers[store], key, *looks)
         finally:
             data.dispose()
             keys.dispose()

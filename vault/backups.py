@@ -84,9 +84,10 @@ class BackupHeader:
 
     @classmethod
     def parse(cls, said: dict[str, Any]) -> Self:
-        """Read it back; raises ``KeyError`` or ``ValueError`` for anything else."""
+        """Read it back; raises ``LookupError``, ``ValueError`` or the like for anything else."""
         if said["v"] != 1:
             raise ValueError("another version")
+        int(said["checkpoint"].split("\n", 2)[1])  # the size of the log
         return cls(
             backup_id=str(said["backup"]),
             store=BackupStore(said["store"]),
@@ -179,6 +180,7 @@ class BackupReader:
         self.header = header
         self._file, self._ends, self._number = file, ends, 0
         self._aead = _aead(identity.agree(share), share, identity.recipient, said)
+        self._digest = hashlib.sha256(MAGIC + len(said).to_bytes(_LENGTH_BYTES) + said)
         self._ready = bytearray()
         self._is_over = False
 
@@ -203,6 +205,15 @@ class BackupReader:
         if not self._is_over or self._ready:
             raise IntegrityFailed("The backup goes on after its end", hint=_DAMAGED)
 
+    def check_signed(self, public_key: bytes) -> None:
+        """Raise ``IntegrityFailed`` unless what was read, to its end, is what this Ed25519 key signed.
+
+        Whoever has the public half of a backup key can seal a file, and a place that others write to need not give the
+        same file twice: what counts are the bytes that were opened.
+        """
+        self.check_end()
+        _verify(public_key, self._file.read(), self._digest)
+
     def _next(self) -> bytes:
         left = self._ends - self._file.tell()
         is_last = left <= CHUNK_BYTES + TAG_BYTES
@@ -211,6 +222,7 @@ class BackupReader:
             chunk = self._aead.decrypt(_nonce(self._number, is_last=is_last), sealed, None)
         except (InvalidTag, ValueError):
             raise IntegrityFailed(f"Chunk {self._number} of the backup does not verify", hint=_DAMAGED) from None
+        self._digest.update(sealed)
         self._number += 1
         self._is_over = is_last
         return chunk
@@ -218,7 +230,7 @@ class BackupReader:
 
 @contextmanager
 def reading_backup(path: Path, identity: BackupIdentity) -> Iterator[BackupReader]:
-    """Open a backup with its private key; look at its signature first.
+    """Open a backup with its private key; what was read counts once ``check_signed`` has passed.
 
     Raises:
         IntegrityFailed: it is sealed to another key, or damaged.
@@ -255,14 +267,17 @@ def check_signature(path: Path, public_key: bytes) -> BackupHeader:
             piece = file.read(min(left, CHUNK_BYTES))
             digest.update(piece)
             left -= len(piece)
-        signature = file.read()
+        _verify(public_key, file.read(), digest)
+    return header
+
+
+def _verify(public_key: bytes, signature: bytes, digest: "hashlib._Hash") -> None:
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, MAGIC + digest.digest())
     except InvalidSignature:
         raise IntegrityFailed(
             "The backup was changed or cut off, or another log's key signed it", hint=_DAMAGED
         ) from None
-    return header
 
 
 @contextmanager
@@ -286,7 +301,7 @@ def _read_header(file: IO[bytes]) -> tuple[BackupHeader, bytes, bytes]:
     try:
         said = json.loads(content)
         return BackupHeader.parse(said), content, b64decode(said["share"], validate=True)
-    except (ValueError, KeyError, TypeError, BadInput):
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, BadInput):
         raise broken from None
 
 

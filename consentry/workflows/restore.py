@@ -120,7 +120,7 @@ def verify_backup(
     key = log_key or platform.signer.verifier_key
     headers = check_files(platform.settings, files, key, platform.clock)
     with scratch_folder(platform.settings.home) as scratch, scratch_stores(scratch, files) as stores:
-        rows = {store: receive(files[store], stores[store], headers[store]) for store in files}
+        rows = {store: receive(files[store], stores[store], headers[store], key) for store in files}
         size = (
             _log_size(stores[BackupStore.DATA], headers[BackupStore.DATA], key) if BackupStore.DATA in files else None
         )
@@ -162,7 +162,7 @@ def restore(
     named = {} if terms.log_export is None else read_tombstones(terms.log_export, key)
     known = [open_known(note, key) for note in terms.known] + ([] if signed is None else [signed.checkpoint])
     compare = partial(compare_with_signed, known=known, key=key, for_recovery=terms.for_recovery)
-    rows, difference = put_in_place(settings, files, headers, compare)
+    rows, difference = put_in_place(settings, files, headers, key, compare)
     if named:
         _destroy_named(settings, named, clock)
     if difference is not None:

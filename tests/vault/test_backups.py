@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -177,6 +178,43 @@ def test_a_full_disk_is_said_and_leaves_no_file(tmp_path, identities, signer):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(Unavailable, match="No such file"):
         written(tmp_path / "nowhere" / "a.backup", identity, signer, b"")
+
+
+def test_what_was_read_is_what_was_signed(tmp_path, identities, signer):
+    """A file that somebody sealed with the public half under the header of a signed one is found out at its end."""
+    identity = identities[BackupStore.DATA]
+    signed = written(tmp_path / "a.backup", identity, signer, b"content")
+    other = create_signing_key(tmp_path / "other.key", "audit.example/log")
+    forged = written(tmp_path / "b.backup", identity, other, b"forgery")
+    forged.write_bytes(forged.read_bytes()[:-SIGNATURE_BYTES] + signed.read_bytes()[-SIGNATURE_BYTES:])
+    for path, content in ((signed, b"content"), (forged, b"forgery")):
+        with reading_backup(path, identity) as reader:
+            assert reader.header == read_header(signed)
+            assert reader.read(7) == content
+            if path is signed:
+                reader.check_signed(signer.public_key)
+                continue
+            with pytest.raises(IntegrityFailed, match="another log's key"):
+                reader.check_signed(signer.public_key)
+
+
+@pytest.mark.parametrize("said", ["[" * 60_000, "7", '{"v": 1, "checkpoint": 5}', '{"v": 1, "checkpoint": "no size"}'])
+def test_a_header_that_makes_no_sense_is_no_backup(tmp_path, said):
+    """However it is broken: whoever can put a file into the folder stops no list and no pruning."""
+    path = tmp_path / "a.backup"
+    path.write_bytes(MAGIC + len(said).to_bytes(4) + said.encode())
+    with pytest.raises(IntegrityFailed, match="no backup"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("checkpoint", ["audit.example/log", "audit.example/log\nmany\nroot\n"])
+def test_a_header_without_the_logs_size_is_no_backup(tmp_path, identities, signer, checkpoint):
+    """Its size is told in every list."""
+    identity = identities[BackupStore.DATA]
+    with writing_backup(tmp_path / "a.backup", replace(header(), checkpoint=checkpoint), identity.recipient, signer):
+        pass
+    with pytest.raises(IntegrityFailed, match="no backup"):
+        read_header(tmp_path / "a.backup")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, func, select, text
 
+from audit.signing import create_signing_key
 from audit.tables import leaf
 from consent.standing import Standing, get_standing
+from consentry import restoring
 from consentry.backup_copies import SCRATCH, scratch_folder, snapshots
+from consentry.backup_rows import send_rows
 from consentry.migrations import Store, metadata_of
 from consentry.platform import Platform, open_platform
 from consentry.restoring import Sealed
@@ -29,6 +32,7 @@ from consentry.workflows.rotate import rotate_keys
 from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, IntegrityFailed, NotFound, Unavailable
 from tests.consentry.conftest import ADMIN, Captured
 from vault.backup_keys import BackupIdentity, BackupStore
+from vault.backups import SIGNATURE_BYTES, check_signature, read_header, writing_backup
 from vault.tables import data_key, key_tombstone, sealed_record, tombstone
 
 DATA, KEYS = BackupStore.DATA, BackupStore.KEYS
@@ -281,6 +285,34 @@ def test_files_of_others_are_refused(yard, clock, tmp_path, copied):
     yard.lose()
     with pytest.raises(Conflict, match="no key store"):
         restore(yard.settings, ADMIN, {DATA: files[DATA]}, terms=Terms(for_recovery=True), clock=clock)
+
+
+def test_a_file_that_is_exchanged_after_its_signature_was_looked_at_is_found(yard, monkeypatch):
+    """Whoever has the public half and the place where backups lie puts no rows of its own into a store."""
+    yard.fill()
+    files = yard.backup()
+    signed = files[DATA].path.read_bytes()
+    forged, other = (
+        yard.settings.home / "forged",
+        create_signing_key(yard.settings.home / "other.key", "audit.example/log"),
+    )
+    with (
+        yard.opened() as platform,
+        platform.data.read() as connection,
+        writing_backup(forged, read_header(files[DATA].path), files[DATA].identity.recipient, other) as writer,
+    ):
+        send_rows(connection, Store.DATA, writer)
+    yard.lose(DATA)
+
+    def exchanged(path, public_key):
+        found = check_signature(path, public_key)
+        files[DATA].path.write_bytes(forged.read_bytes()[:-SIGNATURE_BYTES] + signed[-SIGNATURE_BYTES:])
+        return found
+
+    monkeypatch.setattr(restoring, "check_signature", exchanged)
+    with pytest.raises(IntegrityFailed, match="another log's key"):
+        restore(yard.settings, ADMIN, {DATA: files[DATA]}, clock=yard.clock)
+    assert not list(yard.settings.home.glob("data.db*"))
 
 
 def test_recipients_are_two_and_each_of_its_store(yard):
