@@ -26,35 +26,39 @@ _OVER: Final = (DecisionAct.END, DecisionAct.EXPIRE)
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """One account that was cancelled and whose person is still active.
+    """One account that was cancelled and whose person was not erased.
 
     Attributes:
         decision_id: of the end.
+        is_restricted: whether the person's data are restricted, for whatever reason: then nothing erases them unasked.
     """
 
     subject: SubjectId
     decision_id: str
     ended_at: datetime
+    is_restricted: bool = False
 
 
 def find_cancelled(connection: Connection, subjects: Collection[SubjectId] | None = None) -> Iterator[Cancelled]:
-    """Yield the cancelled accounts of active subjects, of some or of all; one that was opened again is none."""
+    """Yield the cancelled accounts of present subjects, of some or of all; one that was opened again is none."""
     current, standing = consent_current.c, subject_standing.c
     query = (
-        select(current.subject_id, current.decision_id, current.decided_at)
+        select(current.subject_id, current.decision_id, current.decided_at, standing.state)
         .join(subject_standing, standing.subject_id == current.subject_id)
         .where(
             current.purpose == ACCOUNT,
             current.recipient == "",
             current.track == Track.BASIS,
             current.act.in_(_OVER),
-            standing.state == Standing.ACTIVE,
+            standing.state.in_((Standing.ACTIVE, Standing.RESTRICTED)),
+            standing.merged_into.is_(None),
         )
     )
     if subjects is not None:
         query = query.where(current.subject_id.in_(sorted(subjects)))
     for row in connection.execute(query.order_by(current.subject_id)):
-        yield Cancelled(SubjectId(row.subject_id), row.decision_id, row.decided_at)
+        is_restricted = row.state == Standing.RESTRICTED
+        yield Cancelled(SubjectId(row.subject_id), row.decision_id, row.decided_at, is_restricted=is_restricted)
 
 
 def closing_task(cancelled: Cancelled, catalogue: Catalogue) -> NewTask:

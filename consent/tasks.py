@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.events import Act, Event
@@ -81,9 +81,10 @@ def open_tasks(
     kind: TaskKind | None = None,
     subject: SubjectId | None = None,
     due_by: datetime | None = None,
+    after: Task | None = None,
     limit: int = 100,
 ) -> list[Task]:
-    """Return open tasks, the most urgent first."""
+    """Return open tasks, the most urgent first; those that come after one, to page on."""
     statement = select(task).where(task.c.done_at.is_(None)).order_by(task.c.due_at, task.c.task_id).limit(limit)
     if kind is not None:
         statement = statement.where(task.c.kind == kind)
@@ -91,6 +92,9 @@ def open_tasks(
         statement = statement.where(task.c.subject_id == subject)
     if due_by is not None:
         statement = statement.where(task.c.due_at <= due_by)
+    if after is not None:
+        same = and_(task.c.due_at == after.due_at, task.c.task_id > after.task_id)
+        statement = statement.where(or_(task.c.due_at > after.due_at, same))
     return [_task(row) for row in connection.execute(statement)]
 
 

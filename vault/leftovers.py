@@ -1,6 +1,6 @@
 """Leftovers: what an erasure leaves of a subject, and what reaches the key store just afterwards and goes again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import Column, Connection, Exists, delete, select
@@ -17,8 +17,13 @@ ERASED: Final = "erased"
 
 def is_leftover(connection: Connection, subject: SubjectId) -> bool:
     """Say whether a whole erasure of a subject has begun: what is there it has yet to take, or the law holds."""
-    whole = select(erasure.c.erasure_id).where(erasure.c.subject_id == subject, erasure.c.fields.is_(None))
-    return connection.scalars(whole.limit(1)).first() is not None
+    return bool(find_leftovers(connection, [subject]))
+
+
+def find_leftovers(connection: Connection, subjects: Collection[SubjectId]) -> set[SubjectId]:
+    """Return those of some subjects of whom a whole erasure has begun; see ``is_leftover``."""
+    query = select(erasure.c.subject_id).where(erasure.c.fields.is_(None))
+    return set(connection.scalars(query.where(among(connection, erasure.c.subject_id, subjects))))
 
 
 def sweep_erased(data: Database, keystore: KeyStore) -> int:

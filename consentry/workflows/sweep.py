@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import structlog
+
 from consent.asking import Asking
 from consent.entries import now_in_log
 from consentry.platform import Platform
@@ -11,6 +13,7 @@ from consentry.workflows.close_accounts import close_due_accounts, note_cancelle
 from consentry.workflows.denials import check_allowed
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
+from kernel.errors import IntegrityFailed
 from kernel.ids import SubjectId
 from vault.erasure import ErasureOutcome
 from vault.holds import waiting_erasures
@@ -90,8 +93,17 @@ def sweep_in_steps(platform: Platform, asking: Asking) -> Iterator[None]:
 
 
 def go_on_waiting(platform: Platform, asking: Asking, *, only: SubjectId | None = None) -> list[ErasureOutcome]:
-    """Erase what earlier erasures had to leave and nothing holds any more; returns how they ended."""
+    """Erase what earlier erasures had to leave and nothing holds any more; returns how they ended.
+
+    One whose rows do not verify stays blocked, with a line in the service's log, and keeps nobody else waiting.
+    """
     with platform.data.read() as connection:
         now = now_in_log(connection, platform.log, platform.clock)
         waiting = [subject for subject in waiting_erasures(connection, now) if only in (None, subject)]
-    return [platform.eraser.erase(subject, asking=asking, reason=_REASON) for subject in waiting]
+    done = []
+    for subject in waiting:
+        try:
+            done.append(platform.eraser.erase(subject, asking=asking, reason=_REASON))
+        except IntegrityFailed as err:
+            structlog.get_logger().error("erasure.not_finished", subject=subject, why=err.diagnostics())
+    return done
