@@ -34,7 +34,7 @@ class SearchFound(BaseModel):
     more: bool
 
 
-@router.post("/subjects/search", responses=responses(401, 403, 411, 415))
+@router.post("/subjects/search", responses=responses(401, 403, 411, 415, 429))
 def search(body: SearchRequest, platform: PlatformHere, caller: Caller) -> SearchFound:
     """Find people by a value without opening anything; the entry has a keyed digest of it only."""
     found = search_subjects(platform, caller, field=body.field, value=body.value.get_secret_value())

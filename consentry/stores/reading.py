@@ -27,13 +27,13 @@ class Kept:
     last_read: datetime | None
 
 
-def lock_counts(connection: Connection, principal: str, subject: SubjectId, *, first: datetime) -> Kept:
+def lock_counts(connection: Connection, principal: str, subject: SubjectId | None, *, first: datetime) -> Kept:
     """Return what was counted; whoever reads as the same principal waits for the transaction's end.
 
     Args:
         connection: a write transaction.
         principal: who reads.
-        subject: whose record.
+        subject: whose record; None where nobody's is read.
         first: the time that stands in the row of somebody who reads for the first time.
     """
     query = _with_last_read(principal, subject)
@@ -50,10 +50,12 @@ def lock_counts(connection: Connection, principal: str, subject: SubjectId, *, f
 
 
 def keep_counts(
-    connection: Connection, principal: str, subject: SubjectId, counts: Mapping[Window, Count], *, now: datetime
+    connection: Connection, principal: str, subject: SubjectId | None, counts: Mapping[Window, Count], *, now: datetime
 ) -> None:
     """Keep counts, and that the person was read just now."""
     connection.execute(update(reading_count).where(reading_count.c.principal_id == principal).values(_columns(counts)))
+    if subject is None:
+        return
     insert = _insert(connection)
     upsert = insert.on_conflict_do_update(index_elements=_KEY, set_={"read_at": insert.excluded.read_at})
     connection.execute(upsert, {"principal_id": principal, "subject_id": subject, "read_at": now})
@@ -78,7 +80,7 @@ def forget_readings(connection: Connection, subject: SubjectId) -> None:
 _KEY: Final = [reading_subject.c.principal_id, reading_subject.c.subject_id]
 
 
-def _with_last_read(principal: str, subject: SubjectId) -> Select[*tuple[Any, ...]]:
+def _with_last_read(principal: str, subject: SubjectId | None) -> Select[*tuple[Any, ...]]:
     """Return counts, locked, and when the principal read the subject last, in one statement."""
     read = (reading_subject.c.principal_id == reading_count.c.principal_id) & (reading_subject.c.subject_id == subject)
     query = select(reading_count, reading_subject.c.read_at).outerjoin(reading_subject, read)

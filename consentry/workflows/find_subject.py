@@ -4,16 +4,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.events import Act, Event, Outcome
-from consentry.access import check_may_act
+from consent.asking import Asking
+from consentry.access import CASE_LEVEL, RuleDenied, check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
-from consentry.workflows.denials import check_allowed
+from consentry.workflows.denials import check_allowed, record_denial
+from consentry.workflows.limits import LimitReached, spend_look_up, tell_first_refusal
 from kernel.catalogue import IndexKind
-from kernel.errors import NotFound
+from kernel.errors import Denied, NotFound
 from kernel.ids import SubjectId
 
 FOUND_AT_ONCE: Final = 100
 """A search that leads to more tells that there are more, and not whom."""
+
+_FIND: Final = "subject.find"
 
 _SEARCH: Final = "search"
 """Name of the key under which the log has what was searched for."""
@@ -55,14 +59,18 @@ def find_subject(platform: Platform, caller: Principal, *, source: str, source_i
 def search_subjects(platform: Platform, caller: Principal, *, field: str, value: str) -> Found:
     """Return whom the value of an indexed field leads to, without opening anything.
 
-    The entry says which field, how many were found and who; of the value it has a keyed digest only.
+    The entry says which field, how many were found and who; of the value it has a keyed digest only. A search is a
+    reading of one field, and counts as one: whoever may guess without end reads the index.
 
     Raises:
         BadInput: the pack declares no index of the field.
-        Denied: the role may not search; logged.
+        Denied: the role may not search, or not by this field; logged.
+        LimitReached: the caller has read as much as it may for now; logged.
     """
-    check_allowed(platform, caller, "subject.find", persons_only=True)
+    check_allowed(platform, caller, _FIND, persons_only=True)
+    _check_field(platform, caller, field)
     asking = platform.asking(caller)
+    _spend(platform, caller, asking)
     subjects = platform.resolver.find_by_field(field, value, limit=FOUND_AT_ONCE + 1)
     is_exact = platform.catalogue.get_field(field).index is IndexKind.UNIQUE
     found = Found(tuple(subjects[:FOUND_AT_ONCE]), is_exact, len(subjects) > FOUND_AT_ONCE)
@@ -73,3 +81,22 @@ def search_subjects(platform: Platform, caller: Principal, *, field: str, value:
     )  # fmt: skip
     platform.log.write(event)
     return found
+
+
+def _check_field(platform: Platform, caller: Principal, field: str) -> None:
+    """Raise where the search would tell what the role's readings hide: a masked value is found out by a few guesses."""
+    role, known = platform.catalogue.get_role(caller.role), platform.catalogue.fields.get(field)
+    if field in role.masked_fields or (known is not None and known.level >= CASE_LEVEL):
+        record_denial(platform, caller, reason=RuleDenied.rule, refs={"act": _FIND})
+        raise Denied(f"Role {caller.role!r} may not search by {field}", hint="Search by another field.")
+
+
+def _spend(platform: Platform, caller: Principal, asking: Asking) -> None:
+    try:
+        with platform.data.write() as connection:
+            spend_look_up(platform, connection, asking)
+    except LimitReached as err:
+        record_denial(platform, caller, reason=LimitReached.rule, refs={"act": _FIND})
+        with platform.data.write() as connection:
+            tell_first_refusal(platform, connection, caller, err)
+        raise

@@ -16,6 +16,7 @@ from consentry.reading_limits import Reached, counted, exceeded, neared
 from consentry.readings import Reading
 from consentry.stores.reading import keep_counts, lock_counts, tell_refusal
 from kernel.clock import format_instant
+from kernel.ids import SubjectId
 from kernel.oversight import ReadingLimits
 
 RULE: Final = "RATE"
@@ -58,19 +59,33 @@ def spend_reading(platform: Platform, connection: Connection, reading: Reading, 
     Raises:
         LimitReached: it would be beyond a limit; nothing is counted then.
     """
-    principal, now = reading.caller.principal_id, platform.log.now(connection)
-    kept = lock_counts(connection, principal, reading.subject, first=now)
-    counts = counted(
-        kept.counts, fields=len(reading.fields), last_read=kept.last_read, now=now, catalogue=platform.catalogue
-    )
-    limits = limits_of(platform, reading.caller.role)
+    _spend(platform, connection, reading.asking, subject=reading.subject, fields=len(reading.fields), refuses=refuses)
+
+
+def spend_look_up(platform: Platform, connection: Connection, asking: Asking) -> None:
+    """Count one try to find somebody by a value, as a reading of one field: it tells who has the value, and who not.
+
+    Raises:
+        LimitReached: it would be beyond a limit; nothing is counted then.
+    """
+    _spend(platform, connection, asking, subject=None, fields=1, refuses=True)
+
+
+def _spend(
+    platform: Platform, connection: Connection, asking: Asking, *, subject: SubjectId | None, fields: int, refuses: bool
+) -> None:
+    now = platform.log.now(connection)
+    kept = lock_counts(connection, asking.actor, subject, first=now)
+    last_read = now if subject is None else kept.last_read  # of nobody in particular: no new person
+    counts = counted(kept.counts, fields=fields, last_read=last_read, now=now, catalogue=platform.catalogue)
+    limits = limits_of(platform, asking.role)
     reached = exceeded(counts, limits)
     if refuses and reached is not None:
         raise LimitReached(reached, max(1, math.ceil((reached.ends_at - now).total_seconds())))
     percent = platform.catalogue.oversight.reading.near_percent
     for one in neared(kept.counts, counts, limits, percent=percent):
-        _tell_near(platform, connection, reading.asking, one)
-    keep_counts(connection, principal, reading.subject, counts, now=now)
+        _tell_near(platform, connection, asking, one)
+    keep_counts(connection, asking.actor, subject, counts, now=now)
 
 
 def tell_first_refusal(platform: Platform, connection: Connection, caller: Principal, refused: LimitReached) -> None:

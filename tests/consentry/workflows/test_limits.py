@@ -12,6 +12,7 @@ from audit.queries import find_entries
 from consentry.platform import open_platform
 from consentry.settings import load_settings
 from consentry.workflows.break_glass import break_glass
+from consentry.workflows.find_subject import search_subjects
 from consentry.workflows.initialise import initialise
 from consentry.workflows.limits import LimitReached
 from consentry.workflows.reveal import NotPermitted, reveal
@@ -80,6 +81,29 @@ def test_fields_and_people_are_limited_too(platform, captured, doctor, patient):
     opened(bounded, doctor, patient)
     with pytest.raises(LimitReached, match="1 subjects a day"):
         opened(bounded, doctor, other)
+
+
+def test_guesses_at_an_index_are_readings(platform, doctor, patient):
+    """Found or not, each counts, so that nobody tries a list of numbers through; the refusal is logged and told."""
+    bounded = changed(platform, "clinician", limits=ReadingLimits(reads_minute=3))
+    for number in ("13800000001", "13800000002"):
+        search_subjects(bounded, doctor, field="mobile", value=number)
+    opened(bounded, doctor, patient)
+    with capture_logs() as logged, pytest.raises(LimitReached):
+        search_subjects(bounded, doctor, field="mobile", value="13800000003")
+    assert [e["reason"] for e in entries(platform, Act.ACCESS_DENIED)] == ["RATE"]
+    assert len(entries(platform, Act.SUBJECT_LOOKED_UP)) == 2
+    assert "limit.reached" in [one["event"] for one in logged]
+
+
+def test_a_masked_field_is_not_searched_by(platform, doctor):
+    """138****5678 leaves ten thousand numbers to try."""
+    masking = changed(platform, "clinician", masked_fields=frozenset({"mobile"}))
+    with pytest.raises(Denied, match="search by mobile"):
+        search_subjects(masking, doctor, field="mobile", value="13800000001")
+    assert [e["refs"]["act"] for e in entries(platform, Act.ACCESS_DENIED)] == ["subject.find"]
+    assert not entries(platform, Act.SUBJECT_LOOKED_UP)
+    assert search_subjects(masking, doctor, field="id_number", value="110101199003077758").subjects == ()
 
 
 def test_coming_near_a_limit_leaves_an_entry(platform, doctor, patient):
