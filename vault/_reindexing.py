@@ -116,6 +116,8 @@ class Reindexing:
     def run(self, *, without_unsealed: bool = False) -> IndexRotation:
         """Do all steps, or stop before the old versions are retired, where rows are left that cannot be digested."""
         if not self._is_retired():
+            if not without_unsealed and self._only_waits():
+                return replace(self._outcome(), unsealed=self._left())
             self._fill_links()
             self._fill_facts()
             self.at("index.filled")
@@ -231,13 +233,26 @@ class Reindexing:
     def _left(self) -> int:
         """Return how many rows of older versions have nothing that could be digested anew; there are never more."""
         with self.keyring.database.read() as connection:
-            unsealed = sum(
-                connection.execute(
-                    select(func.count()).select_from(table).where(*self._older(table), table.c.sealed.is_(None))
-                ).scalar_one()
-                for table in (blind_index, identity_fact)
-            )
+            unsealed = self._unsealed(connection)
             return unsealed + counts_of(connection, self.row.rotation_id).get(_UNREADABLE, 0)
+
+    def _only_waits(self) -> bool:
+        """Say whether all that can be digested anew was, in a pass before: then another would read all for nothing.
+
+        A link under the new version has its twin under the older one, as long as both live.
+        """
+        new = blind_index.c.field == self.index, blind_index.c.version == self.version
+        links, facts = ((*self._older(table), table.c.sealed.is_not(None)) for table in (blind_index, identity_fact))
+        with self.keyring.database.read() as connection:
+            return (
+                self._unsealed(connection) > 0
+                and _count(connection, blind_index, *links) == _count(connection, blind_index, *new)
+                and _count(connection, identity_fact, *facts) == 0
+            )
+
+    def _unsealed(self, connection: Connection) -> int:
+        tables = (blind_index, identity_fact)
+        return sum(_count(connection, table, *self._older(table), table.c.sealed.is_(None)) for table in tables)
 
     # the old versions' end
 
@@ -297,6 +312,10 @@ class Reindexing:
     def _old_keys(self) -> Collection[ColumnElement[bool]]:
         columns = named_key.c
         return columns.kind == KeyKind.INDEX, columns.name == self.index, columns.version < self.version
+
+
+def _count(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
 
 
 _AT_END: Final = Place(1 << 30, b"", "").written()

@@ -125,7 +125,8 @@ def _say_index(done: "IndexRotation") -> None:
         say(f"index {done.index} has version {done.version}; {done.filled} rows were digested anew")
         return
     say(f"index {done.index}: {done.unsealed} rows have no identifier to digest anew, and keep the old version alive")
-    say("look-ups ask both versions; send these people again and resume, or repeat with --without-unsealed")
+    say("an erasure left them with what the law holds, or an older release made them; look-ups ask both versions")
+    say("send those again who can be sent and resume, or give the rest up with --without-unsealed")
 
 
 def _say_report(report: "KeyReport") -> None:

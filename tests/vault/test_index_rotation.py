@@ -173,6 +173,21 @@ def test_links_without_an_identifier_keep_the_old_version_alive(any_house):
     assert rotate(any_house, "birth_date").is_done, "the fact got its copy in the same way"
 
 
+def test_a_rotation_that_only_waits_reads_nothing_again(any_house):
+    """A server resumes every minute: it does not digest everybody anew for the sake of one link that waits."""
+    waiting, _ = person(any_house, 1), person(any_house, 2)
+    with any_house.keys.write() as connection:
+        connection.execute(update(blind_index).where(blind_index.c.subject_id == waiting).values(sealed=None))
+    rotate(any_house, ID_NUMBER)
+    told: list[int] = []
+    (again,) = resume_indexes(any_house.keystore, any_house.data, any_house.log, told=told.append)
+    assert (again.is_done, again.unsealed, told) == (False, 1, [])
+    late = person(any_house, 3)
+    assert any_house.resolver.find_by_id_number("id-3") == late
+    assert rotate(any_house, ID_NUMBER, without_unsealed=True).is_done
+    assert any_house.resolver.find_by_id_number("id-3") == late
+
+
 def test_somebody_may_decide_to_go_without_them(house):
     """Then such links go with the old version; their person is found again once it is sent."""
     old_one = person(house, 1)
