@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,20 +109,21 @@ def pg_server_uri() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def pg_database(pg_server_uri: str) -> Iterator[Callable[[], str]]:
-    """Makes fresh PostgreSQL databases, each dropped afterwards; a call returns the URL of one."""
+@contextmanager
+def _databases(server_uri: str) -> Iterator[Callable[..., str]]:
+    """Makes PostgreSQL databases, each dropped afterwards; a call returns the URL of one."""
     import sqlalchemy as sa
     from sqlalchemy.engine import make_url
 
-    server = make_url(pg_server_uri).set(drivername="postgresql+psycopg")
+    server = make_url(server_uri).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     names: list[str] = []
 
-    def make() -> str:
+    def make(template: str | None = None) -> str:
         names.append(f"t_{secrets.token_hex(6)}")
+        like = "" if template is None else f" TEMPLATE {make_url(template).database}"
         with engine.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {names[-1]}"))
+            connection.execute(sa.text(f"CREATE DATABASE {names[-1]}{like}"))
         return server.set(database=names[-1]).render_as_string(hide_password=False)
 
     yield make
@@ -129,6 +131,20 @@ def pg_database(pg_server_uri: str) -> Iterator[Callable[[], str]]:
         for name in names:
             connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+@pytest.fixture
+def pg_database(pg_server_uri: str) -> Iterator[Callable[..., str]]:
+    """Makes fresh PostgreSQL databases, or copies of one that nobody uses now; a call returns the URL of one."""
+    with _databases(pg_server_uri) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def lasting_pg_database(pg_server_uri: str) -> Iterator[Callable[..., str]]:
+    """Makes PostgreSQL databases that stay for the session, to be copied."""
+    with _databases(pg_server_uri) as make:
+        yield make
 
 
 @pytest.fixture

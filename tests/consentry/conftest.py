@@ -56,6 +56,33 @@ def copied(pristine: Deployed) -> Callable[[Path], Deployed]:
     return copy
 
 
+@pytest.fixture(scope="session")
+def pristine_on_postgresql(
+    tmp_path_factory: pytest.TempPathFactory, lasting_pg_database: Callable[..., str]
+) -> Deployed:
+    """A deployment on PostgreSQL that nobody has used yet; tests work on copies of its databases."""
+    stores = {"data_store": lasting_pg_database(), "key_store": lasting_pg_database()}
+    settings = load_settings(home=tmp_path_factory.mktemp("pristine-pg") / "home", **stores)
+    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=FixedClock(STARTED))
+    return Deployed(load_settings(**{**settings.model_dump(), "deployment": made.deployment}), made.accounts)
+
+
+@pytest.fixture
+def copied_to(request: pytest.FixtureRequest, copied: Callable[[Path], Deployed]) -> Callable[[str, Path], Deployed]:
+    """Makes a copy of the pristine deployment on an engine, with its files in an empty folder."""
+
+    def copy(engine: str, home: Path) -> Deployed:
+        if engine == "sqlite":
+            return copied(home)
+        pristine = request.getfixturevalue("pristine_on_postgresql")
+        make, given = request.getfixturevalue("pg_database"), pristine.settings.model_dump()
+        stores = {store: make(given[store]) for store in ("data_store", "key_store")}
+        shutil.copytree(pristine.settings.home, home)
+        return Deployed(load_settings(**{**given, **stores, "home": home}), pristine.accounts)
+
+    return copy
+
+
 @pytest.fixture
 def deployment(copied: Callable[[Path], Deployed], tmp_path: Path) -> Deployed:
     """An initialised deployment in the test's own folder."""

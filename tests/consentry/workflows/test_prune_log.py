@@ -18,15 +18,14 @@ from consent.standing_inspection import _TELLING  # likewise
 from consent.tables import cohort_verdict
 from consentry.platform import Platform, open_platform
 from consentry.principals import Principal, PrincipalKind
-from consentry.settings import load_settings
 from consentry.workflows.decide import decide
 from consentry.workflows.erase import erase_subject
-from consentry.workflows.initialise import initialise
 from consentry.workflows.prune_log import preview_pruning, prune_log
 from consentry.workflows.reconcile import reconcile
 from kernel.clock import FixedClock
 from kernel.errors import BadInput, Denied
 from kernel.ids import PrincipalId, SubjectId, new_id
+from tests.consentry.conftest import Deployed
 
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
 OFFICER = Principal(PrincipalId("prn_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
@@ -36,16 +35,11 @@ MACHINE = Principal(PrincipalId("prn_key"), "key", PrincipalKind.KEY, "complianc
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def platform(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock) -> Iterator[Platform]:
+def platform(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock, copied_to: Callable[..., Deployed]
+) -> Iterator[Platform]:
     """A deployment on each engine in turn."""
-    stores = {}
-    if request.param == "postgresql":
-        make = request.getfixturevalue("pg_database")
-        stores = {"data_store": make(), "key_store": make()}
-    settings = load_settings(home=tmp_path / "old", **stores)
-    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
-    ready = load_settings(**{**settings.model_dump(), "deployment": made.deployment})
-    with open_platform(ready, clock=clock) as opened:
+    with open_platform(copied_to(request.param, tmp_path / "old").settings, clock=clock) as opened:
         yield opened
 
 

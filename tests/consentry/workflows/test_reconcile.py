@@ -15,13 +15,12 @@ from consent.register_head import read_head
 from consent.terms import release
 from consentry.platform import Platform, open_platform
 from consentry.principals import Principal, PrincipalKind
-from consentry.settings import load_settings
 from consentry.workflows.decide import decide
-from consentry.workflows.initialise import initialise
 from consentry.workflows.reconcile import reconcile, release_gate
 from kernel.clock import FixedClock
 from kernel.errors import BadInput, Denied, IntegrityFailed, Unavailable
 from kernel.ids import PrincipalId, RequestId, SubjectId
+from tests.consentry.conftest import Deployed
 
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
 OFFICER = Principal(PrincipalId("prn_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
@@ -57,17 +56,14 @@ class Watched:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def watched(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock, capturing: Callable[[Platform], object]
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    clock: FixedClock,
+    copied_to: Callable[..., Deployed],
+    capturing: Callable[[Platform], object],
 ) -> Iterator[Watched]:
     """The deployment on each engine in turn."""
-    stores = {}
-    if request.param == "postgresql":
-        make = request.getfixturevalue("pg_database")
-        stores = {"data_store": make(), "key_store": make()}
-    settings = load_settings(home=tmp_path / "watched", **stores)
-    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
-    ready = load_settings(**{**settings.model_dump(), "deployment": made.deployment})
-    with open_platform(ready, clock=clock) as platform:
+    with open_platform(copied_to(request.param, tmp_path / "watched").settings, clock=clock) as platform:
         captured = capturing(platform)
         subject = captured.person("u-1", "P07")
         captured.record(captured.act("withdraw", captured.known("u-1"), "P07"))
