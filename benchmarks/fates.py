@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from benchmarks.opened import people_of
 from benchmarks.outside import fhir_resources
 from consent.reasons import Reason
 from consentry.packs import pack_folder
@@ -108,7 +109,8 @@ def _stored(platform: Platform, caller: Principal) -> Iterator[_Fact]:
             receipt = platform.log.receipt(
                 permit.entry_id, actor=asking.actor, purpose=purpose, subjects=permit.subjects, fields=permit.fields
             )
-            for subject, records in platform.vault.open_cohort(permit, receipt, fields=permit.fields):
+            opened = platform.vault.open_cohort(permit, receipt, fields=permit.fields)
+            for subject, records in people_of(opened).items():
                 for record in records:
                     at = record.observed_at.isoformat()
                     yield from (_fact(subject, record.kind, at, code, v) for code, v in record.values.items())

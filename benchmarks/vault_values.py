@@ -186,6 +186,6 @@ def _open_cohort(platform: Platform, asking: Asking, subjects: Sequence[SubjectI
         receipt = platform.log.receipt(
             permit.entry_id, actor=asking.actor, purpose="P02", subjects=permit.subjects, fields=permit.fields
         )
-        opened += sum(batch.num_rows for batch in platform.vault.open_cohort_arrow(permit, receipt, fields=codes))
+        opened += sum(batch.num_rows for batch in platform.vault.open_cohort(permit, receipt, fields=codes))
     if opened != len(subjects):
         raise RuntimeError("Not everything was opened")

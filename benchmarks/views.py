@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.deployment import new_deployment
 from benchmarks.figures import Figure
+from benchmarks.opened import people_of
 from benchmarks.timing import best_beside
 from consentry.cli.session import local_operator
 from consentry.platform import Platform
@@ -78,10 +79,7 @@ def _open(platform: Platform, view: ViewDefinition) -> Records:
         permit.entry_id, actor=asking.actor, purpose=view.purpose, subjects=permit.subjects, fields=permit.fields
     )
     opened = platform.vault.open_cohort(permit, receipt, fields=permit.fields, kinds=view.kinds)
-    return {
-        subject: [SourceRow(record.kind, record.observed_at, record.values) for record in records]
-        for subject, records in opened
-    }
+    return dict.fromkeys(permit.subjects, ()) | people_of(opened)
 
 
 def _write_bare(  # noqa: PLR0917 - what one build needs

@@ -113,19 +113,14 @@ class Settling:
 
 
 def open_rows(
-    rows: Sequence[SealedRow],
-    *,
-    fields: Collection[str],
-    keys: UnlockedKeys,
-    deployment: str,
-    settling: Settling | None = None,
+    rows: Sequence[SealedRow], *, fields: Collection[str], keys: UnlockedKeys, deployment: str
 ) -> list[OpenedRecord]:
     """Open one subject's rows, oldest observation first; nothing comes back unless all of it verifies.
 
     Raises:
         IntegrityFailed: a stored byte or a column of a row's header was changed, or moved to another row.
     """
-    found = open_plaintexts(rows, fields=fields, keys=keys, deployment=deployment, settling=settling)
+    found = open_plaintexts(rows, fields=fields, keys=keys, deployment=deployment)
     return sorted([_opened(row, plaintexts) for row, plaintexts in found], key=lambda record: record.observed_at)
 
 

@@ -148,7 +148,11 @@ class Vault:
             KeyUnavailable: a key is missing that was not destroyed by an erasure.
         """
         asked, now = self._redeem_one(permit, receipt, subject, fields)
-        records = self._open_some(permit, [subject], asked, kinds, now)[subject]
+
+        def opened(_subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[OpenedRecord]:
+            return open_rows(rows, fields=asked, keys=keys, deployment=self._deployment)
+
+        records = self._read_some([subject], asked, kinds, now, opened)[subject]
         return mask_records(records, self._catalogue, masked)
 
     def open_history(
@@ -220,11 +224,13 @@ class Vault:
         fields: Collection[str],
         kinds: Collection[str] | None = None,
         current_until: datetime | None = None,
-    ) -> Iterator[tuple[SubjectId, list[OpenedRecord]]]:
+    ) -> "Iterator[pa.RecordBatch]":
         """Open the records of every subject of a permit; each with those of the fields that are permitted for it.
 
-        The receipt is used up by the call itself. The values come a few subjects at a time; when the permit's time is
-        over before the last of them, the iterator raises ``PermitExpired``.
+        The receipt is used up by the call itself. The values come by column in Arrow batches of some hundred subjects,
+        one row a record; when the permit's time is over before the last of them, the iterator raises ``PermitExpired``.
+        Columns: ``~subject``, ``~record``, ``~kind``, ``~source``, ``~observed_at`` (UTC), and each asked field by its
+        code, null where a record has no permitted value of it.
 
         Args:
             permit: of the gate.
@@ -244,33 +250,9 @@ class Vault:
             raise _beyond(permit)
         self._redeem(permit, receipt, permit.subjects, asked)
         settling = None if current_until is None else Settling(self._catalogue, current_until)
-        return self._open_all(permit, asked, kinds, settling)
+        return self._cohort(permit, asked, kinds, settling)
 
-    def open_cohort_arrow(
-        self,
-        permit: Permit,
-        receipt: Receipt,
-        *,
-        fields: Collection[str],
-        kinds: Collection[str] | None = None,
-        current_until: datetime | None = None,
-    ) -> "Iterator[pa.RecordBatch]":
-        """Open as ``open_cohort`` does, by column: Arrow batches of some hundred subjects, one row a record.
-
-        Columns: ``~subject``, ``~record``, ``~kind``, ``~source``, ``~observed_at`` (UTC), and each asked field by its
-        code, null where a record has no permitted value of it.
-
-        Raises:
-            Denied, IntegrityFailed, KeyUnavailable: as ``open_cohort``.
-        """
-        asked = frozenset(fields)
-        if not asked <= permit.fields:
-            raise _beyond(permit)
-        self._redeem(permit, receipt, permit.subjects, asked)
-        settling = None if current_until is None else Settling(self._catalogue, current_until)
-        return self._arrow_batches(permit, asked, kinds, settling)
-
-    def _arrow_batches(
+    def _cohort(
         self, permit: Permit, fields: frozenset[str], kinds: Collection[str] | None, settling: Settling | None
     ) -> "Iterator[pa.RecordBatch]":
         def opened(subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> OpenedRows:
@@ -319,30 +301,6 @@ class Vault:
 
     def _now(self, connection: Connection) -> datetime:
         return now_in_log(connection, self._log, self._clock)
-
-    def _open_all(
-        self, permit: Permit, fields: frozenset[str], kinds: Collection[str] | None, settling: Settling | None
-    ) -> Iterator[tuple[SubjectId, list[OpenedRecord]]]:
-        for some in chunks(sorted(permit.subjects), _SUBJECTS_AT_ONCE):
-            with self._data.read() as connection:
-                now = self._now(connection)
-            permit.check_live(now)
-            yield from self._open_some(permit, some, fields, kinds, now, settling).items()
-
-    def _open_some(  # noqa: PLR0917 - of this class alone
-        self,
-        permit: Permit,
-        subjects: Sequence[SubjectId],
-        fields: frozenset[str],
-        kinds: Collection[str] | None,
-        now: datetime,
-        settling: Settling | None = None,
-    ) -> dict[SubjectId, list[OpenedRecord]]:
-        def opened(subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[OpenedRecord]:
-            wanted = fields & permit.fields_for(subject)
-            return open_rows(rows, fields=wanted, keys=keys, deployment=self._deployment, settling=settling)
-
-        return self._read_some(subjects, fields, kinds, now, opened)
 
     def _read_some(
         self,

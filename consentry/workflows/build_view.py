@@ -174,7 +174,7 @@ class _Run:
         )
         names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
         subjects = {name: subject for subject, name in names.items()}
-        opened = self.platform.vault.open_cohort_arrow(
+        opened = self.platform.vault.open_cohort(
             permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day()
         )
         for columns in _streamed(opened, names):

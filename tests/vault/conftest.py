@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,7 @@ from kernel.encoding import JsonValue
 from kernel.ids import RequestId, SubjectId, new_id
 from vault._keyring import keyring_of
 from vault.batches import Batch, Batches
+from vault.bulk_columns import SUBJECT
 from vault.custodian import KeyfileCustodian
 from vault.details import DetailSealer
 from vault.erasure import Eraser
@@ -241,6 +243,15 @@ class House:
     def open(self, subject: SubjectId, purpose: str, *fields: str) -> list[OpenedRecord]:
         permit = self.permit(subject, purpose, *fields)
         return self.vault.open(permit, self.receipt(permit), subject=subject, fields=fields)
+
+    def cohort(self, permit: Permit, receipt: Receipt, *fields: str, **options: Any) -> dict[str, list[dict[str, Any]]]:
+        """Open a cohort: the values of each person's records; who has none is left out."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for columns in self.vault.open_cohort(permit, receipt, fields=fields, **options):
+            for row in columns.to_pylist():
+                values = {code: row[code] for code in fields if row[code] is not None}
+                found.setdefault(row[SUBJECT], []).append(values)
+        return found
 
     def standing(self, subject: SubjectId) -> Standing:
         with self.data.read() as connection:

@@ -37,8 +37,8 @@ def current(house: House, subject: SubjectId, *fields: str) -> dict[str, Current
 
 def names_in_cohort(house: House, subject: SubjectId, **options: Any) -> list[str]:
     permit = house.permit([subject], "P02", "name", "diagnosis")
-    opened = dict(house.vault.open_cohort(permit, house.receipt(permit), fields=["name", "diagnosis"], **options))
-    return [record.values["name"] for record in opened[subject] if "name" in record.values]
+    opened = house.cohort(permit, house.receipt(permit), "name", "diagnosis", **options)
+    return [values["name"] for values in opened[subject] if "name" in values]
 
 
 def test_newest_observation_counts_where_the_pack_says_nothing(any_house):

@@ -269,7 +269,7 @@ def test_receipt_is_redeemed_before_the_first_byte_is_decrypted(house):
         house.vault.open_current(permit, house.receipt(permit), subject=one, fields=["name"])
     assert of_values(seen.without) == set()
     doors = {door.rpartition(".")[2] for door in seen.behind_receipt}
-    assert doors >= {"open", "_open_all", "open_history", "open_current"}
+    assert doors >= {"open", "_cohort", "open_history", "open_current"}
 
 
 def test_receipt_of_another_permit_decrypts_nothing(house):

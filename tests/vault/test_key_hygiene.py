@@ -108,7 +108,7 @@ def test_no_key_waits_between_the_subjects_of_a_cohort(suited_house, subject, qu
     """While the caller works on one subject, no key is held for the next."""
     permit = suited_house.permit([subject], "P02", "diagnosis")
     opened = suited_house.vault.open_cohort(permit, suited_house.receipt(permit), fields=["diagnosis"])
-    assert next(opened)[0] == subject
+    assert next(opened)["~subject"].to_pylist() == [subject]
     suited_house.sealer.release()
     quiet()
 
