@@ -1,6 +1,8 @@
 """Views, tags and exports follow the decisions: at building, at reading, and after an erasure."""
 
+import shutil
 from datetime import timedelta
+from itertools import count
 
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +12,8 @@ from sqlalchemy import text
 
 from consent.assessments import revoke_assessment
 from consent.wake import system_asking
+from consentry.platform import open_platform
+from consentry.settings import load_settings
 from consentry.stores.builds import list_releases, list_view_builds
 from consentry.stores.tag_values import newest_values
 from consentry.workflows.approvals import ApprovalNeeded, approve_read, revoke_approval
@@ -24,7 +28,9 @@ from consentry.workflows.read_view import read_view
 from consentry.workflows.reveal import NotPermitted, reveal
 from consentry.workflows.run_tags import run_tags
 from deid.manifest import FILE_NAME, read_manifest
+from kernel.clock import FixedClock
 from kernel.errors import BadInput, Denied, IntegrityFailed, NotFound
+from tests.consentry.conftest import STARTED, Captured, Deployed
 
 PEOPLE = 24
 
@@ -35,22 +41,42 @@ def admin(captured):
     return captured.caller
 
 
+@pytest.fixture(scope="module")
+def profiled_deployment(copied, tmp_path_factory) -> tuple[Deployed, list[str]]:
+    """Alike people with a diagnosis, in a view and with tags, and their subject ids; tests work on copies."""
+    made = copied(tmp_path_factory.mktemp("profiled") / "home")
+    with open_platform(made.settings, clock=FixedClock(STARTED)) as platform:
+        captured, subjects = Captured(platform), []
+        for number in range(PEOPLE):
+            subjects.append(captured.person(f"u-{number}", "P02", "P07", birth_date="1980-05-20"))
+            captured.grant(f"u-{number}", "P12", recipient="research_partner")
+        records = [
+            captured.posted(f"u-{n}", number=f"r-{n}", diagnosis=["icd10:I10"], birth_date="1980-05-20", sex="female")
+            for n in range(PEOPLE)
+        ]
+        assert captured.store(records)["stored_records"] == PEOPLE
+        for view in ("event_rows", "subject_profile"):
+            build_view(platform, captured.caller, view)
+        run_tags(platform, captured.caller)
+    return made, subjects
+
+
 @pytest.fixture
-def profiled(captured, platform, admin) -> list[str]:
-    """Alike people with a diagnosis, in a view and with tags; returns their subject ids."""
-    subjects = []
-    for number in range(PEOPLE):
-        subjects.append(captured.person(f"u-{number}", "P02", "P07", birth_date="1980-05-20"))
-        captured.grant(f"u-{number}", "P12", recipient="research_partner")
-    records = [
-        captured.posted(f"u-{n}", number=f"r-{n}", diagnosis=["icd10:I10"], birth_date="1980-05-20", sex="female")
-        for n in range(PEOPLE)
-    ]
-    assert captured.store(records)["stored_records"] == PEOPLE
-    for view in ("event_rows", "subject_profile"):
-        build_view(platform, admin, view)
-    run_tags(platform, admin)
-    return subjects
+def deployment(request, copied, tmp_path) -> Deployed:
+    """A deployment that nobody has used, or a copy of that with the profiled people where a test names them."""
+    if "profiled" not in request.fixturenames:
+        return copied(tmp_path / "home")
+    made, _ = request.getfixturevalue("profiled_deployment")
+    shutil.copytree(made.settings.home, tmp_path / "home")
+    settings = load_settings(**{**made.settings.model_dump(), "home": tmp_path / "home"})
+    return Deployed(settings, made.accounts)
+
+
+@pytest.fixture
+def profiled(profiled_deployment, captured) -> list[str]:
+    """The subject ids of the profiled people; further acts have further numbers."""
+    captured.numbers = count(1_000)
+    return profiled_deployment[1]
 
 
 def test_view_holds_permitted_people_only(captured, platform, admin) -> None:
