@@ -119,6 +119,15 @@ def sealing_keys(connection: Connection, subjects: Collection[str]) -> set[bytes
     return found
 
 
+def names_under(connection: Connection, subject: SubjectId, key_ids: Collection[bytes]) -> set[str]:
+    """Return the names of a subject's identifiers and facts that are sealed by one of these keys."""
+    found: set[str] = set()
+    for table, name in _TABLES:
+        query = select(name, table.c.sealed).where(table.c.subject_id == subject, table.c.sealed.is_not(None))
+        found.update(what for what, copy in connection.execute(query) if read_key_id(copy) in key_ids)
+    return found
+
+
 def _carry(connection: Connection, keyring: Keyring, table: Table, rows: Collection[Row[Any]]) -> None:
     pairs = _pairs_of(connection, {read_key_id(row.sealed) for row in rows})
     leaving: dict[Pair, set[bytes]] = {}

@@ -15,10 +15,9 @@ from vault._erasable import rows_of
 from vault._field_plan import stored_fields
 from vault._identifiers import carry_identifiers
 from vault._keyring import keyring_of
-from vault.blind_index import FACTS, ID_NUMBER, MOBILE, indexes_of
 from vault.keystore import KeyStore, destroy_keys
 from vault.setwise import chunks
-from vault.subjects import forget_facts, forget_subject
+from vault.subjects import forget_fields
 from vault.tables import retiring_key
 from vault.tombstones import bury, naming_keys
 
@@ -67,11 +66,10 @@ class Retirement:
         """Destroy one subject's keys, with the digests of what is stored of it no longer."""
         with self._data.read() as reading:
             left = rows_of(reading, subject)
-        lost = {code for row in rows for code in json.loads(row.fields)} - stored_fields(left)
-        indexes = [name for name in (MOBILE, ID_NUMBER) if name in lost and (name == MOBILE or not left)]
+        stored = stored_fields(left)
+        lost = {code for row in rows for code in json.loads(row.fields)} - stored
         key_ids = [row.key_id for row in rows]
-        forget_subject(connection, subject, fields=[*indexes, *indexes_of(lost - {ID_NUMBER})])
-        forget_facts(connection, subject, [fact for fact in FACTS if fact in lost])
+        forget_fields(connection, subject, lost, stored)
         carry_identifiers(connection, self._keyring, subject, leaving=key_ids, without=lost)
         destroy_keys(connection, key_ids, erasure=sweep_id, clock=self._keyring.clock)
 

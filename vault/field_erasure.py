@@ -37,7 +37,6 @@ from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._resealing import open_values, reseal
 from vault._rows import SealedRow, delete_rows, table_of
-from vault.blind_index import FACTS, ID_NUMBER, MOBILE, indexes_of
 from vault.certificates import Certificate, Destruction, Held, certify
 from vault.finality import Keeping, foresee
 from vault.keystore import KeyStore, destroy_keys
@@ -45,7 +44,7 @@ from vault.leftovers import ERASED
 from vault.payload import unpack
 from vault.scopes import Losses, Scope, ScopeKind, Select, Why, scope_of
 from vault.scrubbing import flush_log
-from vault.subjects import forget_facts, forget_subject
+from vault.subjects import forget_fields
 from vault.tables import attachment, erasure, sealed_record
 from vault.tombstones import bury, naming_keys
 
@@ -287,14 +286,10 @@ class FieldEraser:
         """Destroy the old keys, and the digests of erased identifiers and facts that are stored no longer."""
         with self._data.read() as connection:
             left = rows_of(connection, work.subject)
-        indexes = [name for name in (MOBILE, ID_NUMBER) if name in work.fields and (name == MOBILE or not left)]
         stored = stored_fields(left)
+        lost = frozenset(work.fields) - stored
         with self._keystore.database.write() as connection:
-            forget_subject(connection, work.subject, fields=indexes)
-            gone = [fact for fact in FACTS if fact in work.fields and fact not in stored]
-            forget_facts(connection, work.subject, gone)
-            lost = frozenset(work.fields) - stored
-            forget_subject(connection, work.subject, fields=indexes_of(lost - {ID_NUMBER}))
+            forget_fields(connection, work.subject, work.fields, stored)
             carry_identifiers(connection, self._keyring, work.subject, leaving=work.key_ids, without=lost)
             destroy_keys(connection, work.key_ids, erasure=work.erasure_id, clock=self._clock)
 

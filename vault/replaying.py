@@ -4,7 +4,6 @@ The tombstones of destroyed keys stand in the key store, in the data store and i
 newest has the most, and all of them count: a key whose tombstone stands anywhere is destroyed, and a row under it goes.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
@@ -20,15 +19,13 @@ from consent.standing import Standing, find_standings, lock_subjects
 from kernel.database import Database
 from kernel.ids import SubjectId
 from kernel.ports import Clock
+from vault._forgetting import causes_of, forget_again, forget_rows, living_fields
 from vault._holding import Holding
 from vault._rows import SealedRow, delete_rows, rows_where
-from vault.blind_index import FACTS, MOBILE
 from vault.keystore import KeyStore, destroy_keys
-from vault.leftovers import ERASED, sweep_erased
-from vault.pseudonyms import forget_pseudonyms
+from vault.leftovers import sweep_erased
 from vault.scopes import Why
 from vault.setwise import chunks, insert_absent
-from vault.subjects import forget_facts, forget_subject
 from vault.tables import data_key, erasure, key_tombstone, tombstone
 
 NAMING_ACTS: Final = (Act.KEYS_DESTROYED, Act.FIELDS_ERASED)
@@ -53,14 +50,6 @@ class Buried(NamedTuple):
 
     erasure_id: str
     whole: bool
-
-
-class _Forgotten(NamedTuple):
-    """What an erasure took of a subject from the key store besides keys: the digests of fields, or None for all."""
-
-    subject: SubjectId
-    fields: Sequence[str] | None
-    is_whole: bool
 
 
 @dataclass(slots=True)
@@ -135,30 +124,18 @@ class Replayer:
     def _destroy(self, known: Mapping[bytes, Buried], done: Replayed) -> None:
         """Destroy keys that an older key store still has, with what finds their subjects; leave their tombstones."""
         with self._keystore.database.read() as connection:
-            alive = _among(connection, data_key, known)
+            alive = _alive(connection, known)
             lacking = known.keys() - _among(connection, key_tombstone, known)
-        undone = {known[key_id].erasure_id for key_id in alive}
-        forgotten = self._forgotten(undone)
+        with self._data.read() as connection:
+            causes = causes_of(connection, {known[key_id].erasure_id for key_id in alive})
+            stored = {subject: living_fields(connection, subject, known) for subject in set(alive.values())}
         with self._keystore.database.write() as connection:
-            for (erasure_id, whole), key_ids in _by_erasure(known, lacking | alive).items():
-                destroy_keys(connection, key_ids, erasure=erasure_id, clock=self._clock, whole=whole)
-            for one in forgotten:
-                _forget(connection, one)
+            for (subject, erasure_id), key_ids in _by_subject(known, alive).items():
+                forget_again(connection, subject, causes.get(erasure_id), key_ids, stored[subject])
+            for (erasure_id, whole), gone in _by_erasure(known, lacking | alive.keys()).items():
+                destroy_keys(connection, gone, erasure=erasure_id, clock=self._clock, whole=whole)
         done.keys = len(alive)
         done.tombstones += len(lacking)
-
-    def _forgotten(self, erasures: Iterable[str]) -> list[_Forgotten]:
-        """Return what went from the key store with erasures that it had not seen."""
-        found: list[_Forgotten] = []
-        with self._data.read() as connection:
-            for some in chunks(erasures):
-                query = select(erasure.c.subject_id, erasure.c.state, erasure.c.fields)
-                for row in connection.execute(query.where(erasure.c.erasure_id.in_(some))):
-                    is_whole = row.fields is None
-                    kept = [MOBILE] if row.state != ERASED else None
-                    fields = kept if is_whole else json.loads(row.fields)
-                    found.append(_Forgotten(SubjectId(row.subject_id), fields, is_whole))
-        return found
 
     def _delete(self, known: Mapping[bytes, Buried], done: Replayed, asking: Asking) -> None:
         """Erase whom an older data store brought back, and delete what it has of parts that were erased.
@@ -176,10 +153,22 @@ class Replayer:
                 done.subjects.append(subject)
         holding = Holding(self._clock.now())
         free = [row for row in rows if row.subject_id not in whole and not holding.is_held(row)]
+        self._forget(known, free)
         for some in chunks(free):
             with self._data.write() as connection:
                 lock_subjects(connection, {SubjectId(row.subject_id) for row in some}, exclusive=True)
                 done.rows += delete_rows(connection, [row.row_no for row in some])
+
+    def _forget(self, known: Mapping[bytes, Buried], rows: Iterable[SealedRow]) -> None:
+        """Delete what finds people by values of rows that go, before they do."""
+        found: dict[SubjectId, dict[str, list[SealedRow]]] = {}
+        for row in rows:
+            found.setdefault(SubjectId(row.subject_id), {}).setdefault(known[row.key_id].erasure_id, []).append(row)
+        for subject, causes in found.items():
+            with self._data.read() as connection:
+                stored = living_fields(connection, subject, known)
+            with self._keystore.database.write() as connection:
+                forget_rows(connection, subject, causes, stored)
 
     def _unopenable(self, known: Mapping[bytes, Buried]) -> list[SealedRow]:
         with self._data.read() as connection:
@@ -244,22 +233,28 @@ def _named_in_log(connection: Connection) -> dict[bytes, Buried]:
     return known
 
 
+def _by_subject(
+    known: Mapping[bytes, Buried], alive: Mapping[bytes, SubjectId]
+) -> dict[tuple[SubjectId, str], set[bytes]]:
+    found: dict[tuple[SubjectId, str], set[bytes]] = {}
+    for key_id, subject in alive.items():
+        found.setdefault((subject, known[key_id].erasure_id), set()).add(key_id)
+    return found
+
+
+def _alive(connection: Connection, key_ids: Iterable[bytes]) -> dict[bytes, SubjectId]:
+    """Return whose those of the keys are that are there."""
+    query = select(data_key.c.key_id, data_key.c.subject_id)
+    rows = (row for some in chunks(key_ids) for row in connection.execute(query.where(data_key.c.key_id.in_(some))))
+    return {key_id: SubjectId(subject) for key_id, subject in rows}
+
+
 def _among(connection: Connection, table: Table, key_ids: Iterable[bytes]) -> set[bytes]:
     """Return those of the keys that a table has."""
     found: set[bytes] = set()
     for some in chunks(key_ids):
         found.update(connection.scalars(select(table.c.key_id).where(table.c.key_id.in_(some))))
     return found
-
-
-def _forget(connection: Connection, one: _Forgotten) -> None:
-    if one.is_whole:
-        forget_subject(connection, one.subject, fields=one.fields)
-        forget_pseudonyms(connection, one.subject)
-        return
-    gone = one.fields or ()
-    forget_subject(connection, one.subject, fields=[name for name in (MOBILE,) if name in gone])
-    forget_facts(connection, one.subject, [fact for fact in FACTS if fact in gone])
 
 
 def _fingerprint(connection: Connection, table: Table) -> tuple[int, bytes | None, bytes | None]:

@@ -253,6 +253,23 @@ def forget_unheld(connection: Connection, subject: SubjectId, held: Collection[s
     return forget_subject(connection, subject, fields=names - ONE_PERSON - {*indexes_of({*held} - {MOBILE})})
 
 
+def forget_fields(connection: Connection, subject: SubjectId, lost: Collection[str], stored: Collection[str]) -> None:
+    """Delete what finds a person by fields that went, and what tells it apart by them.
+
+    Args:
+        connection: on the key store, in the caller's transaction.
+        subject: whose fields.
+        lost: their codes. A mobile is forgotten also where some of it stays: it never joins, and nobody is called whose
+            data is only kept. An ID number joins for as long as anything is stored.
+        stored: codes of which something stays.
+    """
+    gone = {*lost} - {*stored}
+    names = indexes_of(gone - {ID_NUMBER})
+    names += [name for name in (MOBILE, ID_NUMBER) if name in lost and (name == MOBILE or not stored)]
+    forget_subject(connection, subject, fields=names)
+    forget_facts(connection, subject, gone.intersection(FACTS))
+
+
 def forget_facts(connection: Connection, subject: SubjectId, facts: Collection[str]) -> int:
     """Delete these facts of a person, in the caller's transaction on the key store; return how many there were."""
     mine = (identity_fact.c.subject_id == subject, identity_fact.c.fact.in_(sorted(facts)))

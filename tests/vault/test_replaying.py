@@ -1,16 +1,22 @@
 """Tombstones are replayed: whichever store is the older copy, what was erased goes again."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from audit.tables import leaf
 from consent.standing import Standing
 from consent.tables import subject_standing
+from kernel.catalogue import IndexKind
+from tests.vault.conftest import DEPLOYMENT, YEAR
+from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.identity import IdentityKeys
 from vault.replaying import Buried, Replayer, destroy_named, named_keys
+from vault.retention import Sweeper
 from vault.scopes import Scope, ScopeKind
+from vault.subjects import SubjectResolver
 from vault.tables import (
     SEALED_TABLES,
     blind_index,
@@ -134,6 +140,94 @@ def test_facts_and_numbers_of_a_part_go_again(house):
         house.eraser.fields.erase_scope(subject, scope, asking=house.asking, reason="asked")
     replayer(house).replay(asking=house.asking)
     assert ids(house.keys, blind_index.c.field) == {"source_subject"}
+
+
+SEARCHED = {"name": IndexKind.LOW, "consult_chat": IndexKind.UNIQUE, "diagnosis": IndexKind.UNIQUE}
+
+
+def searched(house, **values):
+    """Somebody with a record whose values are searched, of fields that the pack has an index for."""
+    fields = {code: replace(house.catalogue.fields[code], index=kind) for code, kind in SEARCHED.items()}
+    subject = house.subject()
+    house.store(house.record(subject, **values))
+    SubjectResolver(house.keystore, fields).link_fields(
+        [(subject, code, value) for code, value in values.items()], batch=None
+    )
+    return subject
+
+
+def indexes(house, subject) -> set[str]:
+    return ids(house.keys, blind_index.c.field, blind_index.c.subject_id == subject)
+
+
+def test_a_search_finds_nobody_by_a_part_that_was_erased(any_house):
+    """What an older key store finds people by goes again, of every indexed field and of no other."""
+    house = any_house
+    subject = searched(house, name="张三", consult_chat="头疼")
+    with older_keys(house):
+        scope = Scope(ScopeKind.FIELDS, ("consult_chat",))
+        house.eraser.fields.erase_scope(subject, scope, asking=house.asking, reason="asked")
+    assert indexes(house, subject) == {"low:name", "consult_chat"}
+    replayer(house).replay(asking=house.asking)
+    assert indexes(house, subject) == {"low:name"}
+
+
+def test_a_search_finds_whom_the_law_holds_by_what_it_holds_only(house):
+    """The indexes of what was not held go again from an older key store."""
+    subject = searched(house, name="张三", consult_chat="头疼", diagnosis="icd10:I10")
+    with older_keys(house):
+        house.erase(subject)
+    replayer(house).replay(asking=house.asking)
+    assert indexes(house, subject) == {"diagnosis"}
+
+
+def test_a_search_finds_nobody_by_what_has_expired(house):
+    """After a sweep an older key store does not bring the index back; what resolves the person stays."""
+    subject = searched(house, name="张三", consult_chat="头疼")
+    house.store(house.record(subject, number=2, mobile="13800000001"))
+    keys = IdentityKeys("his", "p-1", id_number="id-1", sex="female", mobile="13800000001")
+    house.resolver.link([(subject, keys)], batch=None)
+    house.clock.advance(4 * YEAR)
+    with older_keys(house):
+        Sweeper(house.data, house.keystore, house.log, house.signer, house.clock, deployment=DEPLOYMENT).sweep(
+            asking=house.asking
+        )
+        swept = indexes(house, subject)
+    replayer(house).replay(asking=house.asking)
+    assert indexes(house, subject) == swept == {"low:name", "mobile", "id_number", "source_subject"}
+    assert ids(house.keys, identity_fact.c.fact, identity_fact.c.subject_id == subject) == {"sex"}
+
+
+def test_a_search_finds_nobody_by_values_whose_keys_only_the_log_names(house):
+    """The rows that go tell what found the person."""
+    subject = searched(house, name="张三", consult_chat="头疼")
+    house.resolver.link([(subject, IdentityKeys("his", "p-1"))], batch=None)
+    clinical = ids(house.keys, data_key.c.key_id, data_key.c.compartment == "clinical")
+    destroy_named(house.keys, dict.fromkeys(clinical, Buried("", whole=False)), house.clock)
+    replayer(house).replay(asking=house.asking)
+    assert indexes(house, subject) == {"low:name", "source_subject"}
+
+
+def test_a_broken_row_stops_no_replay(house):
+    """Nobody can open it any more, and it goes with the others."""
+    subject = searched(house, consult_chat="头疼")
+    key_ids = ids(house.keys, data_key.c.key_id)
+    destroy_named(house.keys, dict.fromkeys(key_ids, Buried("", whole=False)), house.clock)
+    with house.data.write() as connection:
+        connection.execute(update(sealed_record).values(payload=b"x"))
+    assert replayer(house).replay(asking=house.asking).rows == 1
+    assert house.standing(subject) is Standing.ACTIVE
+
+
+def test_data_that_a_rotation_left_behind_still_has_its_person(house):
+    """Its rows are missing and were not erased: an ID number finds the same person when they are sent again."""
+    subject = searched(house, consult_chat="头疼")
+    house.store(house.record(subject, number=2, id_number="id-1"))
+    house.resolver.link([(subject, IdentityKeys("his", "p-1", id_number="id-1"))], batch=None)
+    with older_data(house):
+        rotate_data_keys(house.keystore, house.data, house.log, DataKeys(), deployment=DEPLOYMENT, asking=house.asking)
+    assert replayer(house).replay(asking=house.asking).rows == 2
+    assert indexes(house, subject) == {"id_number", "source_subject"}
 
 
 def test_the_log_alone_is_enough(any_house):
