@@ -79,8 +79,8 @@ def break_glass(
         _check_may_break(platform, reading)
         with platform.data.write() as connection:
             now = platform.log.now(connection)
+            spend_reading(platform, connection, reading, refuses=False)  # from here on the caller's others wait
             _check_often(platform, connection, reading, now)
-            spend_reading(platform, connection, reading, refuses=False)
             _declare(platform, connection, reading, now)
             said, made = _enter(platform, connection, reading, now)
     permit = permitted(said)

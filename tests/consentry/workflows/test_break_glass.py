@@ -1,5 +1,6 @@
 """Emergencies (R49): at once, within bounds, told to officers, reviewed within a day, or the account is frozen."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,7 +28,7 @@ from consentry.workflows.review_emergency import OwnEmergency, emergency_json, l
 from consentry.workflows.sign_in import sign_in
 from kernel.errors import BadInput, Conflict, Denied, NotFound
 from kernel.ids import PrincipalId, SubjectId
-from tests.consentry.conftest import ADMIN
+from tests.consentry.conftest import ADMIN, Captured
 
 DAY = timedelta(hours=24)
 
@@ -54,6 +55,13 @@ def patient(captured):
 
 def broken(platform, caller, subject, **more):
     return break_glass(platform, caller, subject=subject, **{"fields": ["sex"], "reason": "unconscious", **more})
+
+
+def bounded_to(platform, emergencies):
+    """The platform with so many emergencies a day in its pack."""
+    rules = replace(platform.catalogue.oversight.reading, emergencies_day=emergencies)
+    oversight = replace(platform.catalogue.oversight, reading=rules)
+    return replace(platform, catalogue=replace(platform.catalogue, oversight=oversight))
 
 
 def entries(platform, act, **conditions):
@@ -140,9 +148,7 @@ def test_restricted_person_stays_closed(platform, doctor, patient):
 
 def test_glass_is_broken_so_many_times_a_day(platform, doctor, patient, clock):
     """Then it is refused and logged, until the first is a day ago."""
-    rules = replace(platform.catalogue.oversight.reading, emergencies_day=2)
-    oversight = replace(platform.catalogue.oversight, reading=rules)
-    bounded = replace(platform, catalogue=replace(platform.catalogue, oversight=oversight))
+    bounded = bounded_to(platform, 2)
     for _ in range(2):
         broken(bounded, doctor, patient)
         clock.advance(timedelta(minutes=10))
@@ -152,6 +158,20 @@ def test_glass_is_broken_so_many_times_a_day(platform, doctor, patient, clock):
     clock.advance(DAY - timedelta(minutes=20))
     with pytest.raises(AccountFrozen):
         broken(bounded, doctor, patient)
+
+
+def test_emergencies_at_one_moment_are_counted_one_after_the_other(copied_to, tmp_path, clock):
+    """On PostgreSQL, where writers do not wait by themselves: the last one that is left is had once."""
+    with open_platform(copied_to("postgresql", tmp_path / "home").settings, clock=clock) as platform:
+        captured = Captured(platform)
+        doctor, _ = captured.person_account("dr.wu", "clinician")
+        subject = captured.person("u-1", "P02")
+        captured.store([captured.posted("u-1", "profile", sex="female")])
+        bounded = bounded_to(platform, 1)
+        with ThreadPoolExecutor() as threads:
+            tries = [threads.submit(broken, bounded, doctor, subject) for _ in range(4)]
+        refused = [one.exception() for one in tries]
+        assert sorted(type(err).__name__ for err in refused) == ["NoneType", *["TooManyEmergencies"] * 3]
 
 
 def test_unreviewed_emergency_freezes_the_account_by_itself(deployment, platform, captured, doctor, *, patient, clock):
