@@ -19,7 +19,6 @@ from audit.handouts import make_folder, sync_below, write_file
 from audit.handovers import handover_keys
 from audit.origins import Origin, origins
 from audit.retention import unpruned
-from audit.state import sync_folder
 from audit.tables import anchor, checkpoint, handover, leaf
 from audit.tile_files import write_tiles
 from audit.verifier import Checkpoint, VerifierKey
@@ -27,6 +26,7 @@ from audit.verifier.exports import CHECKPOINT_FILE, HANDOVERS_FILE, HISTORY_FILE
 from audit.verifier.recoveries import EARLIER_FOLDER, RECOVERED_FILE
 from kernel.database import Database
 from kernel.errors import BadInput, IntegrityFailed, Unavailable
+from kernel.files import sync_folder
 
 KEY_FILE: Final = "log.pub"
 README_FILE: Final = "README.txt"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from audit.state import sync_folder
+from kernel.files import sync_folder
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600

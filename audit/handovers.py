@@ -11,10 +11,10 @@ from typing import Final
 
 from audit.notes import sign_note, with_signature
 from audit.signing import NoteSigner
-from audit.state import sync_folder
 from audit.verifier import Checkpoint, VerificationError, VerifierKey
 from audit.verifier.notes import parse_note
 from kernel.errors import IntegrityFailed, Unavailable
+from kernel.files import sync_folder
 
 HEADER: Final = "consentry log key handover v1"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from audit.handovers import Handovers
 from audit.signer import TreeSigner
 from audit.signing import NoteSigner, create_signing_key, load_signing_key
-from audit.state import sync_folder
 from audit.verifier import VerifierKey
 from kernel.errors import Unavailable
+from kernel.files import sync_folder
 
 
 def load_tree_signer(key_path: Path, state_path: Path) -> TreeSigner:

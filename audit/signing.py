@@ -8,10 +8,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from audit.state import sync_folder
 from audit.verifier import VerifierKey, is_key_name
 from audit.verifier.notes import ED25519
 from kernel.errors import BadInput, ConfigurationError, Conflict, Unavailable
+from kernel.files import sync_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

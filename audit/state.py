@@ -19,6 +19,7 @@ from typing import Final
 
 from audit.verifier import HASH_BYTES, Checkpoint, CompactRange, VerificationError, VerifierKey, open_checkpoint
 from kernel.errors import IntegrityFailed, Unavailable
+from kernel.files import sync_folder
 
 LOCK_TIMEOUT_S: Final = 10.0
 _LOCK_STEP_S: Final = 0.002
@@ -135,15 +136,6 @@ class StateFile:
         if is_new:
             sync_folder(self._path.parent)
         return before[:place].ljust(place, b"\0") + slot + before[place + SLOT_BYTES :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder, so that a new name in it survives a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _wait_for(descriptor: int) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
+from audit.counters import add_working_days
 from consent.rules import DecisionAct, Track
 from consent.standing import Standing
 from consent.tables import consent_current, subject_standing
@@ -20,7 +21,6 @@ ACCOUNT: Final = "P01"
 
 WORKING_DAYS: Final = 15
 
-_SATURDAY: Final = 5
 _OVER: Final = (DecisionAct.END, DecisionAct.EXPIRE)
 
 
@@ -64,13 +64,5 @@ def find_cancelled(connection: Connection, subjects: Collection[SubjectId] | Non
 def closing_task(cancelled: Cancelled, catalogue: Catalogue) -> NewTask:
     """Return the task to erase what the account kept, due at the end of the last of the working days."""
     ended_on = cancelled.ended_at.astimezone(ZoneInfo(catalogue.time_zone)).date()
-    due_at = catalogue.begin_of(working_days_after(ended_on, WORKING_DAYS) + timedelta(days=1))
+    due_at = catalogue.begin_of(add_working_days(ended_on, WORKING_DAYS) + timedelta(days=1))
     return NewTask(TaskKind.CLOSE_ACCOUNT, cancelled.subject, ACCOUNT, cancelled.decision_id, due_at)
-
-
-def working_days_after(day: date, number: int) -> date:
-    """Return the day so many working days later; Mondays to Fridays, since public holidays only make it later."""
-    while number:
-        day += timedelta(days=1)
-        number -= day.weekday() < _SATURDAY
-    return day

@@ -101,15 +101,6 @@ def check_free(*paths: Path) -> None:
             raise _taken(path)
 
 
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _taken(path: Path) -> Conflict:
     return Conflict(f"{path} exists already; nothing was changed", hint="Choose another home with --home.")
 

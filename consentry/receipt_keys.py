@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from consent.receipts import ReceiptKey
-from consentry.places import OWNER_FILE, sync_folder
+from consentry.places import OWNER_FILE
 from kernel.errors import ConfigurationError, Conflict
+from kernel.files import sync_folder
 
 _OTHERS = 0o077
 

@@ -77,7 +77,7 @@ def rewrite_build(folder: Path, names: Collection[str], *, signer: Signer, regis
     drafts = {file: draft for file in sorted(folder.glob("*.parquet")) if (draft := _draft_without(file, names))}
     if not drafts:
         return Cleared()
-    taken = sum(_row_count(file) - _row_count(draft) for file, draft in drafts.items())
+    taken = sum(count_rows(file) - count_rows(draft) for file, draft in drafts.items())
     present = _read_manifest(folder / FILE_NAME)
     _write_durably(folder / NEXT, signed_manifest(_renewed(present, folder, drafts), signer))
     finish_rewrite(folder, register)
@@ -181,7 +181,8 @@ def _renewed(present: Manifest, folder: Path, drafts: Mapping[Path, Path]) -> Ma
     )
 
 
-def _row_count(file: Path) -> int:
+def count_rows(file: Path) -> int:
+    """Return how many rows a Parquet file has."""
     import pyarrow.parquet as pq
 
     return int(pq.read_metadata(file).num_rows)

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from kernel.clock import format_instant, parse_instant
 from kernel.encoding import JsonValue, canonical_json
 from kernel.errors import BadInput, IntegrityFailed, Unavailable
+from kernel.files import sync_folder
 from kernel.ports import Signer
 from vault.backup_keys import BackupIdentity, BackupRecipient, BackupStore
 
@@ -159,7 +160,7 @@ def writing_backup(
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except OSError as err:
         raise Unavailable(
             f"The backup cannot be written: {err.strerror}",
@@ -317,11 +318,3 @@ def _aead(secret: bytes, share: bytes, recipient: BackupRecipient, header: bytes
 
 def _nonce(number: int, *, is_last: bool) -> bytes:
     return number.to_bytes(_COUNTER_BYTES) + bytes((is_last,))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

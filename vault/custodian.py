@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kernel.errors import ConfigurationError, ConsentryError, IntegrityFailed, Unavailable
+from kernel.files import sync_folder
 from vault.custodians.sealed_root import PassphraseWrong, SealedRoot
 
 __all__ = [
@@ -223,7 +224,7 @@ class KeyfileCustodian:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return cls(root_key)
 
     @classmethod
@@ -344,12 +345,3 @@ def _unsealed(sealed: SealedRoot, before: str, passphrase: Callable[[], bytes] |
             hint="Set root_key_passphrase_file or root_key_passphrase_credential.",
         )
     return sealed.open(passphrase(), before=before)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -86,7 +86,8 @@ def _write_out(chunks: Iterable[bytes]) -> None:
 
 def _write_file(out: Path, chunks: Iterable[bytes]) -> None:
     """Write a file that only its owner can read; it gets its name when it is complete and on disk."""
-    from consentry.places import OWNER_FILE, sync_folder
+    from consentry.places import OWNER_FILE
+    from kernel.files import sync_folder
 
     draft = out.with_name(f".{out.name}.draft")
     try:

@@ -16,7 +16,7 @@ from consentry.packs import pack_folder
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
-from consentry.rewriting import read_rows, rewrite_without
+from consentry.rewriting import count_rows, read_rows, rewrite_without
 from consentry.stores.builds import ViewBuild, add_view_build
 from consentry.view_rows import OwnRows, ProcessRows, RowMaker
 from consentry.workflows.withheld import ended_meanwhile
@@ -195,7 +195,7 @@ class _Run:
             self.used = {subject: fields for subject, fields in self.used.items() if subject not in ended}
             file = self.built.folder / VIEW_FILE
             rewrite_without(file, gone)
-            self.built.rows = _count_rows(file)
+            self.built.rows = count_rows(file)
             self.built.left_out["ENDED_MEANWHILE"] += len(ended)
 
     def _register(self) -> set[SubjectId]:
@@ -274,9 +274,3 @@ def view_manifest(
         left_out=left_out,
     )
     return signed_manifest(manifest, platform.signer)
-
-
-def _count_rows(file: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(file).num_rows)

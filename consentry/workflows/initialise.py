@@ -13,7 +13,7 @@ from consent.asking import Asking
 from consentry.custody import create_root_file, root_file_to_make
 from consentry.migrations import Store, downgrade, upgrade
 from consentry.packs import load_configured_pack, pack_folder
-from consentry.places import OWNER_FILE, FreshPlaces, check_free, sync_folder
+from consentry.places import OWNER_FILE, FreshPlaces, check_free
 from consentry.platform import Platform, open_keystore, open_platform, open_stores, parse_store_url
 from consentry.principals import create_person
 from consentry.receipt_keys import create_receipt_key
@@ -26,6 +26,7 @@ from kernel.catalogue import Catalogue
 from kernel.clock import SystemClock
 from kernel.database import Database
 from kernel.errors import BadInput, Conflict, Unavailable
+from kernel.files import sync_folder
 from kernel.ids import PrincipalId, RequestId, new_id
 from kernel.ports import Clock
 

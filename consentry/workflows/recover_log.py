@@ -16,12 +16,12 @@ from audit.verifier.notes import open_cosignatures
 from consent.terms import suspend
 from consentry.access import check_may_act
 from consentry.outsiders import Outsiders
-from consentry.places import sync_folder
 from consentry.platform import Platform, open_signer
 from consentry.principals import Principal
 from consentry.workflows.last_known import known_heads
 from consentry.workflows.two_people import check_two_people
 from kernel.errors import BadInput, Conflict, IntegrityFailed
+from kernel.files import sync_folder
 
 RECOVER_ACT: Final = "log.prune"
 """What the roles of all three must allow: who may let entries go may say that they are gone."""

@@ -106,4 +106,6 @@ def test_calendar_is_counted_as_people_do():
     """The last day of a shorter month, and weekends."""
     assert add_months(date(2026, 1, 31), 1) == date(2026, 2, 28)
     assert add_months(date(2026, 12, 15), 24) == date(2028, 12, 15)
-    assert add_working_days(date(2026, 11, 20), 1) == date(2026, 11, 23)
+    friday, saturday, monday = date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 23)
+    assert add_working_days(friday, 1) == add_working_days(saturday, 1) == add_working_days(monday, 0) == monday
+    assert add_working_days(monday, 15) == date(2026, 12, 14)

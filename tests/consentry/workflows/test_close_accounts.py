@@ -1,12 +1,11 @@
 """A cancelled account is erased within fifteen working days: a task at once, and the deed before the days are over."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from consent.closures import working_days_after
 from consent.standing import Standing, get_standing
 from consent.tasks import TaskKind, open_tasks
 from consentry.platform import Platform
@@ -143,17 +142,3 @@ def test_one_row_that_does_not_verify_keeps_nobody_waiting(platform: Platform, g
     assert (state(platform, gone), state(platform, another)) == (Standing.ERASING, Standing.ERASED)
     assert [line["task"] for line in lines if line["event"] == "account.not_closed"] == [first.task_id]
     assert tasks(platform) == [first]
-
-
-@pytest.mark.parametrize(
-    ("day", "number", "then"),
-    [
-        (date(2026, 11, 20), 1, date(2026, 11, 23)),
-        (date(2026, 11, 21), 1, date(2026, 11, 23)),
-        (date(2026, 11, 23), 15, date(2026, 12, 14)),
-        (date(2026, 11, 23), 0, date(2026, 11, 23)),
-    ],
-)
-def test_working_days_leave_out_weekends(day: date, number: int, then: date):
-    """Friday, Saturday and Monday."""
-    assert working_days_after(day, number) == then
