@@ -43,16 +43,6 @@ def check_may_act(catalogue: Catalogue, caller: Principal, act: str) -> None:
         raise Denied(f"Role {caller.role!r} may not do {act!r}", hint="Ask someone whose role allows it.")
 
 
-def check_may_open(catalogue: Catalogue, caller: Principal, *, purpose: str, fields: Collection[str]) -> None:
-    """Raise ``Denied`` unless the role opens all of these fields for this purpose, as they are and by itself.
-
-    A field outside the catalogue is left to the gate, which refuses it by name.
-    """
-    reach = reach_of(catalogue, caller, purpose=purpose, fields=fields)
-    if reach.masked or reach.cased:
-        raise _beyond(caller, reach.masked | reach.cased)
-
-
 def reach_of(
     catalogue: Catalogue, caller: Principal, *, purpose: str, fields: Collection[str], act: str = "vault.reveal"
 ) -> Reach:

@@ -25,7 +25,7 @@ from vault.keystore import KeyStore
 from vault.rotation import no_progress
 from vault.tables import named_key
 
-__all__ = ["IndexRotation", "index_names", "resume_indexes", "rotate_index"]
+__all__ = ["IndexRotation", "resume_indexes", "rotate_index"]
 
 
 def rotate_index(
@@ -43,7 +43,7 @@ def rotate_index(
 
     Args:
         keystore, data, log: of the deployment.
-        index: name of the index; ``index_names`` lists them.
+        index: name of the index; ``KeyReport.indexes`` lists them.
         asking: who asks.
         without_unsealed: drop links without a sealed identifier: their people are found again once they are sent again.
         told: hears how many more rows were digested anew.
@@ -82,13 +82,6 @@ def resume_indexes(
     done = [Reindexing(keyring, row, told, at).run() for row in rows]
     log_begun_and_done(keyring.database, data, log)
     return done
-
-
-def index_names(keystore: KeyStore) -> list[str]:
-    """Return the names of the indexes that have a key."""
-    with keystore.database.read() as connection:
-        query = select(named_key.c.name).where(named_key.c.kind == KeyKind.INDEX).distinct()
-        return sorted(connection.scalars(query))
 
 
 def _begin(keyring: Keyring, index: str, asking: Asking) -> RotationRow:

@@ -72,11 +72,6 @@ class Pseudonyms:
         with self._database.read() as connection:
             return {row.scope: row.pseudonym for row in connection.execute(query)}
 
-    def drop_subject(self, subject: SubjectId) -> int:
-        """Forget a subject's pseudonyms in every scope, and return in how many."""
-        with self._database.write() as connection:
-            return forget_pseudonyms(connection, subject)
-
     def release(self) -> None:
         """Drop the scope key that is held between calls; it goes by itself after a minute or with another scope."""
         self._held.drop()

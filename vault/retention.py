@@ -131,11 +131,6 @@ class Sweeper:
         if cycle is not None:
             self._retire(cycle)
 
-    def is_begun(self) -> bool:
-        """Say whether a cycle was interrupted, or is under way."""
-        with self._data.read() as connection:
-            return find_begun(connection) is not None
-
     # the cycle
 
     def _begin(self, asking: Asking) -> Cycle:

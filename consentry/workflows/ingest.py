@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
-from typing import Final
 
 from sqlalchemy import Connection
 
@@ -25,13 +24,10 @@ from consentry.workflows.ingest_report import IngestReport
 from kernel.catalogue import Compartment
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
-from vault.records import PlainRecord
+from vault.records import CHUNK_RECORDS, PlainRecord
 from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 
 __all__ = ["IngestReport", "ingest"]
-
-CHUNK_ROWS: Final = 500
-"""Rows of the input in one transaction; keeps the write lock below a quarter of a second."""
 
 
 def ingest(
@@ -80,7 +76,7 @@ class _Run(Intake):
 
     def _take_in(self, on_rows: Callable[[int], None]) -> None:
         self._skip(self.rows, self.batch.position)
-        while chunk := list(islice(self.rows, CHUNK_ROWS)):
+        while chunk := list(islice(self.rows, CHUNK_RECORDS)):
             self._chunk(chunk)
             on_rows(len(chunk))
 
@@ -89,7 +85,7 @@ class _Run(Intake):
 
     def _skip(self, rows: Iterator[SourceRecord | BadRow], done: int) -> None:
         """Pass over what an interrupted run has stored; its bad rows and people are told again."""
-        while chunk := list(islice(rows, min(done, CHUNK_ROWS))):
+        while chunk := list(islice(rows, min(done, CHUNK_RECORDS))):
             done -= len(chunk)
             owned, _ = self._resolve(self._usable(chunk))
             allowed = passing_of(self._preview(owned))

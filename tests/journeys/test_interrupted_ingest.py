@@ -123,7 +123,7 @@ def told(out: str) -> dict[str, object]:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three chunks are enough to be killed in, before and between."""
-    monkeypatch.setattr(ingest, "CHUNK_ROWS", 40)
+    monkeypatch.setattr(ingest, "CHUNK_RECORDS", 40)
     monkeypatch.setattr(capture_file, "CHUNK_ACTS", 4)
 
 

@@ -5,7 +5,7 @@ import pytest
 from kernel.errors import BadInput
 from kernel.ids import SubjectId, new_id
 from kernel.ports import Tokeniser
-from vault.pseudonyms import Pseudonyms
+from vault.pseudonyms import Pseudonyms, forget_pseudonyms
 
 PEOPLE = [SubjectId(new_id("sub")) for _ in range(50)]
 
@@ -38,7 +38,8 @@ def test_a_dropped_subject_has_no_way_back(house):
     """After dropping nobody is behind the name in any scope."""
     name = house.pseudonyms.pseudonyms(PEOPLE[:2], scope="view:a")[PEOPLE[0]]
     house.pseudonyms.pseudonyms(PEOPLE[:2], scope="view:b")
-    assert house.pseudonyms.drop_subject(PEOPLE[0]) == 2
+    with house.keys.write() as connection:
+        assert forget_pseudonyms(connection, PEOPLE[0]) == 2
     assert house.pseudonyms.subjects_of("view:a", [name]) == {}
     assert house.pseudonyms.of_subject(PEOPLE[0]) == {}
     assert len(house.pseudonyms.of_subject(PEOPLE[1])) == 2
