@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import MetaData, func, select
+from sqlalchemy import func, select
 
+from audit.receipts import Receipt
 from audit.tables import leaf
 from audit.verifier.certificates import verify_certificate
 from consent.permits import Permit
@@ -197,7 +198,7 @@ def permitted(platform: Platform, subject: SubjectId, purpose: str, fields: Iter
     return said if isinstance(said, Permit) else None
 
 
-def receipt(platform: Platform, permit: Permit) -> object:
+def receipt(platform: Platform, permit: Permit) -> Receipt:
     """Wait for the permit's entry to be signed for."""
     return platform.log.receipt(
         permit.entry_id, actor=permit.actor, purpose=permit.purpose, subjects=permit.subjects, fields=permit.fields
@@ -278,14 +279,10 @@ def contents(platform: Platform) -> dict[str, str]:
     found = {}
     for store, database in ((Store.DATA, platform.data), (Store.KEYS, platform.keys)):
         with database.read() as connection:
-            for table in (table for metadata in metadata_of(store) for table in _sorted(metadata)):
+            for table in (table for metadata in metadata_of(store) for table in metadata.sorted_tables):
                 rows = sorted(repr(tuple(row)) for row in connection.execute(select(table)))
                 found[table.name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
     return found
-
-
-def _sorted(metadata: MetaData) -> list:
-    return list(metadata.sorted_tables)
 
 
 @contextlib.contextmanager
