@@ -21,7 +21,7 @@ from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock
-from vault.tables import erasure, legal_hold
+from vault.tables import SEALED_TABLES, erasure, legal_hold
 
 __all__ = ["Holds", "LegalHold", "NewHold"]
 
@@ -162,6 +162,7 @@ def waiting_erasures(connection: Connection, now: datetime) -> list[SubjectId]:
     """Return subjects whose erasure found something held which may be free by now.
 
     A floor or a dated hold that has ended, or a hold that was released since: of the newest erasure of each subject.
+    What has a shorter floor than the rest goes at the shorter one's end.
     """
     newest = (
         select(erasure.c.subject_id, func.max(erasure.c.started_at).label("started_at"))
@@ -176,7 +177,7 @@ def waiting_erasures(connection: Connection, now: datetime) -> list[SubjectId]:
         .where(
             erasure.c.fields.is_(None),
             erasure.c.state == _RESTRICTED,
-            or_(erasure.c.restricted_until <= now, _has_ended_since(now)),
+            or_(erasure.c.restricted_until <= now, _has_ended_since(now), _is_free_since(now)),
         )
     )
     return [SubjectId(subject) for subject in connection.scalars(query.order_by(erasure.c.subject_id))]
@@ -187,6 +188,20 @@ def _has_ended_since(now: datetime) -> ColumnElement[bool]:
     held = legal_hold.c
     ended = or_(held.released_at > erasure.c.started_at, and_(held.ends_at > erasure.c.started_at, held.ends_at <= now))
     return exists().where(held.subject_id == erasure.c.subject_id, held.set_at <= erasure.c.started_at, ended)
+
+
+def _is_free_since(now: datetime) -> ColumnElement[bool]:
+    """The floor of a row that the erasure had to leave has ended."""
+    return or_(
+        *(
+            exists().where(
+                table.c.subject_id == erasure.c.subject_id,
+                table.c.held_until > erasure.c.started_at,
+                table.c.held_until <= now,
+            )
+            for table in SEALED_TABLES
+        )
+    )
 
 
 def to_hold(row: Row[Any]) -> LegalHold:

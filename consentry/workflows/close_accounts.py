@@ -16,6 +16,7 @@ from consent.tasks import Task, TaskKind, create_tasks, done_task, open_tasks
 from consentry.platform import Platform
 from kernel.errors import IntegrityFailed
 from vault.leftovers import find_leftovers, is_leftover
+from vault.scopes import Why
 
 _AT_ONCE: Final = 200
 _REASON: Final = "the account was cancelled"
@@ -43,7 +44,7 @@ def close_due_accounts(platform: Platform, asking: Asking) -> Iterator[Task]:
     for task in _open(platform):
         if _is_due(platform, task):
             try:
-                platform.eraser.erase(task.subject, asking=asking, reason=_REASON)
+                platform.eraser.erase(task.subject, asking=asking, reason=_REASON, why=Why.GROUND_ENDED)
             except IntegrityFailed as err:
                 structlog.get_logger().error("account.not_closed", task=task.task_id, why=err.diagnostics())
         if _is_closed(platform, task):

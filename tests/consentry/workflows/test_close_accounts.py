@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from consent.standing import Standing, get_standing
@@ -17,7 +17,7 @@ from consentry.workflows.sweep import sweep_expired, sweep_in_steps
 from consentry.workflows.tend import end_basis
 from kernel.ids import SubjectId
 from tests.consentry.conftest import ADMIN, Captured
-from vault.tables import sealed_record
+from vault.tables import erasure, sealed_record
 
 
 @pytest.fixture
@@ -57,6 +57,8 @@ def test_nobody_has_to_remember_it(platform: Platform, gone: SubjectId):
     platform.clock.advance(timedelta(days=1))
     assert sweep_expired(platform, ADMIN).closed_accounts == 1
     assert (tasks(platform), state(platform, gone)) == ([], Standing.ERASED)
+    with platform.data.read() as connection:
+        assert connection.scalar(select(erasure.c.why)) == "ground_ended"
 
 
 def test_a_server_does_it_as_well(platform: Platform, gone: SubjectId):

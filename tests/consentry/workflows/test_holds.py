@@ -65,6 +65,19 @@ def test_an_erasure_goes_on_with_the_sweep_once_a_dated_hold_is_over(platform: P
     assert state(platform, patient) is Standing.ERASED
 
 
+def test_each_floor_ends_for_itself_after_an_erasure(platform: Platform, captured: Captured):
+    """Orders go after their three years, and do not wait for the fifteen of the medical record."""
+    subject = captured.person("u-7", "P02", "P07", "P08")
+    captured.store([captured.posted("u-7", "condition", diagnosis="icd10:I10")])
+    bought = {"event_type": "purchase", "session_id": "s-1", "order_amount": "12.50"}
+    captured.store([captured.posted("u-7", kind="event", number="e-1", **bought)])
+    erase_subject(platform, ADMIN, subject=subject, reason="request 1")
+    both = rows(platform, subject)
+    platform.clock.advance(timedelta(days=3 * 366))
+    assert [len(sweep_expired(platform, ADMIN).erasures) for _ in range(2)] == [1, 0]
+    assert (state(platform, subject), 0 < rows(platform, subject) < both) == (Standing.RESTRICTED, True)
+
+
 def test_a_sweep_waits_for_a_hold(platform: Platform, patient: SubjectId):
     """What has expired meanwhile goes with the first sweep after the release."""
     made = hold(platform, patient, compartment="behaviour")
