@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.entries import aged_event
 from consent.permits import Permit, Refusal
@@ -20,6 +21,7 @@ from consentry.sources.posted import Posted, clean_values
 from consentry.words_said import check_said
 from consentry.workflows.admit import NotPermitted
 from consentry.workflows.denials import check_allowed
+from consentry.workflows.find_subject import count_search
 from kernel.catalogue import IndexKind
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict
@@ -59,12 +61,13 @@ def correct_record(platform: Platform, caller: Principal, wrong: Wrong) -> Corre
         Denied: the role may not correct, the gate refuses, or the subject is restricted or erased.
         BadInput: no reason, a value that its field cannot have, or an event that is to be added to.
         NotFound: the subject has no such record.
-        Conflict: the ID number is another subject's.
+        Conflict: the ID number is another subject's; the entry says whose.
+        LimitReached: the caller has looked up as many ID numbers as it may for now.
     """
     check_allowed(platform, caller, ACT, persons_only=True, subject=wrong.subject)
     reason = check_said(wrong.reason, what="A correction")
     values = _clean(platform, wrong)
-    _check_free(platform, wrong.subject, values)
+    _check_free(platform, caller, wrong.subject, values)
     correction = Correction(wrong.subject, wrong.record, values, reason)
     asking = platform.asking(caller)
     platform.corrector.prepare(wrong.subject, values)
@@ -93,11 +96,22 @@ def _clean(platform: Platform, wrong: Wrong) -> Mapping[str, JsonValue]:
     return clean_values(wrong.values, context)
 
 
-def _check_free(platform: Platform, subject: SubjectId, values: Mapping[str, JsonValue]) -> None:
+def _check_free(platform: Platform, caller: Principal, subject: SubjectId, values: Mapping[str, JsonValue]) -> None:
+    """Raise where an ID number is somebody else's; it counts, and is logged, as a search does."""
     number = values.get("id_number")
-    owner = platform.resolver.find_by_id_number(number) if isinstance(number, str) else None
-    if owner not in (None, subject):
-        raise Conflict(f"The ID number is that of subject {owner}", hint="If both are one person, merge them.")
+    if not isinstance(number, str):
+        return
+    asking = platform.asking(caller)
+    count_search(platform, caller, asking)
+    owner = platform.resolver.find_by_id_number(number)
+    if owner is None or owner == subject:
+        return
+    event = Event(
+        Act.SUBJECT_LOOKED_UP, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=owner,
+        fields=("id_number",), counts={"found": 1}, refs={"act": ACT},
+    )  # fmt: skip
+    platform.log.write(event)
+    raise Conflict(f"The ID number is that of subject {owner}", hint="If both are one person, merge them.")
 
 
 def _permits(

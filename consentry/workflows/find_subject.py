@@ -70,7 +70,7 @@ def search_subjects(platform: Platform, caller: Principal, *, field: str, value:
     check_allowed(platform, caller, _FIND, persons_only=True)
     _check_field(platform, caller, field)
     asking = platform.asking(caller)
-    _spend(platform, caller, asking)
+    count_search(platform, caller, asking)
     subjects = platform.resolver.find_by_field(field, value, limit=FOUND_AT_ONCE + 1)
     is_exact = platform.catalogue.get_field(field).index is IndexKind.UNIQUE
     found = Found(tuple(subjects[:FOUND_AT_ONCE]), is_exact, len(subjects) > FOUND_AT_ONCE)
@@ -91,7 +91,8 @@ def _check_field(platform: Platform, caller: Principal, field: str) -> None:
         raise Denied(f"Role {caller.role!r} may not search by {field}", hint="Search by another field.")
 
 
-def _spend(platform: Platform, caller: Principal, asking: Asking) -> None:
+def count_search(platform: Platform, caller: Principal, asking: Asking) -> None:
+    """Count a try to find somebody by a value; raises ``LimitReached``, which is logged and told to officers."""
     try:
         with platform.data.write() as connection:
             spend_look_up(platform, connection, asking)

@@ -144,6 +144,9 @@ def test_id_number_of_another_subject_is_refused(platform, captured, patient):
     asked = wrong(platform, patient, sex="female")
     with pytest.raises(Conflict, match="is that of subject"):
         correct_record(platform, OFFICER, Wrong(patient, asked.record, {"id_number": number}, "x"))
+    (told,) = entries(platform, Act.SUBJECT_LOOKED_UP)
+    assert (told["fields"], told["counts"], told["actor"]) == (["id_number"], {"found": 1}, OFFICER.principal_id)
+    assert number not in str(told)
     free = "110101198005203741"
     correct_record(platform, OFFICER, Wrong(patient, asked.record, {"id_number": free}, "x"))
     assert platform.resolver.find_by_id_number(free) == patient
