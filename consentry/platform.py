@@ -244,7 +244,14 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
             data, keystore, catalogue, log, clock, Batches(data, keystore, log, clock), deployment=settings.deployment
         ),
         mover=SubjectMover(
-            data, keystore, log, clock, deployment=settings.deployment, forget=products.forget, wake=wake
+            data,
+            keystore,
+            log,
+            clock,
+            deployment=settings.deployment,
+            fields=catalogue.fields,
+            forget=products.forget,
+            wake=wake,
         ),
         replayer=Replayer(data, keystore, log, eraser, clock),
         sweeper=Sweeper(

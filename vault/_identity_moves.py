@@ -4,14 +4,14 @@ Everything here runs in one transaction of the key store and can be repeated. A 
 copy of its identifier, moves as it is.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, exists, select, update
 
-from kernel.catalogue import Compartment
+from kernel.catalogue import Compartment, Field, IndexKind
 from kernel.ids import SubjectId
 from kernel.plaintext import Plaintext
 from vault._history import said_values
@@ -20,15 +20,18 @@ from vault._keyring import Keyring, keep_epoch
 from vault._keys import UnlockedKeys
 from vault._linking import Linking, Mention
 from vault._rows import SealedRow
+from vault._sealing import EVENT
 from vault.blind_index import (
     FACTS,
     ID_NUMBER,
+    LOW,
     MOBILE,
     ONE_PERSON,
     SOURCE_ID,
     Digester,
     Message,
     fact_messages,
+    field_message,
     id_number_message,
     mobile_message,
     owners_of,
@@ -41,7 +44,7 @@ from vault.subjects import forget_facts
 from vault.tables import blind_index, data_key, doubtful_identity, identity_fact
 
 FOUND_BY: Final = frozenset({ID_NUMBER, MOBILE, *FACTS})
-"""Fields whose values find a person, or tell it from another."""
+"""Fields whose values find a person, or tell it from another, whatever the pack says; see ``finding_fields``."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,19 +56,40 @@ class Stated(Plaintext):
         superseded: those that were corrected or replaced since, and no record states any more.
         facts: what is digested of the first standing birth date and sex, by fact.
         unsure: facts of which different values were said, or one was corrected.
+        compartments: of the standing identifiers, by the name of their index.
     """
 
     standing: frozenset[Message]
     superseded: frozenset[Message]
     facts: dict[str, bytes]
     unsure: frozenset[str]
+    compartments: Mapping[str, Compartment] = field(default_factory=lambda: SEALED_IN)
 
     def __repr__(self) -> str:
         return "Stated(redacted)"
 
 
-def stated_of(subject: SubjectId, rows: Sequence[SealedRow], keys: UnlockedKeys, deployment: str) -> Stated:
+def finding_fields(fields: Mapping[str, Field]) -> frozenset[str]:
+    """Return the codes of fields whose values find a person: these, and those of the pack that have an index."""
+    return FOUND_BY | {code for code, one in fields.items() if one.index is not IndexKind.NONE}
+
+
+def stated_of(
+    subject: SubjectId,
+    rows: Sequence[SealedRow],
+    keys: UnlockedKeys,
+    deployment: str,
+    *,
+    fields: Mapping[str, Field],
+) -> Stated:
     """Read what somebody's records state.
+
+    Args:
+        subject: somebody.
+        rows: of its records.
+        keys: that are held; a row whose key is not there states nothing.
+        deployment: whose rows they are.
+        fields: of the pack, of which some are indexed.
 
     Raises:
         IntegrityFailed: a stored byte or a column of a row's header was changed.
@@ -73,6 +97,10 @@ def stated_of(subject: SubjectId, rows: Sequence[SealedRow], keys: UnlockedKeys,
     standing, before, facts = set[Message](), set[Message](), dict[str, bytes]()
     said = set[Message]()
     readable = [row for row in rows if row.key_id in keys]
+    compartments = dict(SEALED_IN)
+    for code, message, stands in _searched(readable, keys, deployment, fields):
+        (standing if stands else before).add(message)
+        compartments[message[0]] = fields[code].compartment
     for code, value, stands in said_values(readable, FOUND_BY, keys, deployment):
         keys_said = _as_keys(code, value)
         messages = [id_number_message(keys_said), mobile_message(keys_said)]
@@ -82,7 +110,19 @@ def stated_of(subject: SubjectId, rows: Sequence[SealedRow], keys: UnlockedKeys,
             if stands:
                 facts.setdefault(name, content)
     unsure = frozenset(name for name in FACTS if sum(one == name for one, _ in said) > 1)
-    return Stated(frozenset(standing), frozenset(before - standing), facts, unsure)
+    return Stated(frozenset(standing), frozenset(before - standing), facts, unsure, compartments)
+
+
+def _searched(
+    rows: Sequence[SealedRow], keys: UnlockedKeys, deployment: str, fields: Mapping[str, Field]
+) -> Iterator[tuple[str, Message, bool]]:
+    """Yield field, what is digested and whether it stands, of values that are indexed for searching: not of events."""
+    codes = finding_fields(fields) & fields.keys() - {ID_NUMBER, MOBILE}
+    profiles = [row for row in rows if row.kind != EVENT]
+    for code, value, stands in said_values(profiles, codes, keys, deployment):
+        message = field_message(fields[code], value)
+        if message is not None:
+            yield code, message, stands
 
 
 def restate(connection: Connection, keyring: Keyring, subject: SubjectId, stated: Stated) -> None:
@@ -96,10 +136,10 @@ def restate(connection: Connection, keyring: Keyring, subject: SubjectId, stated
         Conflict: an identifier is somebody else's; the caller's transaction must end with it.
     """
     keep_epoch(connection)
-    digester = Digester.make(keyring, connection, sorted(FOUND_BY))
+    digester = Digester.make(keyring, connection, sorted({*FOUND_BY, *_names(stated.superseded)}))
     _unlink(connection, digester, subject, stated.superseded)
     forget_facts(connection, subject, stated.unsure)
-    _say(connection, keyring, subject, stated.standing, {})
+    _say(connection, keyring, subject, stated.standing, {}, compartments=stated.compartments)
 
 
 def merge_identity(connection: Connection, keyring: Keyring, *, origin: SubjectId, to: SubjectId) -> None:
@@ -145,16 +185,18 @@ def split_identity(
         leaving: keys that are to be destroyed; copies under them that stay get another.
     """
     keep_epoch(connection)
-    before, after = origin[0], to[0]
-    digester = Digester.make(keyring, connection, sorted({*FOUND_BY, SOURCE_ID}))
+    (before, own), (after, other) = origin, to
+    theirs = (other.standing | other.superseded) - own.standing
+    digester = Digester.make(keyring, connection, sorted({*FOUND_BY, SOURCE_ID, *_names(theirs)}))
     moved = _taken(connection, keyring, digester, before, links)
     _move_old_links(connection, before, after, links)
-    theirs = to[1].standing - origin[1].standing
     _unlink(connection, digester, before, theirs)
-    _say(connection, keyring, after, {*moved, *_free(connection, digester, after, to[1].standing)}, to[1].facts)
-    forget_facts(connection, before, to[1].facts)
-    own = origin[1].facts
-    _say(connection, keyring, before, (), {fact: own[fact] for fact in to[1].facts if fact in own})
+    found_by = {*moved, *_free(connection, digester, after, other.standing)}
+    _say(connection, keyring, after, found_by, other.facts, compartments=other.compartments)
+    forget_facts(connection, before, other.facts)
+    shared = {message for message in own.standing if message[0].startswith(LOW)}  # two values may have one digest
+    kept = {fact: own.facts[fact] for fact in other.facts if fact in own.facts}
+    _say(connection, keyring, before, shared, kept, compartments=own.compartments)
     carry_identifiers(connection, keyring, before, leaving=leaving)
 
 
@@ -198,10 +240,12 @@ def _say(
     subject: SubjectId,
     identifiers: Iterable[Message],
     facts: dict[str, bytes],
+    *,
+    compartments: Mapping[str, Compartment] = SEALED_IN,
 ) -> None:
     """Store links and facts; a fact takes the place of the one before it."""
     forget_facts(connection, subject, facts)
-    links = {Mention(subject, name, content, SEALED_IN[name]) for name, content in identifiers}
+    links = {Mention(subject, name, content, compartments[name]) for name, content in identifiers}
     told = [Mention(subject, name, content, SEALED_IN[name]) for name, content in facts.items()]
     if links or told:
         Linking(keyring, None).store(connection, links, told)
@@ -217,6 +261,10 @@ def _free(
         if message[0] in ONE_PERSON and owners - {subject}:
             taken.add(message)
     return set(identifiers) - taken
+
+
+def _names(messages: Iterable[Message]) -> set[str]:
+    return {name for name, _ in messages}
 
 
 def _unlink(connection: Connection, digester: Digester, subject: SubjectId, identifiers: Iterable[Message]) -> None:

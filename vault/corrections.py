@@ -27,7 +27,7 @@ from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed, NotFound
 from kernel.ids import BatchId, EntryId, RecordId, SubjectId, new_id
 from kernel.ports import Clock
 from vault._erasable import rows_of
-from vault._identity_moves import FOUND_BY, restate, stated_of
+from vault._identity_moves import finding_fields, restate, stated_of
 from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._opening import readable_rows, visible_rows
@@ -71,7 +71,7 @@ class Corrected:
 
     Attributes:
         records: the id of each new version, by field.
-        change_id: of what is still to be done by ``Corrector.follow_up``: an identifier changed; else None.
+        change_id: of what is still to be done by ``Corrector.follow_up``: what finds its person changed; else None.
     """
 
     batch_id: BatchId
@@ -145,12 +145,12 @@ class Corrector:
         entry_id = self._tell(connection, correction, opened.batch_id, asking)
         records = {code: RecordId(header.record_id) for code, header in headers.items()}
         change_id = None
-        if not FOUND_BY.isdisjoint(correction.values):
+        if not finding_fields(self._catalogue.fields).isdisjoint(correction.values):
             change_id = _note(connection, correction.subject, asking, now)
         return Corrected(opened.batch_id, entry_id, records, now, change_id)
 
     def follow_up(self, change_id: str) -> None:
-        """Let a corrected identifier find its person, and the wrong one find nobody; safe to repeat.
+        """Let a corrected value of an indexed field find its person, and the wrong one not; safe to repeat.
 
         Raises:
             Conflict: the identifier is somebody else's; the correction stands, and finds nobody until both are merged.
@@ -162,7 +162,7 @@ class Corrector:
             )
             rows = rows_of(connection, subject)
         with self._keyring.unlocked([subject], list(Compartment)) as keys:
-            stated = stated_of(subject, rows, keys, self._deployment)
+            stated = stated_of(subject, rows, keys, self._deployment, fields=self._catalogue.fields)
         with self._keystore.database.write() as connection:
             restate(connection, self._keyring, subject, stated)
         with self._data.write() as connection:
@@ -268,7 +268,7 @@ class Corrector:
 
 
 def _note(connection: Connection, subject: SubjectId, asking: Asking, now: datetime) -> str:
-    """Note in the outbox that an identifier changed; returns an id."""
+    """Note in the outbox that what finds a person changed; returns an id."""
     change_id = new_id("chg")
     row = {
         "change_id": change_id,

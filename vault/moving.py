@@ -20,7 +20,7 @@ from consent.asking import Asking
 from consent.entries import EntryLog, event_of, now_in_log
 from consent.standing import lock_subjects
 from consent.wake import REVISED, Closing, WakePlanner
-from kernel.catalogue import Compartment
+from kernel.catalogue import Compartment, Field
 from kernel.database import Database
 from kernel.encoding import canonical_json
 from kernel.errors import Conflict, IntegrityFailed, NotFound
@@ -124,12 +124,14 @@ class SubjectMover:
         clock: Clock,
         *,
         deployment: str,
+        fields: Mapping[str, Field] | None = None,
         forget: Callable[[SubjectId, Asking], None] = lambda _subject, _asking: None,
         wake: WakePlanner | None = None,
     ) -> None:
         """Take the parts.
 
         Args:
+            fields: of the pack, of which some are indexed.
             forget: lets the parts above forget what they derived of a subject, while its pseudonyms can be told.
             wake: told of the subjects whose records changed.
         """
@@ -139,6 +141,7 @@ class SubjectMover:
         self._log = log
         self._clock = clock
         self._deployment = deployment
+        self._fields = fields or {}
         self._forget = forget
         self._wake = wake
 
@@ -331,7 +334,7 @@ class SubjectMover:
         with self._data.read() as connection:
             rows = rows_of(connection, subject)
         with self._keyring.unlocked([subject], list(Compartment)) as keys:
-            return stated_of(subject, rows, keys, self._deployment)
+            return stated_of(subject, rows, keys, self._deployment, fields=self._fields)
 
     def _conclude(self, work: _Work) -> None:
         """Leave tombstones and write the last entry, in one transaction."""

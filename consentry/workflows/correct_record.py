@@ -22,7 +22,6 @@ from consentry.words_said import check_said
 from consentry.workflows.admit import NotPermitted
 from consentry.workflows.denials import check_allowed
 from consentry.workflows.find_subject import count_search
-from kernel.catalogue import IndexKind
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict
 from kernel.ids import RecordId, SubjectId
@@ -55,7 +54,8 @@ def correct_record(platform: Platform, caller: Principal, wrong: Wrong) -> Corre
     """Give values of one record a newer, right version; what was derived from the wrong ones goes.
 
     The purpose of collection must still stand: nothing is stored that the gate would refuse from a source. A corrected
-    ID number or mobile finds the person from then on; a birth date keeps a minor for longer, never for shorter.
+    value of an indexed field finds the person from then on, and the wrong one no more; a birth date keeps a minor for
+    longer, never for shorter.
 
     Raises:
         Denied: the role may not correct, the gate refuses, or the subject is restricted or erased.
@@ -81,8 +81,6 @@ def correct_record(platform: Platform, caller: Principal, wrong: Wrong) -> Corre
     if made is None:
         listed = ", ".join(f"{name}: {why}" for name, why in sorted(refused.items()))
         raise NotPermitted(f"The gate refuses {listed}", hint="Only what may still be stored can be corrected.")
-    indexed = [code for code in values if platform.catalogue.fields[code].index is not IndexKind.NONE]
-    platform.resolver.link_fields([(wrong.subject, code, values[code]) for code in indexed], batch=None)
     if made.change_id is not None:
         platform.corrector.follow_up(made.change_id)
     platform.log.settle()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,12 @@ def small_catalogue() -> Catalogue:
         notices=(),
         roles={},
     )
+
+
+def with_indexes(catalogue: Catalogue, **kinds: IndexKind) -> Catalogue:
+    """The same catalogue, with indexes of some fields."""
+    indexed = {code: replace(catalogue.fields[code], index=kind) for code, kind in kinds.items()}
+    return replace(catalogue, fields={**catalogue.fields, **indexed})
 
 
 @dataclass

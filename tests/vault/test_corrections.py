@@ -9,12 +9,14 @@ from sqlalchemy import select, update
 
 from audit.events import Act
 from consent.standing import Standing, set_standing
+from kernel.catalogue import IndexKind
 from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed, NotFound
 from kernel.ids import RecordId
-from tests.vault.conftest import ASKING, DEPLOYMENT, House
+from tests.vault.conftest import ASKING, DEPLOYMENT, House, with_indexes
 from vault.corrections import Corrected, Correction, Corrector
 from vault.identity import IdentityKeys
 from vault.records import FieldVersion
+from vault.subjects import SubjectResolver
 from vault.tables import sealed_record
 
 REASON = "the person showed the discharge letter"
@@ -325,6 +327,50 @@ def test_corrected_identifier_is_followed_up_after_a_crash(house):
     assert found(house, RIGHT) == subject
     correct(house, subject, record, name="王芳")
     assert corrector_of(house).resume() == 0
+
+
+def searching(house: House) -> SubjectResolver:
+    """Let names and chats be searched, names by a truncated index."""
+    house.catalogue = with_indexes(house.catalogue, name=IndexKind.LOW, consult_chat=IndexKind.UNIQUE)
+    return SubjectResolver(house.keystore, house.catalogue.fields)
+
+
+def test_corrected_value_of_an_indexed_field_is_found_and_the_wrong_one_is_not(any_house):
+    """A search finds what stands; what another record still states, it finds as well."""
+    resolver = searching(any_house)
+    subject, record = stored(any_house, consult_chat="头疼", name="张三")
+    any_house.store(any_house.record(subject, number=2, consult_chat="头晕"))
+    said = {"consult_chat": ["头疼", "头晕"], "name": ["张三"]}
+    resolver.link_fields([(subject, code, value) for code, each in said.items() for value in each], batch=None)
+    made = correct(any_house, subject, record, consult_chat="牙疼", name="章三")
+    corrector_of(any_house).follow_up(made.change_id)
+    found = {
+        value: resolver.find_by_field("consult_chat", value, limit=9) == [subject] for value in ("头疼", "头晕", "牙疼")
+    }
+    assert found == {"头疼": False, "头晕": True, "牙疼": True}
+    assert resolver.find_by_field("name", "章三", limit=9) == [subject]
+
+
+def test_corrected_value_is_found_after_a_crash(house):
+    """The outbox remembers it, whatever the indexed field is."""
+    resolver = searching(house)
+    subject, record = stored(house, consult_chat="头疼")
+    correct(house, subject, record, consult_chat="牙疼")
+    assert resolver.find_by_field("consult_chat", "牙疼", limit=9) == []
+    again = house.restarted()
+    again.catalogue = house.catalogue
+    assert corrector_of(again).resume() == 1
+    assert resolver.find_by_field("consult_chat", "牙疼", limit=9) == [subject]
+
+
+def test_corrected_value_of_an_event_is_not_searched(house):
+    """What people did finds nobody, before a correction and after it."""
+    resolver = searching(house)
+    subject = house.subject()
+    house.store(house.record(subject, "event", consult_chat="头疼", event_type="page_view"))
+    made = correct(house, subject, record_id_of(house, subject), consult_chat="牙疼")
+    corrector_of(house).follow_up(made.change_id)
+    assert resolver.find_by_field("consult_chat", "牙疼", limit=9) == []
 
 
 def test_identifier_of_somebody_else_stops_the_follow_up_and_not_the_start(house, caplog):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,14 +11,15 @@ from sqlalchemy import func, insert, select, update
 
 from audit.events import Act
 from consent.standing import Standing, register_subjects, set_standing
+from kernel.catalogue import IndexKind
 from kernel.errors import Conflict, Denied, IntegrityFailed, NotFound
 from kernel.ids import BatchId, RecordId, SubjectId, new_id
-from tests.vault.conftest import ASKING, DEPLOYMENT, House
+from tests.vault.conftest import ASKING, DEPLOYMENT, House, with_indexes
 from tests.vault.test_bulk import sealed, stored
 from vault.identity import IdentityKeys
 from vault.moving import MoveOutcome, Selection, SubjectMover
 from vault.records import KeysMoved, PlainRecord
-from vault.subjects import ResolutionKind
+from vault.subjects import ResolutionKind, SubjectResolver
 from vault.tables import blind_index, data_key, identity_fact, key_tombstone, legal_hold, sealed_record, tombstone
 
 
@@ -340,6 +342,25 @@ def test_split_by_source_takes_its_records_and_its_ids_along(any_house):
     assert gone <= former
     assert len(gone) == 2, "the keys that had sealed records of both: identity and contact"
     assert {row.key_id for row in rows(any_house, origin)} & gone == set()
+
+
+def test_split_takes_along_by_what_its_records_are_searched(any_house):
+    """Values of indexed fields find the person whose they are; what both state finds both."""
+    fields = with_indexes(any_house.catalogue, name=IndexKind.LOW, consult_chat=IndexKind.UNIQUE).fields
+    resolver = SubjectResolver(any_house.keystore, fields)
+    both = any_house.subject()
+    for number, (name, chat) in enumerate([("张三", "头疼"), ("张三", "牙疼"), ("李四", "头晕")]):
+        record = any_house.record(both, number=number, name=name, consult_chat=chat)
+        any_house.store(replace(record, source="app" if number else "his"))
+        resolver.link_fields([(both, "name", name), (both, "consult_chat", chat)], batch=None)
+    fresh, change = begin_split(any_house, both, Selection(sources=frozenset({"app"})))
+    mover_of(any_house, fields=fields).finish(change)
+    for code, value, who in [
+        ("consult_chat", "头疼", {both}), ("consult_chat", "牙疼", {fresh}), ("consult_chat", "头晕", {fresh}),
+        ("name", "张三", {both, fresh}), ("name", "李四", {fresh}),
+    ]:  # fmt: skip
+        found = set(resolver.find_by_field(code, value, limit=9))
+        assert found >= who if code == "name" else found == who  # two names may have one byte
 
 
 def test_record_that_is_sent_again_after_a_split_follows_its_person(any_house):

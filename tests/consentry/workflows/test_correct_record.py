@@ -129,9 +129,12 @@ def test_corrected_birth_date_keeps_a_minor_for_longer_and_never_for_shorter(pla
 
 
 def test_corrected_value_of_an_indexed_field_can_be_searched(platform, patient):
-    """Whoever looks for the right district finds the person."""
-    correct_record(platform, OFFICER, wrong(platform, patient, district="310115"))
+    """Whoever looks for the right value finds the person, and by the wrong one nobody."""
+    for number in ("mz-1", "mz-2"):
+        correct_record(platform, OFFICER, wrong(platform, patient, record_number=number, district="310115"))
     assert patient in platform.resolver.find_by_field("district", "310115", limit=10)
+    assert patient in platform.resolver.find_by_field("record_number", "mz-2", limit=10)
+    assert platform.resolver.find_by_field("record_number", "mz-1", limit=10) == []
 
 
 def test_id_number_of_another_subject_is_refused(platform, captured, patient):
