@@ -3,6 +3,7 @@
 import dataclasses
 import hmac
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -350,20 +351,39 @@ def reopened() -> Callable[[Database], Office]:
     return lambda store: open_office(store, FixedClock(datetime(2026, 11, 22, 2, 0, tzinfo=UTC)))
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A SQLite store with its tables."""
-    store = open_database(f"sqlite:///{tmp_path / 'data.db'}", label="data store", must_exist=False)
+@pytest.fixture(scope="session")
+def tables_of_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with its tables; tests work on copies."""
+    path = tmp_path_factory.mktemp("tables") / "data.db"
+    store = open_database(f"sqlite:///{path}", label="data store", must_exist=False)
     create_tables(store)
+    store.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def tables_of_postgresql(lasting_pg_database: Callable[..., str]) -> str:
+    """The URL of a PostgreSQL store with its tables; tests work on copies."""
+    url = lasting_pg_database()
+    store = open_database(url, label="data store")
+    create_tables(store)
+    store.dispose()
+    return url
+
+
+@pytest.fixture
+def database(tables_of_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
+    """A SQLite store with its tables."""
+    shutil.copy(tables_of_sqlite, tmp_path / "data.db")
+    store = open_database(f"sqlite:///{tmp_path / 'data.db'}", label="data store")
     yield store
     store.dispose()
 
 
 @pytest.fixture
-def postgres(pg_url: str) -> Iterator[Database]:
+def postgres(tables_of_postgresql: str, pg_database: Callable[..., str]) -> Iterator[Database]:
     """A PostgreSQL store with its tables."""
-    store = open_database(pg_url, label="data store")
-    create_tables(store)
+    store = open_database(pg_database(tables_of_postgresql), label="data store")
     yield store
     store.dispose()
 
