@@ -23,9 +23,9 @@ from kernel.ids import SubjectId, new_id
 from vault._keyring import Keyring, keyring_of
 from vault._rewrapping import Mover
 from vault.custodian import KeyfileCustodian
+from vault.epoch_rotation import closing_epochs, no_progress, open_next_epoch
 from vault.identity import IdentityKeys
 from vault.keystore import KeyStore
-from vault.rotation import closing_epochs, no_progress, open_next_epoch
 from vault.setwise import chunks
 from vault.subjects import SubjectResolver
 from vault.tables import keystore_metadata

@@ -23,8 +23,8 @@ from kernel.ids import SubjectId
 from vault._datakey_rotating import DataRotating, DataRotation
 from vault._keyring import Keyring, keyring_of
 from vault._rotation_rows import RotationKind, RotationRow, begin, log_begun_and_done, started
+from vault.epoch_rotation import no_progress
 from vault.keystore import KeyStore, destroyed_keys
-from vault.rotation import no_progress
 from vault.tombstones import bury
 
 __all__ = ["DataKeys", "DataRotation", "resume_data_keys", "rotate_data_keys"]

@@ -21,8 +21,8 @@ from kernel.errors import BadInput
 from vault._keyring import KeyKind, Keyring, Lock, keep_epoch, keyring_of
 from vault._reindexing import IndexRotation, Reindexing
 from vault._rotation_rows import RotationKind, RotationRow, begin, log_begun_and_done, started
+from vault.epoch_rotation import no_progress
 from vault.keystore import KeyStore
-from vault.rotation import no_progress
 from vault.tables import named_key
 
 __all__ = ["IndexRotation", "resume_indexes", "rotate_index"]

@@ -10,9 +10,9 @@ from kernel.catalogue import Compartment
 
 if TYPE_CHECKING:
     from vault.data_rotation import DataRotation
+    from vault.epoch_rotation import EpochRotation
     from vault.index_rotation import IndexRotation
     from vault.key_report import KeyReport
-    from vault.rotation import Rotation
 
 app = typer.Typer(no_args_is_help=True, help="Keys: what they seal, and their rotation.")
 
@@ -108,7 +108,7 @@ def resume(home: Home = None) -> None:
         raise typer.Exit(1)
 
 
-def _say_epoch(done: "Rotation") -> None:
+def _say_epoch(done: "EpochRotation") -> None:
     say(f"epoch {done.ended} is ended; {done.rewrapped} keys were wrapped anew")
 
 

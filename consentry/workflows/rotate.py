@@ -10,9 +10,9 @@ from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
 from vault.data_rotation import DataKeys, DataRotation, resume_data_keys, rotate_data_keys
+from vault.epoch_rotation import EpochRotation, no_progress, resume_epochs, rotate_epoch
 from vault.index_rotation import IndexRotation, resume_indexes, rotate_index
 from vault.key_report import KeyReport, report_keys
-from vault.rotation import Rotation, no_progress, resume_epochs, rotate_epoch
 
 _ACT = "keys.rotate"
 """What a role must be allowed: a key custodian's work."""
@@ -22,12 +22,12 @@ _ACT = "keys.rotate"
 class Resumed:
     """What was gone on with."""
 
-    epochs: list[Rotation]
+    epochs: list[EpochRotation]
     indexes: list[IndexRotation]
     data_keys: list[DataRotation]
 
 
-def rotate_keys(platform: Platform, caller: Principal, *, told: Callable[[int], None] = no_progress) -> Rotation:
+def rotate_keys(platform: Platform, caller: Principal, *, told: Callable[[int], None] = no_progress) -> EpochRotation:
     """End the open epoch and begin the next; what was erased within it is final from then on.
 
     Args:
@@ -108,7 +108,7 @@ def resume_in_steps(
     )
 
 
-def end_old_epoch(platform: Platform, asking: Asking, *, at: Callable[[str], None] = no_point) -> Rotation | None:
+def end_old_epoch(platform: Platform, asking: Asking, *, at: Callable[[str], None] = no_point) -> EpochRotation | None:
     """End the open epoch if it has lived as long as the settings allow; for the running server."""
     opened_at = platform.keystore.check().opened_at
     if platform.clock.now() < opened_at + timedelta(days=platform.settings.epoch_days):

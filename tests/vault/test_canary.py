@@ -5,8 +5,8 @@ import logging
 from sqlalchemy import select
 
 from kernel.ids import SubjectId
+from vault.epoch_rotation import rotate_epoch
 from vault.identity import IdentityKeys
-from vault.rotation import rotate_epoch
 from vault.tables import blind_index, data_key, identity_fact, pseudonym, sealed_record
 
 PLANTED = {

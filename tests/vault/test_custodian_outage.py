@@ -10,7 +10,7 @@ from kernel.errors import Unavailable
 from tests.vault.custodian_services import TransitEngine, answering, misbehaving
 from vault.custodians.held import HeldKeys
 from vault.custodians.transit import TransitCustodian, TransitKey
-from vault.rotation import resume_epochs, rotate_epoch
+from vault.epoch_rotation import resume_epochs, rotate_epoch
 from vault.tables import data_metadata, epoch, keystore_metadata, named_key
 
 OUTAGES = {

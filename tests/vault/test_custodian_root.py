@@ -10,9 +10,9 @@ from vault.custodian import CustodianUnavailable, KeyfileCustodian, RootKeyWrong
 from vault.custodians.either import EitherCustodian
 from vault.custodians.held import HeldKeys
 from vault.custodians.transit import TransitCustodian, TransitKey
+from vault.epoch_rotation import rotate_epoch
 from vault.key_report import report_keys
 from vault.root import RootChange, rewrap_root
-from vault.rotation import rotate_epoch
 from vault.tables import epoch, named_key
 
 POINTS = ("root.announced", "root.wrapped", "root.replaced")

@@ -13,10 +13,10 @@ from kernel.catalogue import Compartment
 from kernel.errors import Denied, NotFound, Unavailable
 from kernel.ids import SubjectId, new_id
 from vault.certificates import SIGNED_PREFIX
+from vault.epoch_rotation import rotate_epoch
 from vault.erasure import Eraser
 from vault.identity import IdentityKeys
 from vault.keystore import KeyUnavailable
-from vault.rotation import rotate_epoch
 from vault.tables import (
     blind_index,
     data_key,

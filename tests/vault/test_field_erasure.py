@@ -19,9 +19,9 @@ from vault._keys import KeyUnavailable
 from vault._resealing import open_values, reseal
 from vault._rows import binding_of, header_of
 from vault.envelope import of_row, open_many
+from vault.epoch_rotation import rotate_epoch
 from vault.identity import IdentityKeys
 from vault.payload import pack, unpack
-from vault.rotation import rotate_epoch
 from vault.tables import blind_index, data_key, erasure, key_tombstone, sealed_record, tombstone
 
 DEPLOYMENT = "dep_test"

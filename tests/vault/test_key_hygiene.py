@@ -14,9 +14,9 @@ from kernel.ids import RequestId, SubjectId
 from vault._keys import MacKey, UnlockedKeys, WrappingKey
 from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.envelope import DataKey
+from vault.epoch_rotation import rotate_epoch
 from vault.identity import IdentityKeys
 from vault.index_rotation import rotate_index
-from vault.rotation import rotate_epoch
 from vault.suites import GcmAead
 from vault.tables import sealed_record
 

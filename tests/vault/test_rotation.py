@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from kernel.errors import IntegrityFailed
+from vault.epoch_rotation import closing_epochs, log_rotations, resume_epochs, rotate_epoch
 from vault.identity import IdentityKeys
-from vault.rotation import closing_epochs, log_rotations, resume_epochs, rotate_epoch
 from vault.tables import data_key, epoch, named_key
 
 

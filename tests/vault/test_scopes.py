@@ -12,10 +12,10 @@ from consent.standing import Standing
 from kernel.errors import Conflict, NotFound
 from kernel.ids import SubjectId, new_id
 from vault.certificates import SIGNED_PREFIX
+from vault.epoch_rotation import rotate_epoch
 from vault.erasure import Eraser
 from vault.erasures import get_erasure, list_erasures
 from vault.finality import Because, Keeping, confirm_final, foresee
-from vault.rotation import rotate_epoch
 from vault.scopes import WHOLE, Scope, ScopeKind, Why, scope_of
 from vault.tables import erasure, legal_hold, sealed_record
 

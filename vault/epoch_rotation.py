@@ -31,7 +31,7 @@ _LEFT_HINT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class EpochRotation:
     """One epoch that ended.
 
     Attributes:
@@ -55,7 +55,7 @@ def rotate_epoch(
     asking: Asking,
     told: Callable[[int], None] = no_progress,
     at: Callable[[str], None] = no_point,
-) -> Rotation:
+) -> EpochRotation:
     """End the open epoch and begin the next; one that is closing already is ended first.
 
     From then on an older copy of the key store, beside today's custodian, is the only place where a key that was
@@ -86,7 +86,7 @@ def resume_epochs(
     asking: Asking,
     told: Callable[[int], None] = no_progress,
     at: Callable[[str], None] = no_point,
-) -> list[Rotation]:
+) -> list[EpochRotation]:
     """End the epoch that is closing, if there is one, and write the entries that a crash left unwritten.
 
     Raises:
@@ -135,7 +135,7 @@ class _Ending:
         self.at("epoch.closing")
         return old
 
-    def end(self, epoch_id: str) -> Rotation:
+    def end(self, epoch_id: str) -> EpochRotation:
         """Move every key of a closing epoch, destroy its own, and clear away what is left of the erased."""
         log_rotations(self.keystore, self.data, self.log, asking=self.asking)
         rotation = self._destroy(epoch_id)
@@ -147,7 +147,7 @@ class _Ending:
             scrub(database)
         return rotation
 
-    def _destroy(self, epoch_id: str) -> Rotation:
+    def _destroy(self, epoch_id: str) -> EpochRotation:
         keyring = keyring_of(self.keystore)
         left = Mover(keyring, epoch_id, self.told, self.at).run()
         if left:
@@ -157,7 +157,7 @@ class _Ending:
             living = update(epoch).where(epoch.c.epoch_id == epoch_id, epoch.c.wrapped.is_not(None))
             connection.execute(living.values(wrapped=None, destroyed_at=keyring.clock.now()))
             moved = connection.execute(select(epoch.c.rewrapped).where(epoch.c.epoch_id == epoch_id)).scalar_one()
-        return Rotation(epoch_id, moved)
+        return EpochRotation(epoch_id, moved)
 
 
 def log_rotations(keystore: KeyStore, data: Database, log: EntryLog, *, asking: Asking) -> int:
