@@ -1,5 +1,6 @@
 """The gate against a naive model that replays the whole history for every question."""
 
+import os
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -17,6 +18,7 @@ from kernel.catalogue import ConsentKind
 from kernel.errors import BadInput, Denied
 from kernel.ids import SubjectId, new_id
 
+EXAMPLES = 1_000 if os.environ.get("CONSENTRY_NIGHTLY") else 60
 PURPOSES = ["P01", "P02", "P02", "P05", "P06", "P07", "P08", "P11", "P11", "P12", "P12", "P13", "P15"]
 RECIPIENTS = [None, "lab", "insurer"]
 SHARED = ("P11", "P12")
@@ -215,7 +217,7 @@ def play_act(story, subject, act, purpose, facts):
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=histories())
 def test_gate_agrees_with_the_replayed_history(shared, drawn):
     """After any history, check, check_many and preview_many say what a replay of all accepted acts says."""

@@ -17,7 +17,7 @@ from consent.gate import Permit
 from consent.registry import ActorKind, DecisionAct, DecisionRequest
 from kernel.database import open_database
 
-ROUNDS = 10_000 if os.environ.get("CONSENTRY_NIGHTLY") else 500
+ROUNDS = 10_000 if os.environ.get("CONSENTRY_NIGHTLY") else 250
 READERS = 2
 PAUSE_SECONDS = 0.003
 """SQLite's writers do not queue across processes; without a pause two readers hold off the third."""

@@ -17,7 +17,6 @@ from consentry.platform import open_platform
 from consentry.settings import load_settings
 from consentry.tending import Finisher, Tender
 from consentry.workflows.erase import erase_subject
-from consentry.workflows.initialise import initialise
 from consentry.workflows.represent import merge_subjects
 from consentry.workflows.tend import expire_in_steps
 from kernel.clock import FixedClock
@@ -27,15 +26,10 @@ from vault.tables import record_change
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request, tmp_path, clock):
+def settings(request, tmp_path, copied_to):
     """A deployment on either engine."""
-    stores = {}
-    if request.param == "postgresql":
-        make = request.getfixturevalue("pg_database")
-        stores = {"data_store": make(), "key_store": make()}
-    made = load_settings(home=tmp_path / "home", busy_timeout_ms=20_000, **stores)
-    done = initialise(made, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
-    return load_settings(**{**made.model_dump(), "deployment": done.deployment})
+    made = copied_to(request.param, tmp_path / "home").settings
+    return load_settings(**{**made.model_dump(), "busy_timeout_ms": 20_000})
 
 
 def end_soon(captured, people, *, purpose="P07"):

@@ -49,12 +49,19 @@ TWO = (person("li"), person("wang"))
 ADMIN = person("admin", "administrator")
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """A fresh deployment."""
-    made = Shell(tmp_path / "home", shown=False)
+@pytest.fixture(scope="module")
+def unused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a deployment that nobody has used; tests work on copies."""
+    made = Shell(tmp_path_factory.mktemp("unused") / "home", shown=False)
     made.json("init")
-    return made
+    return made.home
+
+
+@pytest.fixture
+def shell(unused: Path, tmp_path: Path) -> Shell:
+    """A fresh deployment."""
+    shutil.copytree(unused, tmp_path / "home")
+    return Shell(tmp_path / "home", shown=False)
 
 
 @pytest.fixture

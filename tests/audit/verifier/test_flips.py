@@ -9,8 +9,8 @@ import pytest
 from audit.verifier import VerificationError, verify_export
 
 NIGHTLY = bool(os.environ.get("CONSENTRY_NIGHTLY"))
-FLIPS = 1_000
-RUNS = 10_000 if NIGHTLY else 1_000
+FLIPS = 400
+RUNS = 10_000 if NIGHTLY else 500
 
 
 def targets(folder):

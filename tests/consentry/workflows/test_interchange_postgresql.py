@@ -8,21 +8,15 @@ from consent.receipts import verify_receipt
 from consentry.interchange.releases import Release
 from consentry.platform import open_platform
 from consentry.receipt_keys import load_receipt_key
-from consentry.settings import load_settings
 from consentry.workflows.capture import withdraw_purpose
 from consentry.workflows.import_fhir import import_fhir
-from consentry.workflows.initialise import initialise
 from consentry.workflows.interchange import export_fhir, issue_receipt, read_records
 
 
 @pytest.fixture
-def platform(tmp_path, pg_database, clock):
+def platform(tmp_path, copied_to, clock):
     """A deployment whose two stores are two PostgreSQL databases."""
-    settings = load_settings(home=tmp_path / "home", data_store=pg_database(), key_store=pg_database())
-    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
-    with open_platform(
-        load_settings(**{**settings.model_dump(), "deployment": made.deployment}), clock=clock
-    ) as opened:
+    with open_platform(copied_to("postgresql", tmp_path / "home").settings, clock=clock) as opened:
         yield opened
 
 
