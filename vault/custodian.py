@@ -233,14 +233,14 @@ class KeyfileCustodian:
 
         Args:
             path: where.
-            passphrase: returns it; asked for only where the key is sealed.
+            passphrase: returns it; a file that is not sealed under one is refused then.
             may_read: mode bits that are allowed; systemd may show a credential as readable by its group (an access
                 control list's mask), though it is not.
 
         Raises:
             RootKeyMissing: there is no such file, or it cannot be read.
             RootKeyDamaged: the file is not what was written.
-            RootKeyWrong: the file can be read by others, or is sealed and there is no passphrase.
+            RootKeyWrong: the file can be read by others, or is sealed and there is no passphrase, or the reverse.
             PassphraseWrong: it is not the one that seals the key.
         """
         try:
@@ -328,6 +328,7 @@ def _parsed(content: bytes, passphrase: Callable[[], bytes] | None) -> bytes:
         if header == _SEALED_HEADER:
             root_key = _unsealed(SealedRoot.parse(rest), f"{header} {root_id}", passphrase)
         else:
+            _check_meant_plain(passphrase)
             (encoded,) = rest
             root_key = b64decode(encoded, validate=True)
     except (UnicodeDecodeError, ValueError, Base64Error):
@@ -336,6 +337,15 @@ def _parsed(content: bytes, passphrase: Callable[[], bytes] | None) -> bytes:
     if not whole or _root_id(root_key).hex() != root_id:
         raise damaged
     return root_key
+
+
+def _check_meant_plain(passphrase: Callable[[], bytes] | None) -> None:
+    """Refuse a plain key where a passphrase is configured: its operator believes that a thief needs it."""
+    if passphrase is not None:
+        raise RootKeyWrong(
+            "A passphrase is configured, and the root key file is not sealed under one",
+            hint="Take the setting away, and move to a sealed file with `consentry keys rewrap-root --to`.",
+        )
 
 
 def _unsealed(sealed: SealedRoot, before: str, passphrase: Callable[[], bytes] | None) -> bytes:

@@ -54,10 +54,12 @@ def test_a_short_passphrase_is_refused_before_a_file_is_made(tmp_path):
     assert not (tmp_path / "root.key").exists()
 
 
-def test_the_passphrase_of_an_unsealed_file_is_not_asked_for(tmp_path):
-    """A plain key file opens as before."""
+def test_a_passphrase_over_an_unsealed_file_is_refused_and_not_asked_for(tmp_path):
+    """Nobody believes in a passphrase that protects nothing; without one the plain file opens."""
     KeyfileCustodian.create(tmp_path / "root.key")
-    KeyfileCustodian.load(tmp_path / "root.key", passphrase=lambda: pytest.fail("asked"))
+    with pytest.raises(RootKeyWrong, match="not sealed under one"):
+        KeyfileCustodian.load(tmp_path / "root.key", passphrase=lambda: pytest.fail("asked"))
+    KeyfileCustodian.load(tmp_path / "root.key")
 
 
 @pytest.mark.parametrize("word", range(8))
