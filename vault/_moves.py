@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select
 
 from kernel.catalogue import Compartment
 from kernel.ids import SubjectId
 from vault._keys import UnlockedKeys
-from vault._resealing import open_values
-from vault._rows import SealedRow, binding_of, delete_rows, header_of, table_of
+from vault._resealing import Resealed, open_values, put_resealed
+from vault._rows import SealedRow, binding_of, delete_rows, header_of
 from vault.envelope import of_row, seal_many
 from vault.payload import pack
 from vault.tables import SEALED_TABLES
@@ -56,26 +55,18 @@ def move_rows(
             changes.append(change)
             moved.values += values
     moved.rows, moved.doubled = len(changes), delete_rows(connection, doubled)
-    for table in SEALED_TABLES:
-        own = [change for change in changes if table_of(change["moved"]) is table]
-        if own:
-            connection.execute(
-                update(table)
-                .where(table.c.row_no == bindparam("moved"))
-                .values(subject_id=to, key_id=bindparam("under"), payload=bindparam("sealed")),
-                own,
-            )
+    put_resealed(connection, changes, subject_id=to)
     return moved
 
 
-def _moved(row: SealedRow, keys: UnlockedKeys, to: SubjectId, deployment: str) -> tuple[dict[str, Any], int]:
+def _moved(row: SealedRow, keys: UnlockedKeys, to: SubjectId, deployment: str) -> tuple[Resealed, int]:
     """Return the new columns of a row, and how many values it holds."""
     key = keys.sealing((to, Compartment(row.compartment)))
     holder = of_row(deployment, header_of(row)._replace(subject_id=to))
     values = open_values(row, keys, deployment)
     sealed = seal_many((key, binding_of(row, holder, code), plaintext) for code, plaintext in values.items())
     payload = pack(dict(zip(values, sealed, strict=True)))
-    return {"moved": row.row_no, "under": key.key_id, "sealed": payload}, len(values)
+    return Resealed(row.row_no, key.key_id, payload), len(values)
 
 
 def _contents_of(connection: Connection, rows: Sequence[SealedRow]) -> dict[int, bytes]:

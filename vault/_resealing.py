@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, update
 
@@ -31,6 +32,14 @@ class Move:
     def pair(self) -> Pair:
         """Whose keys seal it."""
         return SubjectId(self.row.subject_id), Compartment(self.row.compartment)
+
+
+class Resealed(NamedTuple):
+    """What a row becomes under another key; ``number`` says which one."""
+
+    number: int
+    key_id_now: bytes
+    payload_now: bytes
 
 
 def shared_moves(connection: Connection, subject: SubjectId, holding: Holding) -> list[Move]:
@@ -67,17 +76,18 @@ def reseal(connection: Connection, moves: Sequence[Move], keys: UnlockedKeys, *,
         new = keys.sealing(move.pair)
         if new.key_id in left[move.pair]:
             raise KeyUnavailable(f"Record {move.row.record_id} has no new key to move to", hint="Resume the erasure.")
-        sealed = _resealed(move, keys, deployment)
-        changes.append({"moved": move.row.row_no, "under": new.key_id, "sealed": sealed})
+        changes.append(Resealed(move.row.row_no, new.key_id, _resealed(move, keys, deployment)))
+    put_resealed(connection, changes)
+
+
+def put_resealed(connection: Connection, changes: Sequence[Resealed], **others: str) -> None:
+    """Write rows' new keys and payloads, with the same new value in other columns of all of them."""
     for table in SEALED_TABLES:
-        own = [change for change in changes if table_of(change["moved"]) is table]
+        own = [change._asdict() for change in changes if table_of(change.number) is table]
         if own:
-            connection.execute(
-                update(table)
-                .where(table.c.row_no == bindparam("moved"))
-                .values(key_id=bindparam("under"), payload=bindparam("sealed")),
-                own,
-            )
+            changed = update(table).where(table.c.row_no == bindparam("number"))
+            changed = changed.values(key_id=bindparam("key_id_now"), payload=bindparam("payload_now"), **others)
+            connection.execute(changed, own)
 
 
 def open_values(row: SealedRow, keys: UnlockedKeys, deployment: str) -> Mapping[str, bytes]:
