@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kernel.errors import ConfigurationError
@@ -67,6 +67,9 @@ CUSTODY: Final = (
 
 _SERVICE: Final = re.compile(r"(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/?")
 """Where a key service listens; without TLS only one on the machine itself."""
+
+_BACKUP_RECIPIENT: Final = re.compile(r"consentry-backup-1:(data|keys):[A-Za-z0-9+/]{43}=")
+"""Text of a public half as `consentry backup keygen` prints it; docs/reference/backup-format.md."""
 
 _ORIGIN: Final = re.compile(r"https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?")
 """An origin as browsers send it (RFC 6454 section 6.2); without TLS only one on the machine itself."""
@@ -216,6 +219,21 @@ class Settings(BaseSettings):
     def _is_service(cls, given: str) -> str:
         if given and not _SERVICE.fullmatch(given):
             raise ValueError("give https://host:port, or http:// on the machine itself, without path")
+        return given
+
+    @field_validator("backup_data_recipient", "backup_keys_recipient")
+    @classmethod
+    def _is_recipient(cls, given: str) -> str:
+        if given and not _BACKUP_RECIPIENT.fullmatch(given):
+            raise ValueError("give what `consentry backup keygen` prints")
+        return given
+
+    @field_validator("backup_keys_minutes")
+    @classmethod
+    def _has_recipient(cls, given: int, known: ValidationInfo) -> int:
+        """Stop a server that is to back up keys and cannot: nobody would notice until a backup is needed."""
+        if given and not known.data.get("backup_keys_recipient"):
+            raise ValueError("it needs backup_keys_recipient")
         return given
 
     @field_validator("cors_origins", mode="before")

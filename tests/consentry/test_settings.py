@@ -108,6 +108,8 @@ def test_relative_paths_in_a_file_start_at_its_folder(tmp_path):
         ("port = 0\n", "Setting 'port' is wrong: Input should be greater than or equal to 1"),
         ('port = "secret-port"\n', "Setting 'port' is wrong: Input should be a valid integer"),
         ("colour = 1\n", "Setting 'colour' is wrong: Extra inputs are not permitted"),
+        ('backup_data_recipient = "secret"\n', "Setting 'backup_data_recipient' is wrong: Value error, give what"),
+        ("backup_keys_minutes = 5\n", "Setting 'backup_keys_minutes' is wrong: Value error, it needs"),
         ("port = \n", "is no TOML"),
     ],
 )
