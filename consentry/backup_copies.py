@@ -4,9 +4,11 @@ SQLite is copied whole by its backup interface, at the speed of the disk: a read
 writers waiting for as long as it reads. PostgreSQL keeps its snapshots by itself.
 """
 
+import fcntl
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +27,9 @@ from vault.tables import key_tombstone
 SCRATCH: Final = ".consentry-scratch-"
 """Begins the names of folders that hold copies for a while; one that a crash left goes with the next backup."""
 
+_LOCK: Final = "lock"
+"""A file in a scratch folder, locked while the folder is in use."""
+
 _PATIENCE_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 5
 _ZEROS: Final = bytes(1 << 20)
@@ -35,15 +40,43 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
     """Make a folder for copies, closed to others; whatever lies in it afterwards is overwritten and removed.
 
     Args:
-        beside: the folder in which it is made; scratch folders that a crash left there go first.
+        beside: the folder in which it is made; scratch folders that a crash left there go first, those in use stay.
     """
     for left in beside.glob(f"{SCRATCH}*"):
-        _shred(left)
+        if (held := _hold_left(left)) is not None:
+            _shred_held(left, held)
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=beside))
     try:
+        held = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_FILE)
+    except OSError:
+        folder.rmdir()
+        raise
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield folder
     finally:
-        _shred(folder)
+        _shred_held(folder, held)
+
+
+def _hold_left(folder: Path) -> int | None:
+    """Return the lock of a folder that nobody uses any more; None for one in use, and for what others have put there.
+
+    Backups run side by side, and a folder of backups may be written by other accounts: what such a one calls a scratch
+    folder of ours may be a link to anything.
+    """
+    try:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            return None
+        held = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return None
+    return held
 
 
 @contextmanager
@@ -117,12 +150,20 @@ def _patient(deadline: float) -> Callable[[int, int, int], None]:
     return told
 
 
+def _shred_held(folder: Path, held: int) -> None:
+    """Overwrite and remove a folder; where that fails, its lock is free for the next backup to do it."""
+    try:
+        _shred(folder)
+    finally:
+        os.close(held)
+
+
 def _shred(folder: Path) -> None:
     """Overwrite the files of a folder and remove it: a copy of the key store must not stay in freed blocks."""
     for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("r+b") as handle:
-                left = file.stat().st_size
+        if file.is_file() and not file.is_symlink():
+            with os.fdopen(os.open(file, os.O_RDWR | os.O_NOFOLLOW), "r+b") as handle:
+                left = os.fstat(handle.fileno()).st_size
                 while left > 0:
                     left -= handle.write(_ZEROS[: min(left, len(_ZEROS))])
                 handle.flush()

@@ -413,6 +413,7 @@ def test_copies_that_a_crash_left_go_with_the_next_backup(tmp_path):
     """They hold wrapped keys: overwritten first, then removed, as every copy is."""
     left = tmp_path / f"{SCRATCH}crashed"
     left.mkdir()
+    (left / "lock").touch()
     kept = tmp_path / "seen-from-elsewhere"
     (left / "keys.db").write_bytes(b"wrapped key" * 1000)
     kept.hardlink_to(left / "keys.db")
@@ -421,6 +422,34 @@ def test_copies_that_a_crash_left_go_with_the_next_backup(tmp_path):
         assert not left.exists()
         assert kept.read_bytes() == bytes(11_000)
     assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_copies_of_a_backup_that_runs_are_not_taken_for_left_ones(tmp_path):
+    """A server backs its key store up every few minutes, also while a backup of both stores takes an hour."""
+    with scratch_folder(tmp_path) as running:
+        (running / "data.db").write_bytes(b"rows")
+        with scratch_folder(tmp_path) as other:
+            assert other != running
+        assert (running / "data.db").read_bytes() == b"rows"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["folder", "file"])
+def test_a_link_among_what_was_left_overwrites_nothing(tmp_path, how):
+    """Whoever may write into the folder of backups makes no backup overwrite what lies elsewhere."""
+    elsewhere, left = tmp_path / "elsewhere", tmp_path / "backups" / f"{SCRATCH}planted"
+    for folder in (elsewhere, left.parent):
+        folder.mkdir()
+    (elsewhere / "keys.db").write_bytes(b"wrapped keys")
+    (elsewhere / "lock").touch()
+    if how == "folder":
+        left.symlink_to(elsewhere)
+    else:
+        left.mkdir()
+        (left / "lock").touch()
+        (left / "keys.db").symlink_to(elsewhere / "keys.db")
+    with scratch_folder(left.parent):
+        assert (elsewhere / "keys.db").read_bytes() == b"wrapped keys"
 
 
 def test_keys_that_are_destroyed_between_the_copies_have_them_taken_anew(yard, monkeypatch):
