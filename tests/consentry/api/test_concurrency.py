@@ -10,22 +10,17 @@ from sqlalchemy import func, select
 
 from consent.tables import decision, subject_standing
 from consentry.platform import Platform, open_platform
-from consentry.settings import load_settings
-from consentry.workflows.initialise import initialise
 from kernel.clock import FixedClock
+from tests.consentry.conftest import Deployed
 
 THREADS = 8
 REVEAL = {"purpose": "P02", "fields": ["sex"], "reason": "consultation"}
 
 
 @pytest.fixture
-def postgres(tmp_path: Path, pg_database: Callable[[], str], clock: FixedClock):
+def postgres(tmp_path: Path, copied_to: Callable[..., Deployed], clock: FixedClock):
     """A platform over two PostgreSQL databases."""
-    settings = load_settings(home=tmp_path / "pg", data_store=pg_database(), key_store=pg_database())
-    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
-    with open_platform(
-        load_settings(**{**settings.model_dump(), "deployment": made.deployment}), clock=clock
-    ) as opened:
+    with open_platform(copied_to("postgresql", tmp_path / "pg").settings, clock=clock) as opened:
         yield opened
 
 

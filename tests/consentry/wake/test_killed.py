@@ -20,12 +20,11 @@ import consentry.platform
 from consent.wake import LEASE, Closing, Outcome, WakeItem, WakeState
 from consentry.platform import open_platform
 from consentry.principals import Principal
-from consentry.settings import Settings, load_settings
+from consentry.settings import Settings
 from consentry.wake.runner import run_wake
 from consentry.wake.tags import TagsHandler
 from consentry.wake.views import ViewsHandler
 from consentry.workflows.capture import withdraw_purpose
-from consentry.workflows.initialise import initialise
 from kernel.clock import FixedClock
 from kernel.ids import SubjectId
 
@@ -180,12 +179,8 @@ def test_nothing_is_lost_or_repeated_wherever_the_process_is_killed(deployment, 
     assert 20 < points - 1 <= planned
 
 
-def test_nothing_is_lost_or_repeated_on_postgresql(pg_database, tmp_path, scene_on, shelving) -> None:
+def test_nothing_is_lost_or_repeated_on_postgresql(copied_to, tmp_path, scene_on, shelving) -> None:
     """The same at every point that the wake marks, with both stores on PostgreSQL."""
-    stores = {"data_store": pg_database(), "key_store": pg_database()}
-    settings = load_settings(home=tmp_path / "pg", **stores)
-    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=FixedClock(STARTED))
-    settings = load_settings(**{**settings.model_dump(), "deployment": made.deployment})
-    scene, people = scene_on(settings, 25)
+    scene, people = scene_on(copied_to("postgresql", tmp_path / "pg").settings, 25)
     points, planned = every_kill(scene, people, shelving, everywhere=False)
     assert 10 < points - 1 <= planned
