@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select
 
 from audit.events import Event
-from consent.asking import Asking
 from consent.entries import EntryLog
 from kernel.database import Database
 from kernel.ids import SubjectId
@@ -30,31 +29,26 @@ class Retirement:
         data: Database,
         keystore: KeyStore,
         log: EntryLog,
-        forget: Callable[[SubjectId, Asking], None],
         at: Callable[[str], None],
     ) -> None:
         self._data = data
         self._keystore = keystore
         self._keyring = keyring_of(keystore)
         self._log = log
-        self._forget = forget
         self._at = at
 
-    def finish(self, sweep_id: str, event: Event, asking: Asking) -> None:
+    def finish(self, sweep_id: str, event: Event) -> None:
         """Destroy the keys that a sweep has noted; safe to repeat.
 
         Args:
             sweep_id: whose keys.
             event: of the act that names destroyed keys.
-            asking: for the parts above, which forget what they derived.
         """
         with self._data.read() as connection:
             rows = connection.execute(select(retiring_key).where(retiring_key.c.sweep_id == sweep_id)).all()
         if not rows:
             return
         subjects = [SubjectId(subject) for subject in dict.fromkeys(row.subject_id for row in rows)]
-        for subject in subjects:
-            self._forget(subject, asking)
         with self._keystore.database.write() as connection:
             for subject in subjects:
                 self._destroy(connection, sweep_id, subject, [row for row in rows if row.subject_id == subject])

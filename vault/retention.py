@@ -68,7 +68,6 @@ class Sweeper:
         *,
         deployment: str,
         keeping: Keeping | None = None,
-        forget: Callable[[SubjectId, Asking], None] = lambda _subject, _asking: None,
         at: Callable[[str], None] = lambda _point: None,
     ) -> None:
         """Take the parts.
@@ -81,7 +80,6 @@ class Sweeper:
             clock: for times.
             deployment: that the certificates name.
             keeping: of key epochs and archives; see ``vault.finality``.
-            forget: takes what was derived from what goes out of the parts above.
             at: told of each point at which a crash could come.
         """
         self._data = data
@@ -93,7 +91,7 @@ class Sweeper:
         self._deployment = deployment
         self._keeping = keeping or Keeping()
         self._at = at
-        self._retirement = Retirement(data, keystore, log, forget, at)
+        self._retirement = Retirement(data, keystore, log, at)
 
     def sweep(self, *, asking: Asking) -> SweepOutcome | None:
         """Run one cycle to its end; None where nothing has expired.
@@ -224,7 +222,7 @@ class Sweeper:
         return expired
 
     def _retire(self, cycle: Cycle) -> None:
-        self._retirement.finish(cycle.sweep_id, cycle.event(Act.KEYS_DESTROYED), cycle.asking)
+        self._retirement.finish(cycle.sweep_id, cycle.event(Act.KEYS_DESTROYED))
 
     def _conclude(self, cycle: Cycle) -> SweepOutcome:
         """Sign what the cycle did, and end it."""

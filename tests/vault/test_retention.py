@@ -36,13 +36,9 @@ class Crash(Exception):
     """The end of a process."""
 
 
-def sweeper(
-    house: House, at: Callable[[str], None] = lambda _point: None, forget=lambda _subject, _asking: None
-) -> Sweeper:
+def sweeper(house: House, at: Callable[[str], None] = lambda _point: None) -> Sweeper:
     """Of this house."""
-    return Sweeper(
-        house.data, house.keystore, house.log, house.signer, house.clock, deployment=DEPLOYMENT, at=at, forget=forget
-    )
+    return Sweeper(house.data, house.keystore, house.log, house.signer, house.clock, deployment=DEPLOYMENT, at=at)
 
 
 def sweep_of(house: House):
@@ -251,15 +247,6 @@ def test_doubts_that_nobody_settled_go(house: House):
     house.clock.advance(timedelta(days=2))
     sweep_of(house)
     assert count(house.keys, doubtful_identity) == 0
-
-
-def test_what_was_derived_is_forgotten_before_the_keys(house: House):
-    """The parts above are told of each person, once the rows are gone."""
-    subject = browsed(house)
-    house.clock.advance(HALF_YEAR)
-    told = []
-    sweeper(house, forget=lambda who, _asking: told.append((who, count(house.data, retiring_key)))).sweep(asking=ASKING)
-    assert told == [(subject, 1)]
 
 
 # --- crashes
