@@ -14,6 +14,7 @@ from consentry.access import check_may_act
 from consentry.approval_inspection import inspect_approvals
 from consentry.case_inspection import inspect_cases
 from consentry.emergency_inspection import inspect_emergencies
+from consentry.erasure_inspection import inspect_erasures
 from consentry.hold_inspection import inspect_holds
 from consentry.platform import Platform
 from consentry.principal_inspection import inspect_principals
@@ -136,6 +137,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
         inspect_cases(connection, platform.log, found)
         inspect_emergencies(connection, found)
         inspect_holds(connection, platform.log, found)
+        inspect_erasures(connection, found)
         inspect_webhooks(connection, found, platform.sealer)
         for missing in missing_triggers(connection):
             found.add("guard", missing, ("store",))
