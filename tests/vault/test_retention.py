@@ -12,6 +12,7 @@ from kernel.errors import Denied
 from kernel.ids import SubjectId
 from tests.vault.conftest import ASKING, DEPLOYMENT, YEAR, House
 from tests.vault.filing import Filing, content_of
+from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.identity import IdentityKeys, Resolution, ResolutionKind, Rule
 from vault.retention import Sweeper
 from vault.sweep_certificates import SWEEP_SIGNED_PREFIX, keys_digest
@@ -247,6 +248,26 @@ def test_doubts_that_nobody_settled_go(house: House):
     house.clock.advance(timedelta(days=2))
     sweep_of(house)
     assert count(house.keys, doubtful_identity) == 0
+
+
+def test_keys_that_are_rotated_meanwhile_leave_the_person_to_the_next_cycle(house: House):
+    """What was moved to the newest key has no newer one to leave for; the cycle ends, and the next takes it."""
+    subject = browsed(house)
+    house.clock.advance(HALF_YEAR)
+
+    def rotate(point: str) -> None:
+        if point == "keys made":
+            parts = (house.keystore, house.data, house.log)
+            rotate_data_keys(*parts, DataKeys(), deployment=DEPLOYMENT, asking=ASKING)
+
+    outcome = sweeper(house, at=rotate).sweep(asking=ASKING)
+    assert outcome is not None
+    assert outcome.counts == {"left_rows": 1}
+    assert pages(house, subject) == ["kept"]
+    again = sweep_of(house)
+    assert again is not None
+    assert (again.counts["rows"], again.counts["left_rows"]) == (1, 0)
+    assert pages(house, subject) == ["kept"]
 
 
 # --- crashes
