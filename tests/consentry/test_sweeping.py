@@ -26,7 +26,7 @@ def count(platform: Platform, table) -> int:
 
 
 def test_a_server_sweeps_when_it_starts_and_not_again_within_the_cycle(platform: Platform, captured: Captured):
-    """The first round takes what has expired; what expires later waits for the next cycle."""
+    """R65: the first round takes what has expired; what expires later waits for the next cycle."""
     browse(captured)
     platform.clock.advance(timedelta(days=400))
     sweeping = Sweeping(platform)

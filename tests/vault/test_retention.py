@@ -86,7 +86,7 @@ def set_hold(house: House, subject: SubjectId, **more: object) -> None:
 
 
 def test_an_expired_row_goes_and_the_living_move_to_a_new_key(any_house: House):
-    """The page view is gone with the key that sealed it; what shared the key opens under another."""
+    """R65: the page view is gone with the key that sealed it; what shared the key opens under another."""
     subject = browsed(any_house)
     before = key_ids(any_house)
     any_house.clock.advance(HALF_YEAR)
@@ -167,7 +167,7 @@ def test_a_legal_floor_wins(any_house: House):
 
 @pytest.mark.parametrize("reach", [{}, {"compartment": "behaviour"}, {"field": "page"}])
 def test_an_officers_hold_wins_until_it_is_released(any_house: House, reach: dict):
-    """On the subject, a compartment or a field; afterwards the next cycle takes what has waited."""
+    """R65: on the subject, a compartment or a field; afterwards the next cycle takes what has waited."""
     subject, other = browsed(any_house, 1), browsed(any_house, 2)
     set_hold(any_house, subject, **reach)
     any_house.clock.advance(HALF_YEAR)

@@ -41,7 +41,7 @@ def state(platform: Platform, subject: SubjectId) -> Standing:
 
 
 def test_a_cancelled_account_has_a_task_with_the_laws_days(platform: Platform, gone: SubjectId):
-    """Due with the end of the fifteenth working day, in the pack's time zone; made once."""
+    """R27: due with the end of the fifteenth working day, in the pack's time zone; made once."""
     for _ in range(2):
         sweep_expired(platform, ADMIN)
     (task,) = tasks(platform)
@@ -50,7 +50,7 @@ def test_a_cancelled_account_has_a_task_with_the_laws_days(platform: Platform, g
 
 
 def test_nobody_has_to_remember_it(platform: Platform, gone: SubjectId):
-    """The last sweep before the days are over erases, and the task is done."""
+    """R27: the last sweep before the days are over erases, and the task is done."""
     sweep_expired(platform, ADMIN)
     platform.clock.advance(timedelta(days=19))
     assert sweep_expired(platform, ADMIN).closed_accounts == 0

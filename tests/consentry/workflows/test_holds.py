@@ -66,7 +66,7 @@ def test_an_erasure_goes_on_with_the_sweep_once_a_dated_hold_is_over(platform: P
 
 
 def test_each_floor_ends_for_itself_after_an_erasure(platform: Platform, captured: Captured):
-    """Orders go after their three years, and do not wait for the fifteen of the medical record."""
+    """R65: orders go after their three years, and do not wait for the fifteen of the medical record."""
     subject = captured.person("u-7", "P02", "P07", "P08")
     captured.store([captured.posted("u-7", "condition", diagnosis="icd10:I10")])
     bought = {"event_type": "purchase", "session_id": "s-1", "order_amount": "12.50"}
