@@ -154,7 +154,7 @@ def test_keys_of_an_ended_epoch_do_not_open_under_the_next(yard, patient, tmp_pa
 
 
 def test_erased_number_is_not_found_beside_todays_key_store(yard, patient, tmp_path):
-    """R26: even who runs the deployment finds nobody by the numbers of the erased, and opens no row of an older copy."""
+    """R26: even who runs the deployment finds nobody by numbers of the erased, and opens no row of an older copy."""
     files = yard.backup(stores=[BackupStore.DATA])
     with yard.opened() as platform:
         assert platform.resolver.find_by_id_number(ID_NUMBER) == patient
