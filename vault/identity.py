@@ -4,8 +4,8 @@ An ID number joins; a source's own id joins where birth date and sex do not cont
 families share one.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -14,6 +14,8 @@ from unicodedata import normalize
 from kernel.ids import SubjectId
 from kernel.plaintext import Plaintext
 
+_STATED: Final = ("id_number", "birth_date", "sex", "mobile")
+"""Fields of the catalogue that say who a record is about."""
 _SEX_UNSTATED: Final = frozenset({"", "unknown"})
 
 
@@ -48,6 +50,15 @@ class IdentityKeys(Plaintext):
         if self.sex is not None and self.sex not in _SEX_UNSTATED:
             stated["sex"] = self.sex
         return stated
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The codes of the fields that are stated."""
+        return frozenset(code for code in _STATED if getattr(self, code) is not None)
+
+    def narrowed(self, fields: Collection[str]) -> "IdentityKeys":
+        """Return the same without what is stated in other fields; what the source calls the person is no field."""
+        return replace(self, **dict.fromkeys(self.fields.difference(fields)))
 
     @property
     def is_reference(self) -> bool:

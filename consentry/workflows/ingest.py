@@ -131,10 +131,14 @@ class _Run(Intake):
         return owned, doubtful
 
     def _preview(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> Outlook:
-        """Return what would pass now; decides which keys and links are made before the rows."""
+        """Return what would pass now; decides which keys and links are made before the rows.
+
+        What a record states of its person and does not hold itself is looked at as well: where the gate refuses it, it
+        finds the person in memory, and nothing stays of it.
+        """
         with self.platform.data.read() as connection:
             self._read_mandate(connection)
-            return self.desk.preview(connection, self._needs(owned))
+            return self.desk.preview(connection, self._needs(owned, stated=True))
 
     def _prepare(self, owned: Sequence[tuple[SubjectId, SourceRecord]], allowed: Mapping[SubjectId, set[str]]) -> None:
         """Make keys and links durable before the first row that needs them."""
@@ -148,7 +152,7 @@ class _Run(Intake):
             if record.kind != EVENT:
                 found_by += [(subject, code, record.values[code]) for code in passing]
             if passing and record.identity is not None:
-                links.append((subject, _identity(record)))
+                links.append((subject, _identity(record).narrowed(allowed[subject])))
         if links:
             self.platform.resolver.link(links, batch=self.batch.batch_id)
         self.platform.resolver.link_fields(found_by, batch=self.batch.batch_id)
@@ -185,11 +189,17 @@ class _Run(Intake):
         asked = {code: granted.refused[subject, code] for code in record.values if (subject, code) in granted.refused}
         return asked | scoped
 
-    def _needs(self, owned: Sequence[tuple[SubjectId, SourceRecord]]) -> Needs:
-        """Return what to ask the gate for: by purpose of collection, each subject's fields of this chunk."""
+    def _needs(self, owned: Sequence[tuple[SubjectId, SourceRecord]], *, stated: bool = False) -> Needs:
+        """Return what to ask the gate for: by purpose of collection, each subject's fields of this chunk.
+
+        Args:
+            owned: the records.
+            stated: take in what they state of their person, as well.
+        """
         needs: dict[str, dict[SubjectId, set[str]]] = {}
         for subject, record in owned:
-            for code in record.values:
+            said = _identity(record).fields & self.platform.catalogue.fields.keys() if stated else ()
+            for code in {*record.values, *said}:
                 if not self._is_outside(code):
                     purpose = self.platform.catalogue.get_field(code).collect
                     needs.setdefault(purpose, {}).setdefault(subject, set()).add(code)

@@ -207,7 +207,7 @@ class _Run(Intake):
         withheld = {who: frozenset(own) - covered[who] for who, own in present.items() if own.keys() - covered[who]}
         if block.doubtful:
             self.platform.resolver.note_doubtful(block.doubtful, batch=self.batch.batch_id)
-        links = [(who, stated) for who, stated in block.stated if covered.get(who)]
+        links = [(who, stated.narrowed(covered[who])) for who, stated in block.stated if covered.get(who)]
         if links:
             self.platform.resolver.link(links, batch=self.batch.batch_id)
         fields = self.platform.catalogue.fields

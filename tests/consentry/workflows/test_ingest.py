@@ -8,7 +8,10 @@ from sqlalchemy import func, select
 from audit.events import Act
 from audit.queries import find_entries
 from consent.tables import consent_current
-from vault.tables import data_key, sealed_record
+from consentry.workflows.ingest_http import ingest_posted
+from consentry.workflows.tend import end_basis
+from tests.consentry.conftest import ADMIN
+from vault.tables import blind_index, data_key, identity_fact, sealed_record
 
 PHARMACY, COURIER = "sunrise-pharmacy", "sunrise-courier"
 
@@ -185,3 +188,53 @@ def test_core_care_works_when_every_optional_purpose_is_refused(captured, purpos
     said = captured.store([captured.posted(diagnosis=["icd10:I10"], chief_complaint="头晕三天")])
     assert said["stored_fields"] == 2
     assert said["refused"] == {}
+
+
+def _finding(platform, subject) -> set[str]:
+    """By what somebody is found, or told from another."""
+    with platform.keys.read() as connection:
+        links = connection.scalars(select(blind_index.c.field).where(blind_index.c.subject_id == subject)).all()
+        facts = connection.scalars(select(identity_fact.c.fact).where(identity_fact.c.subject_id == subject)).all()
+    return {*links, *facts}
+
+
+STATED = {"id_number": "110105199005200022", "mobile": "13800138000"}
+
+
+@pytest.mark.parametrize("as_values", [True, False])
+@pytest.mark.parametrize("account", [True, False])
+def test_a_refused_identifier_leaves_no_digest(captured, platform, account, as_values) -> None:
+    """Another field of the record passes; what P01 does not cover any more finds nobody, in whichever form it came."""
+    subject = captured.person("u-1", "P02")
+    before = _finding(platform, subject)
+    if not account:
+        end_basis(platform, ADMIN, subject, "P01")
+    said = STATED if as_values else {}
+    record = captured.posted(kind="profile", diagnosis=["icd10:I10"], **said) | {"identity": STATED}
+    report = captured.store([record])
+    assert report["stored_fields"] == 1 + len(said) * account
+    assert _finding(platform, subject) - before == ({"id_number", "mobile"} if account else set())
+
+
+def test_a_refused_identifier_still_finds_its_person_in_memory(captured, platform) -> None:
+    """Another source states the ID number of an account that has ended: its record joins, and so does its own id."""
+    who = {**captured.known("u-1"), "birth_date": "1990-05-20", "id_number": STATED["id_number"]}
+    subject = captured.record(captured.act("contract", who, "P01", "P02")).subject
+    captured.grant("u-1", "P02")
+    before = _finding(platform, subject)
+    end_basis(platform, ADMIN, subject, "P01")
+    record = captured.posted("h-1", diagnosis=["icd10:I10"]) | {"identity": STATED}
+    assert ingest_posted(platform, ADMIN, "his", [record])[0]["stored_records"] == 1
+    assert platform.resolver.find("his", "h-1") == subject
+    assert _finding(platform, subject) == before
+
+
+def test_a_refused_birth_date_or_sex_is_not_kept_as_a_fact(captured, platform) -> None:
+    """Without care there is no ground for the sex; what the registration said goes on to tell the person apart."""
+    who = {**captured.known("u-1"), "birth_date": "1990-05-20"}
+    subject = captured.record(captured.act("contract", who, "P01", "P04")).subject
+    record = captured.posted(kind="profile", mobile=STATED["mobile"]) | {"identity": {"sex": "female"}}
+    assert captured.store([record])["stored_fields"] == 1
+    assert "sex" not in _finding(platform, subject)
+    other = {"identity": {"birth_date": "1971-01-01"}}
+    assert captured.store([captured.posted(kind="profile", mobile=STATED["mobile"]) | other])["stored_records"] == 0

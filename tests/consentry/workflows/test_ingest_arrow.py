@@ -21,6 +21,7 @@ from consentry.workflows.capture import withdraw_purpose
 from consentry.workflows.ingest_arrow import ingest_arrow
 from consentry.workflows.ingest_report import IngestReport
 from consentry.workflows.initialise import initialise
+from consentry.workflows.tend import end_basis
 from kernel.catalogue import Catalogue
 from kernel.errors import BadInput
 from kernel.located import PackError
@@ -160,6 +161,18 @@ def test_who_states_an_identity_is_found_by_it(bulk, captured):
     assert fields == {"mobile"}
     assert bulk.platform.resolver.find("app", "new") is None
     assert len(bulk.platform.resolver.doubtful()) == 1
+
+
+def test_a_refused_identifier_leaves_no_digest(bulk):
+    """Birth date and sex pass under care; ID number and mobile, whose ground has ended, find nobody."""
+    subject = bulk.platform.resolver.find("app", "u-1")
+    end_basis(bulk.platform, ADMIN, subject, "P01")
+    row = {"patient": "u-1", "visit": "v-1", "born": "1990-05-20", "sex": "female", "mobile": "13800138001"}
+    said = bulk.ingest([row | {"id": "110105199005200022"}], mapping=IDENTIFYING)
+    assert (said.stored_records, {code for code, _ in said.refused}) == (1, {"id_number", "mobile"})
+    with bulk.platform.keys.read() as connection:
+        mine = blind_index.c.subject_id == subject
+        assert set(connection.scalars(select(blind_index.c.field).where(mine))) == {"source_subject", "low:sex"}
 
 
 def test_an_interrupted_load_goes_on_where_it_stopped(bulk, monkeypatch):
