@@ -38,9 +38,7 @@ def _releases(holds: Sequence[LegalHold]) -> list[EntryId]:
     return [one.release_entry for one in holds if one.release_entry is not None]
 
 
-def _differing(
-    connection: Connection, log: AuditLog, one: LegalHold, entries: Mapping[str, ScannedEntry]
-) -> list[str]:
+def _differing(connection: Connection, log: AuditLog, one: LegalHold, entries: Mapping[str, ScannedEntry]) -> list[str]:
     entry = entries.get(one.entry_id)
     if entry is None:
         return ["entry"]

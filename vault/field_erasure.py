@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
@@ -26,7 +26,7 @@ from kernel.catalogue import Compartment
 from kernel.database import Database
 from kernel.encoding import canonical_json
 from kernel.errors import Conflict, Unavailable
-from kernel.ids import RequestId, SubjectId, new_id
+from kernel.ids import EntryId, RequestId, SubjectId, new_id
 from kernel.ports import Clock, Signer
 from vault._begun import STARTED, Begun, mark_begun
 from vault._erasable import rows_of, verify_rows
@@ -38,7 +38,7 @@ from vault._keys import UnlockedKeys
 from vault._resealing import open_values, reseal
 from vault._rows import SealedRow, delete_rows, table_of
 from vault.certificates import Certificate, Destruction, Held, certify
-from vault.finality import Keeping, foresee
+from vault.finality import Finality, Keeping, foresee
 from vault.keystore import KeyStore, destroy_keys
 from vault.leftovers import ERASED
 from vault.payload import unpack
@@ -102,6 +102,15 @@ class _Work:
     why: Why
     started_at: datetime
     started_entry: str
+
+
+class _Ending(NamedTuple):
+    """How an erasure ends; ``until`` is the end of what is held, None where nothing is."""
+
+    counts: Mapping[str, int]
+    until: datetime | None
+    final: Finality
+    at: datetime
 
 
 class FieldEraser:
@@ -305,37 +314,42 @@ class FieldEraser:
             ).one()
             if state != STARTED:
                 return  # another process was faster
-            now = self._clock.now()
-            bury(connection, work.key_ids, erasure_id=work.erasure_id, at=now)
-            event = replace(event_of(work.asking, Act.FIELDS_ERASED), subject=work.subject, fields=work.fields)
-            event = replace(event, counts=counts, refs={"erasure": work.erasure_id})
-            event = replace(event, reason=None if until is None else "LEGAL_HOLD")
-            completed = self._log.record(connection, naming_keys(event, work.key_ids))
-            destruction = Destruction(
-                erasure_id=work.erasure_id,
-                deployment=self._deployment,
-                scope=work.scope,
-                why=work.why,
-                started_at=work.started_at,
-                finished_at=now,
-                final=final,
-                key_ids=work.key_ids,
-                counts=counts,
-                tables=_tables(counts),
-                entries={"started": work.started_entry, "completed": completed},
-                fields=work.fields,
-                held=None if until is None else Held(counts["held_values"], until),
-            )
-            certificate = certify(destruction, self._signer)
+            ending = _Ending(counts, until, final, self._clock.now())
+            bury(connection, work.key_ids, erasure_id=work.erasure_id, at=ending.at)
+            certificate = certify(self._destruction(work, ending, self._tell(connection, work, ending)), self._signer)
             ended = {
                 "state": ERASED if until is None else _RESTRICTED,
-                "finished_at": now,
+                "finished_at": ending.at,
                 "epoch_id": final.epoch_id,
                 "final_at": final.at,
                 "certificate": certificate.content,
                 "signature": certificate.signature,
             }
             connection.execute(update(erasure).where(erasure.c.erasure_id == work.erasure_id).values(**ended))
+
+    def _tell(self, connection: Connection, work: _Work, ending: _Ending) -> EntryId:
+        """Write the last entry, which names the destroyed keys."""
+        event = replace(event_of(work.asking, Act.FIELDS_ERASED), subject=work.subject, fields=work.fields)
+        event = replace(event, counts=ending.counts, refs={"erasure": work.erasure_id})
+        event = replace(event, reason=None if ending.until is None else "LEGAL_HOLD")
+        return self._log.record(connection, naming_keys(event, work.key_ids))
+
+    def _destruction(self, work: _Work, ending: _Ending, completed: EntryId) -> Destruction:
+        return Destruction(
+            erasure_id=work.erasure_id,
+            deployment=self._deployment,
+            scope=work.scope,
+            why=work.why,
+            started_at=work.started_at,
+            finished_at=ending.at,
+            final=ending.final,
+            key_ids=work.key_ids,
+            counts=ending.counts,
+            tables=_tables(ending.counts),
+            entries={"started": work.started_entry, "completed": completed},
+            fields=work.fields,
+            held=None if ending.until is None else Held(ending.counts["held_values"], ending.until),
+        )
 
 
 def _check_active(connection: Connection, subject: SubjectId) -> None:

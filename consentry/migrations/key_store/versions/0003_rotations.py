@@ -74,9 +74,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(length=64), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.Column(
-            "started_entry", sa.String(length=40), nullable=True, comment="audit entry; null until it is logged"
-        ),
+        sa.Column("started_entry", sa.String(length=40), nullable=True, comment="audit entry; null until it is logged"),
         sa.Column(
             "finished_entry", sa.String(length=40), nullable=True, comment="audit entry; null until it is logged"
         ),
