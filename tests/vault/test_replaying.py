@@ -130,6 +130,21 @@ def test_an_older_data_store_loses_the_part_that_was_erased(any_house):
     assert house.standing(subject) is Standing.ACTIVE
 
 
+def test_what_the_law_holds_of_a_part_stays(house):
+    """A held row under a key that went with the part is not deleted: a newer copy of it may turn up."""
+    subject = house.subject()
+    house.store(house.record(subject, diagnosis="icd10:I10", consult_chat="头疼"))
+    with older_data(house):
+        scope = Scope(ScopeKind.COMPARTMENT, ("clinical",))
+        house.eraser.fields.erase_scope(subject, scope, asking=house.asking, reason="asked")
+        assert [one.values for one in house.open(subject, "P02", "diagnosis")] == [{"diagnosis": "icd10:I10"}]
+    done = replayer(house).replay(asking=house.asking)
+    assert (done.rows, done.subjects) == (1, [])
+    with house.data.read() as connection:
+        (left,) = connection.execute(select(sealed_record)).all()
+    assert left.held_until is not None
+
+
 def test_facts_and_numbers_of_a_part_go_again(house):
     """A fact whose field was erased goes from an older key store, and the mobile's index as well."""
     subject = house.subject()
