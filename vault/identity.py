@@ -5,7 +5,7 @@ families share one.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -58,7 +58,14 @@ class IdentityKeys(Plaintext):
 
     def narrowed(self, fields: Collection[str]) -> "IdentityKeys":
         """Return the same without what is stated in other fields; what the source calls the person is no field."""
-        return replace(self, **dict.fromkeys(self.fields.difference(fields)))
+        return IdentityKeys(
+            self.source,
+            self.source_subject,
+            id_number=self.id_number if "id_number" in fields else None,
+            birth_date=self.birth_date if "birth_date" in fields else None,
+            sex=self.sex if "sex" in fields else None,
+            mobile=self.mobile if "mobile" in fields else None,
+        )
 
     @property
     def is_reference(self) -> bool:
