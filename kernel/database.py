@@ -208,7 +208,10 @@ def open_database(
 def _sqlite_engine(target: URL, label: str, *, must_exist: bool, busy_timeout_ms: int) -> Engine:
     path = Path(target.database or "")
     if must_exist and not path.is_file():
-        raise Unavailable(f"The {label} does not exist at its configured place", hint="Run `consentry init` first.")
+        raise Unavailable(
+            f"The {label} does not exist at its configured place",
+            hint="Check the place; `consentry restore` puts a lost store back, `consentry init` makes a deployment.",
+        )
     engine = create_engine(target, connect_args={"timeout": busy_timeout_ms / 1000}, hide_parameters=True)
     mode = sqlite_journal_mode(sqlite3.sqlite_version_info)
 

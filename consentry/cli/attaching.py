@@ -21,7 +21,7 @@ def put(  # noqa: PLR0917 - options of one command
     source: Annotated[str, typer.Option(help="The sending system.")],
     record: Annotated[str, typer.Option(help="The file's id there.")],
     field: Annotated[str, typer.Option(help="A field of type attachment, for example images.")],
-    observed_at: Annotated[str, typer.Option(help="When it was made, RFC 3339.")],
+    observed_at: Annotated[str, typer.Option(help="When it was made, RFC 3339, or a day.")],
     media_type: Annotated[str, typer.Option(help="For example image/png or application/pdf.")],
     person: Annotated[str | None, typer.Option(help="The person's id at the source.")] = None,
     subject: SubjectFilter = None,
@@ -31,21 +31,21 @@ def put(  # noqa: PLR0917 - options of one command
 ) -> None:
     """Seal a file into a person's record, named by --person or --subject; the gate is asked first and last."""
     from consentry.cli.session import local_operator, platform_for
-    from consentry.moments import parse_moment
+    from consentry.moments import parse_start
     from consentry.workflows.attach import SentFile, attachment_json, store_attachment
     from kernel.ids import SubjectId
 
-    sent = SentFile(
-        source=source,
-        source_record=record,
-        field=field,
-        observed_at=parse_moment(observed_at),
-        name=name or file.name,
-        media_type=media_type,
-        source_subject=person,
-        subject=None if subject is None else SubjectId(subject),
-    )
     with platform_for(home) as platform, file.open("rb") as content:
+        sent = SentFile(
+            source=source,
+            source_record=record,
+            field=field,
+            observed_at=parse_start(observed_at, platform.catalogue.time_zone),
+            name=name or file.name,
+            media_type=media_type,
+            source_subject=person,
+            subject=None if subject is None else SubjectId(subject),
+        )
         stored = store_attachment(platform, local_operator(), sent, iter(lambda: content.read(_PIECE_BYTES), b""))
     told = {**attachment_json(stored), "repeated": stored.is_repeated}
     if as_json:

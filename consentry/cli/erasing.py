@@ -82,6 +82,8 @@ def show(
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.show_erasure import erasure_json, show_erasure
 
+    if certificate is not None and certificate.exists():
+        raise BadInput(f"{certificate} is there already", hint="Name another file.")
     with platform_for(home) as platform:
         found = show_erasure(platform, local_operator(), erasure)
     if certificate is not None:

@@ -19,17 +19,18 @@ def set_one(  # noqa: PLR0917 - options of one command
     reason: Reason,
     compartment: Annotated[str | None, typer.Option(help="Only this one, for example clinical.")] = None,
     field: Annotated[str | None, typer.Option(help="Only this one; not together with a compartment.")] = None,
-    until: Annotated[str | None, typer.Option(help="RFC 3339; until it is released when left out.")] = None,
+    until: Annotated[str | None, typer.Option(help="RFC 3339, or a day; until it is released when left out.")] = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Keep a person's data, or a part of it; a hold wins over erasure and expiry."""
     from consentry.cli.session import local_operator, platform_for
-    from consentry.moments import parse_moment
+    from consentry.moments import parse_as_of
     from consentry.workflows.holds import hold_json, set_hold
     from kernel.ids import SubjectId
 
     with platform_for(home) as platform:
+        zone = platform.catalogue.time_zone
         made = set_hold(
             platform,
             local_operator(),
@@ -38,7 +39,7 @@ def set_one(  # noqa: PLR0917 - options of one command
             reason=reason,
             compartment=compartment,
             field=field,
-            ends_at=None if until is None else parse_moment(until),
+            ends_at=None if until is None else parse_as_of(until, zone),
         )
         told = hold_json(made, platform.clock.now())
     if as_json:

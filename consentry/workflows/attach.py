@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.permits import Permit, Refusal
+from consent.standing import get_standing
 from consentry.attachment_media import HEAD_BYTES, check_begins_as, clean_name, media_type_of
 from consentry.contracts import check_purposes, find_mandate
 from consentry.platform import Platform
@@ -105,10 +106,12 @@ def list_attachments(platform: Platform, caller: Principal, subject: SubjectId) 
 
     Raises:
         Denied: the role may not.
+        NotFound: nobody is registered under this id; "no files" would be a wrong answer.
     """
     check_allowed(platform, caller, LIST_ACT, persons_only=True, subject=subject)
     asking = platform.asking(caller)
     with platform.data.write() as connection:
+        get_standing(connection, subject)
         found = platform.attachments.list_of(connection, subject)
         event = Event(
             Act.ATTACHMENTS_LISTED, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, subject=subject,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from audit.events import Act, Event, Outcome
+from consent.standing import get_standing
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.tickets import check_ticket
@@ -81,10 +82,17 @@ def release_hold(platform: Platform, caller: Principal, hold_id: str, *, reason:
 def list_holds(
     platform: Platform, caller: Principal, *, subject: SubjectId | None = None, after: str = "", limit: int = 100
 ) -> list[LegalHold]:
-    """Return holds by id, also those that are over; the entry of this reading counts whom they name."""
+    """Return holds by id, also those that are over; the entry of this reading counts whom they name.
+
+    Raises:
+        Denied: the role may not.
+        NotFound: nobody is registered under the subject's id; "no holds" would be a wrong answer.
+    """
     check_allowed(platform, caller, HOLD_ACT, persons_only=True, subject=subject)
     asking = platform.asking(caller)
     with platform.data.write() as connection:
+        if subject is not None:
+            get_standing(connection, subject)
         found = platform.holds.list_all(connection, subject=subject, after=after, limit=limit)
         event = Event(
             Act.HOLDS_LISTED, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, subject=subject,

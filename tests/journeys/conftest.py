@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -79,13 +80,14 @@ class Desk:
 
     @staticmethod
     def line(err: str) -> str:
-        """Check that this is one line for people, without values; returns it."""
-        assert err.startswith("consentry: "), err
-        assert err.count("\n") == 1, err
+        """Check that this is one line for people, without values, below what the service logs; returns it."""
+        *logged, said = err.splitlines()
+        assert all(re.match(r"\d{4}-\d{2}-\d{2} ", line) for line in logged), err
+        assert said.startswith("consentry: "), err
         assert "Traceback" not in err
         assert "A defect" not in err
         assert not [value for value in PLANTED if value in err]
-        return err.removeprefix("consentry: ").rstrip()
+        return said.removeprefix("consentry: ")
 
     def file(self, name: str, content: str | bytes) -> Path:
         """Write a file beside the deployment."""

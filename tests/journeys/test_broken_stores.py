@@ -77,8 +77,8 @@ def test_reading_goes_on_while_another_process_writes(desk, monkeypatch):
         ("root.key", 1, "The root key file is missing or cannot be read. Put its backup back"),
         ("signing.key", 1, "The signing key file cannot be read: No such file or directory. Restore it"),
         ("token.key", 2, "token.key is missing or damaged. Restore it"),
-        ("data.db", 1, "The data store does not exist at its configured place"),
-        ("keys.db", 1, "The key store does not exist at its configured place"),
+        ("data.db", 1, "The data store does not exist at its configured place. Check the place; `consentry restore`"),
+        ("keys.db", 1, "The key store does not exist at its configured place. Check the place; `consentry restore`"),
         ("consentry.toml", 2, "There is no deployment in"),
     ],
 )

@@ -85,7 +85,8 @@ def test_erasures_are_shown_and_their_certificates_verify_elsewhere(home, run, t
     shown = run("erasure", "show", done["erasure"], "--certificate", file, "--home", home, "--json")
     assert json.loads(shown.out)["final"] is False
     assert consentry_verify(["certificate", str(file), "--key", key]) == 0
-    assert run("erasure", "show", done["erasure"], "--certificate", file, "--home", home).status == 1
+    again = run("erasure", "show", done["erasure"], "--certificate", file, "--home", home)
+    assert (again.status, again.line) == (2, f"{file} is there already. Name another file.")
     run("keys", "rotate", "--home", home)
     assert json.loads(run("erasure", "show", done["erasure"], "--home", home, "--json").out)["final"] is True
     assert "scrubbed" in run("erasure", "scrub", "--home", home).out

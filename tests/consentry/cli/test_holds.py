@@ -1,0 +1,35 @@
+"""Holds from the command line, and lists of people who are not there."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def patient(home, run, tmp_path):
+    """Somebody registered."""
+    act = {
+        "act_id": "a1", "act": "contract", "purposes": ["P01", "P02", "P04"], "actor": {"kind": "operator"},
+        "evidence": {"mechanism": "signed"}, "at": "2026-11-21T10:00:00+08:00",
+        "subject": {"source": "app", "id": "u-1", "birth_date": "1990-05-20", "sex": "female"},
+    }  # fmt: skip
+    path = tmp_path / "acts.ndjson"
+    path.write_text(json.dumps(act) + "\n")
+    assert run("ingest", "consents", path, "--home", home, "--quiet").status == 0
+    return run("subject", "find", "--source", "app", "--id", "u-1", "--home", home).out.strip()
+
+
+def test_a_hold_until_a_day_lasts_to_its_end(home, run, patient):
+    """The hint of a wrong moment offers a day, and the day is one of the operator's calendar."""
+    words = ("hold", "set", patient, "--reference", "case-7", "--reason", "suit", "--json", "--home", home)
+    assert run(*words, "--until", "soon").line.endswith("or a day as 2026-01-31.")
+    made = json.loads(run(*words, "--until", "2099-01-01").out)
+    assert made["ends_at"] == "2099-01-01T15:59:59.999999Z"
+    assert made["hold"] in run("hold", "list", "--subject", patient, "--home", home).out
+
+
+@pytest.mark.parametrize("words", [("attach", "list"), ("hold", "list", "--subject")])
+def test_a_list_of_nobody_is_no_empty_list(home, run, words):
+    """A mistyped id must not read as "there is nothing"."""
+    ended = run(*words, "sub_aaaaaaaaaaaaaaaaaaaaaaaa", "--home", home)
+    assert (ended.status, "is not registered" in ended.line) == (2, True)
