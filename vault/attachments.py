@@ -132,6 +132,8 @@ class Attachments:
         while True:
             with self._data.read() as connection:
                 row = self._row(connection, told.attachment_id, now)
+            if (row.field, row.subject_id) != (told.field, told.subject):
+                raise no_such(told.attachment_id)  # permit and receipt are for what it was a moment ago
             with self._keyring.unlocked([told.subject], [compartment]) as keys:
                 key = content_key_of(row, keys, self._keyring, deployment=self._deployment)
             if key is not None:

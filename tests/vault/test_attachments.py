@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, event, func, insert, select, update
 
 from audit.receipts import Receipt
 from consent.permits import Permit, PermitExpired
@@ -517,6 +517,31 @@ def test_a_file_given_to_somebody_else_does_not_open(two: tuple):
         told = filing.attachments.get(connection, first.attachment_id)
     with pytest.raises(IntegrityFailed):
         filing.content(told)
+
+
+def test_a_file_that_becomes_another_field_while_it_is_opened_stays_closed(filing: Filing):
+    """Permit and receipt are for the field that the row named first; the one that its key is bound to needs its own."""
+    stored = filing.store(filing.wanted(filing.house.subject(), "recording"), b"another level")
+    mine, engine = attachment.c.record_id == stored.attachment_id, filing.house.data.engine
+
+    def name(field: str) -> None:
+        with filing.house.data.write() as connection:
+            connection.execute(update(attachment).where(mine).values(field=field))
+
+    true_names = ["recording"]
+
+    def back(*_given) -> None:
+        if true_names:
+            name(true_names.pop())
+
+    name("images")
+    with filing.house.data.write() as connection:
+        permit = filing.permit(connection, stored.subject, "P02", "images")
+    receipt = filing.house.receipt(permit)
+    event.listen(engine, "checkin", back)  # when the first reading of the row has ended
+    with pytest.raises(NotFound):
+        filing.attachments.open(permit, receipt, attachment_id=stored.attachment_id)
+    assert filing.content(stored) == b"another level"
 
 
 # --- erasure and new keys
