@@ -443,6 +443,20 @@ def test_split_and_merge_back_gives_what_was_there(any_house):
     assert any_house.resolver.find("app", "u-1") == origin
 
 
+def test_record_that_came_to_both_is_kept_once_when_they_are_merged_back(any_house):
+    """What a source sent again for the former person, value for value, is the same record and no second version."""
+    house = any_house
+    origin = arrive(house, "his", "p-1", diagnosis="icd10:I10")
+    (stored,) = rows(house, origin)
+    fresh = split(house, origin, records=frozenset({RecordId(stored.record_id)}))
+    said = {"diagnosis": "icd10:I10"}
+    house.store(PlainRecord(origin, "profile", "his", "p-1-1", house.clock.now(), said))
+    done = merge(house, origin, fresh)
+    assert (done.counts["rows"], done.counts["doubled"]) == (0, 1)
+    assert len(rows(house, origin)) == 1
+    assert values(house, origin, "diagnosis") == [said]
+
+
 def test_new_subject_of_a_split_must_be_registered(house):
     """The rows of a subject that nobody registered would pass no gate."""
     origin = mixed(house)
