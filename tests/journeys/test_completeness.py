@@ -697,6 +697,6 @@ def test_every_value_that_left_the_vault_left_behind_a_receipt(world, logged_by)
     """Over all of these calls and commands: each decryption followed its receipt, or stayed inside a listed unit."""
     assert logged_by
     doors = {door.rpartition(".")[2] for door in world.decrypted.behind_receipt}
-    assert doors >= {"open", "_open_all"}
+    assert doors >= {"open", "_cohort"}
     inside = {door for door in world.decrypted.without if not door.startswith("vault.details.")}
     assert inside <= INSIDE.keys() | DRIVEN.keys()
