@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, exists, or_, select
 
 from kernel.catalogue import Compartment
 from kernel.database import Database
@@ -17,7 +17,7 @@ from vault._keys import KeyUnavailable, Pair
 from vault.custodian import Custodian
 from vault.setwise import among, chunks, insert_absent
 from vault.suites import AES, Suite
-from vault.tables import data_key, epoch, key_tombstone
+from vault.tables import blind_index, data_key, epoch, identity_fact, key_tombstone
 
 __all__ = ["EpochView", "KeyStore", "KeyStoreEmpty", "KeyUnavailable"]
 
@@ -104,6 +104,25 @@ class KeyStore:
             made = connection.execute(query.where(data_key.c.batch_id == batch)).all()
             used, sealing = set(in_use), sealing_keys(connection, {subject for _, subject, _ in made})
             unused = [key for key, subject, name in made if (subject, name) not in used and key not in sealing]
+            _delete_keys(connection, unused)
+            return len(unused)
+
+    def drop_keys_of_nobody(self, batch: BatchId) -> int:
+        """Drop the keys that a batch made for people whom no index finds any more: their registration was refused.
+
+        It needs no lock on a subject: whoever else stores for such a person links them first, and so is seen here, or
+        makes the keys anew.
+
+        Returns:
+            How many were dropped. They sealed nothing that is left, so that they leave no tombstone.
+        """
+        with self.database.write() as connection:
+            keep_epoch(connection, Lock.EXCLUSIVE)  # nobody is linked meanwhile
+            found = [
+                exists().where(table.c.subject_id == data_key.c.subject_id) for table in (blind_index, identity_fact)
+            ]
+            nobody = select(data_key.c.key_id).where(data_key.c.batch_id == batch, ~or_(*found))
+            unused = connection.scalars(nobody).all()
             _delete_keys(connection, unused)
             return len(unused)
 

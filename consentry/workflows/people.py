@@ -52,11 +52,12 @@ class People:
         return [reference for reference in _references(act) if self._find(reference) is None]
 
     def keep_only(self, registered: Collection[SubjectId]) -> None:
-        """Remove the index entries of people whose registration was refused."""
+        """Remove the index entries of people whose registration was refused, and the keys that sealed their copies."""
         kept = [(subject, keys) for subject, keys in self.linked if subject in registered]
         if len(kept) < len(self.linked):
             self.platform.resolver.link(kept, batch=None)
             self.platform.resolver.unlink_batch(self.batch)
+            self.platform.keystore.drop_keys_of_nobody(self.batch)
 
     def _find(self, reference: SubjectReference) -> SubjectId | None:
         if reference.subject_id is not None:

@@ -203,6 +203,21 @@ def test_a_link_that_somebody_else_confirmed_survives(any_house, other):
     assert count(any_house, identity_fact) == 1
 
 
+@pytest.mark.parametrize("other", [BatchId("bat_2"), None])
+def test_keys_go_with_the_last_link_of_a_refused_person(any_house, other):
+    """Keys that sealed the copies of somebody refused go; those of a person whom somebody else linked stay."""
+    keys = stated(id_number=ID, birth_date=BORN)
+    refused = BatchId("bat_1")
+    subject = known(any_house, keys, batch=refused)
+    known(any_house, stated("shop", "c-1", mobile="13800138000"), batch=refused)
+    any_house.resolver.link([(subject, keys)], batch=other)
+    any_house.resolver.unlink_batch(refused)
+    assert any_house.keystore.drop_keys_of_nobody(refused) > 0
+    assert {owner for owner, _ in any_house.keystore.keys_of_batch(refused)} == {subject}
+    any_house.resolver.link([(subject, stated("his", "p-2", id_number=ID))], batch=None)
+    assert any_house.resolver.find("his", "p-2") == subject
+
+
 def test_equal_birth_dates_of_two_people_do_not_show(house):
     """Facts are bound to their person before they are digested."""
     known(house, stated("his", "p-1", birth_date=BORN, sex="female"))

@@ -207,10 +207,10 @@ def test_tokens_of_two_people_accept_what_differs(at, home, subject, monkeypatch
 
 
 def test_merge_says_what_it_leaves(at, subject):
-    """The dropped one is restricted for good, and the command says that records are not resealed."""
+    """The dropped one is restricted for good, and the command says whose keys seal its records now."""
     dropped = at("subject", "find", "--source", "app", "--id", "u-2").out.strip()
     said = at("subject", "merge", subject, dropped, "--reason", "two accounts")
     assert said.status == 0, said.err
     assert f"{dropped} is restricted for good" in said.out
-    assert "not resealed yet" in said.out
+    assert f"its records are sealed under {subject} from now on" in said.out
     assert "merged into" in at("subject", "release", dropped, "--reason", "x").line
