@@ -54,7 +54,7 @@ EVERYTHING = {"name", "consult_chat", "diagnosis", "event_type", "page"}
         (Scope(ScopeKind.PURPOSE, ("P02",)), {"name", "consult_chat"}, 1),
         (Scope(ScopeKind.FIELDS, ("name", "page")), {"name", "page"}, 0),
     ],
-    ids=str,
+    ids=["compartment", "held compartment", "purpose", "held purpose", "fields"],
 )
 def test_the_part_goes_and_the_rest_is_read_as_before(house, scope, gone, held):
     """What a legal floor holds stays and is counted; other people keep theirs."""
