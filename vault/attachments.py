@@ -119,7 +119,7 @@ class Attachments:
             media_type=details.media_type,
             size_bytes=details.size_bytes,
             digest=details.digest,
-            pieces=self._pieces(attachment_id, key, details.chunks),
+            pieces=self._pieces(permit, attachment_id, key, details.chunks),
         )
 
     def _unlocked(self, told: StoredAttachment, now: datetime) -> tuple[ContentKey, Details]:
@@ -163,11 +163,14 @@ class Attachments:
             )
         return details
 
-    def _pieces(self, attachment_id: str, key: ContentKey, chunks: int) -> Iterator[bytes]:
+    def _pieces(self, permit: Permit, attachment_id: str, key: ContentKey, chunks: int) -> Iterator[bytes]:
         until = self._clock.now() + OPENS_WITHIN
         for number in range(chunks):
             if self._clock.now() >= until:
-                raise PermitExpired(f"The reading of {attachment_id} took too long", hint="Ask the gate again.")
+                raise PermitExpired(
+                    f"The reading of {attachment_id} under permit {permit.permit_id} took too long",
+                    hint="Ask the gate again.",
+                )
             mine = (attachment_chunk.c.record_id == attachment_id, attachment_chunk.c.number == number)
             with self._data.read() as connection:
                 sealed = connection.scalar(select(attachment_chunk.c.sealed).where(*mine))
