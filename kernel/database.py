@@ -33,6 +33,7 @@ NAMING: Final = {
 BUSY_TIMEOUT_MS: Final = 10_000
 _LOCKED: Final = "Another process is writing; nothing was changed, try again."
 _BUSY: Final = "Too much is asked at once; nothing was changed, try again."
+_LOST_SAVEPOINT: Final = "no such savepoint"
 _UNCHANGED: Final = "Nothing was changed. Check that the store is reachable and writable."
 _UNKNOWN: Final = "It is not known whether the change was kept: look before you repeat it, once the store is back."
 _NO_ANSWER: Final = ("08", "57P", "40003")
@@ -167,8 +168,9 @@ class Database:
         try:
             yield
         except OperationalError as err:
+            first = _first_told(err)
             raise Unavailable(
-                f"The {self.label} cannot be used: {_cause(err)}", hint=_known_hint(err) or _UNCHANGED
+                f"The {self.label} cannot be used: {_cause(first)}", hint=_known_hint(first) or _UNCHANGED
             ) from err
         except PoolTimeout as err:
             raise Unavailable(f"Every connection to the {self.label} is in use", hint=_BUSY) from err
@@ -242,6 +244,16 @@ def ping(database: Database) -> None:
     """Raise ``Unavailable`` unless the store answers; SQLite would answer a constant without a look at its file."""
     with database.read() as connection:
         connection.execute(text("SELECT 1 FROM sqlite_master LIMIT 1" if database.is_sqlite else "SELECT 1"))
+
+
+def _first_told(err: OperationalError) -> OperationalError:
+    """Return what the store said first: a full disk takes a savepoint along, and then its loss is no news."""
+    before = err.__context__
+    while _LOST_SAVEPOINT in str(err.orig) and before is not None:
+        if isinstance(before, OperationalError):
+            err = before
+        before = before.__context__
+    return err
 
 
 def _cause(err: DBAPIError) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from kernel.errors import ConsentryError
 
@@ -103,15 +102,3 @@ def _run_inside(one: _Waiting, connection: Connection) -> None:
             one.result = one.work(connection)
     except ConsentryError as err:
         one.error = err
-    except DBAPIError as err:
-        raise _first_cause(err) from None
-
-
-def _first_cause(err: DBAPIError) -> DBAPIError:
-    """Return what the store said first: a full disk takes the savepoint along, and its loss is no news."""
-    first, below = err, err.__context__
-    while below is not None:
-        if isinstance(below, DBAPIError):
-            first = below
-        below = below.__context__
-    return first

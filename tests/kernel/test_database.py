@@ -227,6 +227,24 @@ def test_a_full_store_is_unavailable_and_unchanged(store: Database):
     assert _bodies(store) == []
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_full_store_is_said_where_a_savepoint_went_with_it(store: Database, is_shared: bool):
+    """SQLite rolls all back when it is full, so that the savepoint cannot be; the disk is the news, not that."""
+
+    def fill(connection):
+        connection.execute(text("PRAGMA max_page_count = 1"))
+        with connection.begin_nested():
+            connection.execute(insert(NOTE), [{"id": n, "body": f"{n:040}"} for n in range(5_000)])
+
+    def write():
+        with store.write() as connection:
+            fill(connection)
+
+    with pytest.raises(Unavailable, match="full") as caught:
+        store.write_together(fill) if is_shared else write()
+    assert "The disk is full" in caught.value.hint
+
+
 def test_a_store_that_is_not_there_is_not_created(path: Path):
     """A wrong path must not look like an empty store."""
     with pytest.raises(Unavailable, match="The key store does not exist") as caught:
