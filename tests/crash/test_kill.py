@@ -30,7 +30,7 @@ def test_killed_at_every_point(ward, notes, fault, work, tried):
 def test_killed_again_while_a_start_mends_what_the_first_kill_left(ward, notes):
     """A start that finds half a commit puts the store back; it can be killed at each of its own points, too."""
     for number in range(1, 1_000):
-        assert work_with(Injector(Fault.TORN, 20), ward, notes, access) < 0
+        assert work_with(Injector(Fault.TORN, 40), ward, notes, access) < 0
         if work_with(Injector(Fault.KILLED, number), ward, notes, rest, at_start=True) == 0:
             break
     assert number > 2
