@@ -69,8 +69,8 @@ def read_counters(platform: Platform, caller: Principal) -> Counters:
         platform.log.record(connection, event)
         today = platform.log.now(connection).astimezone(ZoneInfo(platform.catalogue.time_zone)).date()
     platform.log.settle()
-    with platform.data.read() as connection, platform.keys.read() as keys:
-        tally = count_people(platform, connection, keys, today=today)
+    with platform.data.read() as connection:
+        tally = count_people(platform, connection, today=today)
         filings, exempt = read_filings(connection), exemptions(connection, today.year)
     duties = judge_duties(tally, filings, platform.catalogue.oversight.duties, today=today)
     return Counters(today, duties, exempt)

@@ -1,12 +1,12 @@
 """How many people's data is held, as minors, with sensitive fields, or went abroad; and when a number was reached."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select, union_all
 
 from audit.counters import Duty, Tally, thresholds_of
 from consent.ages import ADULT_YEARS, CHILD_YEARS, AgeClass
@@ -16,7 +16,7 @@ from consent.tables import subject_standing, transfer
 from consent.transfers import need_of, suffices, total_transfers, transfer_counts
 from consentry.platform import Platform
 from kernel.catalogue import Catalogue, FieldClass
-from vault.tables import data_key
+from vault.tables import attachment, batch, sealed_record
 
 _HELD: Final = (Standing.ACTIVE.value, Standing.RESTRICTED.value)
 
@@ -50,18 +50,18 @@ class Exemption:
     subjects: int
 
 
-def count_people(platform: Platform, connection: Connection, keys: Connection, *, today: date) -> Tally:
+def count_people(platform: Platform, connection: Connection, *, today: date) -> Tally:
     """Return the numbers of today.
 
-    Sensitive data is held of whom a key for a compartment with sensitive fields is kept.
+    Sensitive data is held of whom a value in a compartment with sensitive fields is stored, from the day on which the
+    batch or the file that brought the first of them was opened.
 
     Args:
         platform: every part.
         connection: a read transaction of the data store.
-        keys: a read transaction of the key store.
         today: in the pack's time zone.
     """
-    crowds = _crowds(platform.catalogue, connection, keys, today)
+    crowds = _crowds(platform.catalogue, connection, today)
     numbers = {name: crowd.number for name, crowd in crowds.items()}
     return Tally(
         **numbers,
@@ -81,20 +81,33 @@ def exemptions(connection: Connection, year: int) -> list[Exemption]:
     return found
 
 
-def _crowds(catalogue: Catalogue, connection: Connection, keys: Connection, today: date) -> Mapping[str, _Crowd]:
+def _crowds(catalogue: Catalogue, connection: Connection, today: date) -> Mapping[str, _Crowd]:
     who = subject_standing.c
     held = select(who.registered_at).where(who.state.in_(_HELD), who.merged_into.is_(None))
     sent = select(func.min(transfer.c.first_at)).where(transfer.c.year == today.year).group_by(transfer.c.subject_id)
     fields = catalogue.fields.values()
     compartments = sorted({one.compartment.value for one in fields if FieldClass.SENSITIVE in one.classes})
-    kept = select(func.min(data_key.c.created_at)).where(data_key.c.compartment.in_(compartments))
     return {
         "subjects": _Crowd(connection, held),
         "minors": _Crowd(connection, held.where(_is_minor(today))),
-        "sensitive": _Crowd(keys, kept.group_by(data_key.c.subject_id)),
+        "sensitive": _Crowd(connection, _stored_since(compartments)),
         "abroad": _Crowd(connection, sent),
         "abroad_sensitive": _Crowd(connection, sent.where(transfer.c.sensitive)),
     }
+
+
+def _stored_since(compartments: Sequence[str]) -> Select[Any]:
+    """Return since when something of these compartments is stored of each subject.
+
+    By rows and not by keys: a key may seal nothing but the copy of an identifier, and its age ends with its rotation.
+    """
+    rows = select(sealed_record.c.subject_id, batch.c.opened_at.label("at")).join(batch)
+    files = select(attachment.c.subject_id, attachment.c.opened_at.label("at"))
+    both = union_all(
+        rows.where(sealed_record.c.compartment.in_(compartments)),
+        files.where(attachment.c.compartment.in_(compartments)),
+    ).subquery()
+    return select(func.min(both.c.at)).group_by(both.c.subject_id)
 
 
 def _is_minor(today: date) -> Any:  # noqa: ANN401 - a SQL expression
