@@ -18,7 +18,6 @@ from consentry.workflows.erase import erase_subject
 from consentry.workflows.read_view import read_view
 from consentry.workflows.run_tags import distribution, run_tags
 from consentry.workshop import making
-from deid.rows import RowBuilder
 from kernel.errors import IntegrityFailed
 from kernel.ids import new_id
 
@@ -43,8 +42,8 @@ def _begun(platform, caller):
 
 
 def _write(run) -> None:
-    builder = RowBuilder(run.view, tokeniser=run.platform.pseudonyms, scrub=lambda text: text, as_of=run.day)
-    run._write_rows(builder, show_progress=False)
+    with run._row_maker() as maker:
+        run._write_rows(maker, show_progress=False)
 
 
 def test_withdrawal_while_a_view_is_written_takes_the_person_out(captured, platform, two) -> None:
