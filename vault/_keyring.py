@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, Table, insert, select
 
 from kernel.catalogue import Compartment
 from kernel.database import Database
@@ -262,22 +262,18 @@ class Keyring:
 
     def destroyed_among(self, key_ids: Collection[bytes]) -> set[bytes]:
         """Return those of these keys that have a tombstone."""
-        found: set[bytes] = set()
-        if key_ids:
-            with self.database.read() as connection:
-                for chunk in chunks(key_ids):
-                    query = select(key_tombstone.c.key_id).where(key_tombstone.c.key_id.in_(chunk))
-                    found.update(connection.execute(query).scalars())
-        return found
+        return self._found_in(key_tombstone, key_ids)
 
     def existing_among(self, key_ids: Collection[bytes]) -> set[bytes]:
         """Return those of these keys that are there, whosever they are."""
+        return self._found_in(data_key, key_ids)
+
+    def _found_in(self, table: Table, key_ids: Collection[bytes]) -> set[bytes]:
         found: set[bytes] = set()
         if key_ids:
             with self.database.read() as connection:
                 for chunk in chunks(key_ids):
-                    query = select(data_key.c.key_id).where(data_key.c.key_id.in_(chunk))
-                    found.update(connection.execute(query).scalars())
+                    found.update(connection.scalars(select(table.c.key_id).where(table.c.key_id.in_(chunk))))
         return found
 
     def make_data_keys(self, connection: Connection, pairs: Mapping[Pair, int], *, batch: BatchId | None) -> None:

@@ -13,7 +13,7 @@ from consentry.sources.duplicates import DuplicateFilter
 from consentry.sources.files import parse_json, read_lines
 from consentry.sources.maps import Column, read_column, read_texts, read_zone
 from consentry.sources.records import BadRow, Reading, Row, RowFault, RowRefused, SourceRecord, Tally
-from consentry.sources.table_files import cell_text
+from consentry.sources.table_files import member_text
 from consentry.sources.values import PLAIN, Cleaned, Cleaner, Reads
 from kernel.catalogue import EventType, FieldType
 from kernel.located_yaml import Located, load
@@ -210,14 +210,14 @@ class _EventReader:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
                 self._put_quantity(cleaned, code, item)
-            elif raw := _cell(item, code):
+            elif raw := member_text(item, code):
                 self._cleaner.put(cleaned, code, raw, column.reads if column else PLAIN)
 
     def _put_quantity(self, cleaned: Cleaned, code: str, item: Mapping[str, object]) -> None:
         """Put ``{"code": "loinc:…", "value": "5.6", "unit": "mmol/L"}``; no other field takes an object."""
         if not set(item) <= _QUANTITY_KEYS or self._cleaner.field(code).type is not FieldType.QUANTITY:
             raise RowRefused(RowFault.MALFORMED, code)
-        measures, value, unit = (_cell(item.get(key), code) for key in ("code", "value", "unit"))
+        measures, value, unit = (member_text(item.get(key), code) for key in ("code", "value", "unit"))
         self._cleaner.put(cleaned, code, value, Reads(code=measures or None, units=(unit,) if unit else ()))
 
 
@@ -236,16 +236,9 @@ def _text(event: Mapping[str, object], key: str) -> str:
 
 def _optional_text(event: Mapping[str, object], key: str) -> str | None:
     try:
-        return clean_key(_cell(event.get(key), key)) or None
+        return clean_key(member_text(event.get(key), key)) or None
     except RowRefused as refusal:
         raise refusal.within(key) from None
-
-
-def _cell(value: object, name: str) -> str:
-    try:
-        return cell_text(value).strip()
-    except RowRefused as refusal:
-        raise refusal.within(name) from None
 
 
 def _shown(name: str) -> str | None:

@@ -29,7 +29,7 @@ from consentry.sources.records import (
     SourceRecord,
     Tally,
 )
-from consentry.sources.table_files import cell_text
+from consentry.sources.table_files import cell_text, member_text
 from consentry.sources.values import PLAIN, Cleaned, Cleaner, Reads, identity_of
 from kernel.catalogue import EventType, FieldType
 from kernel.encoding import JsonValue
@@ -163,13 +163,13 @@ class _PostedReader:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
                 self._put_quantity(cleaned, code, item)
-            elif raw := _cell(item, code):
+            elif raw := member_text(item, code):
                 self._cleaner.put(cleaned, code, raw, PLAIN)
 
     def _put_quantity(self, cleaned: Cleaned, code: str, item: Posted) -> None:
         if not set(item) <= _QUANTITY_KEYS or self._cleaner.field(code).type is not FieldType.QUANTITY:
             raise RowRefused(RowFault.MALFORMED, code)
-        measures, value, unit, flag = (_cell(item.get(key), code) for key in ("code", "value", "unit", "flag"))
+        measures, value, unit, flag = (member_text(item.get(key), code) for key in ("code", "value", "unit", "flag"))
         units = (unit,) if unit else ()
         if not flag:
             self._cleaner.put(cleaned, code, value, Reads(code=measures or None, units=units))
@@ -190,7 +190,7 @@ class _PostedReader:
         if not stated.keys() <= _IDENTITY.keys():
             raise RowRefused(RowFault.UNKNOWN_FIELD, "identity")
         for name, written in stated.items():
-            if raw := _cell(written, name):
+            if raw := member_text(written, name):
                 value = _parsed(_IDENTITY[name], raw, name)
                 if said.setdefault(name, value) != value:
                     raise RowRefused(RowFault.CONTRADICTION, name)
@@ -230,14 +230,7 @@ def _members(posted: Posted, name: str) -> Posted:
 
 
 def _key(posted: Posted, name: str) -> str:
-    key = _parsed(clean_key, _cell(posted.get(name), name), name)
+    key = _parsed(clean_key, member_text(posted.get(name), name), name)
     if not key:
         raise RowRefused(RowFault.MISSING, name)
     return key
-
-
-def _cell(value: object, name: str) -> str:
-    try:
-        return cell_text(value).strip()
-    except RowRefused as refusal:
-        raise refusal.within(name) from None

@@ -106,6 +106,18 @@ def cell_text(cell: object) -> str:
     raise RowRefused(RowFault.MALFORMED)
 
 
+def member_text(value: object, name: str) -> str:
+    """Return a member of an object as the text that cleaning reads.
+
+    Raises:
+        RowRefused: as ``cell_text``, with the member's name.
+    """
+    try:
+        return cell_text(value).strip()
+    except RowRefused as refusal:
+        raise refusal.within(name) from None
+
+
 def _float_text(cell: float) -> str:
     """Return what a spreadsheet shows: whole numbers without a point (a mobile), nothing for NaN."""
     if isnan(cell):
