@@ -101,18 +101,6 @@ class Returner:
             registered = find_standings(connection, found)
         return {subject: one for subject, one in found.items() if subject not in registered}
 
-    def find_former(self, subject: SubjectId) -> Return | None:
-        """Return how somebody came back, or None; gone with the end of either subject."""
-        with self._database.read() as connection:
-            return _returns(connection, [subject]).get(subject)
-
-    def find_fresh(self, former: SubjectId) -> Return | None:
-        """Return how what an erasure left came back as another subject, or None."""
-        query = select(returned).where(returned.c.from_subject == former).order_by(returned.c.returned_at.desc())
-        with self._database.read() as connection:
-            row = connection.execute(query.limit(1)).one_or_none()
-        return None if row is None else Return(row.subject_id, row.from_subject, row.erasure_id, row.returned_at)
-
     def hold(self, connection: Connection, made: Collection[Return]) -> None:
         """Keep returns from being taken back until the caller's transaction on the data store ends.
 

@@ -240,7 +240,9 @@ def forget_subject(connection: Connection, subject: SubjectId, *, fields: Collec
     if fields is not None:
         return connection.execute(links.where(blind_index.c.field.in_(sorted(fields)))).rowcount
     connection.execute(delete(identity_fact).where(identity_fact.c.subject_id == subject))
-    connection.execute(delete(returned).where(or_(returned.c.subject_id == subject, returned.c.from_subject == subject)))
+    connection.execute(
+        delete(returned).where(or_(returned.c.subject_id == subject, returned.c.from_subject == subject))
+    )
     connection.execute(delete(doubtful_identity).where(doubtful_identity.c.candidates.contains(subject)))
     return connection.execute(links).rowcount
 

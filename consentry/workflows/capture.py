@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
+from consent.decisions import DecidedEarlier
 from consent.entries import age_refs, aged_event
 from consent.guardians import record_agent, record_guardian
-from consent.decisions import DecidedEarlier
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NothingToClose, NoticeRef, Track
 from consent.rules import is_permissive
 from consent.standing import read_kept, register_subjects

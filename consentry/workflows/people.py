@@ -64,7 +64,9 @@ class People:
         if len(kept) < len(self.linked):
             self.platform.resolver.link(kept, batch=None)
             self.platform.resolver.unlink_batch(self.batch)
-            self.platform.returner.take_back([one for subject, one in self.returns.items() if subject not in registered])
+            self.platform.returner.take_back(
+                [one for subject, one in self.returns.items() if subject not in registered]
+            )
             self.platform.keystore.drop_keys_of_nobody(self.batch)
 
     def _find(self, reference: SubjectReference) -> SubjectId | None:
