@@ -87,9 +87,13 @@ class Returner:
             hand_over_identity(connection, self._keyring, origin=made.former, to=made.subject, batch=batch)
             if not _is_found(connection, made.subject):
                 raise Conflict(f"Subject {made.former} came back in this moment", hint="Resolve the person again.")
-            row = {"subject_id": made.subject, "from_subject": made.former}
-            row |= {"erasure_id": made.erasure_id, "returned_at": made.returned_at}
-            connection.execute(insert(returned).values(row))
+            row = insert(returned).values(
+                subject_id=made.subject,
+                from_subject=made.former,
+                erasure_id=made.erasure_id,
+                returned_at=made.returned_at,
+            )
+            connection.execute(row)
 
     def find_unregistered(self, subjects: Collection[SubjectId]) -> dict[SubjectId, Return]:
         """Return the returns by which some subjects came to be, as far as these are not registered yet."""
