@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from audit.events import Act
 from audit.queries import find_entries
@@ -25,7 +25,8 @@ from kernel.clock import FixedClock
 from kernel.errors import BadInput, NotFound
 from kernel.ids import BatchId, SubjectId, new_id
 from tests.consentry.conftest import ADMIN, Captured, Deployed
-from vault.tables import data_key, returned, sealed_record
+from vault.subjects import IdentityKeys, Resolution, ResolutionKind, Rule
+from vault.tables import blind_index, data_key, returned, sealed_record
 
 NUMBER = "110105199005200022"
 AGAIN = {"source": "app", "id": "u-2", "id_number": NUMBER, "birth_date": "1990-05-20", "sex": "female"}
@@ -244,6 +245,25 @@ def test_a_replay_of_tombstones_leaves_the_fresh_subject_alone(both: Platform):
     fresh = captured.record(captured.act("contract", AGAIN, "P01", "P02")).subject
     both.replayer.replay(asking=both.asking(ADMIN))
     assert (found(both), state(both, former)) == ({fresh}, Standing.RESTRICTED)
+
+
+def test_links_of_an_older_release_move_as_they_are(platform: Platform):
+    """An identifier that lies beside no copy leads to the fresh subject all the same."""
+    captured, former = patient(platform)
+    with platform.keys.write() as connection:
+        connection.execute(update(blind_index).where(blind_index.c.subject_id == former).values(sealed=None))
+    fresh = captured.record(captured.act("contract", AGAIN, "P01")).subject
+    assert found(platform) == {fresh}
+
+
+def test_a_doubt_about_the_leftover_is_one_about_the_fresh_subject(platform: Platform):
+    """Who places a record is not offered a subject that takes none."""
+    captured, former = patient(platform)
+    other = IdentityKeys("his", "x-9", NUMBER, sex="male")
+    doubtful = Resolution(ResolutionKind.DOUBTFUL, None, Rule.ID_NUMBER_CONTRADICTED, (former,))
+    platform.resolver.note_doubtful([(other, doubtful)], batch=None)
+    fresh = captured.record(captured.act("contract", AGAIN, "P01")).subject
+    assert [doubt.candidates for doubt in platform.resolver.doubtful()] == [(fresh,)]
 
 
 def test_acts_of_one_call_follow_the_fresh_subject(platform: Platform):
