@@ -52,6 +52,7 @@ from vault.pseudonyms import Pseudonyms
 from vault.records import Vault
 from vault.replaying import Replayer
 from vault.retention import Sweeper
+from vault.returning import Returner
 from vault.subjects import SubjectResolver
 from vault.suites import suite_named
 
@@ -81,6 +82,7 @@ class Platform:
     corrector: Corrector
     mover: SubjectMover
     replayer: Replayer
+    returner: Returner
     sweeper: Sweeper
     holds: Holds
     layout: Layout
@@ -254,6 +256,7 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
             wake=wake,
         ),
         replayer=Replayer(data, keystore, log, eraser, clock),
+        returner=Returner(data, keystore, clock),
         sweeper=Sweeper(
             data, keystore, log, signer, clock, deployment=settings.deployment, keeping=keeping_of(settings)
         ),

@@ -28,6 +28,7 @@ def finish_interrupted(platform: "Platform") -> bool:
     platform.eraser.resume()
     platform.mover.resume()
     platform.corrector.resume()
+    platform.returner.resume()
     if platform.replayer.is_due():
         platform.replayer.replay(asking=system_asking())
     platform.eraser.confirm_final(asking=system_asking())

@@ -80,6 +80,7 @@ class Finisher(Background):
             self._platform.eraser.resume,
             self._platform.mover.resume,
             self._platform.corrector.resume,
+            self._platform.returner.resume,
             self._platform.batches.finish_discards,
         )
         for one in finish:

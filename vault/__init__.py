@@ -25,6 +25,7 @@ Who a record is about
     subjects, identity, doubts: resolving, its rule, and what a person settles
     blind_index, _linking, _identifiers: digests that find people, and what they are made of anew
     moving, _moves, _identity_moves: merging and splitting people
+    returning: who registers again after an erasure that left what the law holds
 The end
     erasure, field_erasure, scopes, erasures, _begun, _erasable, _field_plan: of a subject, and of a part of it
     retention, _cycle, _expired, _retiring: sweeps of what has expired

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, exists, select, update
 
 from kernel.catalogue import Compartment, Field, IndexKind
-from kernel.ids import SubjectId
+from kernel.ids import BatchId, SubjectId
 from kernel.plaintext import Plaintext
 from vault._history import said_values
 from vault._identifiers import SEALED_IN, carry_identifiers, keys_of_identifiers, open_identifier
@@ -163,6 +163,45 @@ def merge_identity(connection: Connection, keyring: Keyring, *, origin: SubjectI
     _drop_links(connection, origin, to)
     connection.execute(delete(identity_fact).where(identity_fact.c.subject_id == origin))
     Linking(keyring, None).store(connection, mentions, told)
+    _replace_candidate(connection, origin, to)
+
+
+def hand_over_identity(
+    connection: Connection, keyring: Keyring, *, origin: SubjectId, to: SubjectId, batch: BatchId | None
+) -> None:
+    """Let what leads to one person only lead from one subject to another: ID numbers, sources' ids, and doubts.
+
+    What only searches and what tells people apart stays with the values that said it. Links keep no batch: what this
+    call moves is not undone by forgetting what it said.
+
+    Args:
+        connection: on the key store.
+        keyring: of it.
+        origin, to: subjects.
+        batch: that the keys bear which are made for it.
+    """
+    keep_epoch(connection)
+    rows = [row for row in _rows_of(connection, blind_index, blind_index.c.field, origin) if row.name in ONE_PERSON]
+    sealed = [row.sealed for row in rows if row.sealed is not None]
+    with keys_of_identifiers(keyring, connection, sealed) as keys:
+        mentions = {
+            Mention(to, row.name, open_identifier(row, keys=keys, table=blind_index), SEALED_IN[row.name])
+            for row in rows
+            if row.sealed is not None and _key_id(row) in keys
+        }
+        readable = {(row.name, row.version, row.digest) for row in rows if row.sealed and _key_id(row) in keys}
+    columns = blind_index.c
+    mine = (columns.subject_id == origin, columns.field.in_(sorted(ONE_PERSON)))
+    for name, version, value in readable:
+        connection.execute(
+            delete(blind_index).where(*mine, columns.field == name, columns.version == version, columns.digest == value)
+        )
+    connection.execute(update(blind_index).where(*mine).values(subject_id=to, sealed=None, batch_id=None))
+    if mentions:
+        pairs = {(to, each.compartment) for each in mentions}
+        with keyring.unlocked_in(connection, pairs, batch=batch):
+            pass  # makes the keys, which bear the batch; the links do not
+        Linking(keyring, None).store(connection, mentions, [])
     _replace_candidate(connection, origin, to)
 
 

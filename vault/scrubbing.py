@@ -23,6 +23,7 @@ from vault.tables import (
     doubtful_identity,
     identity_fact,
     pseudonym,
+    returned,
     sealed_record,
 )
 
@@ -36,6 +37,7 @@ _EMPTIED: Final = tuple(
         doubtful_identity,
         identity_fact,
         pseudonym,
+        returned,
         sealed_record,
     )
 )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, or_, select
 
 from kernel.catalogue import Field
 from kernel.encoding import JsonValue
@@ -34,7 +34,7 @@ from vault.blind_index import (
 from vault.identity import IdentityKeys, Resolution, ResolutionKind, Rule, decide
 from vault.keystore import KeyStore
 from vault.setwise import insert_absent
-from vault.tables import blind_index, doubtful_identity, identity_fact
+from vault.tables import blind_index, doubtful_identity, identity_fact, returned
 
 __all__ = ["Doubt", "IdentityKeys", "Resolution", "ResolutionKind", "Rule", "SubjectResolver", "forget_subject"]
 
@@ -240,6 +240,9 @@ def forget_subject(connection: Connection, subject: SubjectId, *, fields: Collec
     if fields is not None:
         return connection.execute(links.where(blind_index.c.field.in_(sorted(fields)))).rowcount
     connection.execute(delete(identity_fact).where(identity_fact.c.subject_id == subject))
+    connection.execute(
+        delete(returned).where(or_(returned.c.subject_id == subject, returned.c.from_subject == subject))
+    )
     connection.execute(delete(doubtful_identity).where(doubtful_identity.c.candidates.contains(subject)))
     return connection.execute(links).rowcount
 

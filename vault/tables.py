@@ -183,6 +183,20 @@ pseudonym: Final = Table(
 )
 """The way back from pseudonyms, scope by scope."""
 
+returned: Final = Table(
+    "returned",
+    keystore_metadata,
+    Column("subject_id", String(40), primary_key=True, comment="the fresh subject"),
+    Column("from_subject", String(40), nullable=False, comment="what the erasure left"),
+    Column("erasure_id", String(40), nullable=False, comment="in the data store"),
+    Column("returned_at", Instant, nullable=False),
+    Index(None, "from_subject"),
+)
+"""People who were erased while the law held something, and came back: whose identifiers lead to a fresh subject now.
+
+It stands beside the links that it tells of, so that both are written at once; it goes with either of the two subjects.
+"""
+
 # --- data store ------------------------------------------------------------------------------------------------------
 
 batch: Final = Table(

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
+from consent.decisions import DecidedEarlier
 from consent.entries import age_refs, aged_event
 from consent.guardians import record_agent, record_guardian
 from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, NothingToClose, NoticeRef, Track
@@ -27,15 +28,19 @@ from consentry.workflows.people import (
     check_says_age,
     is_registration,
     names_ids_only,
+    not_registered,
     resolve_people,
 )
 from consentry.workflows.representation import Acting, find_own_decision
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict, ConsentryError, Denied, NotFound
 from kernel.ids import SubjectId
+from vault.leftovers import Leftover, find_restricted
 
 _ATTEMPTS: Final = 4
 _CLOSING: Final = frozenset({"refuse", "withdraw", "end"})
+_REVIVING: Final = frozenset({"contract", "grant", "renew"})
+"""What would open something for somebody who was erased. A duty of the law may still arise for what the law holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,7 @@ class _Run:
     asking: Asking
     registered: set[SubjectId] = field(default_factory=set)
     kept: dict[SubjectId, SubjectId] = field(default_factory=dict)
+    left: dict[SubjectId, Leftover] = field(default_factory=dict)
 
     def capture(self, acts: Sequence[ConsentAct]) -> list[ActOutcome]:
         """Record the acts; where another call registered a person or took an act in the same moment, look again."""
@@ -197,6 +203,7 @@ class _Run:
         people = resolve_people(self.platform, fresh)
         try:
             with self.platform.data.write() as connection:
+                self.platform.returner.hold(connection, people.returns.values())
                 outcomes = self._record_all(connection, acts, keys, people)
         except BaseException:
             people.keep_only(frozenset())
@@ -213,7 +220,9 @@ class _Run:
         touched: set[SubjectId] = set()
         first: dict[bytes, int] = {}
         asked = [act for act, (key, _) in zip(acts, keys, strict=True) if key not in answered]
-        self.kept = read_kept(connection, {subject for act in asked for subject in people.whom(act)})
+        whom = {subject for act in asked for subject in people.whom(act)}
+        self.kept = read_kept(connection, whom)
+        self.left = find_restricted(connection, whom | {*self.kept.values()})
         for place, (act, (key, content)) in enumerate(zip(acts, keys, strict=True)):
             if key in answered:
                 outcomes[place] = _answered_before(act, content, answered[key])
@@ -267,6 +276,9 @@ class _Run:
             raise
         touched = [subject] if actor is None else [subject, actor]
         check_daily_cap(connection, self.caller, touched, clock=clock, is_closing=is_closing)
+        if act.act in _REVIVING and subject in self.left:
+            check_says_age(act)
+            raise _refused_to_revive(act)
         return subject, actor
 
     def _check_contract(self, connection: Connection, act: ConsentAct) -> None:
@@ -302,7 +314,7 @@ class _Run:
                 outcomes[place] = err
         while requests:
             with connection.begin_nested() as savepoint:
-                fresh = self._register(connection, {p: acts[p] for p in requests}, requests)
+                fresh = self._register(connection, {p: acts[p] for p in requests}, requests, people)
                 said = self.platform.registry.record_many(connection, list(requests.values()), asking=self.asking)
                 refused = _refused_registrations(requests, said, acts, fresh)
                 if not refused:
@@ -314,7 +326,11 @@ class _Run:
         return outcomes
 
     def _register(
-        self, connection: Connection, acts: Mapping[int, ConsentAct], requests: Mapping[int, DecisionRequest]
+        self,
+        connection: Connection,
+        acts: Mapping[int, ConsentAct],
+        requests: Mapping[int, DecisionRequest],
+        people: People,
     ) -> frozenset[SubjectId]:
         """Register the people whose accounts these acts open; returns those who are new."""
         opening = {place: act for place, act in acts.items() if is_registration(act)}
@@ -328,6 +344,8 @@ class _Run:
             refs = {"source": act.subject.source or "", "purpose": ACCOUNT_PURPOSE}
             if new is not None:
                 refs |= age_refs(new, registered.at)
+                if (back := people.returns.get(subject)) is not None:
+                    refs["erasure"] = back.erasure_id
             asking = self.asking
             events.append(
                 Event(done, Outcome.DONE, asking.actor, asking.role, asking.request_id, subject=subject, refs=refs)
@@ -415,6 +433,19 @@ def _refused_registrations(
         for (place, request), made in zip(requests.items(), said, strict=True)
         if not isinstance(made, tuple) and is_registration(acts[place]) and request.subject in fresh
     }
+
+
+def _refused_to_revive(act: ConsentAct) -> ConsentryError:
+    """Return why an act opens nothing for somebody of whom an erasure left only what the law holds.
+
+    Such a person is as good as unknown, and told from an unknown one in nothing. Who is told that an act came too early
+    has sent a registration that would have succeeded.
+    """
+    if is_registration(act):
+        return DecidedEarlier(
+            "The person's data was erased after this act was made", hint="Record what was decided since."
+        )
+    return not_registered()
 
 
 def _answered_before(act: ConsentAct, content: bytes, before: tuple[bytes, Mapping[str, Any]]) -> ActOutcome:

@@ -1,13 +1,15 @@
 """Who some acts are about: resolves references in memory, and takes back what a refused registration left."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from consentry.acts import ConsentAct, SubjectReference
 from consentry.platform import Platform
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import BatchId, SubjectId, new_id
+from vault.returning import Return
 from vault.subjects import IdentityKeys, Resolution, ResolutionKind
 
 ACCOUNT_PURPOSE: Final = "P01"
@@ -18,7 +20,8 @@ ACCOUNT_PURPOSE: Final = "P01"
 class People:
     """The subjects behind the references of some acts.
 
-    ``linked`` holds what was stored to find the registering people again, all under ``batch``.
+    ``linked`` holds what was stored to find the registering people again, all under ``batch``. ``returns`` tells of
+    those among them who came back after an erasure and are not registered yet, by their fresh subject.
     """
 
     platform: Platform
@@ -26,6 +29,7 @@ class People:
     by_reference: dict[SubjectReference, Resolution] = field(default_factory=dict)
     linked: list[tuple[SubjectId, IdentityKeys]] = field(default_factory=list)
     registering: set[SubjectId] = field(default_factory=set)
+    returns: dict[SubjectId, Return] = field(default_factory=dict)
 
     def subject_of(self, act: ConsentAct) -> SubjectId:
         """Return whom an act is about; that the subject is registered is for the registry to check.
@@ -52,11 +56,17 @@ class People:
         return [reference for reference in _references(act) if self._find(reference) is None]
 
     def keep_only(self, registered: Collection[SubjectId]) -> None:
-        """Remove the index entries of people whose registration was refused, and the keys that sealed their copies."""
+        """Remove the index entries of people whose registration was refused, and the keys that sealed their copies.
+
+        Who had come back is found as what the erasure left again.
+        """
         kept = [(subject, keys) for subject, keys in self.linked if subject in registered]
         if len(kept) < len(self.linked):
             self.platform.resolver.link(kept, batch=None)
             self.platform.resolver.unlink_batch(self.batch)
+            self.platform.returner.take_back(
+                [one for subject, one in self.returns.items() if subject not in registered]
+            )
             self.platform.keystore.drop_keys_of_nobody(self.batch)
 
     def _find(self, reference: SubjectReference) -> SubjectId | None:
@@ -75,9 +85,14 @@ class People:
             raise Conflict(
                 "The person cannot be told from another", hint="A person must decide; the act was not recorded."
             )
-        raise NotFound(
-            "The person is not registered", hint=f"Record a contract for {ACCOUNT_PURPOSE} that identifies them first."
-        )
+        raise not_registered()
+
+
+def not_registered() -> NotFound:
+    """Return the error for somebody who has no account, or no longer."""
+    return NotFound(
+        "The person is not registered", hint=f"Record a contract for {ACCOUNT_PURPOSE} that identifies them first."
+    )
 
 
 def is_registration(act: ConsentAct) -> bool:
@@ -103,12 +118,19 @@ def check_says_age(act: ConsentAct) -> None:
 
 
 def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
-    """Resolve every reference of some acts, in their order, and link the people whom they register."""
+    """Resolve every reference of some acts, in their order, and link the people whom they register.
+
+    Who registers and is known only by what an erasure left gets a fresh subject; see ``vault.returning``.
+
+    Raises:
+        Conflict: another call registered one of them in this moment; nothing of them was stored.
+    """
     people = People(platform, BatchId(new_id("bat")))
     references = [r for act in acts for r in _references(act) if r.subject_id is None]
     unique = list(dict.fromkeys(references))
     found = platform.resolver.resolve_many([_keys(reference) for reference in unique])
     people.by_reference.update(zip(unique, found, strict=True))
+    _bring_back(people, acts)
     for reference in dict.fromkeys(act.subject for act in acts if is_registration(act)):
         subject = people.by_reference[reference].subject
         if subject is not None:
@@ -117,6 +139,21 @@ def resolve_people(platform: Platform, acts: Sequence[ConsentAct]) -> People:
     if people.linked:
         platform.resolver.link(people.linked, batch=people.batch)
     return people
+
+
+def _bring_back(people: People, acts: Sequence[ConsentAct]) -> None:
+    """Let every reference to somebody who comes back lead to the fresh subject."""
+    asked: dict[SubjectId, datetime] = {}
+    for act in acts:
+        if is_registration(act) and act.subject.stated_birth_date is not None:
+            found = people.by_reference[act.subject]
+            if found.kind is ResolutionKind.KNOWN and found.subject is not None:
+                asked[found.subject] = max(act.at, asked.get(found.subject, act.at))
+    fresh = people.platform.returner.come_back(asked, batch=people.batch)
+    for reference, found in people.by_reference.items():
+        if found.subject in fresh:
+            people.by_reference[reference] = replace(found, subject=fresh[found.subject])
+    people.returns |= people.platform.returner.find_unregistered({fresh.get(known, known) for known in asked})
 
 
 def _references(act: ConsentAct) -> list[SubjectReference]:

@@ -72,6 +72,7 @@ CLEANED: Final = {
     "pseudonym",
     "read_approval",
     "reading_subject",
+    "returned",
     "sealed_record",
     "tag_value",
 }
