@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
 
+from consentry.bound_sources import NAME_PATTERN
 from consentry.sources.cleaning import clean_key, parse_id_number, parse_mobile
 from consentry.sources.records import RowRefused
 from kernel.encoding import JsonValue as PlainValue
@@ -116,7 +117,7 @@ _EVIDENCE: Final[Mapping[str, Callable[[PlainValue], bool]]] = {
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[Text, AfterValidator(_key), Field(min_length=1)]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Codes and names go into the log and into messages as they are: a shape that no number of a person has."""
 
 SubjectIdText = Annotated[str, Field(pattern=r"^sub_[a-z2-7]{24}$")]

@@ -2,7 +2,8 @@
 
 Name and hash of the secret stand in the log as marks that nobody without the key store can make, so that neither two
 accounts can be exchanged nor a password be put in another's place. Entries that are older than these marks say
-nothing of name, secret, end and cap; after the first that says it, each has to.
+nothing of name, secret, end and cap; after the first that says it, each has to. An entry without sources is of an
+account that is bound to none, whether it is older than they are or not.
 """
 
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ class _Told:
 
 
 def stated_refs(row: Row[*tuple[Any, ...]], sealer: Sealer) -> dict[str, str]:
-    """Return what the entry of a new principal says of all that its row grants, beside kind, role and processor."""
+    """Return what the entry of a new principal says of its row, beside kind, role, processor and sources."""
     texts = [f"principal {row.principal_id} name {row.name}", f"principal {row.principal_id} secret {row.secret_hash}"]
     name, secret = (mark[:_MARK_BYTES].hex() for mark in sealer.mark_texts(texts))
     return {
@@ -81,6 +82,7 @@ def _differing(row: Row[*tuple[Any, ...]], told: _Told, sealer: Sealer) -> list[
         "kind": entry.refs.get("kind"),
         "role": entry.refs.get("role"),
         "processor": entry.members.get("recipient"),
+        "sources": entry.refs.get("sources"),
         "disabled": row.principal_id in told.disabled,
     }
     differs = [name for name, value in said.items() if getattr(row, name) != value]

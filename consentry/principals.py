@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,12 +12,14 @@ from typing import Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from consentry.bound_sources import read_sources, write_sources
 from consentry.stores.tables import principal, principal_subject_day
 from kernel.errors import BadInput, Conflict, Denied, NotFound, Unavailable
 from kernel.ids import PrincipalId, SubjectId, new_id
 from kernel.ports import Clock
 
-KEY_ROLES: Final = frozenset({"capture", "ingest"})
+INGEST_ROLE: Final = "ingest"
+KEY_ROLES: Final = frozenset({"capture", INGEST_ROLE})
 """A machine's key has one of these roles and no other, so that no key both records a grant and opens under it."""
 
 SUBJECT_ROLE: Final = "subject"
@@ -50,6 +52,7 @@ class Principal:
     Attributes:
         subjects_per_day: how many distinct subjects a key may touch in one UTC day; None without a cap.
         processor: whose key it is: the code of a registered processor, by whose contract it is bound (R38).
+        sources: as which a key may send data or name people; None for any.
     """
 
     principal_id: PrincipalId
@@ -59,6 +62,7 @@ class Principal:
     expires_at: datetime | None = None
     subjects_per_day: int | None = None
     processor: str | None = None
+    sources: frozenset[str] | None = None
 
     @property
     def subject(self) -> SubjectId | None:
@@ -109,14 +113,17 @@ def create_key(
     subjects_per_day: int | None,
     clock: Clock,
     processor: str | None = None,
+    sources: Collection[str] | None = None,
 ) -> tuple[Principal, str]:
     """Create a machine's key; returns it with the bearer secret ``id.secret``, which is shown once.
 
     Args:
         processor: the code of the registered processor that gets it; None for a machine of our own.
+        sources: as which it may send data or name people; an ingest key has to have some.
 
     Raises:
-        BadInput: another role than capture or ingest, a life outside 1 to 366 days, or a name as for a person.
+        BadInput: another role than capture or ingest, a life outside 1 to 366 days, a name as for a person, or sources
+            that cannot be, or are missing.
         Conflict: the name is taken.
     """
     if role not in KEY_ROLES:
@@ -125,8 +132,14 @@ def create_key(
         )
     if not 1 <= days <= 366:  # noqa: PLR2004 - a year and a day
         raise BadInput("A key lives 1 to 366 days", hint="Give --days within that range.")
-    expires_at = clock.now() + timedelta(days=days)
-    made = Principal(PrincipalId(new_id("key")), name, PrincipalKind.KEY, role, expires_at, subjects_per_day, processor)
+    if role == INGEST_ROLE and not sources:
+        raise BadInput(
+            "An ingest key needs the sources as which it sends", hint="Give --source, once for each of them."
+        )
+    made = Principal(
+        PrincipalId(new_id("key")), name, PrincipalKind.KEY, role, clock.now() + timedelta(days=days),
+        subjects_per_day, processor, read_sources(write_sources(sources)),
+    )  # fmt: skip
     return made, f"{made.principal_id}.{_store(connection, made, clock)}"
 
 
@@ -228,6 +241,7 @@ def _store(connection: Connection, made: Principal, clock: Clock) -> str:
         "subjects_per_day": made.subjects_per_day,
         "disabled": False,
         "processor": made.processor,
+        "sources": write_sources(made.sources),
         "created_at": clock.now(),
     }
     connection.execute(insert(principal), row)
@@ -297,6 +311,7 @@ def _from_row(row: Row[tuple[object, ...]]) -> Principal:
         expires_at=row.expires_at,
         subjects_per_day=row.subjects_per_day,
         processor=row.processor,
+        sources=read_sources(row.sources),
     )
 
 

@@ -39,6 +39,9 @@ def key(  # noqa: PLR0917 - options of one command
     days: Annotated[int, typer.Option(help="Life in days, 1 to 366.")] = 90,
     subjects_per_day: Annotated[int | None, typer.Option(help="Cap of distinct subjects a day.", min=1)] = None,
     processor: Annotated[str | None, typer.Option(help="Registered processor whose contract binds the key.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Source as which the key may speak; repeatable, required for ingest.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -49,11 +52,15 @@ def key(  # noqa: PLR0917 - options of one command
     with platform_for(home) as platform:
         made, bearer = add_key(
             platform, local_operator(), name=name, role=role, days=days, subjects_per_day=subjects_per_day,
-            processor=processor,
+            processor=processor, sources=source or None,
         )  # fmt: skip
-    told = {"id": made.principal_id, "name": made.name, "role": made.role, "key": bearer, "expires": made.expires_at}
+    told: dict[str, object] = {
+        "id": made.principal_id, "name": made.name, "role": made.role, "key": bearer, "expires": made.expires_at,
+    }  # fmt: skip
     if processor is not None:
         told["processor"] = processor
+    if made.sources is not None:
+        told["sources"] = sorted(made.sources)
     (say_json if as_json else say_pairs)(told)
 
 
@@ -61,16 +68,17 @@ def key(  # noqa: PLR0917 - options of one command
 def list_(token: Token = None, home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
     """Every account and key by name, with id, role and state; this reading is logged."""
     from consentry.cli.session import local_operator, person_from, platform_for
-    from consentry.workflows.list_accounts import list_accounts
+    from consentry.workflows.list_accounts import list_accounts, warn_of_unbound_keys
 
     with platform_for(home) as platform:
         caller = local_operator() if token is None else person_from(platform, token)
         found = list_accounts(platform, caller)
+        warn_of_unbound_keys(platform)
     if as_json:
         for one in found:
             say_json(one)
         return
-    header = ("name", "id", "kind", "role", "state", "processor", "expires_at")
+    header = ("name", "id", "kind", "role", "state", "processor", "sources", "expires_at")
     say_table([name.replace("_", " ") for name in header], [[one[name] for name in header] for one in found])
 
 

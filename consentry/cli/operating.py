@@ -68,6 +68,7 @@ def serve(
     from consentry.wake.runner import Teller, Waker
     from consentry.workflows.anchor import check_witnessed
     from consentry.workflows.configure_log import record_configured
+    from consentry.workflows.list_accounts import warn_of_unbound_keys
 
     with (
         platform_for(home) as platform,
@@ -85,6 +86,7 @@ def serve(
         settings = platform.settings
         record_configured(platform)
         check_witnessed(platform)
+        warn_of_unbound_keys(platform)
         uvicorn.run(
             create_app(platform),
             host=host or settings.host,

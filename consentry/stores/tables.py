@@ -26,6 +26,7 @@ principal = Table(
     Column("disabled", Boolean, nullable=False, default=False),
     Column("created_at", Instant, nullable=False),
     Column("processor", String(128), comment="code of the recipient whose contract binds this key"),
+    Column("sources", String(256), comment="that this key may state, by comma; null for any"),
 )
 
 principal_subject_day = Table(

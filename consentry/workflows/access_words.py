@@ -44,6 +44,7 @@ _RULES: Final[Mapping[str, Label]] = {
     "OWN_CASE": Label("不得审批自己的个案", "nobody decides on an own case"),
     "REPRESENTATION": Label("无权代表本人", "not entitled to speak for the person"),
     "PROCESSOR": Label("超出受托合同", "outside the processor's contract"),
+    "SOURCE": Label("密钥不得以该来源的名义发送", "the key may not speak as this source"),
     "OWN_ACT": Label("无权处理该决定", "not the caller's own decision"),
     "OWN_ACCESS": Label("不得复核自己的访问", "nobody reviews an own access"),
 }

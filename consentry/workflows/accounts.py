@@ -1,5 +1,7 @@
 """Create accounts; each with its entry in the same transaction."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, select
 
 from audit.events import Act, Event, Outcome
@@ -32,11 +34,13 @@ def add_key(
     days: int,
     subjects_per_day: int | None,
     processor: str | None = None,
+    sources: Collection[str] | None = None,
 ) -> tuple[Principal, str]:
     """Create a machine's key; returns it with the bearer secret.
 
     Args:
         processor: the code of the registered processor that gets it, by whose contract the key is bound (R38).
+        sources: as which the key may send data or name people; None for any, which no ingest key may.
     Raises:
         NotFound: no such recipient is registered.
         BadInput: it is no processor, or the relation has ended; or as ``create_key`` says.
@@ -48,7 +52,7 @@ def add_key(
             _check_processor(connection, processor)
         made, bearer = create_key(
             connection, name=name, role=role, days=days, subjects_per_day=subjects_per_day, clock=platform.clock,
-            processor=processor,
+            processor=processor, sources=sources,
         )  # fmt: skip
         record_principal(platform, connection, made, platform.asking(caller))
     return made, bearer
@@ -73,6 +77,8 @@ def record_principal(platform: Platform, connection: Connection, made: Principal
     row = connection.execute(select(principal).where(principal.c.principal_id == made.principal_id)).one()
     refs = {"principal": made.principal_id, "kind": made.kind.value, "role": made.role}
     refs |= stated_refs(row, platform.sealer)
+    if row.sources is not None:
+        refs["sources"] = row.sources
     event = Event(
         Act.PRINCIPAL_CREATED, Outcome.DONE, asking.actor, asking.role, asking.request_id,
         recipient=made.processor, refs=refs,

@@ -18,7 +18,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
 from consentry.sources.cleaning import clean_key
 from consentry.workflows.admit import NotPermitted, admit, begin_reading
-from consentry.workflows.denials import check_allowed, contract_kept
+from consentry.workflows.denials import check_allowed, check_source, contract_kept
 from kernel.clock import format_instant, require_aware
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput, NotFound
@@ -78,12 +78,14 @@ def store_attachment(
         pieces: the content, in pieces of any size; read once.
 
     Raises:
+        ForeignSource: the key is bound to other sources; nothing was read.
         Denied: the role, a processor's contract, a key's daily cap or the gate refuses; nothing stays.
         NotFound: the source has not sent the person yet.
         BadInput: the field or its media types do not fit, the file is empty, too large, or not what it says.
         Unavailable: a store cannot be used, or the file took too long; nothing stays.
     """
     check_allowed(platform, caller, STORE_ACT)
+    check_source(platform, caller, sent.source, act=STORE_ACT)
     wanted = _wanted(platform, sent)
     asking = platform.asking(caller)
     begun = iter(pieces)

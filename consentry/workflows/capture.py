@@ -17,6 +17,7 @@ from consent.registry import ActorKind, Decision, DecisionAct, DecisionRequest, 
 from consent.rules import is_permissive
 from consent.standing import read_kept, register_subjects
 from consentry.acts import OWN_WISH, ConsentAct, SubjectReference, act_content
+from consentry.bound_sources import ForeignSource, foreign_sources
 from consentry.contracts import OutsideContract, check_purposes, find_mandate
 from consentry.platform import Platform
 from consentry.principals import Principal, check_daily_cap
@@ -30,6 +31,7 @@ from consentry.workflows.people import (
     names_ids_only,
     not_registered,
     resolve_people,
+    sources_of,
 )
 from consentry.workflows.representation import Acting, find_own_decision
 from kernel.encoding import JsonValue
@@ -69,6 +71,7 @@ def capture_act(platform: Platform, caller: Principal, act: ConsentAct) -> ActAn
         Conflict: the act id was used for another act.
         Denied: the actor may not decide this, or the key's daily cap is reached.
         OutsideContract: a processor's contract does not cover the purposes.
+        ForeignSource: the key is bound to other sources than the act names people by.
     """
     said = capture_acts(platform, caller, [act])[0]
     if isinstance(said, ConsentryError):
@@ -199,7 +202,9 @@ class _Run:
         keys = self._keys(acts)
         with self.platform.data.read() as connection:
             known = find_answers(connection, [key for key, _ in keys])
-        fresh = [act for act, (key, _) in zip(acts, keys, strict=True) if key not in known]
+        fresh = [
+            act for act, (key, _) in zip(acts, keys, strict=True) if key not in known and not self._is_foreign(act)
+        ]
         people = resolve_people(self.platform, fresh)
         try:
             with self.platform.data.write() as connection:
@@ -219,7 +224,9 @@ class _Run:
         waiting: dict[int, ConsentAct] = {}
         touched: set[SubjectId] = set()
         first: dict[bytes, int] = {}
-        asked = [act for act, (key, _) in zip(acts, keys, strict=True) if key not in answered]
+        asked = [
+            act for act, (key, _) in zip(acts, keys, strict=True) if key not in answered and not self._is_foreign(act)
+        ]
         whom = {subject for act in asked for subject in people.whom(act)}
         self.kept = read_kept(connection, whom)
         self.left = find_restricted(connection, whom | {*self.kept.values()})
@@ -231,6 +238,9 @@ class _Run:
                 outcomes[place] = Conflict("An act id stands twice", hint="Give every act an id of its own.")
                 continue
             first[key] = place
+            if self._is_foreign(act):
+                outcomes[place] = self._foreign(connection, act)
+                continue
             about = people.whom(act)
             if act.act not in ("guardian", "agent"):
                 waiting[place] = act
@@ -289,6 +299,17 @@ class _Run:
             refs = {"act": act.act} | contract_refs(err)
             self.platform.log.record(connection, denial_of(self.asking, reason=OUTSIDE, refs=refs))
             raise
+
+    def _is_foreign(self, act: ConsentAct) -> bool:
+        """Say whether an act names people by a source that the key is not bound to; nobody is looked up for it."""
+        return bool(foreign_sources(self.caller.sources, sources_of(act)))
+
+    def _foreign(self, connection: Connection, act: ConsentAct) -> ForeignSource:
+        """Return the refusal of such an act; its entry goes with the other acts."""
+        stated = foreign_sources(self.caller.sources, sources_of(act))
+        refs = {"act": act.act, "source": stated[0]}
+        self.platform.log.record(connection, denial_of(self.asking, reason=ForeignSource.rule, refs=refs))
+        return ForeignSource(stated)
 
     def _stand_in(self, reference: SubjectReference) -> SubjectId:
         """Return what is counted for somebody who was not found: a keyed digest, which tells nothing by itself."""

@@ -8,6 +8,7 @@ from typing import Final
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.access import check_may_act
+from consentry.bound_sources import ForeignSource, foreign_sources
 from consentry.contracts import OutsideContract, check_stands, find_mandate
 from consentry.platform import Platform
 from consentry.principals import Principal, PrincipalKind
@@ -81,6 +82,13 @@ def check_allowed(
         if caller.processor is not None:
             with platform.data.read() as connection:
                 check_stands(find_mandate(platform, connection, caller))
+
+
+def check_source(platform: Platform, caller: Principal, source: str, *, act: str) -> None:
+    """Raise ``ForeignSource`` unless the caller may speak as a source; the refusal leaves its entry."""
+    if foreign := foreign_sources(caller.sources, [source]):
+        record_denial(platform, caller, reason=ForeignSource.rule, refs={"act": act, "source": source})
+        raise ForeignSource(foreign)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from consentry.access import check_may_act
 from consentry.packs import pack_folder
@@ -11,9 +12,12 @@ from consentry.sources.context import open_context
 from consentry.sources.posted import Posted, read_posted
 from consentry.sources.records import BadRow, Reading
 from consentry.workflows.answered import Repeatable, answer_once
+from consentry.workflows.denials import check_source
 from consentry.workflows.ingest import IngestReport, ingest
 from kernel.encoding import JsonValue
 from kernel.ids import BatchId
+
+_ACT: Final = "records.ingest"
 
 
 def ingest_posted(
@@ -27,11 +31,13 @@ def ingest_posted(
     Returns:
         What became of the batch, by count, place and reason; and whether it was answered before.
     Raises:
+        ForeignSource: the key is bound to other sources; nothing was looked at, and the refusal stays in the log.
         Denied: the role may not ingest, or the key's daily cap is reached; nothing of the batch stays.
         Conflict: the key was used for another batch, or another batch with these records is on its way.
         Unavailable: a store is locked or full; the same request goes on where it stopped.
     """
-    check_may_act(platform.catalogue, caller, "records.ingest")
+    check_may_act(platform.catalogue, caller, _ACT)
+    check_source(platform, caller, source, act=_ACT)
     content = f"{source}\0{json.dumps(records, sort_keys=True)}".encode()
     bound = [] if caller.processor is None else [caller.processor.encode()]  # its contract decides what is stored
     digest = platform.batches.digest([platform.catalogue.hash.encode(), content, *bound])

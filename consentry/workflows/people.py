@@ -108,6 +108,11 @@ def names_ids_only(act: ConsentAct) -> bool:
     return not any(r.id_number or r.mobile or r.birth_date or r.sex for r in _references(act))
 
 
+def sources_of(act: ConsentAct) -> frozenset[str]:
+    """Return the sources by which an act names people."""
+    return frozenset(reference.source for reference in _references(act) if reference.source is not None)
+
+
 def check_says_age(act: ConsentAct) -> None:
     """Raise ``BadInput`` for a registration that does not say how old the person is.
 

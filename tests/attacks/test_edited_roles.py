@@ -16,6 +16,7 @@ from tests.consentry.conftest import ADMIN
         ("UPDATE principal SET kind = 'key' WHERE name = 'dr.lin'", "principal: kind"),
         ("UPDATE principal SET disabled = 1 WHERE name = 'dr.lin'", "principal: disabled"),
         ("UPDATE principal SET processor = 'insurer' WHERE name = 'dr.lin'", "principal: processor"),
+        ("UPDATE principal SET sources = 'his' WHERE name = 'dr.lin'", "principal: sources"),
         ("UPDATE principal SET name = 'dr.li' WHERE name = 'dr.lin'", "principal: name"),
         ("UPDATE principal SET secret_hash = 'sha256:00' WHERE name = 'dr.lin'", "principal: secret"),
         ("UPDATE principal SET expires_at = 1 WHERE name = 'dr.lin'", "principal: expires_at"),
@@ -62,7 +63,7 @@ def test_account_with_an_entry_of_its_own_making_closes_the_gate(house, refs, fo
     house.live_on()
     house.strike(
         "INSERT INTO principal SELECT 'usr_" + "f" * 24 + "', 'mallory', kind, role, secret_hash, expires_at, "
-        "subjects_per_day, disabled, created_at, processor FROM principal WHERE name = 'dr.lin'"
+        "subjects_per_day, disabled, created_at, processor, sources FROM principal WHERE name = 'dr.lin'"
     )
     assert any(one.startswith("principal: ") and found in one for one in house.reconciled())
 
@@ -75,6 +76,15 @@ def test_second_entry_of_an_account_closes_the_gate(house):
     house.live_on()
     house.strike("UPDATE principal SET role = 'administrator' WHERE name = 'dr.lin'")
     assert house.reconciled() == ["principal: role, entry twice"]
+
+
+@pytest.mark.parametrize("sources", ["NULL", "'his'", "'app,his'"])
+def test_key_that_is_bound_otherwise_by_hand_closes_the_gate(house, sources):
+    """As which sources a key may send stands in the log since the key was made."""
+    house.shell.run("account", "key", "sender", "--role", "ingest", "--source", "app")
+    assert house.reconciled() == []
+    house.strike(f"UPDATE principal SET sources = {sources} WHERE name = 'sender'")
+    assert house.reconciled() == ["principal: sources"]
 
 
 @pytest.mark.parametrize(

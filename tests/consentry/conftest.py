@@ -1,7 +1,7 @@
 """A deployment on SQLite, opened under a standing clock, and short forms of what people do with it."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,10 +159,19 @@ class Captured:
     def person_account(self, name: str, role: str) -> tuple[Principal, str]:
         return add_person(self.platform, ADMIN, name=name, role=role)
 
-    def machine_key(self, role: str, *, days: int = 90, cap: int | None = None, name: str = "") -> str:
-        """The bearer secret of a new key."""
+    def machine_key(
+        self,
+        role: str,
+        *,
+        days: int = 90,
+        cap: int | None = None,
+        name: str = "",
+        sources: Collection[str] | None = None,
+    ) -> str:
+        """The bearer secret of a new key; one for ingestion sends as the app where nothing else is said."""
         name = name or f"{role}-{next(self.numbers)}"
-        return add_key(self.platform, ADMIN, name=name, role=role, days=days, subjects_per_day=cap)[1]
+        sources = ["app"] if role == "ingest" and sources is None else sources
+        return add_key(self.platform, ADMIN, name=name, role=role, days=days, subjects_per_day=cap, sources=sources)[1]
 
     def token(self, role: str) -> str:
         """The token of a new person with this role."""

@@ -239,7 +239,8 @@ def world(demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             made, _ = add_person(platform, ADMIN, name=f"complete-{role}", role=role)
             bearers[role] = (made.principal_id, platform.tokens.issue(made.principal_id))
         for role in ("capture", "ingest"):
-            key, bearer = add_key(platform, ADMIN, name=f"complete-{role}", role=role, days=9, subjects_per_day=None)
+            named = {"name": f"complete-{role}", "role": role, "days": 9, "subjects_per_day": None}
+            key, bearer = add_key(platform, ADMIN, sources=["app"], **named)
             bearers[role] = (key.principal_id, bearer)
         Captured(platform).person("complete-filed", "P02")
         looked_at, changed = patients(home)
@@ -538,7 +539,7 @@ def opened_case(world: World, name: str) -> str:
 
 LINES: Mapping[str, str] = {
     "account person": "complete.wang --role operator",
-    "account key": "complete-key --role ingest --days 9",
+    "account key": "complete-key --role ingest --source app --days 9",
     "account disable": "complete.wang",
     "account list": "",
     "approve-read": "{subject} --purpose P02 --role clinician --reason visit --token {compliance_officer}",

@@ -60,7 +60,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     passwords = {account.name: account.password for account in made.accounts}
     with open_platform(named) as platform:
         keys = {
-            role: add_key(platform, ADMIN, name=role, role=role, days=1, subjects_per_day=100)[1]
+            role: add_key(platform, ADMIN, name=role, role=role, days=1, subjects_per_day=100, sources=["app"])[1]
             for role in ("capture", "ingest")
         }
         for role in ("analyst", "compliance_officer"):

@@ -56,7 +56,7 @@ def key(platform, call, record):
     """Calls with a new key of a registered processor."""
 
     def made(role, code="printer"):
-        named = {"name": f"{code}-{role}", "role": role, "days": 300, "subjects_per_day": None}
+        named = {"name": f"{code}-{role}", "role": role, "days": 300, "subjects_per_day": None, "sources": ["app"]}
         return call(add_key(platform, ADMIN, processor=code, **named)[1])
 
     record()

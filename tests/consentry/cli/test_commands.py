@@ -68,6 +68,30 @@ def test_key_of_a_machine_is_shown_and_can_be_disabled(at):
     assert at("account", "disable", "nobody").line.startswith("There is no account or key 'nobody'")
 
 
+def test_key_is_bound_to_its_sources(at):
+    """They are shown when it is made and in the list."""
+    told = json.loads(
+        at("account", "key", "his", "--role", "ingest", "--source", "pacs", "--source", "his", "--json").out
+    )
+    assert told["sources"] == ["his", "pacs"]
+    ended = at("account", "list")
+    assert "his, pacs" in ended.out
+    assert ended.err == ""
+
+
+def test_live_ingest_key_of_an_earlier_release_is_warned_of(at, clinic):
+    """By name, on standard error, until it is disabled."""
+    assert at("account", "key", "old", "--role", "ingest", "--source", "his").status == 0
+    with contextlib.closing(sqlite3.connect(clinic.home / "data.db")) as store, store:
+        store.execute("UPDATE principal SET sources = NULL WHERE name = 'old'")
+    ended = at("account", "list", "--json")
+    assert "key.any_source" in ended.err
+    assert "old" in ended.err
+    assert [one["sources"] for one in map(json.loads, ended.out.splitlines()) if one["name"] == "old"] == ["any"]
+    assert at("account", "disable", "old").status == 0
+    assert at("account", "list").err == ""
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -76,6 +100,8 @@ def test_key_of_a_machine_is_shown_and_can_be_disabled(at):
         (["person", " ", "--role", "clinician"], "A name has 1 to 80 printable characters"),
         (["key", "x", "--role", "clinician"], "A key cannot have role 'clinician'"),
         (["key", "x", "--role", "ingest", "--days", "400"], "A key lives 1 to 366 days"),
+        (["key", "x", "--role", "ingest"], "An ingest key needs the sources as which it sends"),
+        (["key", "x", "--role", "ingest", "--source", "a b"], "A source's name begins with a letter"),
     ],
 )
 def test_account_that_cannot_be_is_refused(at, words, said):
