@@ -70,6 +70,20 @@ PostgreSQL leaves half of each page free, so that the end of an epoch writes eac
 indexes alone (heap-only tuples): ten times as fast.
 """
 
+blinding_key: Final = Table(
+    "blinding_key",
+    keystore_metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("subject_id", String(40), nullable=False),
+    Column("generation", Integer, nullable=False, comment="the highest blinds"),
+    Column("epoch_id", ForeignKey(epoch.c.epoch_id), nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("suite", SmallInteger, nullable=False, comment="of the block cipher that blinds"),
+    UniqueConstraint("subject_id", "generation"),
+)
+"""One key for each subject, by which the digests of its contents are stored; it ends with what it stands for."""
+
 named_key: Final = Table(
     "named_key",
     keystore_metadata,
@@ -222,6 +236,7 @@ sealed_record: Final = Table(
         comment="base64; keyed digest of whose record of which source",
     ),
     Column("content_key", LargeBinary(16), nullable=False, comment="keyed digest of the whole record's content"),
+    Column("blinding_id", LargeBinary(8), nullable=True, comment="key that blinds content_key; null: older, or random"),
     Column("part", SmallInteger, nullable=False, comment="rows of one record count from 0"),
     Column("kind", String(32), nullable=False),
     Column("source", String(64), nullable=False),
@@ -327,6 +342,7 @@ attachment: Final = Table(
     Column("field", String(64), nullable=False, comment="code; the payload names it, too"),
     Column("record_key", String(22), nullable=False, comment="as of a record"),
     Column("content_key", LargeBinary(16), nullable=True, comment="keyed digest of the content; null while it comes"),
+    Column("blinding_id", LargeBinary(8), nullable=True, comment="key that blinds content_key; null: older, or random"),
     Column("kind", String(32), nullable=False),
     Column("source", String(64), nullable=False),
     Column("compartment", String(16), nullable=False),
