@@ -95,6 +95,7 @@ class KeyStore:
             is_blind = not without_blinding(connection, {subject for subject, _ in pairs})
         if missing or not is_blind:
             with self.database.write() as connection:
+                keep_epoch(connection)  # whoever drops keys has either done so, or sees these
                 ensure_blinding_keys(connection, self._keyring, {subject for subject, _ in pairs})
                 missing -= _existing(connection, missing)
                 wanted = dict.fromkeys(sorted(missing), FIRST_VERSION)

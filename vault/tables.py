@@ -81,8 +81,12 @@ blinding_key: Final = Table(
     Column("created_at", Instant, nullable=False),
     Column("suite", SmallInteger, nullable=False, comment="of the block cipher that blinds"),
     UniqueConstraint("subject_id", "generation"),
+    postgresql_with={"fillfactor": 50},
 )
-"""One key for each subject, by which the digests of its contents are stored; it ends with what it stands for."""
+"""One key for each subject, by which the digests of its contents are stored; it ends with what it stands for.
+
+Half of each page is free, as of ``data_key``.
+"""
 
 named_key: Final = Table(
     "named_key",

@@ -54,6 +54,19 @@ def test_a_digest_is_one_block_under_its_key(suite):
         BlindingKey(b"", bytes(8), suite)
 
 
+@pytest.mark.parametrize(
+    ("code", "key", "digest", "stored"),
+    [
+        (1, bytes(range(32)).hex(), "00112233445566778899aabbccddeeff", "8ea2b7ca516745bfeafc49904b496089"),
+        (2, "0123456789abcdeffedcba9876543210", "0123456789abcdeffedcba9876543210", "681edf34d206965e86b3e94f536e4246"),
+    ],
+    ids=["fips-197-c3", "gbt-32907-a1"],
+)
+def test_the_block_is_that_of_the_standard(code, key, digest, stored):
+    """The examples of FIPS 197 and GB/T 32907: nothing else happens to a digest."""
+    assert BlindingKey(bytes(8), bytes.fromhex(key), SUITES[code]).blind(bytes.fromhex(digest)).hex() == stored
+
+
 def test_what_is_stored_is_not_the_digest_under_the_service_key(any_house):
     """A repeat is known all the same, and so is one of a release that blinded nothing."""
     subject = any_house.subject()

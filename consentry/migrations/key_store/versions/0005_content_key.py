@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["epoch_id"], ["epoch.epoch_id"], name=op.f("fk_blinding_key_epoch_id")),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_blinding_key")),
         sa.UniqueConstraint("subject_id", "generation", name=op.f("uq_blinding_key_subject_id_generation")),
+        postgresql_with={"fillfactor": 50},
     )
 
 
