@@ -117,14 +117,14 @@ class BlindingKey:
     each time: equal contents of a subject are found, and whoever knows what is stored can move it to another key.
     """
 
-    __slots__ = ("_blind", "_unblind", "key_id")
+    __slots__ = ("_blind", "_cipher", "key_id")
 
     def __init__(self, key_id: bytes, key: bytes, suite: Suite) -> None:
         if len(key) != suite.key_bytes:
             raise IntegrityFailed("A blinding key has a wrong length", hint="Restore the key store from a backup.")
         self.key_id = key_id
-        cipher = Cipher(suite.block(key), modes.ECB())  # noqa: S305 - one block, which is a digest and never repeats
-        self._blind, self._unblind = cipher.encryptor(), cipher.decryptor()
+        self._cipher = Cipher(suite.block(key), modes.ECB())  # noqa: S305 - one block, which is a digest and never repeats
+        self._blind = self._cipher.encryptor()
 
     def blind(self, digest: bytes) -> bytes:
         """Return a digest of 16 bytes as it is stored."""
@@ -132,7 +132,7 @@ class BlindingKey:
 
     def unblind(self, stored: bytes) -> bytes:
         """Return the digest again."""
-        return self._unblind.update(stored)
+        return self._cipher.decryptor().update(stored)
 
     def __repr__(self) -> str:
         return f"BlindingKey({self.key_id.hex()})"
