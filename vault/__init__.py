@@ -9,6 +9,7 @@ How a value is sealed
 Keys
     keystore, _keyring, _keys: made, unwrapped, destroyed; nothing else sees a key in clear
     custodian, custodians, root: who wraps the keys of epochs, and its change
+    _blinding: keys by which digests of contents are stored, one a subject
     epoch_rotation, _rewrapping: an epoch's end
     data_rotation, index_rotation, _datakey_rotating, _reindexing, _rotation_rows: rotations that resume
     key_report: what is still under an old key

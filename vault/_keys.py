@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Generic, NoReturn, TypeVar, final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 from kernel.catalogue import Compartment
 from kernel.errors import IntegrityFailed, Unavailable
@@ -109,6 +110,38 @@ class MacKey:
 
 
 @final
+class BlindingKey:
+    """A subject's own key, by which digests of its contents are stored; without it they are random bytes.
+
+    One digest is one block of the suite's cipher, so that it needs no nonce, stays as long as it was and is the same
+    each time: equal contents of a subject are found, and whoever knows what is stored can move it to another key.
+    """
+
+    __slots__ = ("_blind", "_cipher", "key_id")
+
+    def __init__(self, key_id: bytes, key: bytes, suite: Suite) -> None:
+        if len(key) != suite.key_bytes:
+            raise IntegrityFailed("A blinding key has a wrong length", hint="Restore the key store from a backup.")
+        self.key_id = key_id
+        self._cipher = Cipher(suite.block(key), modes.ECB())  # noqa: S305 - one block, which is a digest and never repeats
+        self._blind = self._cipher.encryptor()
+
+    def blind(self, digest: bytes) -> bytes:
+        """Return a digest of 16 bytes as it is stored."""
+        return self._blind.update(digest)
+
+    def unblind(self, stored: bytes) -> bytes:
+        """Return the digest again."""
+        return self._cipher.decryptor().update(stored)
+
+    def __repr__(self) -> str:
+        return f"BlindingKey({self.key_id.hex()})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A key is never serialised")
+
+
+@final
 class UnlockedKeys:
     """The data keys of one unit of work."""
 
@@ -206,3 +239,8 @@ def data_key_context(key_id: bytes, subject: str, compartment: str, suite: int) 
 def named_key_context(key_id: bytes, kind: str, name: str, version: int, suite: int) -> bytes:
     """Return what a named key is bound to."""
     return length_prefixed(f"consentry named key {suite}", kind, name, str(version)) + key_id
+
+
+def blinding_key_context(key_id: bytes, subject: str, generation: int, suite: int) -> bytes:
+    """Return what a blinding key is bound to."""
+    return length_prefixed(f"consentry blinding key {suite}", subject, str(generation)) + key_id

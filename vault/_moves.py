@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from kernel.catalogue import Compartment
 from kernel.ids import SubjectId
+from vault._blinding import Blinding, reblind
 from vault._keys import UnlockedKeys
 from vault._resealing import Resealed, open_values, put_resealed
 from vault._rows import SealedRow, binding_of, delete_rows, header_of
@@ -35,7 +36,13 @@ class Moved:
 
 
 def move_rows(
-    connection: Connection, rows: Sequence[SealedRow], keys: UnlockedKeys, *, to: SubjectId, deployment: str
+    connection: Connection,
+    rows: Sequence[SealedRow],
+    keys: UnlockedKeys,
+    blinding: Blinding,
+    *,
+    to: SubjectId,
+    deployment: str,
 ) -> Moved:
     """Seal rows under the keys of another subject, in the caller's transaction, with both subjects locked.
 
@@ -45,8 +52,8 @@ def move_rows(
         KeyUnavailable: a key is missing, or was not made.
         IntegrityFailed: a stored byte or a column of a row's header was changed; nothing was moved.
     """
-    contents = _contents_of(connection, rows)
-    known = _known_contents(connection, to)
+    contents = _contents_of(connection, rows, blinding)
+    known = {(key, content) for _, key, content in _contents(connection, to, blinding)}
     moved, changes = Moved(key_ids={row.key_id for row in rows}), []
     doubled = [row.row_no for row in rows if (row.record_key, contents[row.row_no]) in known]
     for row in rows:
@@ -56,6 +63,8 @@ def move_rows(
             moved.values += values
     moved.rows, moved.doubled = len(changes), delete_rows(connection, doubled)
     put_resealed(connection, changes, subject_id=to)
+    if changes:
+        reblind(connection, to, blinding)
     return moved
 
 
@@ -69,18 +78,17 @@ def _moved(row: SealedRow, keys: UnlockedKeys, to: SubjectId, deployment: str) -
     return Resealed(row.row_no, key.key_id, payload), len(values)
 
 
-def _contents_of(connection: Connection, rows: Sequence[SealedRow]) -> dict[int, bytes]:
+def _contents_of(connection: Connection, rows: Sequence[SealedRow], blinding: Blinding) -> dict[int, bytes]:
     """Return the digest of each row's whole content, by row number."""
     subjects = sorted({row.subject_id for row in rows})
-    return {row_no: content for subject in subjects for row_no, _, content in _contents(connection, subject)}
+    return {row_no: content for subject in subjects for row_no, _, content in _contents(connection, subject, blinding)}
 
 
-def _known_contents(connection: Connection, subject: SubjectId) -> set[tuple[str, bytes]]:
-    return {(key, content) for _, key, content in _contents(connection, subject)}
-
-
-def _contents(connection: Connection, subject: str) -> Iterator[tuple[int, str, bytes]]:
+def _contents(connection: Connection, subject: str, blinding: Blinding) -> Iterator[tuple[int, str, bytes]]:
+    """Yield number, record key and digest of a subject's rows; one whose key is gone as it is stored."""
     for table in SEALED_TABLES:
         columns = table.c
-        query = select(columns.row_no, columns.record_key, columns.content_key).where(columns.subject_id == subject)
-        yield from connection.execute(query)
+        query = select(columns.row_no, columns.record_key, columns.content_key, columns.blinding_id)
+        for number, key, stored, by in connection.execute(query.where(columns.subject_id == subject)):
+            digest = None if stored is None else blinding.digest(stored, by)
+            yield number, key, digest or stored

@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, lite
 
 from kernel.errors import IntegrityFailed
 from vault._keyring import Keyring, keep_epoch
-from vault._keys import WrappingKey, data_key_context, named_key_context
-from vault.tables import data_key, epoch, named_key
+from vault._keys import WrappingKey, blinding_key_context, data_key_context, named_key_context
+from vault.tables import blinding_key, data_key, epoch, named_key
 
 _FIRST: Final = 1_000
 _LARGEST: Final = 20_000
@@ -61,10 +61,10 @@ class Mover:
             KeyStoreEmpty: there is no open epoch.
             RootKeyWrong: the custodian holds another root key.
         """
-        for table in (named_key, data_key):
+        for table in _BOUND_TO:
             while self._pass(_walk(self.keyring, table)):
                 pass  # once more, for keys that lay where the pass had been
-        return sum(self._left(table) for table in (named_key, data_key))
+        return sum(self._left(table) for table in _BOUND_TO)
 
     def _left(self, table: Table) -> int:
         """Return how many keys hang on the epoch; since it is closing there are never more afterwards."""
@@ -202,7 +202,8 @@ def _walk(keyring: Keyring, table: Table) -> _Walk:
 
 
 _BOUND_TO: Final[Mapping[Table, tuple[Callable[..., bytes], Sequence[ColumnElement[Any]]]]] = {
-    data_key: (data_key_context, (data_key.c.subject_id, data_key.c.compartment, data_key.c.suite)),
     named_key: (named_key_context, (named_key.c.kind, named_key.c.name, named_key.c.version, named_key.c.suite)),
+    blinding_key: (blinding_key_context, (blinding_key.c.subject_id, blinding_key.c.generation, blinding_key.c.suite)),
+    data_key: (data_key_context, (data_key.c.subject_id, data_key.c.compartment, data_key.c.suite)),
 }
 """What a wrapped key is bound to besides its id, in the order in which its context takes it."""

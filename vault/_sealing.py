@@ -20,6 +20,7 @@ from kernel.encoding import JsonValue
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.plaintext import Plaintext
+from vault._blinding import Blinding
 from vault._keys import MacKey, Pair, UnlockedKeys
 from vault.envelope import RowHeader, encode_plaintext, length_prefixed, of_row, seal_fields
 from vault.payload import pack
@@ -278,7 +279,7 @@ def split(encoded: Encoded, placing: Placing, instant: int) -> list[Part]:
     return parts
 
 
-ROW: Final = (*RowHeader._fields, "content_key", "part", "schema_version", "key_id", "payload")
+ROW: Final = (*RowHeader._fields, "content_key", "blinding_id", "part", "schema_version", "key_id", "payload")
 """The columns of a sealed row, instants in microseconds."""
 
 Row = tuple[Any, ...]
@@ -290,7 +291,7 @@ KEY_ID: Final = ROW.index("key_id")
 _PURPOSE: Final = ROW.index("purpose")
 
 
-def seal_parts(parts: Sequence[Part], keys: UnlockedKeys, deployment: str) -> list[Row]:
+def seal_parts(parts: Sequence[Part], keys: UnlockedKeys, blinding: Blinding, deployment: str) -> list[Row]:
     """Return the rows of some parts.
 
     Raises:
@@ -304,7 +305,9 @@ def seal_parts(parts: Sequence[Part], keys: UnlockedKeys, deployment: str) -> li
         holder = of_row(deployment, header)
         sealed = seal_fields(own, data_key=key, holder=holder, schema_version=SCHEMA_VERSION)
         payload = pack(dict(zip(own, sealed, strict=True)))
-        rows.append((*header, part.encoded.content_key, part.number, SCHEMA_VERSION, key.key_id, payload))
+        by = blinding.newest(part.encoded.subject)
+        content = by.blind(part.encoded.content_key), by.key_id
+        rows.append((*header, *content, part.number, SCHEMA_VERSION, key.key_id, payload))
     return rows
 
 

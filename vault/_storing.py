@@ -18,6 +18,7 @@ from consent.standing import Standing, SubjectStanding, find_standings, lock_sub
 from kernel.clock import to_micros
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId
+from vault._blinding import Blinding, newest_blinding, unlocked_blinding
 from vault._former import encode_known, former_subjects
 from vault._keyring import KeyKind, Keyring
 from vault._keys import UnlockedKeys
@@ -81,6 +82,9 @@ class Sealed(NamedTuple):
 
     Attributes:
         codes: of the fields that it came with.
+        content_key: what it says; not as it is stored.
+        blinded: the same as it is stored.
+        blinding_id: by which key.
         rows: how many of the chunk's rows, which stand in the order of the records.
         fields: how many of its values are in them; the others had expired.
     """
@@ -88,9 +92,16 @@ class Sealed(NamedTuple):
     subject: SubjectId
     record_key: str
     content_key: bytes
+    blinded: bytes
+    blinding_id: bytes
     codes: Codes
     rows: int
     fields: int
+
+    @property
+    def identity(self) -> Identity:
+        """What makes two records the same."""
+        return self.subject, self.record_key, self.content_key
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -124,7 +135,13 @@ def without_repeats(encoded: Iterable[Encoded]) -> dict[Identity, Encoded]:
 
 
 def seal_records(
-    records: Collection[Encoded], *, keyring: Keyring, placing: Placing, deployment: str, instant: int
+    records: Collection[Encoded],
+    *,
+    keyring: Keyring,
+    blinding: Blinding,
+    placing: Placing,
+    deployment: str,
+    instant: int,
 ) -> SealedChunk:
     """Seal records that differ from each other, under keys that are held for just as long.
 
@@ -137,15 +154,17 @@ def seal_records(
     for encoded in records:
         own = split(encoded, placing, instant)
         fields = sum([len(part.codes) for part in own])
-        sealed.append(Sealed(*encoded.identity, tuple(encoded.plaintexts), len(own), fields))
+        by = blinding.newest(encoded.subject)
+        stored_as = by.blind(encoded.content_key), by.key_id
+        sealed.append(Sealed(*encoded.identity, *stored_as, tuple(encoded.plaintexts), len(own), fields))
         parts += own
     subjects, compartments = {part.encoded.subject for part in parts}, {part.place.compartment for part in parts}
     with keyring.unlocked(subjects, compartments) as keys:
-        return SealedChunk(sealed, _rows(parts, keys, deployment))
+        return SealedChunk(sealed, _rows(parts, keys, blinding, deployment))
 
 
-def _rows(parts: Sequence[Part], keys: UnlockedKeys, deployment: str) -> list[Row]:
-    return seal_parts(parts, keys, deployment)
+def _rows(parts: Sequence[Part], keys: UnlockedKeys, blinding: Blinding, deployment: str) -> list[Row]:
+    return seal_parts(parts, keys, blinding, deployment)
 
 
 class Storing:
@@ -172,12 +191,13 @@ class Storing:
         self._check(connection, asked, permits, batch.batch_id)
         encoder = encoder_of(self._keyring)
         unique = without_repeats(encode_known(connection, encoder, records))
-        stored = _stored(connection, unique, batch.batch_id)
-        chunk = seal_records(
-            [encoded for identity, encoded in unique.items() if identity not in stored],
-            keyring=self._keyring, placing=self._placing, deployment=self._deployment,
-            instant=to_micros(self._now(connection)),
-        )  # fmt: skip
+        with unlocked_blinding(self._keyring, {subject for subject, _ in asked}) as blinding:
+            stored = _stored(connection, _stored_as(unique, blinding), batch.batch_id)
+            chunk = seal_records(
+                [encoded for identity, encoded in unique.items() if identity not in stored],
+                keyring=self._keyring, blinding=blinding, placing=self._placing, deployment=self._deployment,
+                instant=to_micros(self._now(connection)),
+            )  # fmt: skip
         insert_rows(connection, chunk.rows, permits=permits, batch=batch.batch_id)
         return _counted(chunk.records, duplicates=len(records) - len(chunk.records))
 
@@ -186,10 +206,12 @@ class Storing:
     ) -> StoreCounts:
         """Store a chunk that was sealed before the transaction; see ``Vault.store_sealed``."""
         self._check(connection, {(one.subject, one.codes) for one in chunk.records}, permits, batch.batch_id)
-        self._check_keys(chunk.rows)
+        self._check_keys(chunk)
         _check_settled(connection, {one.subject for one in chunk.records})
-        stored = _stored(connection, [(one.subject, one.record_key, one.content_key) for one in chunk.records],
-                         batch.batch_id)  # fmt: skip
+        wanted: dict[_StoredAs, Identity] = {
+            (one.subject, one.record_key, one.blinded, one.blinding_id): one.identity for one in chunk.records
+        }
+        stored = _stored(connection, wanted, batch.batch_id)
         fresh, rows = (list(chunk.records), chunk.rows) if not stored else _fresh(chunk, stored)
         insert_rows(connection, rows, permits=permits, batch=batch.batch_id)
         return _counted(fresh, duplicates=chunk.repeated + len(chunk.records) - len(fresh))
@@ -225,15 +247,19 @@ class Storing:
         if state is not Standing.RESTRICTED or not self._placing.purposes(codes) <= STORAGE_AND_SECURITY:
             raise Denied(f"Subject {subject} takes no more data: {state or 'not registered'}")
 
-    def _check_keys(self, rows: Sequence[Row]) -> None:
-        """Raise ``KeysMoved`` unless every row is under the newest key of its pair, while the subjects are locked.
+    def _check_keys(self, chunk: SealedChunk) -> None:
+        """Raise ``KeysMoved`` unless everything is under the newest keys, while the subjects are locked.
 
         Whoever destroys a key takes the subject's lock before: it has either committed, and the key is gone here, or
         it will find these rows.
         """
-        used = {(row[SUBJECT], row[COMPARTMENT], row[KEY_ID]) for row in rows}
+        used = {(row[SUBJECT], row[COMPARTMENT], row[KEY_ID]) for row in chunk.rows}
         newest = self._keyring.newest_among({subject for subject, _, _ in used})
-        if any(newest.get((subject, compartment)) != key_id for subject, compartment, key_id in used):
+        blinded = {(one.subject, one.blinding_id) for one in chunk.records}
+        blinding = newest_blinding(self._keyring, {subject for subject, _ in blinded})
+        if any(newest.get((subject, compartment)) != key_id for subject, compartment, key_id in used) or any(
+            blinding.get(subject) != key_id for subject, key_id in blinded
+        ):
             raise KeysMoved("Keys were made or destroyed since the chunk was sealed", hint="Seal the chunk again.")
 
 
@@ -249,7 +275,7 @@ def _fresh(chunk: SealedChunk, stored: Collection[Identity]) -> tuple[list[Seale
     rows: list[Row] = []
     start = 0
     for one in chunk.records:
-        if (one.subject, one.record_key, one.content_key) not in stored:
+        if one.identity not in stored:
             fresh.append(one)
             rows += chunk.rows[start : start + one.rows]
         start += one.rows
@@ -266,27 +292,41 @@ def _counted(fresh: Sequence[Sealed], *, duplicates: int) -> StoreCounts:
     )
 
 
-def _stored(connection: Connection, records: Collection[Identity], batch: BatchId) -> set[Identity]:
-    """Return those of these records that are stored already.
+_StoredAs = tuple[str, str, bytes, bytes | None]
+"""Subject, record key, blinded content key and the id of the key that blinds it."""
+
+
+def _stored_as(records: Collection[Identity], blinding: Blinding) -> dict[_StoredAs, Identity]:
+    wanted: dict[_StoredAs, Identity] = {}
+    for identity in records:
+        subject, key, digest = identity
+        by = blinding.newest(subject)
+        wanted[subject, key, by.blind(digest), by.key_id] = identity
+    return wanted
+
+
+def _stored(connection: Connection, records: Mapping[_StoredAs, Identity], batch: BatchId) -> set[Identity]:
+    """Return those of these records that are stored already, also by an older release, which blinded nothing.
 
     Raises:
         Conflict: one is stored by another batch that may still be discarded.
     """
-    wanted = pairs_table(connection, [(subject, key) for subject, key, _ in records])
+    wanted = pairs_table(connection, [(subject, key) for subject, key, _, _ in records])
     query = (
         select(sealed_record.c.subject_id, sealed_record.c.record_key, sealed_record.c.content_key)
-        .add_columns(batch_table.c.batch_id, batch_table.c.state)
+        .add_columns(sealed_record.c.blinding_id, batch_table.c.batch_id, batch_table.c.state)
         .join(wanted, and_(wanted.c.a == sealed_record.c.subject_id, wanted.c.b == sealed_record.c.record_key))
         .join(batch_table, batch_table.c.batch_id == sealed_record.c.batch_id)
     )
     stored: set[Identity] = set()
-    known = set(records)
-    for subject, key, content, owner, state in connection.execute(query):
-        if (subject, key, content) not in known:
+    known: dict[_StoredAs, Identity] = {(*one[:2], one[2], None): one for one in records.values()} | dict(records)
+    for *stored_as, owner, state in connection.execute(query):
+        identity = known.get(tuple(stored_as))
+        if identity is None:
             continue
         if owner != batch and state != BatchState.COMPLETE:
             raise Conflict(
                 f"Batch {owner} holds the same record and is not complete", hint="Resume or discard it first."
             )
-        stored.add((subject, key, content))
+        stored.add(identity)
     return stored

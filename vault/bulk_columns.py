@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel.encoding import JsonValue
 from kernel.ids import SubjectId
+from vault._blinding import unlocked_blinding
 from vault._keyring import Keyring
 from vault._sealing import EVENT, EVENT_TYPE, Encoded, Encoder, Placing
 from vault._storing import SealedChunk, encoder_of, seal_records, without_repeats
@@ -70,7 +71,10 @@ def seal_columns(chunk: ColumnChunk, *, keyring: Keyring, placing: Placing, depl
     """
     encoded = list(_encoded(chunk, encoder_of(keyring)))
     unique = without_repeats(encoded).values()
-    sealed = seal_records(unique, keyring=keyring, placing=placing, deployment=deployment, instant=chunk.instant)
+    with unlocked_blinding(keyring, {one.subject for one in unique}) as blinding:
+        sealed = seal_records(
+            unique, keyring=keyring, blinding=blinding, placing=placing, deployment=deployment, instant=chunk.instant
+        )
     return SealedChunk(sealed.records, sealed.rows, repeated=len(encoded) - len(unique))
 
 

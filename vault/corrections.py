@@ -251,7 +251,7 @@ class Corrector:
                 (key, Binding(holder, name, SCHEMA_VERSION), plaintext) for name, plaintext in plaintexts.items()
             )
             payload = pack(dict(zip(plaintexts, sealed, strict=True)))
-            rows.append((*header, os.urandom(CONTENT_KEY_BYTES), 0, SCHEMA_VERSION, key.key_id, payload))
+            rows.append((*header, os.urandom(CONTENT_KEY_BYTES), None, 0, SCHEMA_VERSION, key.key_id, payload))
         return rows
 
     def _tell(self, connection: Connection, correction: Correction, batch: BatchId, asking: Asking) -> EntryId:

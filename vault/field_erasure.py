@@ -29,6 +29,13 @@ from kernel.errors import Conflict, Unavailable
 from kernel.ids import EntryId, RequestId, SubjectId, new_id
 from kernel.ports import Clock, Signer
 from vault._begun import STARTED, Begun, mark_begun
+from vault._blinding import (
+    blinding_in_use,
+    destroy_former_blinding,
+    reblind,
+    renew_blinding_key,
+    unlocked_blinding,
+)
 from vault._erasable import rows_of, verify_rows
 from vault._field_plan import FieldPlan, plan_losses, stored_fields
 from vault._holding import holding_of
@@ -202,9 +209,11 @@ class FieldEraser:
             now = now_in_log(connection, self._log, self._clock)
             holding = holding_of(connection, subject, after=now)
             plan = plan_losses(rows, request.select(connection, rows), holding)
+            in_use = blinding_in_use(connection, subject)
         if plan.losing:
             with self._keystore.database.write() as connection:
                 self._keyring.make_successors(connection, plan.keys)
+                renew_blinding_key(connection, self._keyring, subject, in_use=in_use)
 
     def _begin(self, subject: SubjectId, request: _Request) -> str | FieldErasure | None:
         """Decide, seal anew and delete, in one transaction; returns the erasure's id.
@@ -225,7 +234,11 @@ class FieldEraser:
                 _check_active(connection, subject)
                 if any(keys.sealing(pair).key_id in leaving for pair, leaving in plan.keys.items()):
                     return None
-                self._rewrite(connection, plan, keys)
+                with unlocked_blinding(self._keyring, [subject]) as blinding:
+                    if blinding.newest(subject).key_id in blinding_in_use(connection, subject):
+                        return None  # a record came meanwhile
+                    self._rewrite(connection, plan, keys)
+                    reblind(connection, subject, blinding)
             return self._mark(connection, subject, plan, request, now)
 
     def _verified(self, rows: Sequence[SealedRow], keys: UnlockedKeys, subject: SubjectId) -> list[SealedRow]:
@@ -294,13 +307,14 @@ class FieldEraser:
     def _destroy(self, work: _Work) -> None:
         """Destroy the old keys, and the digests of erased identifiers and facts that are stored no longer."""
         with self._data.read() as connection:
-            left = rows_of(connection, work.subject)
+            left, in_use = rows_of(connection, work.subject), blinding_in_use(connection, work.subject)
         stored = stored_fields(left)
         lost = frozenset(work.fields) - stored
         with self._keystore.database.write() as connection:
             forget_fields(connection, work.subject, work.fields, stored)
             carry_identifiers(connection, self._keyring, work.subject, leaving=work.key_ids, without=lost)
             destroy_keys(connection, work.key_ids, erasure=work.erasure_id, clock=self._clock)
+            destroy_former_blinding(connection, work.subject, in_use=in_use)
 
     def _conclude(self, work: _Work) -> None:
         """Leave tombstones, write the last entry and sign the certificate, in one transaction."""

@@ -11,6 +11,12 @@ from kernel.database import Database
 from kernel.errors import ConfigurationError
 from kernel.ids import BatchId, SubjectId
 from kernel.ports import Clock
+from vault._blinding import (
+    destroy_blinding,
+    drop_blinding_of_nobody,
+    ensure_blinding_keys,
+    without_blinding,
+)
 from vault._identifiers import sealing_keys
 from vault._keyring import FIRST_VERSION, Keyring, KeyStoreEmpty, Lock, keep_epoch
 from vault._keys import KeyUnavailable, Pair
@@ -86,11 +92,15 @@ class KeyStore:
         self._keyring.ask_ahead()
         with self.database.read() as connection:
             missing = set(pairs) - _existing(connection, pairs)
-        if missing:
+            is_blind = not without_blinding(connection, {subject for subject, _ in pairs})
+        if missing or not is_blind:
             with self.database.write() as connection:
+                keep_epoch(connection)  # whoever drops keys has either done so, or sees these
+                ensure_blinding_keys(connection, self._keyring, {subject for subject, _ in pairs})
                 missing -= _existing(connection, missing)
                 wanted = dict.fromkeys(sorted(missing), FIRST_VERSION)
-                self._keyring.make_data_keys(connection, wanted, batch=batch)
+                if wanted:
+                    self._keyring.make_data_keys(connection, wanted, batch=batch)
 
     def drop_unused_keys(self, batch: BatchId, *, in_use: Collection[Pair]) -> int:
         """Drop the keys that a discarded batch made and that no row uses.
@@ -102,9 +112,11 @@ class KeyStore:
             keep_epoch(connection, Lock.EXCLUSIVE)  # nobody seals an identifier under them meanwhile
             query = select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment)
             made = connection.execute(query.where(data_key.c.batch_id == batch)).all()
-            used, sealing = set(in_use), sealing_keys(connection, {subject for _, subject, _ in made})
+            subjects = {subject for _, subject, _ in made}
+            used, sealing = set(in_use), sealing_keys(connection, subjects)
             unused = [key for key, subject, name in made if (subject, name) not in used and key not in sealing]
             _delete_keys(connection, unused)
+            drop_blinding_of_nobody(connection, subjects)
             return len(unused)
 
     def drop_keys_of_nobody(self, batch: BatchId) -> int:
@@ -121,9 +133,10 @@ class KeyStore:
             found = [
                 exists().where(table.c.subject_id == data_key.c.subject_id) for table in (blind_index, identity_fact)
             ]
-            nobody = select(data_key.c.key_id).where(data_key.c.batch_id == batch, ~or_(*found))
-            unused = connection.scalars(nobody).all()
-            _delete_keys(connection, unused)
+            columns = (data_key.c.key_id, data_key.c.subject_id)
+            unused = connection.execute(select(*columns).where(data_key.c.batch_id == batch, ~or_(*found))).all()
+            _delete_keys(connection, [key_id for key_id, _ in unused])
+            drop_blinding_of_nobody(connection, {subject for _, subject in unused})
             return len(unused)
 
     def keys_of_batch(self, batch: BatchId) -> list[Pair]:
@@ -143,6 +156,8 @@ def destroy_subject_keys(
 ) -> None:
     """Destroy a subject's data keys and leave their tombstones, in the caller's transaction on the key store.
 
+    By its blinding keys, which go in any case, the digests of what is held become random bytes.
+
     Args:
         connection: on the key store.
         subject: whose keys.
@@ -152,6 +167,7 @@ def destroy_subject_keys(
     """
     free = sorted(subject_keys(connection, subject).difference(needed))
     destroy_keys(connection, free, erasure=erasure, clock=clock, whole=True)
+    destroy_blinding(connection, [subject])
 
 
 def destroy_keys(

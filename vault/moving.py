@@ -27,6 +27,13 @@ from kernel.errors import Conflict, IntegrityFailed, NotFound
 from kernel.ids import BatchId, RecordId, RequestId, SubjectId, new_id
 from kernel.ports import Clock
 from vault._begun import STARTED
+from vault._blinding import (
+    blinding_in_use,
+    destroy_former_blinding,
+    reblind,
+    renew_blinding_key,
+    unlocked_blinding,
+)
 from vault._erasable import rows_of
 from vault._identity_moves import Stated, merge_identity, source_digests, split_identity, stated_of
 from vault._keyring import keyring_of
@@ -272,12 +279,13 @@ class SubjectMover:
     def _make_keys(self, work: _Work) -> None:
         """Make the keys durable that the records, and what stays beside them, will be sealed under."""
         with self._data.read() as connection:
-            rows = _rows_to_move(connection, work)
+            rows, in_use = _rows_to_move(connection, work), blinding_in_use(connection, work.origin)
         compartments = {Compartment(row.compartment) for row in rows}
         self._keystore.ensure_data_keys({(work.to, one) for one in compartments}, batch=None)
         if work.kind is _Kind.SPLIT:
             with self._keystore.database.write() as connection:
                 self._keyring.make_successors(connection, keys_left([Move(row) for row in rows]))
+                renew_blinding_key(connection, self._keyring, work.origin, in_use=in_use)
 
     def _move(self, work: _Work) -> None:
         """Seal the records for their subject, in one transaction; what stays moves to newer keys of its own."""
@@ -286,12 +294,17 @@ class SubjectMover:
             if _state_of(connection, work.change_id) is not _State.STARTED:
                 return  # another process was faster
             rows = _rows_to_move(connection, work)
-            with self._keyring.unlocked([work.to, work.origin], list(Compartment)) as keys:
+            pair = [work.to, work.origin]
+            with (
+                self._keyring.unlocked(pair, list(Compartment)) as keys,
+                unlocked_blinding(self._keyring, pair) as blinding,
+            ):
                 destroyed = lost_keys(rows, keys, self._keyring)
                 readable = [row for row in rows if row.key_id not in destroyed]
-                moved = move_rows(connection, readable, keys, to=work.to, deployment=self._deployment)
+                moved = move_rows(connection, readable, keys, blinding, to=work.to, deployment=self._deployment)
                 if work.kind is _Kind.SPLIT:
                     self._reseal_rest(connection, work, moved, keys)
+                    reblind(connection, work.origin, blinding)
             self._tell(connection, work, moved)
             key_ids = canonical_json(sorted(key_id.hex() for key_id in moved.key_ids)).decode()
             connection.execute(
@@ -323,12 +336,15 @@ class SubjectMover:
                 forget_pseudonyms(connection, work.origin)
             return
         said = {subject: self._stated(subject) for subject in (work.origin, work.to)}
+        with self._data.read() as connection:
+            in_use = blinding_in_use(connection, work.origin)
         with self._keystore.database.write() as connection:
             split_identity(
                 connection, self._keyring, origin=(work.origin, said[work.origin]), to=(work.to, said[work.to]),
                 links=work.links, leaving=work.key_ids,
             )  # fmt: skip
             destroy_keys(connection, work.key_ids, erasure=work.change_id, clock=self._clock)
+            destroy_former_blinding(connection, work.origin, in_use=in_use)
 
     def _stated(self, subject: SubjectId) -> Stated:
         with self._data.read() as connection:

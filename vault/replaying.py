@@ -19,6 +19,7 @@ from consent.standing import Standing, find_standings, lock_subjects
 from kernel.database import Database
 from kernel.ids import SubjectId
 from kernel.ports import Clock
+from vault._blinding import destroy_blinding
 from vault._forgetting import causes_of, forget_again, forget_rows, living_fields
 from vault._holding import Holding
 from vault._rows import SealedRow, delete_rows, rows_where
@@ -134,6 +135,7 @@ class Replayer:
                 forget_again(connection, subject, causes.get(erasure_id), key_ids, stored[subject])
             for (erasure_id, whole), gone in _by_erasure(known, lacking | alive.keys()).items():
                 destroy_keys(connection, gone, erasure=erasure_id, clock=self._clock, whole=whole)
+            destroy_blinding(connection, set(alive.values()))  # of the copy's day; what is sent again gets a new one
         done.keys = len(alive)
         done.tombstones += len(lacking)
 

@@ -67,6 +67,7 @@ class Suite:
         key_bytes: of a key that seals or wraps.
         aead: makes the authenticated encryption of a key.
         digest: what HMAC is made of.
+        block: the block cipher of a key, with blocks of 16 bytes.
     """
 
     code: int
@@ -75,6 +76,7 @@ class Suite:
     key_bytes: int
     aead: Callable[[bytes], Aead]
     digest: hashes.HashAlgorithm
+    block: Callable[[bytes], BlockCipherAlgorithm]
 
     def mac(self, key: bytes) -> HMAC:
         """Return an HMAC (RFC 2104) that has taken in nothing yet."""
@@ -88,6 +90,7 @@ AES: Final = Suite(
     key_bytes=32,
     aead=AESGCM,
     digest=hashes.SHA256(),
+    block=algorithms.AES,
 )
 """NIST SP 800-38D over FIPS 197; FIPS 198-1 over FIPS 180-4."""
 
@@ -98,6 +101,7 @@ SM: Final = Suite(
     key_bytes=16,
     aead=lambda key: GcmAead(algorithms.SM4(key)),
     digest=hashes.SM3(),
+    block=algorithms.SM4,
 )
 """GB/T 32907-2016 (SM4) in GCM as in RFC 8998; HMAC over GB/T 32905-2016 (SM3)."""
 

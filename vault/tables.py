@@ -70,6 +70,24 @@ PostgreSQL leaves half of each page free, so that the end of an epoch writes eac
 indexes alone (heap-only tuples): ten times as fast.
 """
 
+blinding_key: Final = Table(
+    "blinding_key",
+    keystore_metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("subject_id", String(40), nullable=False),
+    Column("generation", Integer, nullable=False, comment="the highest blinds"),
+    Column("epoch_id", ForeignKey(epoch.c.epoch_id), nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("suite", SmallInteger, nullable=False, comment="of the block cipher that blinds"),
+    UniqueConstraint("subject_id", "generation"),
+    postgresql_with={"fillfactor": 50},
+)
+"""One key for each subject, by which the digests of its contents are stored; it ends with what it stands for.
+
+Half of each page is free, as of ``data_key``.
+"""
+
 named_key: Final = Table(
     "named_key",
     keystore_metadata,
@@ -249,6 +267,7 @@ sealed_record: Final = Table(
     Column("schema_version", SmallInteger, nullable=False),
     Column("key_id", LargeBinary(8), nullable=False),
     Column("payload", LargeBinary, nullable=False, comment="see docs/reference/ciphertext-format.md"),
+    Column("blinding_id", LargeBinary(8), nullable=True, comment="key that blinds content_key; null: older, or random"),
     Index("uq_sealed_record_content", "subject_id", "record_key", "content_key", "part", unique=True),
     Index(None, "batch_id"),
     Index(None, "expires_at"),
@@ -357,6 +376,7 @@ attachment: Final = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("stored_at", Instant, nullable=True),
+    Column("blinding_id", LargeBinary(8), nullable=True, comment="key that blinds content_key; null: older, or random"),
     UniqueConstraint("row_no"),
     CheckConstraint("row_no < 0", name="row_no"),
     CheckConstraint("state IN ('open', 'complete')", name="state"),

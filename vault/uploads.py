@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from audit.events import Act
@@ -26,6 +26,7 @@ from kernel.errors import BadInput, Denied
 from kernel.ids import SubjectId, new_id
 from kernel.ports import Clock
 from vault._attached import COMPLETE, KIND, OPEN, Details, StoredAttachment, gone, stored, wrapped
+from vault._blinding import unlocked_blinding
 from vault._content import CONTENT_KEY_SCHEMA, new_content_key
 from vault._incoming import NewAttachment, TooLarge, Upload
 from vault._keyring import KeyKind, keyring_of
@@ -108,9 +109,15 @@ class Uploads:
         wanted, header, details = upload.wanted, upload.header, upload.details
         self._check(connection, wanted, permit)
         mine = (attachment.c.record_id == header.record_id, attachment.c.state == OPEN)
-        content_key = self._content_key(wanted, header, details)
-        same = (attachment.c.subject_id == wanted.subject, attachment.c.content_key == content_key)
-        found = connection.execute(select(attachment).where(*same)).one_or_none()
+        digest = self._digest(wanted, header, details)
+        with unlocked_blinding(self._keyring, [wanted.subject]) as blinding:
+            by = blinding.newest(wanted.subject)
+            content_key = by.blind(digest)
+        columns = attachment.c
+        blinded = and_(columns.content_key == content_key, columns.blinding_id == by.key_id)
+        older = and_(columns.content_key == digest, columns.blinding_id.is_(None))
+        same = select(attachment).where(columns.subject_id == wanted.subject, or_(blinded, older))
+        found = connection.execute(same).first()
         if found is not None:
             connection.execute(delete(attachment).where(*mine))
             return stored(found, is_repeated=True)
@@ -122,6 +129,7 @@ class Uploads:
             "payload": payload,
             "details": upload.key.seal_details(details.as_json()),
             "content_key": content_key,
+            "blinding_id": by.key_id,
             "permit_id": permit.permit_id,
             "state": COMPLETE,
             "size_bytes": details.size_bytes,
@@ -211,7 +219,7 @@ class Uploads:
             held_until=None if held is None else to_micros(held),
         )
 
-    def _content_key(self, wanted: NewAttachment, header: RowHeader, details: Details) -> bytes:
+    def _digest(self, wanted: NewAttachment, header: RowHeader, details: Details) -> bytes:
         """Return the keyed digest that tells a file from others; it begins with its record's, as a record's does."""
         mac = self._keyring.mac_keys(KeyKind.SERVICE, [_CONTENT_KEY])[_CONTENT_KEY]
         told = (header.record_key, wanted.field, details.name, details.media_type, details.digest)

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import shutil
 import sqlite3
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -22,13 +23,16 @@ from kernel.errors import IntegrityFailed
 from tests.attacks.conftest import STARTED
 from tests.consentry.conftest import ADMIN
 from tests.consentry.workflows.test_backup import Yard
+from vault._blinding import unlocked_blinding
+from vault._keyring import KeyKind, keyring_of
 from vault.backup_keys import BackupIdentity, BackupStore
 from vault.backups import reading_backup
 from vault.custodian import KeyfileCustodian, RootKeyWrong
+from vault.envelope import length_prefixed
 from vault.identity import IdentityKeys
 from vault.keystore import KeyStore
 from vault.subjects import SubjectResolver
-from vault.tables import blind_index, data_key, epoch, identity_fact
+from vault.tables import blind_index, blinding_key, data_key, epoch, identity_fact
 
 MOBILE, ID_NUMBER = "13800138000", "110101198005204513"
 GUESSES = [f"138001{number:05}" for number in range(37_990, 38_010)] + [
@@ -169,6 +173,36 @@ def test_erased_number_is_not_found_beside_todays_key_store(yard, patient, tmp_p
     loot.close()
     assert rows
     assert alive.isdisjoint(key_id for (key_id,) in rows)
+
+
+def right_guesses(platform, rows) -> set[str]:
+    """Try numbers as contents of copied records, with every key that the key store of today has."""
+    keyring = keyring_of(platform.keystore)
+    mac = keyring.mac_keys(KeyKind.SERVICE, ["content-key"])["content-key"]
+    with platform.keys.read() as connection:
+        subjects = set(connection.scalars(select(blinding_key.c.subject_id)))
+    with unlocked_blinding(keyring, subjects) as blinding:
+        known = {blinding.digest(content, by) for content, _, _, by in rows}
+    found = set()
+    for guess in GUESSES:
+        value = f'"{guess}"'.encode()
+        for _, record_key, observed_at, _ in rows:
+            content = length_prefixed("mobile") + len(value).to_bytes(4) + value
+            if mac.digest(b64decode(record_key + "==") + observed_at.to_bytes(8) + content) in known:
+                found.add(guess)
+    return found
+
+
+def test_contents_of_the_erased_cannot_be_tried_beside_todays_key_store(yard, patient, tmp_path):
+    """Promise 4: with an older copy of the data store and every key of today a guessed value is not confirmed."""
+    (loot,) = thief(yard, tmp_path, yard.backup(stores=[BackupStore.DATA])).values()
+    with closing(loot):
+        query = "SELECT content_key, record_key, observed_at, blinding_id FROM sealed_record WHERE subject_id = ?"
+        rows = loot.execute(query, (patient,)).fetchall()
+    with yard.opened() as platform:
+        assert right_guesses(platform, rows) == {MOBILE}
+        erase_subject(platform, ADMIN, subject=patient, reason="request")
+        assert right_guesses(platform, rows) == set()
 
 
 def test_one_backup_with_its_key_opens_nothing_of_the_other(yard, patient):

@@ -241,7 +241,7 @@ def test_a_process_seals_and_its_end_is_told(house, tmp_path):
     house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
     setup = SealerSetup(partial(open_parts, tmp_path), house.catalogue.hash)
     with BulkSealers(setup, processes=1) as sealers:
-        with pytest.raises(KeyUnavailable, match="no key"):
+        with pytest.raises(KeyUnavailable, match="no blinding key"):
             sealers.seal(keyless).result()
         with pytest.raises(BadInput, match="diagnosis"):
             sealers.seal(too_long).result()

@@ -14,7 +14,7 @@ from vault.envelope import RowHeader
 from vault.keystore import KeyUnavailable
 from vault.tables import data_key, key_tombstone, sealed_record, tombstone
 
-NOT_BOUND = {"row_no", "part", "content_key", "permit_id", "batch_id"}
+NOT_BOUND = {"row_no", "part", "content_key", "blinding_id", "permit_id", "batch_id"}
 """As docs/reference/ciphertext-format.md says, with the reasons."""
 
 BOUND_OTHERWISE = {"schema_version", "key_id", "payload"}

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from consent.asking import Asking
 from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId
-from vault._keys import MacKey, UnlockedKeys, WrappingKey
+from vault._keys import BlindingKey, MacKey, UnlockedKeys, WrappingKey
 from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.envelope import DataKey
 from vault.epoch_rotation import rotate_epoch
@@ -22,7 +22,7 @@ from vault.tables import sealed_record
 
 ASKING = Asking("prn_test", "ingest", RequestId("req_test"))
 
-KEYS = (DataKey, WrappingKey, MacKey, GcmAead)
+KEYS = (DataKey, WrappingKey, MacKey, BlindingKey, GcmAead)
 
 
 def living_keys() -> list[object]:

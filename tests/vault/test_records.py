@@ -191,7 +191,7 @@ def test_a_key_must_be_durable_before_its_first_row(house):
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:I10")
     batch = house.open_batch()
-    with house.data.write() as connection, pytest.raises(KeyUnavailable, match="compartment clinical"):
+    with house.data.write() as connection, pytest.raises(KeyUnavailable, match="has no blinding key"):
         house.vault.store(connection, [record], permits=house.permits(connection, [record]), batch=batch)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 from kernel.errors import IntegrityFailed
 from vault.epoch_rotation import closing_epochs, log_rotations, resume_epochs, rotate_epoch
 from vault.identity import IdentityKeys
-from vault.tables import data_key, epoch, named_key
+from vault.tables import blinding_key, data_key, epoch, named_key
 
 
 class Killed(BaseException):
@@ -76,7 +76,7 @@ def test_the_old_epoch_key_is_gone_and_every_key_has_moved(house):
     rotation = rotate(house)
     with house.keys.read() as connection:
         ended = connection.execute(select(epoch).where(epoch.c.epoch_id == old.epoch_id)).one()
-        rows = [*connection.execute(select(data_key)), *connection.execute(select(named_key))]
+        rows = [row for table in (data_key, named_key, blinding_key) for row in connection.execute(select(table))]
     assert ended.wrapped is None
     assert {row.epoch_id for row in rows} == {house.keystore.check().epoch_id}
     assert rotation.rewrapped == len(rows)
