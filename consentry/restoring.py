@@ -118,6 +118,7 @@ def put_in_place(
     headers: Mapping[BackupStore, BackupHeader],
     key: VerifierKey,
     compare: Callable[[Connection, BackupHeader], int | None],
+    *,
     caller: Principal,
 ) -> tuple[dict[str, int], int | None]:
     """Fill the named stores, each in one transaction; where one fails none is left.

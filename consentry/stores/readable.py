@@ -18,7 +18,7 @@ def read_each(
         key: the primary key's only column.
         read: makes a value of a row.
     """
-    table = key.table  # type: ignore[attr-defined]  # of a column of a table
+    table = key.table
     for name in connection.scalars(select(key).order_by(key)).all():
         try:
             yield name, read(connection.execute(select(table).where(key == name)).one())

@@ -23,8 +23,8 @@ from consentry.migrations import upgrade
 from consentry.packs import load_configured_pack
 from consentry.platform import Platform, open_keystore, open_platform, open_signer, open_stores
 from consentry.principals import Principal
-from consentry.restored_log import check_restored_log, compare_with_signed, open_known
 from consentry.restore_marker import tell_restored
+from consentry.restored_log import check_restored_log, compare_with_signed, open_known
 from consentry.restoring import STORES, Sealed, check_files, put_in_place, receive, scratch_stores
 from consentry.settings import Settings
 from consentry.workflows.backup import ACT
@@ -166,7 +166,7 @@ def restore(
     named = {} if terms.log_export is None else read_tombstones(terms.log_export, key)
     known = [open_known(note, key) for note in terms.known] + ([] if signed is None else [signed.checkpoint])
     compare = partial(compare_with_signed, known=known, key=key, for_recovery=terms.for_recovery)
-    rows, difference = put_in_place(settings, files, headers, key, compare, caller)
+    rows, difference = put_in_place(settings, files, headers, key, compare, caller=caller)
     if named:
         _destroy_named(settings, named, clock)
     if difference is not None:
