@@ -44,6 +44,8 @@ def test_case_from_asking_to_revoking(home, run, patient, token):
 
     asked = at("request", patient, "--purpose", "P02", "--compartment", "special", "--reason", "visit", "--json")
     case = json.loads(asked.out)["case"]
+    assert isinstance(json.loads(asked.out)["fields"], list)
+    assert not [name for name in json.loads(asked.out) if " " in name]
     assert at("grant", case, "--reason", "me").status != 0
     given = at("grant", case, "--reason", "treats", by=officer)
     assert (given.status, "granted" in given.out) == (0, True)
