@@ -268,3 +268,9 @@ def test_a_case_that_cannot_be_read_is_a_mismatch(platform, granted, column, wri
         connection.execute(text(f"UPDATE case_grant SET {column} = {written}"))
     (mismatch,) = reconcile(platform, ADMIN).mismatches
     assert (mismatch.part, mismatch.name, mismatch.differs) == ("case", granted.case_id, ("unreadable",))
+
+
+def test_a_case_without_fields_says_what_it_lacks(platform, doctor, patient):
+    """Not that nothing needs a case."""
+    with pytest.raises(BadInput, match="A case names fields"):
+        request_case(platform, doctor, subject=patient, **{**SICK, "fields": []})
