@@ -60,7 +60,7 @@ def test_backups_are_made_listed_verified_restored_and_pruned(prepared, run, tmp
         (["backup", "verify"], 2, "No backup"),
         (["restore", "--log-key", "nonsense"], 2, "no public key"),
         (["restore", "--known", "missing.note"], 2, "cannot be read"),
-        (["backup", "verify", "--data", "x", "--data-key", "y"], 1, "backup key"),
+        (["backup", "verify", "--data", "x", "--data-key", "y"], 2, "There is no file"),
     ],
 )
 def test_wrong_words_are_one_line(home, run, words, status, said):
