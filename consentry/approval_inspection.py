@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from audit.events import Act, Outcome
 from audit.log import AuditLog
@@ -16,6 +16,7 @@ from audit.queries import find_entries
 from audit.scanning import ScannedEntry, find_scanned, waiting_entries
 from consent.inspection import Findings
 from consentry.stores.approvals import ReadApproval, to_approval
+from consentry.stores.readable import read_each
 from consentry.stores.tables import read_approval
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
@@ -77,16 +78,18 @@ def inspect_approvals(connection: Connection, log: AuditLog, found: Findings) ->
     One that is older than the sealed words opens nothing any more; of an entry that was pruned nothing is left to
     compare, and whether it was rightly emptied is told by the comparison of the log.
     """
-    rows = connection.execute(select(read_approval).order_by(read_approval.c.approval_id)).all()
-    found.read("approvals", len(rows))
-    entries = find_scanned(connection, [row.entry_id for row in rows])
-    for row in rows:
-        entry = entries.get(row.entry_id)
-        if entry is not None and not entry.members:
-            continue
-        differs = differing_approval(connection, log, to_approval(row))
-        is_older = entry is not None and "details" not in entry.members
-        found.add("approval", row.approval_id, [name for name in differs if not (is_older and name == "details")])
+    found.read("approvals", 0)
+    for name, made in read_each(connection, read_approval.c.approval_id, to_approval):
+        found.read("approvals", 1)
+        found.add("approval", name, ["unreadable"] if made is None else _differing_row(connection, log, made))
+
+
+def _differing_row(connection: Connection, log: AuditLog, made: ReadApproval) -> list[str]:
+    entry = None if made.entry_id is None else find_scanned(connection, [made.entry_id]).get(made.entry_id)
+    if entry is not None and not entry.members:
+        return []
+    is_older = entry is not None and "details" not in entry.members
+    return [name for name in differing_approval(connection, log, made) if not (is_older and name == "details")]
 
 
 def _differing_members(made: ReadApproval, entry: ScannedEntry) -> list[str]:

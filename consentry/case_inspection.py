@@ -67,10 +67,10 @@ def differing_case(connection: Connection, log: AuditLog, case: Case) -> list[st
 
 def inspect_cases(connection: Connection, log: AuditLog, found: Findings) -> None:
     """Compare every case that was decided with its entry."""
-    cases = all_cases(connection)
-    found.read("cases", len(cases))
-    for case in cases:
-        found.add("case", case.case_id, differing_case(connection, log, case))
+    found.read("cases", 0)
+    for case_id, case in all_cases(connection):
+        found.read("cases", 1)
+        found.add("case", case_id, ["unreadable"] if case is None else differing_case(connection, log, case))
 
 
 def _told_at(entry: ScannedEntry) -> datetime | None:

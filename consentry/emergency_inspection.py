@@ -25,11 +25,12 @@ class _Told:
 def inspect_emergencies(connection: Connection, found: Findings) -> None:
     """Compare every emergency with the entries that opened, reviewed and released it; hold one snapshot."""
     told = _hear(connection)
-    rows = all_emergencies(connection)
-    found.read("emergencies", len(rows))
-    for one in rows:
-        found.add("emergency", one.emergency_id, _differing(one, told))
-    for name in told.opened.keys() - {one.emergency_id for one in rows}:
+    names = set()
+    for name, one in all_emergencies(connection):
+        found.add("emergency", name, ["unreadable"] if one is None else _differing(one, told))
+        names.add(name)
+    found.read("emergencies", len(names))
+    for name in told.opened.keys() - names:
         found.add("emergency", name, ["no row"])
 
 

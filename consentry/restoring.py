@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,8 @@ from consentry.backup_rows import Copied, receive_rows
 from consentry.migrations import Store, downgrade, upgrade
 from consentry.places import OWNER_FILE, FreshPlaces
 from consentry.platform import open_stores, parse_store_url
+from consentry.principals import Principal
+from consentry.restore_marker import find_owed, keep_owed, nothing_owed
 from consentry.settings import Settings
 from consentry.workflows.backup import is_over
 from consentry.workflows.upgrade import upgrade_stores
@@ -116,30 +118,48 @@ def put_in_place(
     headers: Mapping[BackupStore, BackupHeader],
     key: VerifierKey,
     compare: Callable[[Connection, BackupHeader], int | None],
+    *,
+    caller: Principal,
 ) -> tuple[dict[str, int], int | None]:
-    """Fill the named stores, each in one transaction; where one fails none is left."""
-    differences: list[int | None] = [None]
+    """Fill the named stores, each in one transaction; where one fails none is left.
+
+    Of what is in place the marker says that its entry is owed. A store that a restore of the same backup has filled
+    before it was interrupted stays as it is.
+    """
+    before = find_owed(settings)
+    owed = before or nothing_owed(caller)
 
     def look(connection: Connection) -> None:
-        differences.append(compare(connection, headers[BackupStore.DATA]))
+        nonlocal owed
+        owed = replace(owed, missing_entries=compare(connection, headers[BackupStore.DATA]))
+        keep_owed(settings, owed)
 
     with FreshPlaces() as fresh:
+        fresh.on_failure(partial(keep_owed, settings, before))
         _check_places(settings, files, fresh)
         data, keys = open_stores(settings, must_exist=False)
         databases = {BackupStore.DATA: data, BackupStore.KEYS: keys}
         try:
             rows = {}
             for store in files:
+                if owed.names(store, headers[store].backup_id) and _is_filled(databases[store]):
+                    owed = owed.is_placed(store) if store in owed.going else owed
+                    keep_owed(settings, owed)
+                    continue
                 _check_empty(databases[store])
+                owed = owed.goes(store, headers[store].backup_id)
+                keep_owed(settings, owed)
                 fresh.on_failure(partial(_empty, databases[store], STORES[store]))
                 looks = (look,) if store is BackupStore.DATA else ()
                 rows[store.value] = receive(files[store], databases[store], headers[store], key, *looks)
+                owed = owed.is_placed(store)
+                keep_owed(settings, owed)
         finally:
             data.dispose()
             keys.dispose()
         upgrade_stores(settings)
         fresh.keep()
-    return rows, differences[-1]
+    return rows, owed.missing_entries
 
 
 def _check_places(settings: Settings, files: Mapping[BackupStore, Sealed], fresh: FreshPlaces) -> None:
@@ -158,19 +178,21 @@ def _check_places(settings: Settings, files: Mapping[BackupStore, Sealed], fresh
 
 
 def _check_empty(database: Database) -> None:
+    if _is_filled(database):
+        raise Conflict(
+            f"The {database.label} is there already; nothing was changed",
+            hint="Move it aside first, and keep it: it may be needed as evidence.",
+        )
+
+
+def _is_filled(database: Database) -> bool:
     with database.read() as connection:
-        if inspect(connection).get_table_names():
-            raise Conflict(
-                f"The {database.label} is there already; nothing was changed",
-                hint="Move it aside first, and keep it: it may be needed as evidence.",
-            )
+        return bool(inspect(connection).get_table_names())
 
 
 def _empty(database: Database, store: Store) -> None:
     """Take back what was filled in a database of a server; the file of a SQLite store is removed as a file."""
     if not database.is_sqlite:
-        with database.read() as connection:
-            is_filled = bool(inspect(connection).get_table_names())
-        if is_filled:
+        if _is_filled(database):
             downgrade(database, store, revision="base")
         database.dispose()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from consent.wake import system_asking
+from consentry.restore_marker import tell_restored
 from kernel.errors import ConsentryError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def finish_interrupted(platform: "Platform") -> bool:
     platform.returner.resume()
     if platform.replayer.is_due():
         platform.replayer.replay(asking=system_asking())
+    tell_restored(platform)
     platform.eraser.confirm_final(asking=system_asking())
     platform.batches.finish_discards()
     platform.attachments.uploads.sweep_stale()

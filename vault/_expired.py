@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 
 from kernel.clock import to_micros
 from kernel.ids import SubjectId
-from vault._holding import Holding
+from vault._holding import Holding, holding_of
 from vault._keys import Pair
 from vault._resealing import Move, keys_left
-from vault._rows import SealedRow, table_of
+from vault._rows import SealedRow, rows_where, table_of
 from vault.payload import unpack
 from vault.tables import SEALED_TABLES, attachment
 
@@ -89,7 +89,25 @@ def find_expired(rows: Sequence[SealedRow], holding: Holding, cutoff: datetime) 
 
 
 def due_subjects(connection: Connection, cutoff: datetime, *, after: str, limit: int) -> list[SubjectId]:
-    """Return subjects with rows that have expired and that no floor holds, by id, those after the given one."""
+    """Return subjects with rows that have expired and that nothing holds, by id, those after the given one."""
+    while page := _subjects_past(connection, cutoff, after=after, limit=limit):
+        if free := [subject for subject in page if _has_free(connection, subject, cutoff)]:
+            return free
+        after = page[-1]
+    return []
+
+
+def _has_free(connection: Connection, subject: SubjectId, cutoff: datetime) -> bool:
+    """Say whether officers hold not all that has expired."""
+    holding = holding_of(connection, subject, after=cutoff)
+    if not holding.officers:
+        return True
+    rows = rows_where(connection, lambda table: and_(table.c.subject_id == subject, *_due(table, cutoff)))
+    return any(not holding.is_held(row) for row in rows)
+
+
+def _subjects_past(connection: Connection, cutoff: datetime, *, after: str, limit: int) -> list[SubjectId]:
+    """Return subjects with rows that have expired and that no floor holds."""
     found: set[str] = set()
     for table in SEALED_TABLES:
         query = select(table.c.subject_id).where(*_due(table, cutoff), table.c.subject_id > after)

@@ -1,6 +1,7 @@
 """Rows as they are read back, with the header that their values are bound to. For the modules of this package alone."""
 
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, delete, select, type_coerce
@@ -11,7 +12,7 @@ from vault._keys import KeyUnavailable, UnlockedKeys
 from vault.envelope import Binding, Holder, RowHeader, of_row, open_value
 from vault.payload import unpack
 from vault.setwise import chunks
-from vault.tables import SEALED_TABLES, attachment, sealed_record
+from vault.tables import SEALED_TABLES, attachment, batch, sealed_record
 
 SealedRow = Row[*tuple[Any, ...]]
 
@@ -47,6 +48,17 @@ def rows_where(connection: Connection, condition: Callable[[Table], ColumnElemen
             select(*columns_of(table)).where(condition(table), table.c.payload.is_not(None)).order_by(table.c.row_no)
         )
     ]
+
+
+def stored_by(connection: Connection, rows: Collection[SealedRow], at: datetime) -> set[int]:
+    """Return the numbers of those rows that were there at an instant, or came with what was being taken in then."""
+    numbers: set[int] = set()
+    for some in chunks([row.row_no for row in rows]):
+        records = select(sealed_record.c.row_no).join(batch).where(batch.c.opened_at <= at)
+        files = select(attachment.c.row_no).where(attachment.c.opened_at <= at)
+        numbers.update(connection.scalars(records.where(sealed_record.c.row_no.in_(some))))
+        numbers.update(connection.scalars(files.where(attachment.c.row_no.in_(some))))
+    return numbers
 
 
 def table_of(row_no: int) -> Table:

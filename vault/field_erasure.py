@@ -43,9 +43,10 @@ from vault._identifiers import carry_identifiers
 from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
 from vault._resealing import open_values, reseal
-from vault._rows import SealedRow, delete_rows, table_of
+from vault._rows import SealedRow, delete_rows, stored_by, table_of
 from vault.certificates import Certificate, Destruction, Held, certify
 from vault.finality import Finality, Keeping, foresee
+from vault.holds import WaitingPart
 from vault.keystore import KeyStore, destroy_keys
 from vault.leftovers import ERASED
 from vault.payload import unpack
@@ -88,12 +89,17 @@ class FieldErasure:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Who wants which part erased, and why; without a scope it is the fields that are chosen in the end."""
+    """Who wants which part erased, and why; without a scope it is the fields that are chosen in the end.
+
+    Attributes:
+        goes_on: it was asked for before, and waited for what was held.
+    """
 
     select: Select
     asking: Asking
     why: Why
     scope: Scope | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,20 @@ class FieldEraser:
             get_standing(connection, subject)
         return self._erase(subject, _Request(all_of_it, replace(asking, reason=reason), why, scope))
 
+    def go_on(self, part: WaitingPart, *, asking: Asking, reason: str) -> FieldErasure:
+        """Erase what an earlier erasure of a part had to leave and nothing holds any more; what came since stays.
+
+        Raises:
+            Conflict, IntegrityFailed, NotFound, Unavailable: as ``erase``.
+        """
+
+        def left_of_it(connection: Connection, rows: Sequence[SealedRow]) -> Losses:
+            there = stored_by(connection, rows, part.asked_at)
+            return part.scope.losses([row for row in rows if row.row_no in there])
+
+        asked = replace(asking, reason=reason)
+        return self._erase(part.subject, _Request(left_of_it, asked, Why.REQUEST, part.scope, goes_on=True))
+
     def _erase(self, subject: SubjectId, request: _Request) -> FieldErasure:
         interrupted = [self._finish(erasure_id) for erasure_id in self._begun(subject)]
         for _ in range(_ATTEMPTS):
@@ -230,6 +250,8 @@ class FieldEraser:
                 readable = self._verified(rows, keys, subject) if any(losses.values()) else []
                 plan = plan_losses(readable, losses, holding_of(connection, subject, after=now))
                 if not plan.losing:
+                    if plan.held_until is not None and request.scope is not None and not request.goes_on:
+                        self._mark_waiting(connection, subject, plan, request, now)
                     return FieldErasure(counts=_counts(plan), held_until=plan.held_until)
                 _check_active(connection, subject)
                 if any(keys.sealing(pair).key_id in leaving for pair, leaving in plan.keys.items()):
@@ -280,6 +302,24 @@ class FieldEraser:
             key_ids=canonical_json([key_id.hex() for key_id in key_ids]).decode(),
         )
         return erasure_id
+
+    def _mark_waiting(
+        self, connection: Connection, subject: SubjectId, plan: FieldPlan, request: _Request, now: datetime
+    ) -> None:
+        """Keep that a part was asked for of which all is held, and leave the entry of it; nothing was destroyed."""
+        erasure_id, scope = new_id("era"), request.scope or Scope(ScopeKind.FIELDS)
+        event = replace(event_of(request.asking, Act.FIELDS_ERASED), subject=subject, reason="LEGAL_HOLD")
+        refs = {"erasure": erasure_id, "scope": scope.kind.value}
+        entry_id = self._log.record(connection, replace(event, refs=refs))
+        mark_begun(
+            connection,
+            Begun(erasure_id, subject, request.asking, now, entry_id, scope, request.why),
+            state=_RESTRICTED,
+            restricted_until=plan.held_until,
+            counts=_counts(plan),
+            fields=canonical_json([]).decode(),
+            key_ids=canonical_json([]).decode(),
+        )
 
     def _finish(self, erasure_id: str) -> FieldErasure:
         row = self._row(erasure_id)

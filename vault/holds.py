@@ -21,6 +21,7 @@ from kernel.encoding import JsonValue
 from kernel.errors import BadInput, Conflict, NotFound
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock
+from vault.scopes import Scope, Why, scope_of
 from vault.tables import SEALED_TABLES, erasure, legal_hold
 
 __all__ = ["Holds", "LegalHold", "NewHold"]
@@ -181,6 +182,45 @@ def waiting_erasures(connection: Connection, now: datetime) -> list[SubjectId]:
         )
     )
     return [SubjectId(subject) for subject in connection.scalars(query.order_by(erasure.c.subject_id))]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPart:
+    """A part erasure that found something held which may be free by now.
+
+    Attributes:
+        asked_at: what was collected since is not meant.
+    """
+
+    subject: SubjectId
+    scope: Scope
+    asked_at: datetime
+
+
+def waiting_parts(connection: Connection, now: datetime) -> list[WaitingPart]:
+    """Return the erasures of parts that people asked for and that may go on; the newest of each subject and scope."""
+    asked = and_(erasure.c.fields.is_not(None), erasure.c.scope.is_not(None), erasure.c.why == Why.REQUEST)
+    newest = (
+        select(erasure.c.subject_id, erasure.c.scope, func.max(erasure.c.started_at).label("started_at"))
+        .where(asked)
+        .group_by(erasure.c.subject_id, erasure.c.scope)
+        .subquery()
+    )
+    mine = and_(*(newest.c[name] == erasure.c[name] for name in ("subject_id", "scope", "started_at")))
+    query = (
+        select(erasure.c.subject_id, erasure.c.scope, erasure.c.fields, erasure.c.started_at)
+        .join(newest, mine)
+        .where(
+            asked,
+            erasure.c.state == _RESTRICTED,
+            or_(erasure.c.restricted_until <= now, _has_ended_since(now), _is_free_since(now)),
+        )
+        .order_by(erasure.c.erasure_id)
+    )
+    return [
+        WaitingPart(SubjectId(row.subject_id), scope_of(row.scope, row.fields), row.started_at)
+        for row in connection.execute(query)
+    ]
 
 
 def _has_ended_since(now: datetime) -> ColumnElement[bool]:

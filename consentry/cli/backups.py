@@ -172,6 +172,8 @@ def _files(
         if (path is None) is not (key is None):
             raise BadInput(f"A backup and its key go together: --{store} and --{store}-key", hint="Give both.")
         if path is not None and key is not None:
+            if missing := [str(one) for one in (path, key) if not one.is_file()]:
+                raise BadInput(f"There is no file {missing[0]}", hint="Name a backup and its key where they are.")
             files[store] = Sealed(path, BackupIdentity.load(key))
     return files
 

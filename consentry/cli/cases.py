@@ -9,6 +9,7 @@ from consentry.cli.output import say, say_json, say_pairs, say_table
 
 if TYPE_CHECKING:
     from consentry.stores.cases import Case
+    from kernel.encoding import JsonValue
 
 app = typer.Typer(no_args_is_help=True, help="Case grants for the most sensitive fields.")
 
@@ -101,11 +102,11 @@ def show(
 
     with platform_for(home) as platform:
         found = cases.list_cases(platform, person_from(platform, token), undecided_only=undecided)
-    rows = [_row(one, state.value) for one, state in found]
     if as_json:
-        for row in rows:
-            say_json(row)
+        for one, state in found:
+            say_json(_as_json(one, state.value))
         return
+    rows = [_row(one, state.value) for one, state in found]
     say_table(tuple(_row_names), [tuple(row.values()) for row in rows])
 
 
@@ -113,11 +114,16 @@ _row_names = ("case", "state", "subject", "purpose", "fields", "asked by", "hour
 
 
 def _say_case(made: "Case", state: str, *, as_json: bool) -> None:
-    row = _row(made, state)
     if as_json:
-        say_json(row)
+        say_json(_as_json(made, state))
     else:
-        say_pairs(row)
+        say_pairs(_row(made, state))
+
+
+def _as_json(case: "Case", state: str) -> "dict[str, JsonValue]":
+    """Return a case for programs: no key has a space, and the fields are a list."""
+    said: dict[str, JsonValue] = {name.replace(" ", "_"): value for name, value in _row(case, state).items()}
+    return said | {"fields": sorted(case.fields)}
 
 
 def _row(case: "Case", state: str) -> dict[str, str | int | None]:

@@ -73,22 +73,27 @@ def show(
 
 
 @app.command()
-def review(
+def review(  # noqa: PLR0917 - options of one command
     emergency: Annotated[str, typer.Argument(metavar="ID", help="Id of the emergency, emg_….")],
     verdict: Annotated[Said, typer.Option(help="justified, or incident, which freezes the account.")],
     note: Annotated[str, typer.Option(help="What was found out; kept sealed beside the log entry.")],
     token: Token = None,
     home: Home = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Say what an emergency access was; nobody reviews an own one."""
     from consentry.cli.session import person_from, platform_for
-    from consentry.workflows.review_emergency import review_emergency
+    from consentry.workflows.review_emergency import emergency_json, review_emergency
     from consentry.workflows.tell_alarms import tell_alarms
 
     with platform_for(home) as platform:
         caller = person_from(platform, token)
-        review_emergency(platform, caller, emergency, verdict=verdict.value, note=note)
+        reviewed = review_emergency(platform, caller, emergency, verdict=verdict.value, note=note)
+        told = emergency_json(platform, reviewed)
         tell_alarms(platform)
+    if as_json:
+        say_json(told)
+        return
     say(f"{emergency} was reviewed: {verdict.value}")
 
 

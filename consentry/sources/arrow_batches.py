@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from consentry.sources.arrow_maps import ArrowMap
 from consentry.sources.headers import shown_names
 from consentry.sources.records import SourceError
+from consentry.sources.unpacking import check_blocks, check_pages, cut, read_parquet
 from kernel.catalogue import Field, FieldType
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ def open_batches(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.Recor
     import pyarrow as pa
 
     try:
-        with _opened(path) as (schema, batches):
-            _check_header(path, schema, arrow_map)
-            yield (batch.select(list(arrow_map.columns)) for batch in batches)
+        with _opened(path, arrow_map) as batches:
+            yield batches
     except (pa.ArrowException, OSError):
         raise SourceError(
             f"{path.name} is no readable {path.suffix.lstrip('.')} file", hint="Export or copy it again."
@@ -41,25 +41,40 @@ def open_batches(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.Recor
 
 
 @contextmanager
-def _opened(path: Path) -> "Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _opened(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.RecordBatch]]":
     match path.suffix.lower():
         case ".parquet":
-            with pq.ParquetFile(path, pre_buffer=False) as parquet:
-                yield parquet.schema_arrow, parquet.iter_batches(batch_size=ROWS_AT_ONCE, use_threads=False)
+            with _opened_parquet(path, arrow_map) as batches:
+                yield batches
         case ".arrow" | ".feather":
-            with pa.OSFile(str(path)) as handle, pa.ipc.open_file(handle) as file:
-                numbers = range(file.num_record_batches)
-                yield file.schema, (part for number in numbers for part in _cut(file.get_batch(number)))
+            with _opened_arrow(path, arrow_map) as batches:
+                yield batches
         case _:
             raise SourceError(f"{path.name} is of an unknown format", hint="Give .parquet or .arrow.")
 
 
-def _cut(batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
-    for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-        yield batch.slice(start, ROWS_AT_ONCE)
+@contextmanager
+def _opened_parquet(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.RecordBatch]]":
+    import pyarrow.parquet as pq
+
+    metadata, columns = pq.read_metadata(path), list(arrow_map.columns)
+    _check_header(path, metadata.schema.to_arrow_schema(), arrow_map)
+    check_pages(path, metadata, columns)
+    yield (part.select(columns) for part in read_parquet(path, metadata, columns, rows=ROWS_AT_ONCE))
+
+
+@contextmanager
+def _opened_arrow(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.RecordBatch]]":
+    import pyarrow as pa
+
+    check_blocks(path)
+    with pa.OSFile(str(path)) as handle, pa.ipc.open_file(handle) as file:
+        _check_header(path, file.schema, arrow_map)
+        yield (
+            part
+            for number in range(file.num_record_batches)
+            for part in cut(path, file.get_batch(number).select(list(arrow_map.columns)), ROWS_AT_ONCE)
+        )
 
 
 def _check_header(path: Path, schema: "pa.Schema", arrow_map: ArrowMap) -> None:

@@ -18,6 +18,7 @@ from consentry.sources.files import (
     read_lines,
 )
 from consentry.sources.records import RowFault, RowRefused, SourceError
+from consentry.sources.unpacking import check_pages, read_parquet
 
 Cells: TypeAlias = Mapping[str, str]
 Line: TypeAlias = tuple[int, Cells | RowFault]
@@ -243,9 +244,11 @@ def _parquet(path: Path) -> Iterator[tuple[Sequence[str], Iterator[Mapping[str, 
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            batches = file.iter_batches(batch_size=_PARQUET_ROWS)
-            yield file.schema_arrow.names, (row for batch in batches for row in batch.to_pylist())
+        metadata = pq.read_metadata(path)
+        names = metadata.schema.to_arrow_schema().names
+        check_pages(path, metadata, names)
+        batches = read_parquet(path, metadata, names, rows=_PARQUET_ROWS)
+        yield names, (row for batch in batches for row in batch.to_pylist())
     except (pa.ArrowException, OSError):
         raise SourceError(f"{path.name} is no readable Parquet file", hint="Export or copy it again.") from None
 

@@ -1,6 +1,7 @@
 """Case grants: asked for by one person, given by another, for some hours and some of the most sensitive fields."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from consentry.stores.readable import read_each
 from consentry.stores.tables import case_grant
 from kernel.errors import NotFound
 from kernel.ids import EntryId, PrincipalId, SubjectId
@@ -128,9 +130,9 @@ def newest_cases(
     return [to_case(row) for row in connection.execute(query)]
 
 
-def all_cases(connection: Connection) -> list[Case]:
-    """Return every case by id."""
-    return [to_case(row) for row in connection.execute(select(case_grant).order_by(case_grant.c.case_id))]
+def all_cases(connection: Connection) -> Iterator[tuple[str, Case | None]]:
+    """Yield every case by id; None for one whose row cannot be read."""
+    return read_each(connection, case_grant.c.case_id, to_case)
 
 
 def forget_cases(connection: Connection, subject: SubjectId) -> None:

@@ -1,12 +1,13 @@
 """Emergency accesses: who broke the glass, what an officer said of it, and whose account is frozen because of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
+from consentry.stores.readable import read_each
 from consentry.stores.tables import emergency_access
 from kernel.errors import NotFound
 from kernel.ids import EntryId, PrincipalId, SubjectId
@@ -131,10 +132,9 @@ def newest_emergencies(connection: Connection, *, unreviewed_only: bool = False,
     return [_emergency(row) for row in connection.execute(query.limit(limit))]
 
 
-def all_emergencies(connection: Connection) -> list[Emergency]:
-    """Return every one by id."""
-    query = select(emergency_access).order_by(emergency_access.c.emergency_id)
-    return [_emergency(row) for row in connection.execute(query)]
+def all_emergencies(connection: Connection) -> Iterator[tuple[str, Emergency | None]]:
+    """Yield every one by id; None for one whose row cannot be read."""
+    return read_each(connection, emergency_access.c.emergency_id, _emergency)
 
 
 def forget_in_emergencies(connection: Connection, subject: SubjectId) -> None:

@@ -63,8 +63,10 @@ def keep_counts(
 
 def tell_refusal(connection: Connection, principal: str, *, since: datetime, now: datetime) -> bool:
     """Note that a limit was reached, and say whether it is the first time since an instant."""
-    row = connection.execute(_of(principal)).one_or_none()
-    is_first = row is not None and (row.refused_at is None or row.refused_at < since)
+    values = {"principal_id": principal, **_columns({window: Count(now) for window in Window})}
+    insert_absent(connection, reading_count, [values])  # the first reading of all may be the one that is refused
+    row = connection.execute(_of(principal)).one()
+    is_first = row.refused_at is None or row.refused_at < since
     if is_first:
         connection.execute(
             update(reading_count).where(reading_count.c.principal_id == principal).values(refused_at=now)

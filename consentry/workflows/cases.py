@@ -278,8 +278,10 @@ def _asked(
         if is_meant and role.max_level < one.level <= (role.case_level or 0):
             named.add(one.code)
     reach = reach_of(catalogue, caller, purpose=purpose, fields=named, act=ASK)
-    if not named or named - reach.cased:
-        listed = ", ".join(sorted(named - reach.cased)) or "nothing"
+    if not named:
+        raise BadInput("A case names fields", hint="Give --fields, or a --compartment with fields that need a case.")
+    if named - reach.cased:
+        listed = ", ".join(sorted(named - reach.cased))
         raise BadInput(f"A case is for fields that need one: {listed}", hint="Name fields above the role's own level.")
     return frozenset(named)
 

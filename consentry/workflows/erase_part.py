@@ -58,18 +58,16 @@ def erase_part(platform: Platform, caller: Principal, *, subject: SubjectId, sco
     check_reason(reason)
     asking = platform.asking(caller)
     outcome = platform.eraser.fields.erase_scope(subject, scope, asking=asking, reason=reason)
-    if outcome.erasure_id is None:
-        _record_nothing(platform, replace(asking, reason=reason), subject, scope, outcome)
+    if outcome.erasure_id is None and outcome.held_until is None:
+        _record_nothing(platform, replace(asking, reason=reason), subject, scope)
     platform.log.settle()
     return ErasedPart(subject, scope, outcome)
 
 
-def _record_nothing(
-    platform: Platform, asking: Asking, subject: SubjectId, scope: Scope, outcome: FieldErasure
-) -> None:
-    """Leave the entry of a request that found nothing to erase: nothing stored, or all of it held."""
-    why = "NOTHING_STORED" if outcome.held_until is None else "LEGAL_HOLD"
-    event = replace(event_of(asking, Act.FIELDS_ERASED), subject=subject, reason=why, refs={"scope": scope.kind.value})
+def _record_nothing(platform: Platform, asking: Asking, subject: SubjectId, scope: Scope) -> None:
+    """Leave the entry of a request that found nothing stored; where all of it is held, the eraser has left it."""
+    event = replace(event_of(asking, Act.FIELDS_ERASED), subject=subject, reason="NOTHING_STORED")
+    event = replace(event, refs={"scope": scope.kind.value})
     with platform.data.write() as connection:
         get_standing(connection, subject)
         platform.log.record(connection, event)

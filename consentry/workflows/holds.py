@@ -10,7 +10,7 @@ from consentry.principals import Principal
 from consentry.tickets import check_ticket
 from consentry.words_said import check_said
 from consentry.workflows.denials import check_allowed
-from consentry.workflows.sweep import go_on_waiting
+from consentry.workflows.sweep import go_on_waiting, go_on_with_parts
 from kernel.catalogue import Compartment
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
@@ -75,6 +75,7 @@ def release_hold(platform: Platform, caller: Principal, hold_id: str, *, reason:
     with platform.data.write() as connection:
         released = platform.holds.release(connection, hold_id, asking=asking)
     go_on_waiting(platform, replace(asking, reason=None), only=released.wanted.subject)
+    go_on_with_parts(platform, replace(asking, reason=None), only=released.wanted.subject)
     platform.log.settle()
     return released
 

@@ -23,6 +23,7 @@ from consentry.migrations import upgrade
 from consentry.packs import load_configured_pack
 from consentry.platform import Platform, open_keystore, open_platform, open_signer, open_stores
 from consentry.principals import Principal
+from consentry.restore_marker import tell_restored
 from consentry.restored_log import check_restored_log, compare_with_signed, open_known
 from consentry.restoring import STORES, Sealed, check_files, put_in_place, receive, scratch_stores
 from consentry.settings import Settings
@@ -141,6 +142,9 @@ def restore(
 ) -> Restored:
     """Put backups in the empty places of their stores, then replay the tombstones of all that was erased since.
 
+    One that was interrupted is asked for again with the same backups, and goes on; its entries are also written by the
+    next start that finds the stores in place.
+
     Args:
         settings: of the deployment; a store that is not restored is there already.
         caller: who does it.
@@ -162,13 +166,13 @@ def restore(
     named = {} if terms.log_export is None else read_tombstones(terms.log_export, key)
     known = [open_known(note, key) for note in terms.known] + ([] if signed is None else [signed.checkpoint])
     compare = partial(compare_with_signed, known=known, key=key, for_recovery=terms.for_recovery)
-    rows, difference = put_in_place(settings, files, headers, key, compare)
+    rows, difference = put_in_place(settings, files, headers, key, compare, caller=caller)
     if named:
         _destroy_named(settings, named, clock)
     if difference is not None:
         return Restored(rows, difference, None)
     with open_platform(settings, clock=clock, check_pack=False) as platform:
-        return Restored(rows, None, _replay(platform, caller, headers))
+        return Restored(rows, None, _replay(platform, caller))
 
 
 @contextmanager
@@ -206,12 +210,11 @@ def _destroy_named(settings: Settings, named: Mapping[bytes, Buried], clock: Clo
         keys.dispose()
 
 
-def _replay(platform: Platform, caller: Principal, headers: Mapping[BackupStore, BackupHeader]) -> dict[str, int]:
+def _replay(platform: Platform, caller: Principal) -> dict[str, int]:
     asking = platform.asking(caller)
     platform.log.settle()
     done = platform.replayer.replay(asking=asking)
-    for header in headers.values():
-        _record(platform, asking, Act.BACKUP_RESTORED, header, {})
+    tell_restored(platform)
     platform.log.settle()
     return done.as_counts()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from consent.asking import Asking
+from consent.standing import get_standing
 from consent.wake import no_point
 from consentry.access import check_may_act
 from consentry.platform import Platform
@@ -47,8 +48,15 @@ def rotate_keys(platform: Platform, caller: Principal, *, told: Callable[[int], 
 def rotate_data(
     platform: Platform, caller: Principal, which: DataKeys, *, told: Callable[[int], None] = no_progress
 ) -> DataRotation:
-    """Give data keys successors and destroy them; raises as ``rotate_keys``."""
+    """Give data keys successors and destroy them; raises as ``rotate_keys``.
+
+    Raises:
+        NotFound: nobody is or was registered under the subject's id.
+    """
     check_may_act(platform.catalogue, caller, _ACT)
+    if which.subject is not None:
+        with platform.data.read() as connection:
+            get_standing(connection, which.subject)
     return rotate_data_keys(
         platform.keystore,
         platform.data,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from audit.events import Act, Event, Outcome
+from consent.standing import get_standing
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
@@ -32,9 +33,15 @@ def show_erasure(platform: Platform, caller: Principal, erasure_id: str) -> Eras
 def find_erasures(
     platform: Platform, caller: Principal, *, subject: SubjectId | None = None, after: str = "", limit: int = 100
 ) -> list[ErasureView]:
-    """Return erasures by their ids, after their reading was logged; of one subject, or of all."""
+    """Return erasures by their ids, after their reading was logged; of one subject, or of all.
+
+    Raises:
+        NotFound: nobody is or was registered under the subject's id; "no erasures" would be a wrong answer.
+    """
     check_may_act(platform.catalogue, caller, _ACT)
     with platform.data.read() as connection:
+        if subject is not None:
+            get_standing(connection, subject)
         found = list_erasures(connection, subject=subject, after=after, limit=limit)
     _record(platform, caller, subject, refs={"what": "erasures"}, count=len(found))
     return list(found)

@@ -13,10 +13,11 @@ from consentry.workflows.close_accounts import close_due_accounts, note_cancelle
 from consentry.workflows.denials import check_allowed
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
-from kernel.errors import IntegrityFailed
+from kernel.errors import Conflict, IntegrityFailed
 from kernel.ids import SubjectId
 from vault.erasure import ErasureOutcome
-from vault.holds import waiting_erasures
+from vault.field_erasure import FieldErasure
+from vault.holds import waiting_erasures, waiting_parts
 from vault.retention import SweepOutcome
 
 SWEEP_ACT = "records.sweep"
@@ -32,6 +33,7 @@ class Swept:
     Attributes:
         cycle: None where nothing had expired.
         erasures: that went on because their hold is over.
+        parts: erasures of parts that did.
         unfinished: files that stopped coming, and were removed.
         closed_accounts: cancelled accounts whose person's data were erased.
     """
@@ -40,11 +42,12 @@ class Swept:
     erasures: list[ErasureOutcome] = field(default_factory=list)
     unfinished: int = 0
     closed_accounts: int = 0
+    parts: list[FieldErasure] = field(default_factory=list)
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return it for programs."""
         said: dict[str, JsonValue] = {
-            "erasures_gone_on": len(self.erasures),
+            "erasures_gone_on": len(self.erasures) + len(self.parts),
             "unfinished_attachments": self.unfinished,
             "closed_accounts": self.closed_accounts,
             "sweep": None,
@@ -74,10 +77,11 @@ def sweep_expired(platform: Platform, caller: Principal) -> Swept:
     unfinished = platform.attachments.uploads.sweep_stale()
     cycle = platform.sweeper.sweep(asking=asking)
     erasures = go_on_waiting(platform, asking)
+    parts = go_on_with_parts(platform, asking)
     note_cancelled(platform, asking)
     closed = len(list(close_due_accounts(platform, asking)))
     platform.log.settle()
-    return Swept(cycle, erasures, unfinished, closed)
+    return Swept(cycle, erasures, unfinished, closed, parts)
 
 
 def sweep_in_steps(platform: Platform, asking: Asking) -> Iterator[None]:
@@ -86,6 +90,7 @@ def sweep_in_steps(platform: Platform, asking: Asking) -> Iterator[None]:
     for _ in platform.sweeper.steps(asking=asking):
         yield
     go_on_waiting(platform, asking)
+    go_on_with_parts(platform, asking)
     note_cancelled(platform, asking)
     for _ in close_due_accounts(platform, asking):
         yield
@@ -107,3 +112,21 @@ def go_on_waiting(platform: Platform, asking: Asking, *, only: SubjectId | None 
         except IntegrityFailed as err:
             structlog.get_logger().error("erasure.not_finished", subject=subject, why=err.diagnostics())
     return done
+
+
+def go_on_with_parts(platform: Platform, asking: Asking, *, only: SubjectId | None = None) -> list[FieldErasure]:
+    """Erase what earlier erasures of parts had to leave and nothing holds any more; returns what came of it.
+
+    A subject that is restricted or erased since needs no part of it erased; one whose rows do not verify stays blocked,
+    as above.
+    """
+    with platform.data.read() as connection:
+        now = now_in_log(connection, platform.log, platform.clock)
+        waiting = [part for part in waiting_parts(connection, now) if only in (None, part.subject)]
+    done = []
+    for part in waiting:
+        try:
+            done.append(platform.eraser.fields.go_on(part, asking=asking, reason=_REASON))
+        except (Conflict, IntegrityFailed) as err:
+            structlog.get_logger().error("erasure.not_finished", subject=part.subject, why=err.diagnostics())
+    return [one for one in done if one.erasure_id is not None]

@@ -273,6 +273,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "close_accounts.close_due_accounts": _INSIDE,
     "close_accounts.note_cancelled": _INSIDE,
     "sweep.go_on_waiting": _INSIDE,
+    "sweep.go_on_with_parts": _INSIDE,
     "sweep.sweep_expired": (
         Act.SWEEP_STARTED,
         Act.SWEEP_CHUNK,

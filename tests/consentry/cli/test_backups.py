@@ -60,7 +60,7 @@ def test_backups_are_made_listed_verified_restored_and_pruned(prepared, run, tmp
         (["backup", "verify"], 2, "No backup"),
         (["restore", "--log-key", "nonsense"], 2, "no public key"),
         (["restore", "--known", "missing.note"], 2, "cannot be read"),
-        (["backup", "verify", "--data", "x", "--data-key", "y"], 1, "backup key"),
+        (["backup", "verify", "--data", "x", "--data-key", "y"], 2, "There is no file"),
     ],
 )
 def test_wrong_words_are_one_line(home, run, words, status, said):
@@ -97,3 +97,9 @@ def test_erasures_are_shown_and_their_certificates_verify_elsewhere(home, run, t
         in run("erase", subject, "--compartment", "wellness", "--purpose", "P02", "--reason", "r", "--home", home).err
     )
     assert "No field" in run("erase", subject, "--fields", " , ", "--reason", "r", "--home", home).err
+
+
+def test_a_backup_that_is_not_there_is_bad_input(home, run, tmp_path):
+    """Named wrongly, not out of reach."""
+    ended = run("restore", "--home", home, "--data", tmp_path / "no.backup", "--data-key", tmp_path / "no.key")
+    assert (ended.status, "There is no file" in ended.line) == (2, True)

@@ -44,6 +44,8 @@ def test_case_from_asking_to_revoking(home, run, patient, token):
 
     asked = at("request", patient, "--purpose", "P02", "--compartment", "special", "--reason", "visit", "--json")
     case = json.loads(asked.out)["case"]
+    assert isinstance(json.loads(asked.out)["fields"], list)
+    assert not [name for name in json.loads(asked.out) if " " in name]
     assert at("grant", case, "--reason", "me").status != 0
     given = at("grant", case, "--reason", "treats", by=officer)
     assert (given.status, "granted" in given.out) == (0, True)
@@ -71,7 +73,8 @@ def test_emergency_from_the_glass_to_the_review(home, run, patient, token):
     emergency = [json.loads(line) for line in opened.out.splitlines()][-1]["emergency"]
     assert "break_glass.opened" in opened.err, "the alarm is not mixed into what programs read"
     assert emergency in at("list", "--open").out
-    assert at("review", emergency, "--verdict", "incident", "--note", "curious").out.endswith("incident\n")
+    reviewed = at("review", emergency, "--verdict", "incident", "--note", "curious", "--json")
+    assert json.loads(reviewed.out)["verdict"] == "incident"
     frozen = run("case", "list", "--token", doctor, "--home", home)
     assert (frozen.status, "frozen" in frozen.err) == (1, True)
     (listed,) = [json.loads(line) for line in at("list", "--json").out.splitlines()]

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, func, select, text
 
+from audit.events import Act
+from audit.queries import find_entries
 from audit.signing import create_signing_key
 from audit.tables import leaf
 from consent.standing import Standing, get_standing
@@ -465,3 +467,59 @@ def test_keys_that_are_destroyed_between_the_copies_have_them_taken_anew(yard, m
                 assert rows == 1
             with pytest.raises(Unavailable, match="destroyed all the time"), snapshots(stores, list(Store), scratch):
                 raise AssertionError
+
+
+def restored_entries(platform) -> list[dict]:
+    platform.log.settle()
+    with platform.data.read() as connection:
+        return [view.members for view in find_entries(connection, act=Act.BACKUP_RESTORED)]
+
+
+@pytest.fixture
+def interrupted(any_yard) -> tuple[Yard, dict[BackupStore, Sealed]]:
+    """A restore of the data store that ended once it was in place, before its entry: the root key was not there."""
+    yard = any_yard
+    yard.fill()
+    kept = yard.settings.signer_state_path.with_name("kept")
+    shutil.copy(yard.settings.signer_state_path, kept)
+    files = yard.backup()
+    yard.lose(DATA)
+    yard.forget_signer(kept)
+    aside = yard.settings.root_key_path.rename(yard.settings.home / "aside")
+    with pytest.raises(Unavailable):
+        restore(yard.settings, ADMIN, {DATA: files[DATA]}, clock=yard.clock)
+    aside.rename(yard.settings.root_key_path)
+    return yard, files
+
+
+def test_an_interrupted_restore_is_told_by_the_next_start(interrupted):
+    """By who restored, once; the marker is gone then, and the store is one that is there."""
+    yard, files = interrupted
+    with yard.opened() as platform:
+        (told,) = restored_entries(platform)
+    assert (told["actor"], told["refs"]["store"]) == (ADMIN.principal_id, "data")
+    with yard.opened() as platform:
+        assert len(restored_entries(platform)) == 1
+    with pytest.raises(Conflict, match="is there already"):
+        restore(yard.settings, ADMIN, {DATA: files[DATA]}, clock=yard.clock)
+
+
+def test_an_interrupted_restore_goes_on_when_it_is_asked_again(interrupted):
+    """What is in place stays, what is not follows, and both are told once."""
+    yard, files = interrupted
+    yard.lose(KEYS)
+    done = restore(yard.settings, ADMIN, files, clock=yard.clock)
+    assert (set(done.rows), done.replayed is None) == ({"keys"}, False)
+    with yard.opened() as platform:
+        assert sorted(told["refs"]["store"] for told in restored_entries(platform)) == ["data", "keys"]
+        check_log(platform)
+
+
+@pytest.mark.parametrize("written", ["", "[]", '{"going": 1}'])
+def test_a_marker_that_cannot_be_read_is_told(yard, written):
+    """Nobody guesses what it said."""
+    files = yard.backup()
+    yard.lose()
+    (yard.settings.home / "restoring.json").write_text(written)
+    with pytest.raises(IntegrityFailed, match=r"restoring\.json cannot be read"):
+        restore(yard.settings, ADMIN, files, clock=yard.clock)

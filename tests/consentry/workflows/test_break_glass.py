@@ -367,3 +367,14 @@ def test_the_same_on_postgresql(pg_database, tmp_path, clock, capturing):
         release_account(platform, officer, "dr.wu", reason="justified")
         reveal(platform, doctor, subject=subject, purpose="P02", fields=["sex"], reason="visit")
         assert reconcile(platform, ADMIN).mismatches == []
+
+
+@pytest.mark.parametrize("column", ["opened_at", "due_at", "reviewed_at", "released_at"])
+@pytest.mark.parametrize("written", ["'soon'", "9223372036854775807"])
+def test_an_emergency_that_cannot_be_read_is_a_mismatch(platform, doctor, patient, column, written):
+    """Words, or an instant beyond the calendar, written by hand: named, and no defect."""
+    made, _ = broken(platform, doctor, patient)
+    with platform.data.write() as connection:
+        connection.execute(text(f"UPDATE emergency_access SET {column} = {written}"))
+    (mismatch,) = reconcile(platform, ADMIN).mismatches
+    assert (mismatch.part, mismatch.name, mismatch.differs) == ("emergency", made.emergency_id, ("unreadable",))

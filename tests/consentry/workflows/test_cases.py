@@ -258,3 +258,19 @@ def test_revocation_that_was_undone_by_hand_is_found(platform, doctor, officer, 
         opened(platform, doctor, patient)
     (mismatch,) = reconcile(platform, ADMIN).mismatches
     assert mismatch.differs == ("revoked",)
+
+
+@pytest.mark.parametrize("column", ["asked_at", "decided_at", "expires_at", "fields"])
+@pytest.mark.parametrize("written", ["'soon'", "9223372036854775807"])
+def test_a_case_that_cannot_be_read_is_a_mismatch(platform, granted, column, written):
+    """Words, or an instant beyond the calendar, written by hand: named, and nothing else is hidden by it."""
+    with platform.data.write() as connection:
+        connection.execute(text(f"UPDATE case_grant SET {column} = {written}"))
+    (mismatch,) = reconcile(platform, ADMIN).mismatches
+    assert (mismatch.part, mismatch.name, mismatch.differs) == ("case", granted.case_id, ("unreadable",))
+
+
+def test_a_case_without_fields_says_what_it_lacks(platform, doctor, patient):
+    """Not that nothing needs a case."""
+    with pytest.raises(BadInput, match="A case names fields"):
+        request_case(platform, doctor, subject=patient, **{**SICK, "fields": []})

@@ -18,9 +18,13 @@ from consentry.settings import load_settings
 from consentry.workflows.erase import erase_subject
 from consentry.workflows.export import run_export
 from consentry.workflows.initialise import initialise
-from consentry.workflows.rotate import rotate_keys
+from consentry.workflows.rotate import rotate_data, rotate_keys
+from consentry.workflows.show_erasure import find_erasures
+from kernel.errors import NotFound
+from kernel.ids import SubjectId
 from tests.consentry.conftest import ADMIN, Captured
 from tests.consentry.wake.conftest import Shelf
+from vault.data_rotation import DataKeys
 from vault.identity import IdentityKeys
 from vault.tables import (
     blind_index,
@@ -205,3 +209,12 @@ def test_no_row_names_the_person_on_postgresql(tmp_path, pg_database, clock):
         erase_subject(platform, ADMIN, subject=subject, reason="request")
         assert named_in(platform, names) - KEPT.keys() == set()
         assert platform.eraser.scrub() == []
+
+
+def test_erasures_and_keys_of_nobody_are_not_found(platform):
+    """No erasures, or no keys, would be a wrong answer about an id with a mistake in it."""
+    nobody = SubjectId("sub_aaaaaaaaaaaaaaaaaaaaaaaa")
+    with pytest.raises(NotFound):
+        find_erasures(platform, ADMIN, subject=nobody)
+    with pytest.raises(NotFound):
+        rotate_data(platform, ADMIN, DataKeys(subject=nobody))

@@ -83,6 +83,16 @@ def test_fields_and_people_are_limited_too(platform, captured, doctor, patient):
         opened(bounded, doctor, other)
 
 
+def test_a_first_reading_beyond_a_limit_is_told(platform, doctor, patient):
+    """Of an account that has never read anything, too."""
+    bounded = changed(platform, "clinician", limits=ReadingLimits(fields_hour=2))
+    with capture_logs() as logged:
+        for _ in range(2):
+            with pytest.raises(LimitReached):
+                opened(bounded, doctor, patient, "sex", "city", "name")
+    assert [(one["unit"], one["window"]) for one in logged if one["event"] == "limit.reached"] == [("fields", "hour")]
+
+
 def test_guesses_at_an_index_are_readings(platform, doctor, patient):
     """Found or not, each counts, so that nobody tries a list of numbers through; the refusal is logged and told."""
     bounded = changed(platform, "clinician", limits=ReadingLimits(reads_minute=3))

@@ -1,0 +1,234 @@
+"""Bounds what files of columns unpack to: what is small on disk can say of itself that it is large.
+
+Three ways are known: a page or buffer that packs well, a value that is written once and meant often (a dictionary,
+a prefix), and a list whose items cost nothing. Sizes are read before anything is unpacked; values that repeat are kept
+as they are written until the size of all of them is known.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from consentry.sources.arrow_blocks import BadBlock, read_blocks
+from consentry.sources.parquet_pages import BadHeader, Encoding, Page, PageKind, read_pages
+from consentry.sources.records import SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+MOST_DECODED_BYTES: Final = 256 * 1024 * 1024
+"""Of the rows that are worked on together."""
+
+MOST_UNPACKED_BYTES: Final = 512 * 1024 * 1024
+"""Of the pages, or of the block, in which those rows lie."""
+
+FEWEST_ROWS: Final = 64
+"""Fewer rows than that do not need so much: 4 MiB a row."""
+
+_MOST_ITEMS: Final = 20_000_000
+"""Of lists in one column of a row group: a million rows have twenty each."""
+
+_TEXT_ENCODINGS: Final = frozenset({Encoding.PLAIN, Encoding.PLAIN_DICTIONARY, Encoding.RLE_DICTIONARY})
+"""Those in which a text is as long as it is written, or stands in a dictionary."""
+
+_PADDING_BYTES: Final = 100
+"""Old writers stated a chunk too short by up to that (PARQUET-816); readers look beyond."""
+
+
+def check_pages(path: Path, metadata: "pq.FileMetaData", columns: Sequence[str]) -> None:
+    """Look at every page of some columns of a Parquet file without unpacking it.
+
+    Raises:
+        SourceError: the pages of a row group that lie in memory together are too large, its lists too long, a text is
+            encoded in a way that lets it grow, or a header is damaged.
+    """
+    leaves = _leaves(metadata, columns)
+    with path.open("rb") as file:
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            try:
+                together = sum(_held_bytes(path, file, metadata, group.column(leaf), leaf) for leaf in leaves)
+            except BadHeader:
+                raise SourceError(f"{path.name}: a page's header is damaged", hint="Export it again.") from None
+            if together > MOST_UNPACKED_BYTES:
+                raise too_large(path, f"the pages of row group {number}", together)
+
+
+def check_blocks(path: Path) -> None:
+    """Look at every block of an Arrow file without unpacking it.
+
+    Raises:
+        SourceError: a block, or all dictionaries together, are too large, or the metadata is damaged.
+    """
+    dictionaries = 0
+    try:
+        with path.open("rb") as file:
+            for number, block in enumerate(read_blocks(file)):
+                dictionaries += block.unpacked_bytes if block.is_dictionary else 0
+                together = dictionaries if block.is_dictionary else dictionaries + block.unpacked_bytes
+                if together > MOST_UNPACKED_BYTES:
+                    raise too_large(path, f"block {number}", together)
+    except BadBlock:
+        raise SourceError(f"{path.name} is no readable Arrow file", hint="Export or copy it again.") from None
+
+
+def read_parquet(
+    path: Path, metadata: "pq.FileMetaData", columns: Sequence[str], *, rows: int
+) -> "Iterator[pa.RecordBatch]":
+    """Yield some columns of a Parquet file in parts of at most so many rows, with flat memory.
+
+    Args:
+        path: of a file whose pages were checked.
+        metadata: its footer.
+        columns: their names.
+        rows: most at once.
+    Raises:
+        SourceError: a few rows are too large, or the file is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, read_dictionary=_text_leaves(metadata, columns), pre_buffer=False) as parquet:
+        for group in range(metadata.num_row_groups):  # a dictionary is a row group's
+            for batch in parquet.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False):
+                yield from cut(path, batch, rows)
+
+
+def cut(path: Path, batch: "pa.RecordBatch", rows: int) -> "Iterator[pa.RecordBatch]":
+    """Yield a batch in parts of some rows, fewer where they are large, with values written out where they repeat.
+
+    Raises:
+        SourceError: a few rows are too large, or the batch is damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)  # before lengths and places in it are believed
+    except pa.ArrowInvalid:
+        raise SourceError(f"{path.name}: damaged", hint="Export it again.") from None
+    for start in range(0, batch.num_rows, rows):
+        yield from _halved(path, batch.slice(start, rows))
+
+
+def too_large(path: Path, what: str, size: int) -> SourceError:
+    """Return the refusal of a file."""
+    return SourceError(
+        f"{path.name}: {what} unpack to {size // 1024 // 1024} MiB, more than is worked on at once",
+        hint="Write fewer rows to a batch or row group; where the values are not so long, the file was made to harm.",
+    )
+
+
+def _halved(path: Path, batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
+    size = sum(decoded_bytes(column) for column in batch.columns)
+    if size <= MOST_DECODED_BYTES:
+        yield _written_out(batch)
+    elif batch.num_rows <= FEWEST_ROWS:
+        raise too_large(path, f"{batch.num_rows} rows", size)
+    else:
+        half = batch.num_rows // 2
+        yield from _halved(path, batch.slice(0, half))
+        yield from _halved(path, batch.slice(half))
+
+
+def decoded_bytes(column: "pa.Array") -> int:
+    """Return how many bytes a column has once its values are written out; the column was validated."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        if not _has_length(column.type.value_type):
+            return decoded_bytes(column.dictionary) * len(column)
+        lengths = pc.fill_null(pc.binary_length(column.dictionary).cast(pa.int64()), 0)
+        return int(pc.sum(lengths.take(column.indices)).as_py() or 0) + 4 * len(column)
+    if pa.types.is_struct(column.type):
+        return sum(decoded_bytes(member) for member in column.flatten())
+    if pa.types.is_map(column.type):
+        return 4 * len(column) + decoded_bytes(column.keys) + decoded_bytes(column.items)
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return 4 * len(column) + decoded_bytes(column.flatten())
+    return int(column.nbytes)
+
+
+def _has_length(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(texts or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _written_out(batch: "pa.RecordBatch") -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    columns = [
+        column if column.type == (plain := _plain_type(column.type)) else column.cast(plain) for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _plain_type(found: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(found):
+        return _plain_type(found.value_type)
+    if pa.types.is_list(found):
+        return pa.list_(found.value_field.with_type(_plain_type(found.value_type)))
+    if pa.types.is_large_list(found):
+        return pa.large_list(found.value_field.with_type(_plain_type(found.value_type)))
+    if pa.types.is_struct(found):
+        return pa.struct([member.with_type(_plain_type(member.type)) for member in found])
+    return found
+
+
+_TEXT: Final = "BYTE_ARRAY"
+_FIXED: Final = "FIXED_LEN_BYTE_ARRAY"
+_MOST_FIXED_BYTES: Final = 1024
+"""Longest number or digest of a fixed length."""
+
+
+def _leaves(metadata: "pq.FileMetaData", columns: Sequence[str]) -> list[int]:
+    """Return the numbers of the columns' leaves, as the reader that is given their names chooses them."""
+    paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+    return [
+        leaf for leaf, path in enumerate(paths) if any(path == name or path.startswith(f"{name}.") for name in columns)
+    ]
+
+
+def _text_leaves(metadata: "pq.FileMetaData", columns: Sequence[str]) -> list[str]:
+    """Return the paths of the texts in some columns of a Parquet file."""
+    schema = metadata.schema
+    return [
+        schema.column(leaf).path for leaf in _leaves(metadata, columns) if schema.column(leaf).physical_type == _TEXT
+    ]
+
+
+def _held_bytes(
+    path: Path, file: BinaryIO, metadata: "pq.FileMetaData", chunk: "pq.ColumnChunkMetaData", leaf: int
+) -> int:
+    """Return what is held of a column chunk while it is read: its dictionary and one page."""
+    column = metadata.schema.column(leaf)
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < start:
+        start = chunk.dictionary_page_offset
+    held = {True: 0, False: 0}
+    items = 0
+    for page in read_pages(file, start, chunk.total_compressed_size + _PADDING_BYTES, chunk.num_values):
+        if column.physical_type == _FIXED and column.length > _MOST_FIXED_BYTES:
+            raise too_large(path, f"values of {column.path!r}", column.length)
+        if column.physical_type == _TEXT and page.encoding is not None and page.encoding not in _TEXT_ENCODINGS:
+            raise _grows(path, column.path, page)
+        is_dictionary = page.kind is PageKind.DICTIONARY
+        held[is_dictionary] = max(held[is_dictionary], page.unpacked_bytes)
+        items += 0 if is_dictionary else page.values
+    if column.max_repetition_level > 0 and items > _MOST_ITEMS:
+        raise SourceError(
+            f"{path.name}: the lists of {column.path!r} have {items} items in one row group",
+            hint="Write fewer rows to a row group.",
+        )
+    return sum(held.values())
+
+
+def _grows(path: Path, name: str, page: Page) -> SourceError:
+    said = "" if page.encoding is None else page.encoding.name
+    return SourceError(
+        f"{path.name}: column {name!r} is encoded as {said}", hint="Write texts as PLAIN or RLE_DICTIONARY."
+    )
