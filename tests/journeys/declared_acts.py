@@ -37,7 +37,6 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "admit.begin_reading": _INSIDE,
     "admit.denials_recorded": (Act.ACCESS_DENIED,),
     "admit.enter": _INSIDE,
-    "admit.claim_of": _INSIDE,
     "admit.find_leave": _INSIDE,
     "admit.leave_in": _INSIDE,
     "admit.receipt_of": _INSIDE,
