@@ -251,12 +251,13 @@ class GroupWriter:
 
     def _prove(self, served: Sequence[_Waiting]) -> None:
         """Prove the entries that receipts are wanted for, in one snapshot; the next round is on its way meanwhile."""
-        wanting = [one for one in served if one.error is None and one.checkpoint is not None and one.claim is not None]
-        if not wanting:
+        signed = served[0].checkpoint if served else None  # one for all of a round
+        wanting = [one for one in served if one.error is None and one.claim is not None]
+        if signed is None or not wanting:
             return
         claims = [one.claim for one in wanting if one.claim is not None]
         try:
-            proven = prove_claims(self._database, claims, wanting[0].checkpoint, self._journal)
+            proven = prove_claims(self._database, claims, signed, self._journal)
         except Exception as err:  # noqa: BLE001 - each caller gets it
             _fail(wanting, err)
             return

@@ -117,7 +117,8 @@ def admit(
 
         def enter_held(connection: Connection) -> tuple[tuple[Permit | Refusal, EntryId], Claim | None]:
             leave = leave_in(platform, connection, reading, reach.cased, approval=approval, case=case)
-            leave.hold(connection, platform.log.now(connection))
+            if leave.refs:
+                leave.hold(connection, platform.log.now(connection))
             spend_reading(platform, connection, reading)
             entered = enter(platform, connection, reading, act=act, masked=reach.masked, refs=leave.refs)
             return entered, claim_of(entered[0]) if isinstance(entered[0], Permit) else None
