@@ -112,6 +112,11 @@ def read_names(connection: Connection, aliases: Collection[str]) -> list[Name]:
     return found
 
 
+def read_name(connection: Connection, alias: str) -> list[Name]:
+    """Return the row of one alias, or none; what every receipt asks for, so that its statement is prepared."""
+    return [Name(*row) for row in _NAME.rows(connection, alias=alias)]
+
+
 def mark_names(connection: Connection, sealer: Sealer) -> int:
     """Mark every name that an older version made, and return how many; once, when the store gets its marks."""
     names = [Name(*row) for row in connection.execute(select(*COLUMNS).where(alias_table.c.mark.is_(None)))]
@@ -189,6 +194,7 @@ COLUMNS: Final = (alias_table.c.alias, alias_table.c.subject_id, alias_table.c.y
 REMEMBERED: Final = alias_table.c.subject_id != alias_table.c.alias
 """Of names that lead to somebody."""
 
+_NAME: Final = Prepared(select(*COLUMNS).where(alias_table.c.alias == bindparam("alias")))
 _OF_YEAR: Final = select(*COLUMNS).where(alias_table.c.year == bindparam("year"))
 _GIVEN: Final = func.json_each(bindparam("subjects")).table_valued("value")
 _KNOWN: Final[Mapping[str, Prepared]] = {

@@ -7,12 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection, ScalarSelect, func, insert, select
 
-from audit.aliases import aliases_of, check_names, cohort_names, ensure_aliases, read_names
+from audit.aliases import aliases_of, check_names, cohort_names, ensure_aliases, read_name, read_names
 from audit.entries import NewEntry, cohort_digest, details_digest, encode_entry, mentioned_subjects
 from audit.events import Event
 from audit.scanning import find_scanned
 from audit.tables import cohort, cohort_member, detail, head, inbox
-from kernel.clock import require_aware, to_micros
+from kernel.clock import from_micros, require_aware, to_micros
 from kernel.encoding import JsonValue
 from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId, SubjectId, new_id
@@ -42,8 +42,8 @@ class Journal:
 
     def now(self, connection: Connection) -> datetime:
         """Return the time for a new entry: the clock's, or that of the latest entry when the clock lags behind it."""
-        latest: list[datetime | None] = list(connection.execute(_LATEST).one())
-        return self._not_before(max((time for time in latest if time is not None), default=None))
+        latest = max((micros for micros in _LATEST.rows(connection)[0] if micros is not None), default=None)
+        return self._not_before(None if latest is None else from_micros(latest))
 
     def record_known(
         self, connection: Connection, event: Event, *, at: datetime, aliases: Mapping[SubjectId, str]
@@ -134,7 +134,7 @@ class Journal:
         Raises:
             IntegrityFailed: the name was moved or made by hand.
         """
-        names = read_names(connection, [alias])
+        names = read_name(connection, alias)
         check_names(names, self._sealer)
         return next((SubjectId(name.subject) for name in names if not name.is_forgotten), None)
 
@@ -176,7 +176,7 @@ class Journal:
         digest = None if sealed is None else details_digest(sealed)
         entry = encode_entry(event, entry_id, at, aliases=aliases, cohort=members, details=digest)
         if sealed is not None:
-            connection.execute(insert(detail), {"entry_id": entry_id, "sealed": sealed})
+            _INSERT_DETAIL.rows(connection, entry_id=entry_id, sealed=sealed)
         return entry
 
 
@@ -203,5 +203,6 @@ def _record_cohort(connection: Connection, entry_id: EntryId, aliases: Sequence[
     return {"size": len(aliases), "digest": cohort_digest(salt, aliases)}
 
 
-_LATEST: Final = select(*latest_times())
+_LATEST: Final = Prepared(select(*latest_times()))
 _INSERT: Final = Prepared(insert(inbox).inline(), columns=("entry_id", "at", "body"))
+_INSERT_DETAIL: Final = Prepared(insert(detail).inline(), columns=("entry_id", "sealed"))

@@ -5,31 +5,29 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from audit.checkpoints import Checkpointer
-from audit.entries import cohort_digest, decode_entry
-from audit.events import Act, Event, Outcome
+from audit.events import Event
 from audit.export import ExportSummary, export_log
 from audit.journal import Journal
 from audit.lag import Lag, LagWatch, read_lag
-from audit.origins import current_origin
+from audit.proving import NOT_PROVEN, Claim, LogUnavailable, not_proven, prove_claims
 from audit.receipts import _MINT, Binding, Receipt
 from audit.sequencer import Sequencer
-from audit.tables import cohort, leaf
-from audit.tree import StoredTree
-from audit.verifier import Checkpoint, VerificationError, check_inclusion, leaf_hash
+from audit.verifier import Checkpoint
 from audit.writer import GroupWriter, Written
 from kernel.database import Database
 from kernel.encoding import JsonValue
-from kernel.errors import ConsentryError, IntegrityFailed, Unavailable
-from kernel.ids import EntryId, SubjectId, is_id
+from kernel.errors import IntegrityFailed
+from kernel.ids import EntryId, SubjectId
+from kernel.shared_writes import Piece
 
+__all__ = ["AuditLog", "Claim", "LogUnavailable"]
 
-class LogUnavailable(Unavailable):
-    """An access cannot be shown to be logged; nothing is opened."""
+_T = TypeVar("_T")
 
 
 class AuditLog:
@@ -138,19 +136,47 @@ class AuditLog:
         Raises:
             LogUnavailable: anything else than a whole proof; nothing was minted.
         """
-        binding = Binding(actor, purpose, frozenset(subjects), frozenset(fields))
+        return self._mint(Claim(entry_id, Binding(actor, purpose, frozenset(subjects), frozenset(fields))))
+
+    def perform(self, work: Callable[[Connection], tuple[_T, Claim | None]]) -> tuple[_T, Receipt | None]:
+        """Run work that enters an access, and return what it returns, with the receipt for what it claims.
+
+        On SQLite callers who wait at the same time share one commit, which appends their entries as well, one signature
+        and one snapshot for the proofs. On PostgreSQL each commits: there the locks of several could cross.
+
+        Args:
+            work: gets a transaction that may write; where it raises, nothing of it stands.
+
+        Raises:
+            LogUnavailable: the work stands, and the entry that it claims is not proven to be logged; nothing was
+                minted.
+            Unavailable: the store cannot be used; nothing stands.
+        """
+        if not self._database.is_sqlite:
+            result, claim = self._database.write_together(work)
+            return result, None if claim is None else self._mint(claim)
+        piece = Piece(work)
+        try:
+            proven = self._writer.perform(piece)
+        except NOT_PROVEN as err:
+            if piece.error is not None or piece.result is None:
+                raise
+            result, claim = piece.result
+            if claim is None:
+                return result, None  # a refusal, which needs no proof
+            raise not_proven(claim.entry_id, err) from err
+        result, claim = piece.result
+        return result, None if claim is None else _receipt(claim, proven.index, proven.checkpoint)
+
+    def _mint(self, claim: Claim) -> Receipt:
         try:
             signed = self.settle()
-            with self._database.read() as connection:
-                index = _check_entry(connection, entry_id, signed, binding, self._journal)
-        except LogUnavailable:
-            raise
-        except (ConsentryError, SQLAlchemyError, VerificationError, OSError, ValueError) as err:
-            cause = err.message if isinstance(err, ConsentryError) else type(err).__name__
-            raise LogUnavailable(
-                f"Entry {entry_id} is not proven to be logged: {cause}", hint="Nothing was opened."
-            ) from err
-        return Receipt(_MINT, binding, entry_id=entry_id, index=index, tree_size=signed.size)
+            (proven,) = prove_claims(self._database, [claim], signed, self._journal)
+        except NOT_PROVEN as err:
+            raise not_proven(claim.entry_id, err) from err
+        if isinstance(proven, LogUnavailable):
+            raise proven
+        return _receipt(claim, proven, signed)
 
     def export(self, folder: Path, *, under: Checkpoint | None = None) -> ExportSummary:
         """Settle, and write the whole log for offline verification; see ``audit.export``.
@@ -197,62 +223,5 @@ class AuditLog:
         return self._journal.get_details(connection, entry_id)
 
 
-def _check_entry(
-    connection: Connection, entry_id: EntryId, signed: Checkpoint, binding: Binding, journal: Journal
-) -> int:
-    """Return the entry's index, after proving its stored bytes under the signed root and comparing what they say."""
-    query = select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == entry_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise LogUnavailable(
-            f"Entry {entry_id} is not in the log", hint="Commit the permit before asking for its receipt."
-        )
-    origin = current_origin(connection)
-    index, body = int(row.leaf_index) - origin.base, row.body
-    proof = StoredTree(connection, origin).inclusion_proof(index, signed.size)
-    check_inclusion(index, signed.size, leaf_hash(body), proof, signed.root)
-    _check_permit(connection, entry_id, decode_entry(body), binding, journal)
-    return index
-
-
-def _check_permit(
-    connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue], binding: Binding, journal: Journal
-) -> None:
-    fields = entry.get("fields", ())
-    differing = {
-        "entry": entry.get("id") != entry_id,
-        "act": (entry.get("act"), entry.get("outcome")) != (Act.PERMIT.value, Outcome.ALLOWED.value),
-        "actor": not _is_actor(connection, entry.get("actor"), binding.actor, journal),
-        "purpose": entry.get("purpose") != binding.purpose,
-        "fields": not isinstance(fields, Sequence) or not binding.fields.issubset(set(fields)),
-        "subjects": _entry_subjects(connection, entry_id, entry, journal) != binding.subjects,
-    }
-    parts = ", ".join(part for part, differs in differing.items() if differs)
-    if parts:
-        raise LogUnavailable(
-            f"Entry {entry_id} does not permit this access: {parts} differ", hint="Nothing was opened."
-        )
-
-
-def _is_actor(connection: Connection, logged: JsonValue, actor: str, journal: Journal) -> bool:
-    if is_id(actor, "sub"):
-        return isinstance(logged, str) and journal.find_subject(connection, logged) == actor
-    return logged == actor
-
-
-def _entry_subjects(
-    connection: Connection, entry_id: EntryId, entry: Mapping[str, JsonValue], journal: Journal
-) -> frozenset[SubjectId] | None:
-    """Return the subjects that the entry's alias or cohort digest stands for; None when they cannot be told."""
-    alias, members = entry.get("subject"), entry.get("cohort")
-    subjects: set[SubjectId] = set()
-    if isinstance(alias, str):
-        subject = journal.find_subject(connection, alias)
-        subjects.update(() if subject is None else (subject,))
-    if isinstance(members, Mapping):
-        found = journal.cohort_subjects(connection, entry_id)
-        salt = connection.scalar(select(cohort.c.salt).where(cohort.c.entry_id == entry_id))
-        if salt is None or members != {"size": len(found), "digest": cohort_digest(salt, found.values())}:
-            return None
-        subjects.update(found)
-    return frozenset(subjects) or None
+def _receipt(claim: Claim, index: int, signed: Checkpoint) -> Receipt:
+    return Receipt(_MINT, claim.binding, entry_id=claim.entry_id, index=index, tree_size=signed.size)

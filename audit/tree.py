@@ -14,13 +14,17 @@ from kernel.prepared import Prepared
 class StoredTree:
     """Reads one snapshot of one origin's tree.
 
+    Attributes:
+        origin: whose tree.
+
     Source: RFC 9162 sections 2.1.3.1 and 2.1.4.1.
     """
 
     def __init__(self, connection: Connection, origin: Origin) -> None:
         self._connection = connection
-        self._origin = origin
+        self.origin = origin
         self._cache: dict[tuple[int, int], list[bytes]] = {}
+        self._roots: dict[tuple[int, int], bytes] = {}
 
     def root(self, size: int) -> bytes:
         """Return the root of the first ``size`` leaves; raises ``IntegrityFailed`` when leaves are missing."""
@@ -28,11 +32,18 @@ class StoredTree:
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """Return the audit path of one leaf in the tree of ``size`` leaves, from the leaf upwards."""
-        return [range_root(*part, self._nodes) for part in inclusion_ranges(index, size)]
+        return [self._root_of(*part) for part in inclusion_ranges(index, size)]
 
     def consistency_proof(self, size1: int, size2: int) -> list[bytes]:
         """Return the proof that the tree of ``size2`` leaves extends that of ``size1``, 0 < size1 <= size2."""
         return [range_root(*part, self._nodes) for part in consistency_ranges(size1, size2)]
+
+    def _root_of(self, start: int, end: int) -> bytes:
+        """Return the root of a part, which neighbours have in common."""
+        found = self._roots.get((start, end))
+        if found is None:
+            found = self._roots[start, end] = range_root(start, end, self._nodes)
+        return found
 
     def _nodes(self, level: int, first: int, count: int) -> list[bytes]:
         """Return ``count`` neighbouring nodes of a level; they never cross the border of a tile."""
@@ -48,10 +59,10 @@ class StoredTree:
         first = block << TILE_BITS
         last = first + (1 << TILE_BITS) - 1
         if level == 0:
-            base = self._origin.base
+            base = self.origin.base
             rows = _LEAVES.rows(self._connection, first=base + first, last=base + last)
         else:
-            place = {"number": self._origin.number, "level": level}
+            place = {"number": self.origin.number, "level": level}
             rows = _SUBTREES.rows(self._connection, **place, first=first, last=last)
         return [as_bytes(stored) for (stored,) in rows]
 

@@ -8,7 +8,8 @@ the other, each by the one before: all at once they would only fight for the int
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -20,11 +21,13 @@ from audit.checkpoints import Checkpointer
 from audit.entries import NewEntry
 from audit.events import Event
 from audit.journal import Journal
+from audit.proving import Claim, prove_claims
 from audit.sequencer import BATCH_SIZE, Appended, Sequencer
 from audit.verifier import Checkpoint
 from kernel.database import Database
-from kernel.errors import BadInput, Unavailable
+from kernel.errors import BadInput, ConsentryError, Unavailable
 from kernel.ids import EntryId
+from kernel.shared_writes import Piece, run_shared
 
 _TOGETHER: Final = 1_024
 """Callers in one commit."""
@@ -49,15 +52,28 @@ class Written:
     checkpoint: Checkpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What a round has done for a piece of work.
+
+    Attributes:
+        index: of the entry that its claim names, in the tree of the checkpoint's origin; -1 without a claim.
+    """
+
+    checkpoint: Checkpoint
+    index: int
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One caller: what it wants to be written, if anything, and what became of it.
+    """One caller: what it wants to be written or run, if anything, and what became of it.
 
     Attributes:
         following: whom to wake next.
     """
 
     event: Event | None
+    piece: Piece | None = field(default=None, repr=False)
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     leads: bool = False
     is_called: bool = False
@@ -65,7 +81,13 @@ class _Waiting:
     entry_id: str | None = None
     index: int = -1
     checkpoint: Checkpoint | None = None
-    error: Exception | None = field(default=None, repr=False)
+    error: BaseException | None = field(default=None, repr=False)
+
+    @property
+    def claim(self) -> Claim | None:
+        """What is to be proven for a receipt; None for nothing."""
+        claim = self.piece.result[1] if self.piece is not None and self.piece.result is not None else None
+        return claim if isinstance(claim, Claim) else None
 
     def __post_init__(self) -> None:
         """Close the turn: whoever waits for it sleeps until it is opened."""
@@ -110,6 +132,13 @@ class GroupWriter:
         if served.checkpoint is None:
             raise Unavailable("The log's head is not known to be signed", hint="Nothing was opened; try again.")
         return served.checkpoint
+
+    def perform(self, piece: Piece) -> Proven:
+        """Run work, with its entries appended, signed for and proven in one round; see ``AuditLog.perform``."""
+        served = self._wait(_Waiting(None, piece))
+        if served.checkpoint is None or (served.claim is not None and served.index < 0):
+            raise Unavailable("The entry is not known to be signed for", hint="Nothing was opened; try again.")
+        return Proven(served.checkpoint, served.index)
 
     def _wait(self, waiting: _Waiting) -> _Waiting:
         with self._mutex:
@@ -164,7 +193,10 @@ class GroupWriter:
                     self._queue.remove(leader)
                 self._expected = len(served) + len(self._queue)
                 self._pass_on()
-            self._wake([one for one in served if one is not leader])
+            try:
+                self._prove(served)
+            finally:
+                self._wake([one for one in served if one is not leader])
 
     def _gather(self, leader: _Waiting) -> list[_Waiting]:
         """Return those who wait, once as many have come as the round before left behind, or after a moment."""
@@ -217,13 +249,74 @@ class GroupWriter:
                 one.checkpoint = self.newest
         return is_well
 
+    def _prove(self, served: Sequence[_Waiting]) -> None:
+        """Prove the entries that receipts are wanted for, in one snapshot; the next round is on its way meanwhile."""
+        signed = served[0].checkpoint if served else None  # one for all of a round
+        wanting = [one for one in served if one.error is None and one.claim is not None]
+        if signed is None or not wanting:
+            return
+        claims = [one.claim for one in wanting if one.claim is not None]
+        try:
+            proven = prove_claims(self._database, claims, signed, self._journal)
+        except Exception as err:  # noqa: BLE001 - each caller gets it
+            _fail(wanting, err)
+            return
+        for one, said in zip(wanting, proven, strict=True):
+            if isinstance(said, int):
+                one.index = said
+            else:
+                one.error = said
+
     def _commit(self, served: Sequence[_Waiting], appended: list[Appended]) -> None:
         writing = [one for one in served if one.event is not None]
-        is_drained = self._write_all(writing, appended) if writing else False
+        working = [one for one in served if one.piece is not None]
+        is_drained = self._work_all(working, appended) if working else False
+        if writing:
+            is_drained = self._write_all(writing, appended)
         while not is_drained:
             batch = self._sequencer.advance(also=self._checkpointer.store_signed)
             is_drained = batch is None or len(batch.hashes) < BATCH_SIZE
             appended += [] if batch is None else [batch]
+
+    def _work_all(self, working: Sequence[_Waiting], appended: list[Appended]) -> bool:
+        """Run the work of all in one transaction, and append what it left in the inbox by the same commit.
+
+        Where the log cannot be appended to, the work and its entries stand all the same: they tell of the try.
+
+        Returns whether nothing waits in the inbox any more.
+        """
+        made: list[Appended] = []
+        is_drained = True
+
+        @contextmanager
+        def write() -> Iterator[Connection]:
+            made.clear()
+            with self._database.write() as connection:
+                yield connection
+            appended.extend(made)  # committed from here on: before, nobody may have it signed
+
+        def append(connection: Connection) -> None:
+            nonlocal is_drained
+            try:
+                with connection.begin_nested():
+                    batch = self._append(connection)
+            except ConsentryError:
+                is_drained = False  # the round meets the error again by itself, and tells everybody
+                return
+            if batch is not None:
+                made.append(batch)
+                is_drained = len(batch.hashes) < BATCH_SIZE
+
+        run_shared(write, [one.piece for one in working if one.piece is not None], append)
+        for one in working:
+            one.error = None if one.piece is None else one.piece.error
+        return is_drained
+
+    def _append(self, connection: Connection) -> Appended | None:
+        batch = self._sequencer.append(connection)
+        if batch is not None:
+            self._checkpointer.store_signed(connection, batch.origin)
+        return batch
 
     def _write_all(self, writing: Sequence[_Waiting], appended: list[Appended]) -> bool:
         """Write them in one transaction; where one of them is bad, each in its own, so that it fails alone.

@@ -234,8 +234,17 @@ def _sqlite_engine(target: URL, label: str, *, must_exist: bool, busy_timeout_ms
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("consentry_write", True)
-        connection.exec_driver_sql("PRAGMA query_only = " + ("OFF" if writes else "ON"))
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED")
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, sqlite3.Connection):
+            raise TypeError("the engine of a SQLite file has another driver")
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED"
+        try:  # by the driver itself: as statements of SQLAlchemy's they would cost as much as a whole look-up
+            driver.execute("PRAGMA query_only = " + ("OFF" if writes else "ON"))
+            driver.execute(begin)
+        except sqlite3.Error as err:
+            raise DBAPIError.instance(
+                begin, None, err, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+            ) from err
 
     return engine
 

@@ -23,14 +23,20 @@ _AT_ONCE: Final = 64
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """One caller: its work, and what became of it."""
+class Piece:
+    """One caller's work, and what became of it."""
 
     work: Callable[[Connection], Any] = field(repr=False)
-    turn: threading.Event = field(default_factory=threading.Event, repr=False)
-    leads: bool = False
     result: Any = field(default=None, repr=False)
     error: BaseException | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting(Piece):
+    """One caller who waits for its turn."""
+
+    turn: threading.Event = field(default_factory=threading.Event, repr=False)
+    leads: bool = False
 
 
 class SharedWrites:
@@ -76,26 +82,44 @@ class SharedWrites:
             for one in served:
                 one.turn.set()
 
-    def _serve(self, served: Sequence[_Waiting]) -> None:
-        at_fault: _Waiting | None = None
-        try:
-            with self._write() as connection:
-                for one in served:
-                    at_fault = one
-                    _run_inside(one, connection)
-                at_fault = None
-        except BaseException as err:  # noqa: BLE001 - each caller is told
-            if len(served) > 1 and at_fault is not None:
-                at_fault.error = err
-                for one in served:
-                    if one is not at_fault:
-                        self._serve([one])
-                return
-            for one in served:
-                one.error = err
+    def _serve(self, served: Sequence[Piece]) -> None:
+        run_shared(self._write, served)
 
 
-def _run_inside(one: _Waiting, connection: Connection) -> None:
+def run_shared(
+    write: Callable[[], AbstractContextManager[Connection]],
+    pieces: Sequence[Piece],
+    last: Callable[[Connection], None] | None = None,
+) -> None:
+    """Run pieces of work in one transaction, each in a savepoint; what went wrong stands in each piece.
+
+    Args:
+        write: opens a transaction.
+        pieces: of those who wait; where one of them fails by another error than a refusal, each of the others runs
+            again in a transaction of its own.
+        last: what else belongs into the transaction, after all of them.
+    """
+    at_fault: Piece | None = None
+    try:
+        with write() as connection:
+            for one in pieces:
+                at_fault = one
+                _run_inside(one, connection)
+            at_fault = None
+            if last is not None:
+                last(connection)
+    except BaseException as err:  # noqa: BLE001 - each caller is told
+        if len(pieces) > 1 and at_fault is not None:
+            at_fault.error = err
+            for one in pieces:
+                if one is not at_fault:
+                    run_shared(write, [one], last)
+            return
+        for one in pieces:
+            one.error = err
+
+
+def _run_inside(one: Piece, connection: Connection) -> None:
     one.error = None
     try:
         with connection.begin_nested():

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, Select, Table, insert, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select
 
 from kernel.catalogue import Compartment
 from kernel.database import Database
@@ -221,17 +221,16 @@ class Keyring:
         compartments: Collection[Compartment],
         keys: UnlockedKeys,
     ) -> None:
-        query = (
-            select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment, data_key.c.wrapped)
-            .add_columns(data_key.c.suite, *WRAPPED_IN)
-            .join(epoch, epoch.c.epoch_id == data_key.c.epoch_id)
-            .where(among(connection, data_key.c.subject_id, subjects))
-            .where(data_key.c.compartment.in_(sorted(compartments)))
-            .order_by(data_key.c.generation)
-        )
+        if len(subjects) == 1:
+            (subject,) = subjects
+            query, values = _OF_ONE, {"subject": subject, "compartments": sorted(compartments)}
+        else:
+            query = _WITH_EPOCH.where(among(connection, data_key.c.subject_id, subjects))
+            query = query.where(data_key.c.compartment.in_(sorted(compartments))).order_by(data_key.c.generation)
+            values = {}
         unwrap = self.unwrapper()
         known = {compartment.value: compartment for compartment in Compartment}
-        for row in connection.execute(query):
+        for row in connection.execute(query, values):
             key_id, subject, compartment, _, suite = row[:5]  # by name each would be looked up for every row
             key = unwrap(row, data_key_context(key_id, subject, compartment, suite))
             keys.add((subject, known[compartment]), DataKey(key_id, key, suite_of(suite)))
@@ -407,3 +406,15 @@ def _open_row(connection: Connection, lock: Lock | None) -> Row[Any]:
     if row is None:
         raise KeyStoreEmpty("The key store has no open epoch", hint="Run `consentry init`, or restore a backup.")
     return row
+
+
+_WITH_EPOCH: Final = (
+    select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment, data_key.c.wrapped)
+    .add_columns(data_key.c.suite, *WRAPPED_IN)
+    .join(epoch, epoch.c.epoch_id == data_key.c.epoch_id)
+)
+_OF_ONE: Final = _WITH_EPOCH.where(
+    data_key.c.subject_id == bindparam("subject"),
+    data_key.c.compartment.in_(bindparam("compartments", expanding=True)),
+).order_by(data_key.c.generation)
+"""Made once: a reader has one person's record before it, and building a statement costs more than running it."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
 
 from kernel.catalogue import Catalogue
 from kernel.clock import from_micros, to_micros
@@ -72,6 +72,11 @@ def visible_rows(
     with_batch: bool = False,
 ) -> dict[SubjectId, list[SealedRow]]:
     """Return each subject's rows of complete batches that are still to be kept, in the order of storing."""
+    if len(subjects) == 1 and kinds is None and not with_batch:
+        (subject,) = subjects
+        values = {"subject": subject, "compartments": sorted(compartments), "now": now}
+        rows = list(connection.execute(_OF_ONE, values))
+        return {subject: rows} if rows else {}
     table = sealed_record
     complete = select(batch.c.batch_id).where(batch.c.state == BatchState.COMPLETE)
     wanted = select(*COLUMNS)
@@ -237,3 +242,19 @@ def _items(versions: _Versions, keys: UnlockedKeys, deployment: str) -> Iterable
 def _opened(row: SealedRow, plaintexts: Mapping[str, bytes]) -> OpenedRecord:
     values = {code: decode_plaintext(plaintext) for code, plaintext in plaintexts.items()}
     return OpenedRecord(RecordId(row.record_id), row.kind, row.source, from_micros(row.observed_at), values)
+
+
+_OF_ONE: Final = (
+    select(*COLUMNS)
+    .where(
+        sealed_record.c.subject_id == bindparam("subject"),
+        sealed_record.c.compartment.in_(bindparam("compartments", expanding=True)),
+        sealed_record.c.batch_id.in_(select(batch.c.batch_id).where(batch.c.state == BatchState.COMPLETE)),
+        or_(
+            sealed_record.c.expires_at.is_(None),
+            sealed_record.c.expires_at > bindparam("now", type_=sealed_record.c.expires_at.type),
+        ),
+    )
+    .order_by(sealed_record.c.row_no)
+)
+"""The same for one person and all kinds, made once: building the statement costs more than running it."""

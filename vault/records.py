@@ -147,12 +147,16 @@ class Vault:
             IntegrityFailed: a stored byte was changed.
             KeyUnavailable: a key is missing that was not destroyed by an erasure.
         """
-        asked, now = self._redeem_one(permit, receipt, subject, fields)
+        asked = self._permitted(permit, subject, fields)
 
         def opened(_subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[OpenedRecord]:
             return open_rows(rows, fields=asked, keys=keys, deployment=self._deployment)
 
-        records = self._read_some([subject], asked, kinds, now, opened)[subject]
+        with self._data.read() as connection:
+            now = self._redeem_in(connection, permit, receipt, [subject], asked)
+            compartments = {self._catalogue.get_field(code).compartment for code in asked}
+            rows = visible_rows(connection, [subject], compartments=compartments, kinds=kinds, now=now)
+        records = self._read_some([subject], asked, kinds, now, opened, first=rows)[subject]
         return mask_records(records, self._catalogue, masked)
 
     def open_history(
@@ -283,16 +287,31 @@ class Vault:
     def _redeem_one(
         self, permit: Permit, receipt: Receipt, subject: SubjectId, fields: Collection[str]
     ) -> tuple[frozenset[str], datetime]:
+        asked = self._permitted(permit, subject, fields)
+        return asked, self._redeem(permit, receipt, [subject], asked)
+
+    @staticmethod
+    def _permitted(permit: Permit, subject: SubjectId, fields: Collection[str]) -> frozenset[str]:
         asked = frozenset(fields)
         if subject not in permit.subjects or not asked <= permit.fields_for(subject):
             raise _beyond(permit)
-        return asked, self._redeem(permit, receipt, [subject], asked)
+        return asked
 
     def _redeem(
         self, permit: Permit, receipt: Receipt, subjects: Collection[SubjectId], fields: frozenset[str]
     ) -> datetime:
         with self._data.read() as connection:
-            now = self._now(connection)
+            return self._redeem_in(connection, permit, receipt, subjects, fields)
+
+    def _redeem_in(
+        self,
+        connection: Connection,
+        permit: Permit,
+        receipt: Receipt,
+        subjects: Collection[SubjectId],
+        fields: frozenset[str],
+    ) -> datetime:
+        now = self._now(connection)
         permit.check_live(now)
         if receipt.entry_id != permit.entry_id:
             raise Denied("The audit receipt belongs to another permit", hint="Ask the log for this permit's receipt.")
@@ -311,15 +330,21 @@ class Vault:
         use: Callable[[SubjectId, list[SealedRow], UnlockedKeys], _T],
         *,
         with_batch: bool = False,
+        first: dict[SubjectId, list[SealedRow]] | None = None,
     ) -> dict[SubjectId, _T]:
-        """Return what ``use`` makes of each subject's readable rows, with the keys of their compartments."""
+        """Return what ``use`` makes of each subject's readable rows, with the keys of their compartments.
+
+        ``first`` are the rows where the caller has read them already, in the transaction of its receipt.
+        """
         compartments: set[Compartment] = {self._catalogue.get_field(code).compartment for code in fields}
         lost: set[int] | None = None
         while True:
-            with self._data.read() as connection:
-                rows = visible_rows(
-                    connection, subjects, compartments=compartments, kinds=kinds, now=now, with_batch=with_batch
-                )
+            rows, first = first, None
+            if rows is None:
+                with self._data.read() as connection:
+                    rows = visible_rows(
+                        connection, subjects, compartments=compartments, kinds=kinds, now=now, with_batch=with_batch
+                    )
             with self._keyring.unlocked(subjects, compartments) as keys:
                 readable = readable_rows(rows, keys, self._keyring)
                 before, lost = lost, _numbers(rows) - _numbers(readable)

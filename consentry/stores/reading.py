@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import ModuleType
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consentry.reading_limits import Count, Unit, Window
 from consentry.stores.tables import reading_count, reading_subject
+from kernel.clock import from_micros, to_micros
 from kernel.ids import SubjectId
+from kernel.prepared import Prepared
 from vault.setwise import insert_absent
 
 
@@ -36,29 +39,29 @@ def lock_counts(connection: Connection, principal: str, subject: SubjectId | Non
         subject: whose record; None where nobody's is read.
         first: the time that stands in the row of somebody who reads for the first time.
     """
-    query = _with_last_read(principal, subject)
-    row = connection.execute(query).one_or_none()
-    if row is None:
+    rows = _KEPT.rows(connection, principal=principal, subject=subject)
+    if not rows:
         values = {"principal_id": principal, **_columns({window: Count(first) for window in Window})}
         insert_absent(connection, reading_count, [values])
-        row = connection.execute(query).one()
-    members = row._mapping  # noqa: SLF001 - the public way to a row's columns by name
+        rows = _KEPT.rows(connection, principal=principal, subject=subject)
+    row = rows[0]
     counts = {
-        window: Count(members[f"{window}_at"], *(members[f"{window}_{unit}"] for unit in Unit)) for window in Window
+        window: Count(from_micros(row[place]), *row[place + 1 : place + 1 + len(Unit)])
+        for place, window in zip(range(0, len(row), 1 + len(Unit)), Window, strict=False)
     }
-    return Kept(counts, row.read_at)
+    return Kept(counts, None if row[-1] is None else from_micros(row[-1]))
 
 
 def keep_counts(
     connection: Connection, principal: str, subject: SubjectId | None, counts: Mapping[Window, Count], *, now: datetime
 ) -> None:
     """Keep counts, and that the person was read just now."""
-    connection.execute(update(reading_count).where(reading_count.c.principal_id == principal).values(_columns(counts)))
-    if subject is None:
-        return
-    insert = _insert(connection)
-    upsert = insert.on_conflict_do_update(index_elements=_KEY, set_={"read_at": insert.excluded.read_at})
-    connection.execute(upsert, {"principal_id": principal, "subject_id": subject, "read_at": now})
+    columns = _columns(counts)
+    counted = {name: to_micros(value) if isinstance(value, datetime) else value for name, value in columns.items()}
+    _KEEP.rows(connection, principal=principal, **counted)
+    if subject is not None:
+        upsert = _UPSERT[connection.dialect.name]
+        upsert.rows(connection, principal_id=principal, subject_id=subject, read_at=to_micros(now))
 
 
 def tell_refusal(connection: Connection, principal: str, *, since: datetime, now: datetime) -> bool:
@@ -79,23 +82,8 @@ def forget_readings(connection: Connection, subject: SubjectId) -> None:
     connection.execute(delete(reading_subject).where(reading_subject.c.subject_id == subject))
 
 
-_KEY: Final = [reading_subject.c.principal_id, reading_subject.c.subject_id]
-
-
-def _with_last_read(principal: str, subject: SubjectId | None) -> Select[*tuple[Any, ...]]:
-    """Return counts, locked, and when the principal read the subject last, in one statement."""
-    read = (reading_subject.c.principal_id == reading_count.c.principal_id) & (reading_subject.c.subject_id == subject)
-    query = select(reading_count, reading_subject.c.read_at).outerjoin(reading_subject, read)
-    return query.where(reading_count.c.principal_id == principal).with_for_update(of=reading_count)
-
-
 def _of(principal: str) -> Select[*tuple[Any, ...]]:
     return select(reading_count).where(reading_count.c.principal_id == principal).with_for_update()
-
-
-def _insert(connection: Connection) -> postgresql.Insert | sqlite.Insert:
-    is_sqlite = connection.dialect.name == "sqlite"
-    return sqlite.insert(reading_subject) if is_sqlite else postgresql.insert(reading_subject)
 
 
 def _columns(counts: Mapping[Window, Count]) -> dict[str, datetime | int]:
@@ -104,3 +92,29 @@ def _columns(counts: Mapping[Window, Count]) -> dict[str, datetime | int]:
         columns[f"{window}_at"] = count.at
         columns |= {f"{window}_{unit}": count.of(unit) for unit in Unit}
     return columns
+
+
+def _upsert(dialect: ModuleType) -> Prepared:
+    insert = dialect.insert(reading_subject).inline()
+    upsert = insert.on_conflict_do_update(index_elements=_KEY, set_={"read_at": insert.excluded.read_at})
+    return Prepared(upsert, columns=("principal_id", "subject_id", "read_at"))
+
+
+_KEY: Final = [reading_subject.c.principal_id, reading_subject.c.subject_id]
+_COUNTED: Final = [f"{window}_{what}" for window in Window for what in ("at", *Unit)]
+_READ: Final = (reading_subject.c.principal_id == reading_count.c.principal_id) & (
+    reading_subject.c.subject_id == bindparam("subject", type_=reading_subject.c.subject_id.type)
+)
+_KEPT: Final = Prepared(
+    select(*(reading_count.c[name] for name in _COUNTED), reading_subject.c.read_at)
+    .select_from(reading_count.outerjoin(reading_subject, _READ))
+    .where(reading_count.c.principal_id == bindparam("principal"))
+    .with_for_update(of=reading_count)
+)
+"""Counts, locked, and when the principal read the subject last, in one statement."""
+_KEEP: Final = Prepared(
+    update(reading_count)
+    .where(reading_count.c.principal_id == bindparam("principal"))
+    .values({name: bindparam(name, type_=reading_count.c[name].type) for name in _COUNTED})
+)
+_UPSERT: Final = {dialect.dialect.name: _upsert(dialect) for dialect in (postgresql, sqlite)}

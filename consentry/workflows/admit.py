@@ -12,7 +12,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from audit.events import Act, Event, Outcome
-from audit.receipts import Receipt
+from audit.log import Claim
+from audit.receipts import Binding, Receipt
 from consent.entries import details_of
 from consent.permits import Permit, Refusal
 from consentry.access import Reach, RuleDenied, is_emergency, reach_of
@@ -113,34 +114,54 @@ def admit(
     """
     with denials_recorded(platform, reading):
         reach = _reach(platform, reading, may_mask=may_mask)
-        leave = find_leave(platform, reading, reach.cased, approval=approval, case=case)
 
-        def enter_held(connection: Connection) -> tuple[Permit | Refusal, EntryId]:
-            leave.hold(connection, platform.log.now(connection))
+        def enter_held(connection: Connection) -> tuple[tuple[Permit | Refusal, EntryId], Claim | None]:
+            leave = leave_in(platform, connection, reading, reach.cased, approval=approval, case=case)
+            if leave.refs:
+                leave.hold(connection, platform.log.now(connection))
             spend_reading(platform, connection, reading)
-            return enter(platform, connection, reading, act=act, masked=reach.masked, refs=leave.refs)
+            entered = enter(platform, connection, reading, act=act, masked=reach.masked, refs=leave.refs)
+            return entered, claim_of(entered[0]) if isinstance(entered[0], Permit) else None
 
-        said, entry_id = platform.data.write_together(enter_held)
+        (said, entry_id), receipt = platform.log.perform(enter_held)
     permit = permitted(said)
-    return Admitted(permit, receipt_of(platform, permit), reach.masked, entry_id)
+    return Admitted(permit, receipt or receipt_of(platform, permit), reach.masked, entry_id)
+
+
+def claim_of(permit: Permit) -> Claim:
+    """Return what the log has to prove for a permit's receipt."""
+    return Claim(permit.entry_id, Binding(permit.actor, permit.purpose, permit.subjects, permit.fields))
 
 
 def find_leave(
     platform: Platform, reading: Reading, cased: frozenset[str], *, approval: str | None, case: str | None
 ) -> Leave:
-    """Return the leave that a reading needs.
+    """Return the leave that a reading needs; raises as ``leave_in``."""
+    with platform.data.read() as connection:
+        return leave_in(platform, connection, reading, cased, approval=approval, case=case)
+
+
+def leave_in(
+    platform: Platform,
+    connection: Connection,
+    reading: Reading,
+    cased: frozenset[str],
+    *,
+    approval: str | None,
+    case: str | None,
+) -> Leave:
+    """Return the leave that a reading needs, in the caller's transaction.
 
     Raises:
         ApprovalNeeded, CaseNeeded: none fits.
     """
-    with platform.data.read() as connection:
-        return Leave(
-            check_approved(
-                platform, connection, reading.caller,
-                subject=reading.subject, purpose=reading.purpose, approval=approval,
-            ),
-            check_case(platform, connection, reading, cased, case=case),
-        )  # fmt: skip
+    return Leave(
+        check_approved(
+            platform, connection, reading.caller,
+            subject=reading.subject, purpose=reading.purpose, approval=approval,
+        ),
+        check_case(platform, connection, reading, cased, case=case),
+    )  # fmt: skip
 
 
 def enter(

@@ -38,6 +38,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "admit.denials_recorded": (Act.ACCESS_DENIED,),
     "admit.enter": _INSIDE,
     "admit.find_leave": _INSIDE,
+    "admit.leave_in": _INSIDE,
     "admit.receipt_of": _INSIDE,
     "approvals.approve_read": (Act.READ_APPROVED,),
     "approvals.check_approved": _INSIDE,

@@ -1,0 +1,124 @@
+"""Work that enters an access: in one round it is committed, appended, signed for and proven."""
+
+import threading
+
+import pytest
+from sqlalchemy.event import listen
+
+from audit.log import Claim, LogUnavailable
+from audit.receipts import Binding, ReceiptRefused
+from kernel.errors import ConsentryError, Denied
+
+
+@pytest.fixture
+def binding(subject):
+    """What a clinician asks to open."""
+    return Binding("prn_clinician", "P06", frozenset([subject]), frozenset({"mobile", "name"}))
+
+
+def asked(binding: Binding) -> dict:
+    return {
+        "actor": binding.actor, "purpose": binding.purpose, "subjects": binding.subjects, "fields": binding.fields,
+    }  # fmt: skip
+
+
+def entering(desk, subject, binding, then=lambda: None):
+    """Work that records a permit and claims it."""
+
+    def work(connection):
+        entry_id = desk.log.record(connection, desk.permit(subject))
+        then()
+        return entry_id, Claim(entry_id, binding)
+
+    return work
+
+
+def at_once(works) -> list[object]:
+    """What each returned or raised, all of them in threads of their own."""
+    said: list[object] = [None] * len(works)
+
+    def run(place: int) -> None:
+        try:
+            said[place] = works[place]()
+        except ConsentryError as err:
+            said[place] = err
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return said
+
+
+def deny() -> None:
+    raise Denied("no")
+
+
+def test_each_gets_the_receipt_of_its_own_entry(any_desk, subject, binding):
+    """Sixteen at once: places of their own under a signed head, and each receipt opens once."""
+    said = at_once([lambda: any_desk.log.perform(entering(any_desk, subject, binding)) for _ in range(16)])
+    assert sorted(receipt.index for _, receipt in said) == list(range(16))
+    for entry_id, receipt in said:
+        rows = any_desk.rows(f"SELECT leaf_index FROM audit_leaf WHERE entry_id = '{entry_id}'")
+        assert (receipt.entry_id, [(receipt.index,)]) == (entry_id, rows)
+        assert receipt.index < receipt.tree_size
+        receipt.redeem(**asked(binding))
+        with pytest.raises(ReceiptRefused):
+            receipt.redeem(**asked(binding))
+
+
+def test_one_commit_enters_and_appends(desk, subject, binding):
+    """On SQLite a commit costs several flushes of the disk."""
+    desk.log.settle()
+    commits: list[object] = []
+    listen(desk.database.engine, "commit", lambda connection: commits.append(writes(connection)))
+    desk.log.perform(entering(desk, subject, binding))
+    assert commits.count(True) == 1
+
+
+def writes(connection) -> bool:
+    return bool(connection.get_execution_options().get("consentry_write", True))
+
+
+def test_refused_work_leaves_nothing_and_takes_nobody_along(any_desk, subject, binding):
+    """A refusal is its caller's own; the others have their receipts."""
+    works = [entering(any_desk, subject, binding, deny if number == 2 else lambda: None) for number in range(6)]
+    said = at_once([lambda work=work: any_desk.log.perform(work) for work in works])
+    assert [number for number, one in enumerate(said) if isinstance(one, Denied)] == [2]
+    assert any_desk.log.settle().size == 5
+
+
+def test_claim_that_its_entry_does_not_bear_out_mints_nothing(any_desk, subject, binding):
+    """The stored bytes decide, for each claim of a round by itself."""
+    wider = Binding(binding.actor, binding.purpose, binding.subjects, frozenset({"mobile", "diagnosis"}))
+    works = [entering(any_desk, subject, claim) for claim in (binding, wider, binding)]
+    said = at_once([lambda work=work: any_desk.log.perform(work) for work in works])
+    assert [isinstance(one, LogUnavailable) for one in said] == [False, True, False]
+    assert "fields differ" in said[1].message
+
+
+def test_what_claims_nothing_gets_no_receipt(any_desk):
+    """A refusal of the gate stands in the log, and opens nothing."""
+    said, receipt = any_desk.log.perform(lambda connection: (any_desk.log.record(connection, any_desk.permit()), None))
+    assert receipt is None
+    assert said
+    assert any_desk.log.settle().size == 1
+
+
+def test_log_that_was_changed_keeps_the_try_and_mints_nothing(desk, subject, binding):
+    """What cannot be appended stays in the inbox, so that the log tells of it once it is whole again."""
+    desk.fill(3)
+    desk.log.settle()
+    desk.unguarded("DELETE FROM audit_leaf WHERE leaf_index = 2")
+    with pytest.raises(LogUnavailable, match="not proven"):
+        desk.log.perform(entering(desk, subject, binding))
+    assert desk.rows("SELECT count(*) FROM audit_inbox") == [(1,)]
+
+
+def test_signer_that_is_down_mints_nothing(any_desk, subject, binding):
+    """No signature, no receipt; a refusal needs none."""
+    any_desk.state_path.mkdir()
+    with pytest.raises(LogUnavailable, match="state cannot be read"):
+        any_desk.log.perform(entering(any_desk, subject, binding))
+    assert any_desk.log.perform(lambda _: ("refused", None)) == ("refused", None)
