@@ -12,6 +12,8 @@ PAYLOAD_VERSION: Final = 1
 
 _HEAD: Final = Struct(">BH")
 _LENGTH: Final = Struct(">I")
+HEAD_BYTES: Final = _HEAD.size
+LENGTH_BYTES: Final = _LENGTH.size
 _MAX_FIELDS: Final = 0xFFFF
 _MAX_CODE_BYTES: Final = 0xFF
 
@@ -54,9 +56,14 @@ def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
         at = start + int.from_bytes(payload[end:start])
         if at > size:
             raise _broken()
-        yield _text(code), payload[start:at]
+        yield text_of(code), payload[start:at]
     if at != size:
         raise _broken()
+
+
+def begins(payload: bytes, count: int) -> bool:
+    """Say whether a payload begins as one of so many values does."""
+    return payload[0] == PAYLOAD_VERSION and int.from_bytes(payload[1:HEAD_BYTES]) == count
 
 
 @lru_cache(maxsize=1024)
@@ -69,7 +76,8 @@ def _codes(codes: tuple[str, ...]) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _text(code: bytes) -> str:
+def text_of(code: bytes) -> str:
+    """Return the code that these bytes are; raises ``IntegrityFailed``."""
     try:
         return code.decode()
     except UnicodeDecodeError:
