@@ -231,7 +231,7 @@ class Keyring:
         )
         unwrap = self.unwrapper()
         known = {compartment.value: compartment for compartment in Compartment}
-        for row in connection.execute(query):
+        for row in connection.execute(query).all():
             key_id, subject, compartment, _, suite = row[:5]  # by name each would be looked up for every row
             key = unwrap(row, data_key_context(key_id, subject, compartment, suite))
             keys.add((subject, known[compartment]), DataKey(key_id, key, suite_of(suite)))
