@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
 from json.encoder import encode_basestring
@@ -229,44 +229,13 @@ def seal_many(items: Iterable[Item], *, random: Random = os.urandom) -> list[byt
         start = 0
         for data_key, binding, plaintext in block:
             if len(plaintext) > MAX_PLAINTEXT_BYTES:
-                raise _too_long(binding[1])
+                raise too_long(binding[1])
             holder, field, schema_version = binding
             header = data_key.headers[holder.version]
             nonce = nonces[start : start + NONCE_BYTES]
             start += NONCE_BYTES
             bound = header + holder.prefix + field_part(field, schema_version)
             sealed.append(header + nonce + data_key.encrypt(nonce, plaintext, bound))
-    return sealed
-
-
-def seal_fields(
-    values: Mapping[str, bytes], *, data_key: DataKey, holder: Holder, schema_version: int, random: Random = os.urandom
-) -> list[bytes]:
-    """Seal the values of one holder under one key; the same as ``seal_many``, for whole rows at a time.
-
-    Args:
-        values: plaintext by field code.
-        data_key: of all of them.
-        holder: of all of them.
-        schema_version: of all of them.
-        random: the source of the nonces.
-
-    Returns:
-        The sealed values in the order of the fields.
-
-    Raises:
-        BadInput: a plaintext is longer than 64 KiB; the message names its field.
-    """
-    header, encrypt = data_key.headers[holder.version], data_key.encrypt
-    bound = header + holder.prefix
-    drawn, start = random(NONCE_BYTES * len(values)), 0
-    sealed: list[bytes] = []
-    for (field, plaintext), part in zip(values.items(), _field_parts(tuple(values), schema_version), strict=True):
-        if len(plaintext) > MAX_PLAINTEXT_BYTES:
-            raise _too_long(field)
-        nonce = drawn[start : start + NONCE_BYTES]
-        start += NONCE_BYTES
-        sealed.append(header + nonce + encrypt(nonce, plaintext, bound + part))
     return sealed
 
 
@@ -364,11 +333,6 @@ def field_part(field: str, schema_version: int) -> bytes:
     return length_prefixed(field) + _SCHEMA.pack(schema_version)
 
 
-@lru_cache(maxsize=1024)
-def _field_parts(fields: tuple[str, ...], schema_version: int) -> tuple[bytes, ...]:
-    return tuple(field_part(field, schema_version) for field in fields)
-
-
 def _not_for(sealed: bytes, binding: Binding) -> IntegrityFailed:
     """Return why a value is not even tried; raises where its header says nothing that is known."""
     read_key_id(sealed)
@@ -381,7 +345,8 @@ def _named(binding: Binding) -> str:
     return f"field {binding.field!r} of record {binding.holder.record}"
 
 
-def _too_long(field: str) -> BadInput:
+def too_long(field: str) -> BadInput:
+    """Return what is raised for a value that is longer than 64 KiB."""
     return BadInput(
         f"The value of field {field!r} is longer than {MAX_PLAINTEXT_BYTES // 1024} KiB",
         hint="Store a reference instead.",
