@@ -24,8 +24,9 @@ from benchmarks.vault_bulk import people_of, store_rows
 from consent.asking import Asking
 from consentry.platform import Platform
 from kernel.ids import RequestId, SubjectId, new_id
-from vault.envelope import DataKey, Holder, RowHeader, of_row, open_many, seal_fields
-from vault.payload import pack, unpack
+from vault._whole_rows import seal_whole
+from vault.envelope import DataKey, Holder, RowHeader, of_row, open_many, row_prefix
+from vault.payload import unpack
 from vault.suites import AES, SM, Suite
 
 FIELDS: Final = 20
@@ -79,8 +80,8 @@ def _made(suite: Suite, rows: int) -> list[_Row]:
 def _sealed(rows: Sequence[_Row]) -> list[bytes]:
     payloads = []
     for row in rows:
-        sealed = seal_fields(row.values, data_key=row.key, holder=row.holder, schema_version=1)
-        payloads.append(pack(dict(zip(row.values, sealed, strict=True))))
+        prefix = row_prefix("dep_bench", row.header)
+        payloads.append(seal_whole(row.values, data_key=row.key, prefix=prefix, schema_version=1))
     return payloads
 
 

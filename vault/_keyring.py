@@ -230,7 +230,7 @@ class Keyring:
             values = {}
         unwrap = self.unwrapper()
         known = {compartment.value: compartment for compartment in Compartment}
-        for row in connection.execute(query, values):
+        for row in connection.execute(query, values).all():
             key_id, subject, compartment, _, suite = row[:5]  # by name each would be looked up for every row
             key = unwrap(row, data_key_context(key_id, subject, compartment, suite))
             keys.add((subject, known[compartment]), DataKey(key_id, key, suite_of(suite)))

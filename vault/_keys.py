@@ -12,7 +12,7 @@ from kernel.catalogue import Compartment
 from kernel.errors import IntegrityFailed, Unavailable
 from kernel.ids import SubjectId
 from kernel.ports import Clock
-from vault.envelope import DataKey, length_prefixed
+from vault.envelope import DataKey, length_prefixed, three_prefixed
 from vault.suites import MAC_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Suite
 
 Pair = tuple[SubjectId, Compartment]
@@ -233,7 +233,7 @@ def epoch_context(epoch_id: str, suite: int) -> bytes:
 
 def data_key_context(key_id: bytes, subject: str, compartment: str, suite: int) -> bytes:
     """Return what a data key is bound to."""
-    return length_prefixed(f"consentry data key {suite}", subject, compartment) + key_id
+    return three_prefixed(f"consentry data key {suite}", subject, compartment) + key_id
 
 
 def named_key_context(key_id: bytes, kind: str, name: str, version: int, suite: int) -> bytes:

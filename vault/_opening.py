@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
@@ -17,8 +17,9 @@ from vault._keyring import Keyring
 from vault._keys import UnlockedKeys
 from vault._rows import COLUMNS, SealedRow, header_of, lost_keys
 from vault._versions import MARK, PROFILE, Mark, Told, choose, marks_of, weight
+from vault._whole_rows import open_whole
 from vault.batches import BatchState
-from vault.envelope import Item, decode_plaintext, of_row, open_fields, open_many
+from vault.envelope import Item, decode_plaintext, of_row, open_many
 from vault.payload import unpack
 from vault.setwise import among
 from vault.tables import batch, sealed_record
@@ -62,6 +63,9 @@ COLUMNS_AND_BATCH: Final[tuple[ColumnElement[Any], ...]] = (
 """With what the batch says of who stored a row and since when it is visible; no key vouches for that."""
 
 
+_SUBJECT: Final = list(COLUMNS).index(sealed_record.c.subject_id)
+
+
 def visible_rows(
     connection: Connection,
     subjects: Collection[SubjectId],
@@ -85,14 +89,14 @@ def visible_rows(
     query = wanted.where(
         among(connection, table.c.subject_id, subjects),
         table.c.compartment.in_(sorted(compartments)),
-        table.c.batch_id.in_(complete),
+        table.c.batch_id.concat("").in_(complete),  # by its index SQLite would look at every row there is
         or_(table.c.expires_at.is_(None), table.c.expires_at > now),
     )
     if kinds is not None:
         query = query.where(table.c.kind.in_(sorted(kinds)))
     found: dict[SubjectId, list[SealedRow]] = {}
-    for row in connection.execute(query.order_by(table.c.row_no)):
-        found.setdefault(row.subject_id, []).append(row)
+    for row in connection.execute(query.order_by(table.c.row_no)).all():
+        found.setdefault(row[_SUBJECT], []).append(row)
     return found
 
 
@@ -105,7 +109,9 @@ def readable_rows(
         IntegrityFailed: a row names the key of another subject or compartment.
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
-    destroyed = lost_keys((row for own in rows.values() for row in own), keys, keyring)
+    destroyed = lost_keys(chain.from_iterable(rows.values()), keys, keyring)
+    if not destroyed:
+        return {subject: list(own) for subject, own in rows.items()}
     return {subject: [row for row in own if row.key_id not in destroyed] for subject, own in rows.items()}
 
 
@@ -142,10 +148,11 @@ def open_plaintexts(
     Raises:
         IntegrityFailed: as ``open_rows``.
     """
-    marks = marks_of(rows, keys, deployment)
-    if not marks and settling is None and (told_once := _told_once(rows, fields)) is not None:
-        return _opened_by_row(told_once, keys, deployment)
-    records = _standing_values(rows, fields, marks)
+    if settling is None or not _are_several_profiles(rows):
+        whole = open_whole(rows, frozenset(fields), keys, deployment)
+        if whole is not None:
+            return whole
+    records = _standing_values(rows, fields, marks_of(rows, keys, deployment))
     if settling is not None:
         records = _settled(records, settling)
     opened = iter(open_many([item for versions in records for item in _items(versions, keys, deployment)]))
@@ -155,34 +162,8 @@ def open_plaintexts(
     ]
 
 
-def _told_once(rows: Sequence[SealedRow], fields: Collection[str]) -> list[tuple[SealedRow, dict[str, bytes]]] | None:
-    """Return each row with its wanted values; None where a record tells a field twice, so that one has to be chosen."""
-    found: list[tuple[SealedRow, dict[str, bytes]]] = []
-    told: dict[str, dict[str, bytes]] = {}
-    for row in rows:
-        wanted = {code: sealed for code, sealed in unpack(row.payload) if code in fields}
-        if not wanted:
-            continue
-        before = told.setdefault(row.record_key, wanted)
-        if before is not wanted:
-            if not before.keys().isdisjoint(wanted):
-                return None
-            told[row.record_key] = before | wanted
-        found.append((row, wanted))
-    return found
-
-
-def _opened_by_row(
-    told: Sequence[tuple[SealedRow, dict[str, bytes]]], keys: UnlockedKeys, deployment: str
-) -> list[tuple[SealedRow, dict[str, bytes]]]:
-    """Return the newest row of each source record with its values, row by row."""
-    records: dict[str, tuple[SealedRow, dict[str, bytes]]] = {}
-    for row, sealed in told:
-        key, holder = keys.opening(row.key_id), of_row(deployment, header_of(row))
-        opened = open_fields(sealed, data_key=key, holder=holder, schema_version=row.schema_version)
-        _, before = records.get(row.record_key, (row, None))
-        records[row.record_key] = row, opened if before is None else before | opened
-    return list(records.values())
+def _are_several_profiles(rows: Sequence[SealedRow]) -> bool:
+    return len({row.record_key for row in rows if row.kind == PROFILE}) > 1
 
 
 def _standing_values(rows: Sequence[SealedRow], fields: Collection[str], marks: Mapping[int, Mark]) -> list[_Versions]:

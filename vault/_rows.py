@@ -20,6 +20,7 @@ _INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
 
 
 _NAMES: Final = ("row_no", *RowHeader._fields, "schema_version", "key_id", "payload")
+_KEY_ID: Final = _NAMES.index("key_id")
 _HEADER: Final = slice(1, 1 + len(RowHeader._fields))
 
 
@@ -92,7 +93,9 @@ def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys, keyring: Keyring) -
         IntegrityFailed: a row names the key of another subject or compartment.
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
-    first = {row.key_id: row for row in rows if row.key_id not in keys}
+    first = {key_id: row for key_id, row in {row[_KEY_ID]: row for row in rows}.items() if key_id not in keys}
+    if not first:
+        return set()
     destroyed = keyring.destroyed_among(first)
     lost = first.keys() - destroyed
     moved = keyring.existing_among(lost)

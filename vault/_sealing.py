@@ -22,8 +22,8 @@ from kernel.ids import BatchId, SubjectId, new_id
 from kernel.plaintext import Plaintext
 from vault._blinding import Blinding
 from vault._keys import MacKey, Pair, UnlockedKeys
-from vault.envelope import RowHeader, encode_plaintext, length_prefixed, of_row, seal_fields
-from vault.payload import pack
+from vault._whole_rows import seal_whole
+from vault.envelope import RowHeader, encode_plaintext, length_prefixed, row_prefix
 from vault.tables import sealed_record
 
 SCHEMA_VERSION: Final = 1
@@ -302,9 +302,8 @@ def seal_parts(parts: Sequence[Part], keys: UnlockedKeys, blinding: Blinding, de
     for part in parts:
         header, key, plaintexts = part.header(), keys.sealing(part.pair), part.encoded.plaintexts
         own = plaintexts if len(part.codes) == len(plaintexts) else {code: plaintexts[code] for code in part.codes}
-        holder = of_row(deployment, header)
-        sealed = seal_fields(own, data_key=key, holder=holder, schema_version=SCHEMA_VERSION)
-        payload = pack(dict(zip(own, sealed, strict=True)))
+        prefix = row_prefix(deployment, header)
+        payload = seal_whole(own, data_key=key, prefix=prefix, schema_version=SCHEMA_VERSION)
         by = blinding.newest(part.encoded.subject)
         content = by.blind(part.encoded.content_key), by.key_id
         rows.append((*header, *content, part.number, SCHEMA_VERSION, key.key_id, payload))

@@ -11,7 +11,9 @@ from kernel.errors import BadInput, IntegrityFailed
 PAYLOAD_VERSION: Final = 1
 
 _HEAD: Final = Struct(">BH")
-_LENGTH: Final = Struct(">I")
+LENGTH: Final = Struct(">I")
+HEAD_BYTES: Final = _HEAD.size
+LENGTH_BYTES: Final = LENGTH.size
 _MAX_FIELDS: Final = 0xFFFF
 _MAX_CODE_BYTES: Final = 0xFF
 
@@ -26,11 +28,9 @@ def pack(sealed: Mapping[str, bytes]) -> bytes:
     Raises:
         BadInput: more than 65,535 fields, or a code beyond 255 bytes.
     """
-    if len(sealed) > _MAX_FIELDS:
-        raise BadInput("A row has too many fields", hint="Split the record.")
     values = sealed.values()
-    parts = zip(_codes(tuple(sealed)), map(_LENGTH.pack, map(len, values)), values, strict=True)
-    return _HEAD.pack(PAYLOAD_VERSION, len(sealed)) + b"".join(chain.from_iterable(parts))
+    parts = zip(heads_of(tuple(sealed)), map(LENGTH.pack, map(len, values)), values, strict=True)
+    return head_of(len(sealed)) + b"".join(chain.from_iterable(parts))
 
 
 def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
@@ -47,20 +47,32 @@ def unpack(payload: bytes) -> Iterator[tuple[str, bytes]]:
         if at >= size:
             raise _broken()
         end = at + 1 + payload[at]
-        start, code = end + _LENGTH.size, payload[at + 1 : end]
+        start, code = end + LENGTH.size, payload[at + 1 : end]
         if start > size or code in seen:
             raise _broken()
         seen.add(code)
         at = start + int.from_bytes(payload[end:start])
         if at > size:
             raise _broken()
-        yield _text(code), payload[start:at]
+        yield text_of(code), payload[start:at]
     if at != size:
         raise _broken()
 
 
+def head_of(count: int) -> bytes:
+    """Return what a payload of so many values begins with; raises ``BadInput`` where there are too many."""
+    if count > _MAX_FIELDS:
+        raise BadInput("A row has too many fields", hint="Split the record.")
+    return _HEAD.pack(PAYLOAD_VERSION, count)
+
+
+def begins(payload: bytes, count: int) -> bool:
+    """Say whether a payload begins as one of so many values does."""
+    return payload[0] == PAYLOAD_VERSION and int.from_bytes(payload[1:HEAD_BYTES]) == count
+
+
 @lru_cache(maxsize=1024)
-def _codes(codes: tuple[str, ...]) -> tuple[bytes, ...]:
+def heads_of(codes: tuple[str, ...]) -> tuple[bytes, ...]:
     """Return codes with their lengths; records of one shape share them."""
     encoded = [code.encode() for code in codes]
     if too_long := [code for code, own in zip(codes, encoded, strict=True) if len(own) > _MAX_CODE_BYTES]:
@@ -69,7 +81,8 @@ def _codes(codes: tuple[str, ...]) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _text(code: bytes) -> str:
+def text_of(code: bytes) -> str:
+    """Return the code that these bytes are; raises ``IntegrityFailed``."""
     try:
         return code.decode()
     except UnicodeDecodeError:

@@ -347,14 +347,18 @@ class Vault:
                     )
             with self._keyring.unlocked(subjects, compartments) as keys:
                 readable = readable_rows(rows, keys, self._keyring)
-                before, lost = lost, _numbers(rows) - _numbers(readable)
+                before, lost = lost, _unread(rows, readable)
                 if lost and lost != before:
                     continue  # other fields were erased since the rows were read, and what stays has new keys by now
                 return {subject: use(subject, readable.get(subject, []), keys) for subject in subjects}
 
 
-def _numbers(rows: Mapping[SubjectId, Sequence[SealedRow]]) -> set[int]:
-    return {row.row_no for own in rows.values() for row in own}
+def _unread(
+    rows: Mapping[SubjectId, Sequence[SealedRow]], readable: Mapping[SubjectId, Sequence[SealedRow]]
+) -> set[int]:
+    """Return the numbers of the rows that cannot be read."""
+    missing = [subject for subject, own in rows.items() if len(readable[subject]) < len(own)]
+    return {row.row_no for subject in missing for row in set(rows[subject]).difference(readable[subject])}
 
 
 def _beyond(permit: Permit) -> Denied:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kernel.encoding import canonical_json
 from kernel.errors import BadInput, IntegrityFailed
+from vault._whole_rows import seal_whole
 from vault.envelope import (
     MAX_PLAINTEXT_BYTES,
     Binding,
@@ -25,10 +26,10 @@ from vault.envelope import (
     open_many,
     open_value,
     read_key_id,
-    seal_fields,
     seal_many,
     seal_value,
 )
+from vault.payload import pack
 from vault.suites import AES, SM, SUITES, Suite
 
 ROW = RowHeader("encounter", "his", "clinical", "P02", "sub_1", "rec_1", "key_1", 1_000, 2_000, None)
@@ -257,13 +258,13 @@ def test_many_values_are_sealed_as_each_alone(key):
 def test_the_values_of_a_row_are_sealed_as_each_alone(key):
     """The form for whole rows shares what its values have in common and changes nothing else."""
     values, nonces = {"diagnosis": b"one", "name": b"", "page": b"x" * 300}, os.urandom(36)
-    sealed = seal_fields(
-        values, data_key=key, holder=BINDING.holder, schema_version=1, random=lambda size: nonces[:size]
-    )
+    prefix = BINDING.holder.prefix
+    payload = seal_whole(values, data_key=key, prefix=prefix, schema_version=1, random=lambda size: nonces[:size])
     items = [(key, BINDING._replace(field=code), plaintext) for code, plaintext in values.items()]
-    assert sealed == seal_many(items, random=lambda size: nonces[:size])
+    sealed = seal_many(items, random=lambda size: nonces[:size])
+    assert payload == pack(dict(zip(values, sealed, strict=True)))
     with pytest.raises(BadInput, match="'name'"):
-        seal_fields({"name": bytes(65_537)}, data_key=key, holder=BINDING.holder, schema_version=1)
+        seal_whole({"name": bytes(65_537)}, data_key=key, prefix=prefix, schema_version=1)
 
 
 def test_names_have_a_bound(key):

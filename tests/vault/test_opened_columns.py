@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from kernel.catalogue import FieldType
 from kernel.errors import Denied, IntegrityFailed
 from vault._opened_columns import OpenedColumns
+from vault._opening import visible_rows
 from vault.tables import sealed_record
 
 
@@ -65,6 +66,26 @@ def test_a_changed_value_opens_no_column(house):
     permit = house.permit([subject], "P05", "name")
     with pytest.raises(IntegrityFailed):
         list(house.vault.open_cohort(permit, house.receipt(permit), fields=["name"]))
+
+
+@pytest.mark.parametrize("with_batch", [False, True])
+def test_rows_are_found_by_their_subjects(house, with_batch):
+    """Not by the batches that are complete, which hold everybody's: one person costs the same in any store."""
+    subject = house.subject()
+    house.store(house.record(subject, name="a"))
+    asked = []
+    with house.data.read() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        found = visible_rows(
+            connection, [subject], compartments={"identity"}, kinds=None, now=house.clock.now(), with_batch=with_batch
+        )
+    with house.data.read() as connection:
+        plan = [row.detail for statement, values in asked
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]  # fmt: skip
+    assert len(found[subject]) == 1
+    assert [step for step in plan if "sealed_record" in step] == [
+        "SEARCH sealed_record USING INDEX uq_sealed_record_content (subject_id=?)"
+    ]
 
 
 @pytest.mark.parametrize(
