@@ -30,7 +30,7 @@ from consentry.workflows.sweep import sweep_expired
 from kernel.catalogue import Compartment
 from kernel.errors import Conflict
 from kernel.ids import SubjectId
-from tests.consentry.conftest import ADMIN
+from tests.consentry.conftest import ADMIN, SECOND
 from tests.crash.practice import Practice, Seen, captured, keys_of
 from vault.backup_keys import BackupIdentity, BackupStore
 from vault.blind_index import MOBILE, SOURCE_ID
@@ -216,9 +216,9 @@ def merge(practice: Practice, platform: Platform) -> Task:
 
 def merged(practice: Practice, platform: Platform, kept: str, dropped: str) -> None:
     """Merge, unless it is done."""
-    subjects = practice.subjects[kept], practice.subjects[dropped]
-    if platform.resolver.find("app", dropped) == subjects[1]:
-        merge_subjects(platform, ADMIN, kept=subjects[0], dropped=subjects[1], reason="the same person")
+    goes_on, goes = practice.subjects[kept], practice.subjects[dropped]
+    if platform.resolver.find("app", dropped) == goes:
+        merge_subjects(platform, ADMIN, kept=goes_on, dropped=goes, reason="the same person", accepted_by=SECOND)
 
 
 def split(practice: Practice, platform: Platform) -> Task:
@@ -233,7 +233,8 @@ def split(practice: Practice, platform: Platform) -> Task:
 
     def act(platform: Platform) -> None:
         if platform.resolver.find("app", other) == practice.subjects[kept]:
-            split_subject(platform, ADMIN, origin=practice.subjects[kept], selection=selection, reason="two people")
+            origin = practice.subjects[kept]
+            split_subject(platform, ADMIN, origin=origin, selection=selection, reason="two people", accepted_by=SECOND)
 
     def then(platform: Platform) -> None:
         """The person decides anew, and is seen."""
