@@ -228,7 +228,10 @@ def _held_bytes(
 
 
 def _grows(path: Path, name: str, page: Page) -> SourceError:
+    """Return the refusal of texts whose length no header tells; engines write them if asked for Parquet 2."""
     said = "" if page.encoding is None else page.encoding.name
     return SourceError(
-        f"{path.name}: column {name!r} is encoded as {said}", hint="Write texts as PLAIN or RLE_DICTIONARY."
+        f"{path.name}: column {name!r} is encoded as {said}, from which it is not told how long its texts are",
+        hint="Export it with texts as PLAIN or RLE_DICTIONARY, as version 1 of Parquet has them (Spark: "
+        "parquet.writer.version=v1; DuckDB: PARQUET_VERSION v1; pyarrow: no column_encoding), or as an Arrow file.",
     )

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -106,6 +107,21 @@ def test_texts_that_grow_from_prefixes_are_refused(tmp_path, arrow_map):
     pq.write_table(table(pa.array(["长" * 1_000] * 9)), path, use_dictionary=False, column_encoding=delta)
     with pytest.raises(SourceError, match="column 'department' is encoded as DELTA_BYTE_ARRAY"):
         read(path, arrow_map)
+
+
+@pytest.mark.parametrize(("version", "is_read"), [("V1", True), ("V2", False)])
+def test_what_the_refusal_of_such_texts_advises_is_read(tmp_path, arrow_map, version, is_read):
+    """The same rows by an engine that writes differences when it is asked for the second version of the format."""
+    path, rows = tmp_path / "engine.parquet", table(pa.array([f"department {number:05}" for number in range(4_000)]))
+    with duckdb.connect() as engine:
+        engine.register("source", rows)
+        engine.execute(f"COPY source TO '{path}' (PARQUET_VERSION {version})")
+    if is_read:
+        assert read(path, arrow_map) == 4_000
+        return
+    with pytest.raises(SourceError, match="encoded as DELTA_") as refused:
+        read(path, arrow_map)
+    assert "DuckDB: PARQUET_VERSION v1" in refused.value.hint
 
 
 def test_lists_of_nothing_are_counted(tmp_path, write, context, monkeypatch):
