@@ -7,6 +7,7 @@ import typer
 
 from consentry.cli.options import Home, Json, Subject, SubjectFilter
 from consentry.cli.output import say, say_json, say_pairs, say_table
+from consentry.cli.pages import every_page
 from kernel.errors import BadInput
 
 erasures = typer.Typer(no_args_is_help=True, help="Erasures and their certificates.")
@@ -60,7 +61,11 @@ def list_(subject: SubjectFilter = None, home: Home = None, as_json: Json = Fals
 
     who = None if subject is None else SubjectId(subject)
     with platform_for(home) as platform:
-        found = [erasure_json(one) for one in find_erasures(platform, local_operator(), subject=who)]
+        pages = every_page(
+            lambda after: find_erasures(platform, local_operator(), subject=who, after=after),
+            lambda one: one.erasure_id,
+        )
+        found = [erasure_json(one) for one in pages]
     if as_json:
         for one in found:
             say_json(one)

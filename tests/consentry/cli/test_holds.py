@@ -4,6 +4,11 @@ import json
 
 import pytest
 
+from consent.asking import Asking
+from consentry.platform import open_platform
+from kernel.ids import PrincipalId, RequestId, SubjectId
+from vault.holds import NewHold
+
 
 @pytest.fixture
 def patient(home, run, tmp_path):
@@ -26,6 +31,18 @@ def test_a_hold_until_a_day_lasts_to_its_end(home, run, patient):
     made = json.loads(run(*words, "--until", "2099-01-01").out)
     assert made["ends_at"] == "2099-01-01T15:59:59.999999Z"
     assert made["hold"] in run("hold", "list", "--subject", patient, "--home", home).out
+
+
+def test_a_list_is_told_to_its_end(deployment, home, run, patient):
+    """More than one page of holds is a list of all of them, not the first hundred without a word."""
+    asking = Asking(PrincipalId("local:test"), "administrator", RequestId("req_" + "a" * 24), "suit")
+    with open_platform(deployment.settings) as platform, platform.data.write() as connection:
+        made = [
+            platform.holds.set(connection, NewHold(SubjectId(patient), f"case-{number}"), asking=asking)
+            for number in range(101)
+        ]
+    told = [json.loads(line)["hold"] for line in run("hold", "list", "--json", "--home", home).out.splitlines()]
+    assert told == sorted(one.hold_id for one in made)
 
 
 @pytest.mark.parametrize("words", [("attach", "list"), ("hold", "list", "--subject")])
