@@ -28,7 +28,6 @@ from consentry.cli import (
     signing,
     streaming,
     subjects,
-    sweeping,
     tags,
     views,
     waking,
@@ -58,7 +57,6 @@ app.add_typer(consents.app, name="consent")
 app.add_typer(registering.app, name="register")
 app.add_typer(subjects.app, name="subject")
 app.add_typer(attaching.app, name="attach")
-sweeping.register(records.app)
 app.add_typer(records.app, name="records")
 app.add_typer(holding.app, name="hold")
 app.add_typer(views.views, name="view")

@@ -75,11 +75,10 @@ def sweep(home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a
         done = sweep_expired(platform, local_operator())
     if as_json:
         say_json(done.as_json())
-    elif done.cycle is None:
+        return
+    if done.cycle is None:
         say("nothing has expired")
-        say_pairs({name: value for name, value in done.as_json().items() if name != "sweep"})
-    else:
-        say_pairs(done.as_json())
+    say_pairs({name: value for name, value in done.as_json().items() if value is not None})
 
 
 def _read_values(path: str) -> dict[str, object]:
