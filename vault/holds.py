@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, insert, or_, select, update
 
 from audit.events import Act
 from consent.asking import Asking
@@ -198,17 +198,24 @@ class WaitingPart:
 
 
 def waiting_parts(connection: Connection, now: datetime) -> list[WaitingPart]:
-    """Return the erasures of parts that people asked for and that may go on; the newest of each subject and scope."""
-    asked = and_(erasure.c.fields.is_not(None), erasure.c.scope.is_not(None), erasure.c.why == Why.REQUEST)
+    """Return the erasures of parts that people asked for and that may go on; the newest of each subject and scope.
+
+    One that has gone on before, and left something held once more, is still of the instant at which it was asked for.
+    """
+    asked = and_(
+        erasure.c.fields.is_not(None), erasure.c.scope.is_not(None), erasure.c.why.in_([Why.REQUEST, Why.HOLD_ENDED])
+    )
+    asked_at = case((erasure.c.why == Why.REQUEST, erasure.c.started_at))
     newest = (
         select(erasure.c.subject_id, erasure.c.scope, func.max(erasure.c.started_at).label("started_at"))
+        .add_columns(func.max(asked_at).label("asked_at"))
         .where(asked)
         .group_by(erasure.c.subject_id, erasure.c.scope)
         .subquery()
     )
     mine = and_(*(newest.c[name] == erasure.c[name] for name in ("subject_id", "scope", "started_at")))
     query = (
-        select(erasure.c.subject_id, erasure.c.scope, erasure.c.fields, erasure.c.started_at)
+        select(erasure.c.subject_id, erasure.c.scope, erasure.c.fields, newest.c.asked_at)
         .join(newest, mine)
         .where(
             asked,
@@ -218,7 +225,7 @@ def waiting_parts(connection: Connection, now: datetime) -> list[WaitingPart]:
         .order_by(erasure.c.erasure_id)
     )
     return [
-        WaitingPart(SubjectId(row.subject_id), scope_of(row.scope, row.fields), row.started_at)
+        WaitingPart(SubjectId(row.subject_id), scope_of(row.scope, row.fields), row.asked_at)
         for row in connection.execute(query)
     ]
 
