@@ -13,6 +13,7 @@ from consentry.workflows.erase import erase_subject
 from consentry.workflows.erase_part import erase_part
 from consentry.workflows.holds import hold_json, list_holds, release_hold, set_hold
 from consentry.workflows.reconcile import reconcile
+from consentry.workflows.represent import merge_subjects
 from consentry.workflows.sweep import sweep_expired
 from kernel.clock import FixedClock
 from kernel.errors import BadInput, Conflict, Denied, NotFound
@@ -143,6 +144,25 @@ def test_a_part_erasure_that_goes_on_twice_takes_nothing_newer(both: Platform):
     ]  # fmt: skip
     assert sweep_expired(both, ADMIN).parts == []
     assert reconcile(both, ADMIN).mismatches == []
+
+
+def test_a_part_erasure_goes_on_with_who_is_kept(platform: Platform, captured: Captured):
+    """Records that moved by a merge are still those of which the part was asked for; what came since stays."""
+    subject, kept = captured.person("u-1", "P07", "P08"), captured.person("u-2", "P07", "P08")
+    viewed = {"event_type": "page_view", "page": "home", "session_id": "s-1"}
+    captured.store([captured.posted("u-1", kind="event", number="e-1", **viewed)])
+    for one in (subject, kept):
+        hold(platform, one, ends_at=platform.clock.now() + timedelta(days=30))
+    part_of(platform, subject)
+    platform.clock.advance(timedelta(days=1))
+    merge_subjects(platform, ADMIN, kept=kept, dropped=subject, reason="one person")
+    moved = behaviour_of(platform, kept)
+    captured.store([captured.posted("u-2", kind="event", number="e-2", **viewed)])
+    newer = behaviour_of(platform, kept) - moved
+    platform.clock.advance(timedelta(days=30))
+    assert len(sweep_expired(platform, ADMIN).parts) == 1
+    assert (behaviour_of(platform, kept), moved > 0) == (newer, True)
+    assert sweep_expired(platform, ADMIN).parts == []
 
 
 def test_a_whole_erasure_takes_a_part_that_waits_along(platform: Platform, patient: SubjectId):
