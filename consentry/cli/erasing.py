@@ -70,7 +70,7 @@ def list_(subject: SubjectFilter = None, home: Home = None, as_json: Json = Fals
         for one in found:
             say_json(one)
         return
-    columns = ("erasure", "subject", "state", "scope", "why", "finished_at", "final_at", "final")
+    columns = ("erasure", "subject", "state", "scope", "why", "finished_at", "held_until", "final_at", "final")
     say_table(columns, [[one[name] for name in columns] for one in found])
 
 
