@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json, Subject, SubjectFilter
+from consentry.cli.options import Home, Json, Subject, SubjectFilter, check_new_file
 from consentry.cli.output import say, say_json, say_pairs, say_table
 from consentry.cli.pages import every_page
 from kernel.errors import BadInput
@@ -87,8 +87,8 @@ def show(
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.show_erasure import erasure_json, show_erasure
 
-    if certificate is not None and certificate.exists():
-        raise BadInput(f"{certificate} is there already", hint="Name another file.")
+    if certificate is not None:
+        check_new_file(certificate)
     with platform_for(home) as platform:
         found = show_erasure(platform, local_operator(), erasure)
     if certificate is not None:

@@ -50,3 +50,19 @@ def test_a_list_of_nobody_is_no_empty_list(home, run, words):
     """A mistyped id must not read as "there is nothing"."""
     ended = run(*words, "sub_aaaaaaaaaaaaaaaaaaaaaaaa", "--home", home)
     assert (ended.status, "is not registered" in ended.line) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("attach", "get", "att_x", "--purpose", "P02", "--reason", "visit", "--out"),
+        ("erasure", "show", "era_x", "--certificate"),
+    ],
+)
+def test_a_place_where_no_file_can_be_is_refused_before_anything_is_opened(home, run, tmp_path, words):
+    """Otherwise the log tells of an opening of which nobody got anything."""
+    there = tmp_path / "there"
+    there.touch()
+    for place, why in ((there, "is there already"), (tmp_path / "nowhere" / "x", "There is no folder")):
+        ended = run(*words, place, "--home", home)
+        assert (ended.status, why in ended.line) == (2, True)
