@@ -28,6 +28,7 @@ from consentry.cli import (
     signing,
     streaming,
     subjects,
+    sweeping,
     tags,
     views,
     waking,
@@ -57,6 +58,7 @@ app.add_typer(consents.app, name="consent")
 app.add_typer(registering.app, name="register")
 app.add_typer(subjects.app, name="subject")
 app.add_typer(attaching.app, name="attach")
+sweeping.register(records.app)
 app.add_typer(records.app, name="records")
 app.add_typer(holding.app, name="hold")
 app.add_typer(views.views, name="view")
