@@ -7,6 +7,7 @@ import pytest
 from consent.asking import Asking
 from consentry.platform import open_platform
 from kernel.ids import PrincipalId, RequestId, SubjectId
+from tests.consentry.conftest import Captured
 from vault.holds import NewHold
 
 
@@ -66,3 +67,18 @@ def test_a_place_where_no_file_can_be_is_refused_before_anything_is_opened(home,
     for place, why in ((there, "is there already"), (tmp_path / "nowhere" / "x", "There is no folder")):
         ended = run(*words, place, "--home", home)
         assert (ended.status, why in ended.line) == (2, True)
+
+
+def test_a_complete_file_passes_the_gate_again_where_that_is_asked_for(home, run, patient, tmp_path, deployment):
+    """What was refused before a decision is stored after it; without the option the same file changes nothing."""
+    event = {"type": "page_view", "subject": "u-1", "time": "2026-11-20T08:05:00+08:00", "properties": {"page": "home"}}
+    path = tmp_path / "events.ndjson"
+    path.write_text(json.dumps(event) + "\n")
+    words = ("ingest", "events", path, "--home", home, "--quiet", "--json")
+    assert json.loads(run(*words).out)["stored_records"] == 0
+    with open_platform(deployment.settings) as platform:
+        for purpose in ("P07", "P08"):
+            Captured(platform, numbers=iter([purpose])).grant("u-1", purpose)
+        platform.log.settle()
+    assert json.loads(run(*words).out)["stored_records"] == 0
+    assert json.loads(run(*words, "--again").out)["stored_records"] == 1
