@@ -63,7 +63,7 @@ def prove_entry(connection: Connection, entry_id: EntryId, signed: Checkpoint) -
         BadInput: it stands in an earlier origin, or is not yet under the checkpoint.
         IntegrityFailed: the stored tree lacks nodes.
     """
-    rows = PLACED_ENTRY.rows(connection, entry_id=entry_id)
+    rows = _ENTRY.rows(connection, entry_id=entry_id)
     if not rows:
         raise NotFound(f"Entry {entry_id} is not in the log", hint="Look its id up with `consentry audit query`.")
     origin = current_origin(connection)
@@ -95,5 +95,4 @@ def write_proof_files(folder: Path, proven: EntryProof) -> tuple[Path, Path]:
     return paths
 
 
-PLACED_ENTRY: Final = Prepared(select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == bindparam("entry_id")))
-"""Where an entry stands, and its bytes."""
+_ENTRY: Final = Prepared(select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == bindparam("entry_id")))

@@ -4,22 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.entries import cohort_digest, decode_entry
 from audit.events import Act, Outcome
 from audit.journal import Journal
 from audit.origins import current_origin
-from audit.proofs import PLACED_ENTRY
 from audit.receipts import Binding
-from audit.tables import as_bytes, cohort
+from audit.tables import as_bytes, cohort, leaf
 from audit.tree import StoredTree
 from audit.verifier import Checkpoint, VerificationError, check_inclusion, leaf_hash
 from kernel.database import Database
 from kernel.encoding import JsonValue
 from kernel.errors import ConsentryError, Unavailable
 from kernel.ids import EntryId, SubjectId, is_id
+from kernel.prepared import Prepared
 
 NOT_PROVEN: Final = (ConsentryError, SQLAlchemyError, VerificationError, OSError, ValueError)
 """What can go wrong on the way to a proof."""
@@ -69,7 +69,7 @@ def not_proven(entry_id: EntryId, err: Exception) -> LogUnavailable:
 
 def _check_entry(connection: Connection, claim: Claim, signed: Checkpoint, journal: Journal, tree: StoredTree) -> int:
     entry_id = claim.entry_id
-    rows = PLACED_ENTRY.rows(connection, entry_id=entry_id)
+    rows = _ENTRY.rows(connection, entry_id=entry_id)
     if not rows:
         raise LogUnavailable(
             f"Entry {entry_id} is not in the log", hint="Commit the permit before asking for its receipt."
@@ -123,3 +123,6 @@ def _entry_subjects(
             return None
         subjects.update(found)
     return frozenset(subjects) or None
+
+
+_ENTRY: Final = Prepared(select(leaf.c.leaf_index, leaf.c.body).where(leaf.c.entry_id == bindparam("entry_id")))
