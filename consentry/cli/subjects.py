@@ -8,6 +8,7 @@ import typer
 
 from consentry.cli.options import Home, Json, Reason, Subject, check_subject
 from consentry.cli.output import say, say_json, say_table
+from consentry.cli.pages import every_page
 from consentry.cli.people import PasswordStdin, SecondOfficer, SecondToken, second_from
 from kernel.errors import BadInput, NotFound
 
@@ -159,12 +160,11 @@ def doubts(
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.settle_doubts import doubt_json, list_doubts
 
-    rows = []
     with platform_for(home) as platform:
-        page = list_doubts(platform, local_operator())
-        while page:
-            rows += [doubt_json(doubt) for doubt in page]
-            page = list_doubts(platform, local_operator(), after=page[-1].doubt_id)
+        found = every_page(
+            lambda after: list_doubts(platform, local_operator(), after=after), lambda doubt: doubt.doubt_id
+        )
+        rows = [doubt_json(doubt) for doubt in found]
     if as_json:
         for row in rows:
             say_json(row)
