@@ -1,7 +1,8 @@
 """From plain records to sealed rows: pure but for the keys that it is given. For the modules of this package alone."""
 
 from base64 import b64encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -20,10 +21,9 @@ from kernel.encoding import JsonValue
 from kernel.errors import Conflict, Denied
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.plaintext import Plaintext
-from vault._blinding import Blinding
-from vault._keys import MacKey, Pair, UnlockedKeys
+from vault._keys import MacKey, Pair
 from vault._whole_rows import seal_whole
-from vault.envelope import RowHeader, encode_plaintext, length_prefixed, row_prefix
+from vault.envelope import DataKey, RowHeader, encode_plaintext, length_prefixed, row_prefix
 from vault.tables import sealed_record
 
 SCHEMA_VERSION: Final = 1
@@ -167,7 +167,8 @@ class Encoded(Plaintext):
     Attributes:
         event_type: of an event.
         observed_at: microseconds since 1970.
-        plaintexts: by field code, sorted.
+        codes: of its fields, sorted; records of one shape share them.
+        plaintexts: by field code, in the same order.
         record_key: base64; which record of which source about whom.
         content_key: what it says.
     """
@@ -177,6 +178,7 @@ class Encoded(Plaintext):
     source: str
     event_type: str | None
     observed_at: int
+    codes: Codes
     plaintexts: Mapping[str, bytes]
     record_key: str
     content_key: bytes
@@ -225,12 +227,12 @@ class Encoder:
     ) -> Encoded:
         """Return a record whose values are plaintext already, by field code in sorted order."""
         digest = self._record_mac.digest(length_prefixed(subject, source, kind, source_record))
-        values = plaintexts.values()
-        content = zip(_codes(tuple(plaintexts)), map(_SIZE.pack, map(len, values)), values, strict=True)
+        (codes, heads), values = _codes(tuple(plaintexts)), plaintexts.values()
+        content = zip(heads, map(_SIZE.pack, map(len, values)), values, strict=True)
         content_key = self._content_mac.digest(
             digest + _MICROS.pack(observed_at) + b"".join(chain.from_iterable(content))
         )
-        return Encoded(subject, kind, source, event_type, observed_at, plaintexts, _base64(digest), content_key)
+        return Encoded(subject, kind, source, event_type, observed_at, codes, plaintexts, _base64(digest), content_key)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -271,7 +273,7 @@ class Part(Plaintext):
 def split(encoded: Encoded, placing: Placing, instant: int) -> list[Part]:
     """Cut a record into rows; values whose time of keeping is over at an instant already are left out."""
     record_id, parts = new_id("rec"), []
-    layout = placing.layout(tuple(encoded.plaintexts), encoded.event_type)
+    layout = placing.layout(encoded.codes, encoded.event_type)
     for number, (place, codes) in enumerate(layout):
         ends = place.ends(encoded.observed_at)
         if ends is None or ends > instant:
@@ -285,29 +287,26 @@ ROW: Final = (*RowHeader._fields, "content_key", "blinding_id", "part", "schema_
 Row = tuple[Any, ...]
 """Values in the order of ``ROW``."""
 
-SUBJECT: Final = ROW.index("subject_id")
-COMPARTMENT: Final = ROW.index("compartment")
-KEY_ID: Final = ROW.index("key_id")
+PackedRow = tuple[str, bytes]
+"""A row's purpose of collection, and its values as PostgreSQL copies them."""
+
 _PURPOSE: Final = ROW.index("purpose")
 
+StoredAs = tuple[bytes, bytes]
+"""A blinded content key, and the id of the key that blinds it."""
 
-def seal_parts(parts: Sequence[Part], keys: UnlockedKeys, blinding: Blinding, deployment: str) -> list[Row]:
-    """Return the rows of some parts.
+
+def seal_part(part: Part, data_key: DataKey, stored_as: StoredAs, deployment: str) -> Row:
+    """Return the row of one part.
 
     Raises:
-        KeyUnavailable: a key was not made durable first.
         BadInput: a value is too long.
     """
-    rows = []
-    for part in parts:
-        header, key, plaintexts = part.header(), keys.sealing(part.pair), part.encoded.plaintexts
-        own = plaintexts if len(part.codes) == len(plaintexts) else {code: plaintexts[code] for code in part.codes}
-        prefix = row_prefix(deployment, header)
-        payload = seal_whole(own, data_key=key, prefix=prefix, schema_version=SCHEMA_VERSION)
-        by = blinding.newest(part.encoded.subject)
-        content = by.blind(part.encoded.content_key), by.key_id
-        rows.append((*header, *content, part.number, SCHEMA_VERSION, key.key_id, payload))
-    return rows
+    header, plaintexts = part.header(), part.encoded.plaintexts
+    own = plaintexts if len(part.codes) == len(plaintexts) else {code: plaintexts[code] for code in part.codes}
+    prefix = row_prefix(deployment, header)
+    payload = seal_whole(own, data_key=data_key, prefix=prefix, schema_version=SCHEMA_VERSION)
+    return (*header, *stored_as, part.number, SCHEMA_VERSION, data_key.key_id, payload)
 
 
 def insert_rows(connection: Connection, rows: Sequence[Row], *, permits: Mapping[str, Permit], batch: BatchId) -> None:
@@ -316,9 +315,35 @@ def insert_rows(connection: Connection, rows: Sequence[Row], *, permits: Mapping
     Raises:
         Conflict: another transaction stored one of the records meanwhile.
     """
-    ids = {purpose: permit.permit_id for purpose, permit in permits.items()}
-    try:
+    ids = _permit_ids(permits)
+    with _one_at_a_time():
         _INSERT.run(connection, [(*row, ids[row[_PURPOSE]], batch) for row in rows])
+
+
+def pack_row(row: Row) -> PackedRow:
+    """Return a row as PostgreSQL copies it, still without its permit and its batch."""
+    return row[_PURPOSE], _INSERT.pack(row)
+
+
+def copy_rows(
+    connection: Connection, rows: Sequence[PackedRow], *, permits: Mapping[str, Permit], batch: BatchId
+) -> None:
+    """Insert packed rows as ``insert_rows`` does, on PostgreSQL; raises as it does."""
+    if not rows:
+        return
+    ends = {purpose: _INSERT.pack((permit, batch), at=len(ROW)) for purpose, permit in _permit_ids(permits).items()}
+    with _one_at_a_time():
+        _INSERT.copy(connection, chain.from_iterable([(packed, ends[purpose]) for purpose, packed in rows]))
+
+
+def _permit_ids(permits: Mapping[str, Permit]) -> dict[str, str]:
+    return {purpose: permit.permit_id for purpose, permit in permits.items()}
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    try:
+        yield
     except IntegrityError:
         raise Conflict("Another batch stored the same record at the same time", hint="Store the chunk again.") from None
 
@@ -330,8 +355,9 @@ def _remember(known: dict[Any, Any], name: object, found: object) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _codes(codes: Codes) -> tuple[bytes, ...]:
-    return tuple(length_prefixed(code) for code in codes)
+def _codes(codes: Codes) -> tuple[Codes, tuple[bytes, ...]]:
+    """Return the first of all equal tuples of codes, and each code as a content's digest takes it in."""
+    return codes, tuple(length_prefixed(code) for code in codes)
 
 
 def _micros(period: timedelta | None) -> int | None:

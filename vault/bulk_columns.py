@@ -6,7 +6,7 @@ stands in columns whose names no code can have.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,8 +62,10 @@ def pack_columns(records: "pa.RecordBatch") -> bytes:
     return bytes(memoryview(sink.getvalue()))
 
 
-def seal_columns(chunk: ColumnChunk, *, keyring: Keyring, placing: Placing, deployment: str) -> SealedChunk:
-    """Seal a chunk under keys that are held for just as long.
+def seal_columns(
+    chunk: ColumnChunk, *, keyring: Keyring, placing: Placing, deployment: str, packed: bool = False
+) -> SealedChunk:
+    """Seal a chunk under keys that are held for just as long; packed, where PostgreSQL is to copy it.
 
     Raises:
         KeyUnavailable: a key was not made durable first.
@@ -73,9 +75,10 @@ def seal_columns(chunk: ColumnChunk, *, keyring: Keyring, placing: Placing, depl
     unique = without_repeats(encoded).values()
     with unlocked_blinding(keyring, {one.subject for one in unique}) as blinding:
         sealed = seal_records(
-            unique, keyring=keyring, blinding=blinding, placing=placing, deployment=deployment, instant=chunk.instant
-        )
-    return SealedChunk(sealed.records, sealed.rows, repeated=len(encoded) - len(unique))
+            unique, keyring=keyring, blinding=blinding, placing=placing, deployment=deployment, instant=chunk.instant,
+            packed=packed,
+        )  # fmt: skip
+    return replace(sealed, repeated=len(encoded) - len(unique))
 
 
 def _encoded(chunk: ColumnChunk, encoder: Encoder) -> Iterator[Encoded]:

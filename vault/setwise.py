@@ -1,12 +1,15 @@
 """Statements over sets that both engines understand."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, FromClause, String, Table, any_, bindparam, cast, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ARRAY, ColumnElement, Connection, FromClause, String, any_, bindparam, cast, func, select
+
+from kernel.set_insert import insert_absent
+
+__all__ = ["BOUND_VALUES", "among", "chunks", "insert_absent", "pairs_table"]
 
 _T = TypeVar("_T")
 
@@ -27,14 +30,6 @@ def among(connection: Connection, column: ColumnElement[str], texts: Collection[
         each = func.json_each(json.dumps(list(texts))).table_valued("value")
         return column.in_(select(each.c.value))
     return column == any_(bindparam(None, list(texts), type_=ARRAY(String)))
-
-
-def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows whose keys are not there yet; the others stay as they are."""
-    if not rows:
-        return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
 
 
 def pairs_table(connection: Connection, pairs: Collection[tuple[str, str]]) -> FromClause:
