@@ -16,7 +16,8 @@ _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """Signature, no flags, no extension (postgresql.org/docs/current/sql-copy.html, "Binary Format")."""
 
 _END: Final = b"\xff\xff"
-_NULL: Final = b"\xff\xff\xff\xff"
+NULL: Final = b"\xff\xff\xff\xff"
+"""How ``pack`` writes that a value is missing."""
 _COUNT: Final = Struct(">h")
 _LENGTH: Final = Struct(">i")
 _SMALL: Final = Struct(">ih")
@@ -58,7 +59,7 @@ class BulkInsert:
             at: the place of the first of them.
         """
         encoders = self._encoders[at : at + len(values)]
-        pieces = [_NULL if value is None else encode(value) for value, encode in zip(values, encoders, strict=True)]
+        pieces = [NULL if value is None else encode(value) for value, encode in zip(values, encoders, strict=True)]
         return b"".join(pieces) if at else self._count + b"".join(pieces)
 
     def copy(self, connection: Connection, pieces: Iterable[bytes]) -> None:

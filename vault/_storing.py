@@ -181,7 +181,9 @@ def seal_records(
             rows += [seal_part(part, keys.sealing(part.pair), stored_as, deployment) for part in own]
             fields = sum([len(part.codes) for part in own])
             sealed.append(Sealed(*encoded.identity, *stored_as, encoded.codes, len(own), fields))
-        sealed_by = {(subject, name.value): keys.sealing((subject, name)).key_id for subject, name in pairs}
+        sealed_by: dict[tuple[str, str], bytes] = {
+            (subject, name.value): keys.sealing((subject, name)).key_id for subject, name in pairs
+        }
     if packed:
         return SealedChunk(sealed, packed=list(map(pack_row, rows)), sealed_by=sealed_by)
     return SealedChunk(sealed, rows, sealed_by=sealed_by)
@@ -272,7 +274,7 @@ class Storing:
         Whoever destroys a key takes the subject's lock before: it has either committed, and the key is gone here, or
         it will find these rows.
         """
-        newest = self._keyring.newest_among({subject for subject, _ in chunk.sealed_by})
+        newest = self._keyring.newest_among({SubjectId(subject) for subject, _ in chunk.sealed_by})
         blinded = {(one.subject, one.blinding_id) for one in chunk.records}
         blinding = newest_blinding(self._keyring, {subject for subject, _ in blinded})
         if any(newest.get(pair) != key_id for pair, key_id in chunk.sealed_by.items()) or any(

@@ -30,8 +30,8 @@ OBSERVED_AT: Final = "~observed_at"
 
 HEAD: Final = (SUBJECT, KIND, SOURCE, SOURCE_RECORD, OBSERVED_AT)
 
-_ESCAPED: Final = '["\\\\\\x00-\\x1f]'
-"""What JSON writes with a backslash (RFC 8259 section 7)."""
+_ESCAPED: Final = bytes(range(0x20)) + b'"\\'
+"""What JSON writes with a backslash (RFC 8259 section 7); in UTF-8 no other character has such a byte."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -131,13 +131,25 @@ def plaintexts_of(column: "pa.Array") -> list[bytes | None]:
         column = column.dictionary_decode()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return [None if value is None else encode_plaintext(value) for value in plain_values(column)]
-    if pc.any(pc.match_substring_regex(column, _ESCAPED)).as_py():
+    if _has_escaped(column):
         return [None if value is None else encode_plaintext(value) for value in column.to_pylist()]
     quote = pa.scalar('"', column.type)
     quoted = pc.binary_join_element_wise(quote, column, quote, pa.scalar("", column.type))
     binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
     plaintexts: list[bytes | None] = quoted.cast(binary).to_pylist()
     return plaintexts
+
+
+def _has_escaped(column: "pa.Array") -> bool:
+    """Say whether a text of a column has a character that JSON escapes."""
+    import pyarrow as pa
+
+    _, offsets, data = column.buffers()
+    if data is None or not len(column):
+        return False
+    places = memoryview(offsets).cast("q" if pa.types.is_large_string(column.type) else "i")
+    texts = bytes(memoryview(data)[places[column.offset] : places[column.offset + len(column)]])
+    return len(texts.translate(None, _ESCAPED)) < len(texts)
 
 
 def plain_values(column: "pa.Array") -> list[JsonValue]:

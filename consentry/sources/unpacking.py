@@ -5,9 +5,9 @@ a prefix), and a list whose items cost nothing. Sizes are read before anything i
 as they are written until the size of all of them is known.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from consentry.sources.arrow_blocks import BadBlock, read_blocks
 from consentry.sources.parquet_pages import BadHeader, Encoding, Page, PageKind, read_pages
@@ -36,23 +36,35 @@ _PADDING_BYTES: Final = 100
 """Old writers stated a chunk too short by up to that (PARQUET-816); readers look beyond."""
 
 
-def check_pages(path: Path, metadata: "pq.FileMetaData", columns: Sequence[str]) -> None:
+def check_pages(path: Path, metadata: "pq.FileMetaData", columns: Sequence[str]) -> frozenset[str]:
     """Look at every page of some columns of a Parquet file without unpacking it.
 
+    Returns:
+        the paths of texts that stand in no dictionary and, whole row groups of them, are small enough to be read as
+        they stand; none where they are too large together.
     Raises:
         SourceError: the pages of a row group that lie in memory together are too large, its lists too long, a text is
             encoded in a way that lets it grow, or a header is damaged.
     """
-    leaves = _leaves(metadata, columns)
+    leaves, texts = _leaves(metadata, columns), {*_text_leaves(metadata, columns)}
+    written: dict[str, list[int]] = {text: [0] * metadata.num_row_groups for text in texts}
     with path.open("rb") as file:
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             try:
-                together = sum(_held_bytes(path, file, metadata, group.column(leaf), leaf) for leaf in leaves)
+                sizes = [_sizes(path, file, metadata, group.column(leaf), leaf) for leaf in leaves]
             except BadHeader:
                 raise SourceError(f"{path.name}: a page's header is damaged", hint="Export it again.") from None
+            together = sum(one.held_bytes for one in sizes)
             if together > MOST_UNPACKED_BYTES:
                 raise too_large(path, f"the pages of row group {number}", together)
+            for one in sizes:
+                if one.has_dictionary:
+                    written.pop(one.path, None)
+                elif one.path in written:
+                    written[one.path][number] = one.whole_bytes
+    largest = max((sum(of) for of in zip(*written.values(), strict=True)), default=0)
+    return frozenset(written) if largest <= MOST_DECODED_BYTES else frozenset()
 
 
 def check_blocks(path: Path) -> None:
@@ -74,7 +86,12 @@ def check_blocks(path: Path) -> None:
 
 
 def read_parquet(
-    path: Path, metadata: "pq.FileMetaData", columns: Sequence[str], *, rows: int
+    path: Path,
+    metadata: "pq.FileMetaData",
+    columns: Sequence[str],
+    *,
+    rows: int,
+    as_they_stand: Collection[str] = (),
 ) -> "Iterator[pa.RecordBatch]":
     """Yield some columns of a Parquet file in parts of at most so many rows, with flat memory.
 
@@ -83,12 +100,14 @@ def read_parquet(
         metadata: its footer.
         columns: their names.
         rows: most at once.
+        as_they_stand: texts that are not kept as dictionaries, by their paths; see ``check_pages``.
     Raises:
         SourceError: a few rows are too large, or the file is damaged.
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, read_dictionary=_text_leaves(metadata, columns), pre_buffer=False) as parquet:
+    kept = [text for text in _text_leaves(metadata, columns) if text not in as_they_stand]
+    with pq.ParquetFile(path, read_dictionary=kept, pre_buffer=False) as parquet:
         for group in range(metadata.num_row_groups):  # a dictionary is a row group's
             for batch in parquet.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False):
                 yield from cut(path, batch, rows)
@@ -201,16 +220,30 @@ def _text_leaves(metadata: "pq.FileMetaData", columns: Sequence[str]) -> list[st
     ]
 
 
-def _held_bytes(
+class _Sizes(NamedTuple):
+    """Of one column chunk.
+
+    Attributes:
+        path: of its column.
+        held_bytes: what is held of it while it is read: its dictionary and one page.
+        whole_bytes: of all its pages.
+    """
+
+    path: str
+    held_bytes: int
+    whole_bytes: int
+    has_dictionary: bool
+
+
+def _sizes(
     path: Path, file: BinaryIO, metadata: "pq.FileMetaData", chunk: "pq.ColumnChunkMetaData", leaf: int
-) -> int:
-    """Return what is held of a column chunk while it is read: its dictionary and one page."""
+) -> _Sizes:
     column = metadata.schema.column(leaf)
     start = chunk.data_page_offset
     if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < start:
         start = chunk.dictionary_page_offset
     held = {True: 0, False: 0}
-    items = 0
+    items, whole, has_dictionary = 0, 0, False
     for page in read_pages(file, start, chunk.total_compressed_size + _PADDING_BYTES, chunk.num_values):
         if column.physical_type == _FIXED and column.length > _MOST_FIXED_BYTES:
             raise too_large(path, f"values of {column.path!r}", column.length)
@@ -218,13 +251,15 @@ def _held_bytes(
             raise _grows(path, column.path, page)
         is_dictionary = page.kind is PageKind.DICTIONARY
         held[is_dictionary] = max(held[is_dictionary], page.unpacked_bytes)
+        whole += page.unpacked_bytes
+        has_dictionary |= is_dictionary or page.encoding is not Encoding.PLAIN
         items += 0 if is_dictionary else page.values
     if column.max_repetition_level > 0 and items > _MOST_ITEMS:
         raise SourceError(
             f"{path.name}: the lists of {column.path!r} have {items} items in one row group",
             hint="Write fewer rows to a row group.",
         )
-    return sum(held.values())
+    return _Sizes(column.path, sum(held.values()), whole, has_dictionary)
 
 
 def _grows(path: Path, name: str, page: Page) -> SourceError:
