@@ -1,11 +1,12 @@
 """Statements over sets that both engines understand."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, FromClause, String, any_, bindparam, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Dialect, FromClause, any_, bindparam, func, select
+from sqlalchemy.types import UserDefinedType
 
 from kernel.set_insert import insert_absent
 
@@ -29,7 +30,7 @@ def among(connection: Connection, column: ColumnElement[str], texts: Collection[
     if connection.dialect.name == "sqlite":
         each = func.json_each(json.dumps(list(texts))).table_valued("value")
         return column.in_(select(each.c.value))
-    return column == any_(bindparam(None, list(texts), type_=ARRAY(String)))
+    return column == any_(bindparam(None, texts, type_=_Texts()))
 
 
 def pairs_table(connection: Connection, pairs: Collection[tuple[str, str]]) -> FromClause:
@@ -39,6 +40,26 @@ def pairs_table(connection: Connection, pairs: Collection[tuple[str, str]]) -> F
         return select(
             func.json_extract(each.c.value, "$[0]").label("a"), func.json_extract(each.c.value, "$[1]").label("b")
         ).subquery()
-    firsts, seconds = [a for a, _ in pairs], [b for _, b in pairs]
-    texts = ARRAY(String)
-    return func.unnest(cast(firsts, texts), cast(seconds, texts)).table_valued("a", "b").render_derived()
+    columns = [bindparam(None, [pair[place] for pair in pairs], type_=_Texts()) for place in (0, 1)]
+    return func.unnest(*columns).table_valued("a", "b").render_derived()
+
+
+class _Texts(UserDefinedType[Collection[str]]):
+    """An array of texts, bound as PostgreSQL writes it; the driver would look at each of them for long."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "TEXT[]"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Collection[str]], str]:  # noqa: ARG002 - SQLAlchemy's signature
+        return _array_of
+
+
+def _array_of(texts: Collection[str]) -> str:
+    """Return an array's literal, each text in quotes (PostgreSQL's manual, "Array Input and Output Syntax")."""
+    within = '","'.join(texts)
+    if "\\" in within or within.count('"') > 2 * max(len(texts) - 1, 0):
+        within = '","'.join([text.replace("\\", "\\\\").replace('"', '\\"') for text in texts])
+    return f'{{"{within}"}}' if texts else "{}"
