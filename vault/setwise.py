@@ -53,12 +53,14 @@ class _Texts(UserDefinedType[Collection[str]]):
     def get_col_spec(self, **_: object) -> str:
         return "TEXT[]"
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Collection[str]], str]:  # noqa: ARG002 - SQLAlchemy's signature
+    def bind_processor(self, dialect: Dialect) -> Callable[[Collection[str] | None], str | None]:  # noqa: ARG002 - SQLAlchemy's signature
         return _array_of
 
 
-def _array_of(texts: Collection[str]) -> str:
+def _array_of(texts: Collection[str] | None) -> str | None:
     """Return an array's literal, each text in quotes (PostgreSQL's manual, "Array Input and Output Syntax")."""
+    if texts is None:
+        return None
     within = '","'.join(texts)
     if "\\" in within or within.count('"') > 2 * max(len(texts) - 1, 0):
         within = '","'.join([text.replace("\\", "\\\\").replace('"', '\\"') for text in texts])
