@@ -24,7 +24,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.tables import alias as alias_table
 from audit.tables import cohort_member
@@ -32,6 +31,7 @@ from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Sealer
 from kernel.prepared import Prepared
+from kernel.set_insert import insert_absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,9 @@ def ensure_aliases(
     missing = [subject for subject in wanted if subject not in known]
     if not missing:
         return known
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     made = [Name(new_id("als"), subject, year, None) for subject in missing]
     rows = [_row(name, mark) for name, mark in zip(made, _marks(made, sealer), strict=True)]
-    connection.execute(insert(alias_table).on_conflict_do_nothing(), rows)
+    insert_absent(connection, alias_table, rows)
     return known | _known(connection, missing, year, sealer)
 
 

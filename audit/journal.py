@@ -18,6 +18,7 @@ from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock, Sealer
 from kernel.prepared import Prepared
+from kernel.set_insert import insert_absent
 
 _SALT_BYTES: Final = 32
 
@@ -199,7 +200,7 @@ def _record_cohort(connection: Connection, entry_id: EntryId, aliases: Sequence[
         return None
     salt = secrets.token_bytes(_SALT_BYTES)
     connection.execute(insert(cohort), {"entry_id": entry_id, "salt": salt, "size": len(aliases)})
-    connection.execute(insert(cohort_member), [{"alias": alias, "entry_id": entry_id} for alias in aliases])
+    insert_absent(connection, cohort_member, [{"alias": alias, "entry_id": entry_id} for alias in aliases])
     return {"size": len(aliases), "digest": cohort_digest(salt, aliases)}
 
 

@@ -16,9 +16,9 @@ from vault.keystore import KeyStore
 from vault.suites import suite_named
 
 
-def sealer_setup(settings: Settings, catalogue: Catalogue) -> SealerSetup:
-    """Return what the sealing processes of a deployment are told."""
-    return SealerSetup(partial(open_sealing_parts, settings), catalogue.hash)
+def sealer_setup(settings: Settings, catalogue: Catalogue, *, packed: bool) -> SealerSetup:
+    """Return what the sealing processes of a deployment are told; packed, where its data store is PostgreSQL."""
+    return SealerSetup(partial(open_sealing_parts, settings), catalogue.hash, packed)
 
 
 def open_sealing_parts(settings: Settings) -> SealingParts:

@@ -235,13 +235,13 @@ class Keyring:
             key = unwrap(row, data_key_context(key_id, subject, compartment, suite))
             keys.add((subject, known[compartment]), DataKey(key_id, key, suite_of(suite)))
 
-    def newest_among(self, subjects: Collection[SubjectId]) -> dict[Pair, bytes]:
-        """Return the id of the key that seals, for each compartment of these subjects."""
+    def newest_among(self, subjects: Collection[SubjectId]) -> dict[tuple[str, str], bytes]:
+        """Return the id of the key that seals, for each of these subjects and its compartments."""
         query = select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment)
         with self.database.read() as connection:
             own = query.where(among(connection, data_key.c.subject_id, subjects)).order_by(data_key.c.generation)
             found = connection.execute(own)
-            return {(SubjectId(subject), Compartment(name)): key_id for key_id, subject, name in found}
+            return {(subject, name): key_id for key_id, subject, name in found}
 
     @contextmanager
     def unlocked_in(
@@ -286,7 +286,7 @@ class Keyring:
                 {
                     "key_id": key_id,
                     "subject_id": subject,
-                    "compartment": compartment,
+                    "compartment": compartment.value,
                     "generation": generation,
                     "epoch_id": wrapping.epoch_id,
                     "suite": suite.code,

@@ -6,8 +6,10 @@ value by value and says what is wrong.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
+from itertools import chain, repeat
+from struct import Struct
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -52,24 +54,26 @@ def seal_whole(
     Raises:
         BadInput: a plaintext is longer than 64 KiB, or there are too many or too long codes.
     """
-    codes = tuple(values)
-    if max(map(len, values.values()), default=0) > MAX_PLAINTEXT_BYTES:
+    codes, plaintexts = tuple(values), values.values()
+    if max(map(len, plaintexts), default=0) > MAX_PLAINTEXT_BYTES:
         raise too_long(next(code for code, value in values.items() if len(value) > MAX_PLAINTEXT_BYTES))
-    header, encrypt, size_of = data_key.headers[VERSION_OF_ROW], data_key.encrypt, LENGTH.pack
-    bound, nonces, start = header + prefix, random(NONCE_BYTES * len(codes)), 0
-    pieces = [head_of(len(codes))]
-    for plaintext, (head, part) in zip(values.values(), _heads(codes, schema_version), strict=True):
-        nonce = nonces[start : start + NONCE_BYTES]
-        start += NONCE_BYTES
-        sealed = encrypt(nonce, plaintext, bound + part)
-        pieces += head, size_of(BODY + len(sealed)), header, nonce, sealed
-    return b"".join(pieces)
+    header, (heads, parts) = data_key.headers[VERSION_OF_ROW], _heads(codes, schema_version)
+    nonces = _nonces(len(codes))(random(NONCE_BYTES * len(codes)))
+    sealed = list(map(data_key.encrypt, nonces, plaintexts, map((header + prefix).__add__, parts)))
+    sizes = map(LENGTH.pack, map(BODY.__add__, map(len, sealed)))
+    return head_of(len(codes)) + b"".join(chain.from_iterable(zip(heads, sizes, repeat(header), nonces, sealed)))
 
 
 @lru_cache(maxsize=1024)
-def _heads(codes: tuple[str, ...], schema_version: int) -> tuple[tuple[bytes, bytes], ...]:
-    """Return what stands before each value's length, and the field's part of the associated data."""
-    return tuple((head, field_part(code, schema_version)) for code, head in zip(codes, heads_of(codes), strict=True))
+def _heads(codes: tuple[str, ...], schema_version: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Return what stands before each value's length, and each field's part of the associated data."""
+    return heads_of(codes), tuple(field_part(code, schema_version) for code in codes)
+
+
+@lru_cache(maxsize=1024)
+def _nonces(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    """Return what cuts so many nonces out of the bytes that were drawn for them."""
+    return Struct(f"{NONCE_BYTES}s" * count).unpack
 
 
 def open_whole(

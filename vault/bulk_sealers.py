@@ -5,13 +5,16 @@ Chunks and rows go through pipes; nothing of them stands in arguments, environme
 one that started it does, however that ends.
 """
 
+import fcntl
 import gc
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +29,7 @@ from vault.bulk_columns import ColumnChunk, seal_columns
 from vault.keystore import KeyStore
 
 _ENDING_SECONDS: Final = 5.0
+_PIPE_BYTES: Final = 1024 * 1024
 _AGAIN: Final = "Run the same command again; it goes on where it stopped."
 
 
@@ -45,10 +49,12 @@ class SealerSetup:
     Attributes:
         open_parts: a function of a module, so that another process can call it.
         catalogue_hash: of the vault that stores; a process that finds another catalogue seals nothing.
+        packed: the data store is PostgreSQL, and rows go to it as it copies them.
     """
 
     open_parts: Callable[[], SealingParts]
     catalogue_hash: str
+    packed: bool = False
 
     def open(self) -> SealingParts:
         """Open the parts.
@@ -88,7 +94,7 @@ class BulkSealers:
             parts.keystore.database.dispose()
             self._sealers = [_Process(self._setup) for _ in range(self._count)]
         else:
-            self._sealers = [_Thread(parts)]
+            self._sealers = [_Thread(parts, packed=self._setup.packed)]
         for sealer in self._sealers:
             self._idle.put(sealer)
         return self
@@ -124,15 +130,17 @@ class _Process:
 
     def __init__(self, setup: SealerSetup) -> None:
         context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, setup), name="consentry-sealer", daemon=True)
+        theirs, self._given = _wide_pipe(context)
+        self._taken, back = _wide_pipe(context)
+        self._process = context.Process(target=_work, args=(theirs, back, setup), name="consentry-sealer", daemon=True)
         self._process.start()
         theirs.close()
+        back.close()
 
     def seal(self, chunk: ColumnChunk) -> SealedChunk:
         try:
-            self._pipe.send(chunk)
-            answer = self._pipe.recv()
+            self._given.send(chunk)
+            answer = self._taken.recv()
         except (EOFError, OSError) as err:
             raise Unavailable("A sealing process ended", hint=_AGAIN) from err
         if isinstance(answer, _Failed):
@@ -144,7 +152,8 @@ class _Process:
         self._process.kill()
 
     def end(self) -> None:
-        self._pipe.close()
+        self._given.close()
+        self._taken.close()
         self._process.join(_ENDING_SECONDS)
         self._process.kill()
         self._process.join()
@@ -153,12 +162,13 @@ class _Process:
 class _Thread:
     """Seals in this process."""
 
-    def __init__(self, parts: SealingParts) -> None:
+    def __init__(self, parts: SealingParts, *, packed: bool) -> None:
         self._parts = parts
         self._placing = Placing(parts.catalogue)
+        self._packed = packed
 
     def seal(self, chunk: ColumnChunk) -> SealedChunk:
-        return _sealed(chunk, self._parts, self._placing)
+        return _sealed(chunk, self._parts, self._placing, packed=self._packed)
 
     def kill(self) -> None:
         """Nothing is left running: the pool waits for what it has begun."""
@@ -176,7 +186,20 @@ class _Failed:
     hint: str
 
 
-def _work(pipe: Connection, setup: SealerSetup) -> None:
+def _wide_pipe(context: SpawnContext) -> tuple[Connection, Connection]:
+    """Return a pipe's two ends, the reading one first.
+
+    It takes as much at a time as Linux lets anybody have: each time that a chunk's reader wakes it waits for the
+    interpreter, which is busy storing another.
+    """
+    reading, writing = context.Pipe(duplex=False)
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):  # somebody has used up what there is of it for pipes; it is a matter of speed alone
+            fcntl.fcntl(writing.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return reading, writing
+
+
+def _work(chunks: Connection, answers: Connection, setup: SealerSetup) -> None:
     """Seal chunk after chunk until the other end is closed; the body of the process."""
     forbid_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that stores decides what an interruption means
@@ -185,21 +208,22 @@ def _work(pipe: Connection, setup: SealerSetup) -> None:
     placing = Placing(parts.catalogue)
     try:
         while True:
-            chunk: ColumnChunk = pipe.recv()
-            pipe.send(_answer(chunk, parts, placing))
+            chunk: ColumnChunk = chunks.recv()
+            answers.send(_answer(chunk, parts, placing, packed=setup.packed))
             del chunk
     except (EOFError, OSError):
         parts.keystore.database.dispose()
 
 
-def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing) -> SealedChunk | _Failed:
+def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing, *, packed: bool) -> SealedChunk | _Failed:
     try:
-        return _sealed(chunk, parts, placing)
+        return _sealed(chunk, parts, placing, packed=packed)
     except ConsentryError as err:
         return _Failed(type(err), err.message, err.hint)
     except Exception as err:  # noqa: BLE001 - it may hold plaintext, and is told by its name alone
         return _Failed(Unavailable, f"A chunk could not be sealed: {type(err).__name__}", _AGAIN)
 
 
-def _sealed(chunk: ColumnChunk, parts: SealingParts, placing: Placing) -> SealedChunk:
-    return seal_columns(chunk, keyring=keyring_of(parts.keystore), placing=placing, deployment=parts.deployment)
+def _sealed(chunk: ColumnChunk, parts: SealingParts, placing: Placing, *, packed: bool) -> SealedChunk:
+    keyring = keyring_of(parts.keystore)
+    return seal_columns(chunk, keyring=keyring, placing=placing, deployment=parts.deployment, packed=packed)

@@ -175,9 +175,9 @@ def row_prefix(deployment: str, row: Sequence[Any]) -> bytes:
         instants = _INSTANTS.pack(observed_at, expires is not None, expires or 0, held is not None, held or 0)
     except StructError:
         raise IntegrityFailed(f"Record {record_id} has an impossible instant", hint=_CHANGED) from None
-    names = _names_part(kind, source, compartment, purpose)
+    names = names_part(kind, source, compartment, purpose)
     header = names + three_prefixed(subject_id, record_id, record_key) + instants
-    return _names_part(deployment) + _SIZE.pack(len(header)) + header
+    return names_part(deployment) + _SIZE.pack(len(header)) + header
 
 
 def associated_data(data_key: DataKey, binding: Binding) -> bytes:
@@ -323,7 +323,8 @@ def _packer(first: int, second: int, third: int) -> Callable[..., bytes]:
 
 
 @lru_cache(maxsize=256)
-def _names_part(*names: str) -> bytes:
+def names_part(*names: str) -> bytes:
+    """Return what ``length_prefixed`` does for names that come again and again."""
     return length_prefixed(*names)
 
 

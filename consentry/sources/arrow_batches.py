@@ -61,8 +61,9 @@ def _opened_parquet(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.Re
 
     metadata, columns = pq.read_metadata(path), list(arrow_map.columns)
     _check_header(path, metadata.schema.to_arrow_schema(), arrow_map)
-    check_pages(path, metadata, columns)
-    yield (part.select(columns) for part in read_parquet(path, metadata, columns, rows=ROWS_AT_ONCE))
+    as_they_stand = check_pages(path, metadata, columns)
+    batches = read_parquet(path, metadata, columns, rows=ROWS_AT_ONCE, as_they_stand=as_they_stand)
+    yield (part.select(columns) for part in batches)
 
 
 @contextmanager

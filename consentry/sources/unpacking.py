@@ -5,10 +5,9 @@ a prefix), and a list whose items cost nothing. Sizes are read before anything i
 as they are written until the size of all of them is known.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from consentry.sources.arrow_blocks import BadBlock, read_blocks
 from consentry.sources.parquet_pages import BadHeader, Encoding, Page, PageKind, read_pages
@@ -43,26 +42,37 @@ _PADDING_BYTES: Final = 100
 """Old writers stated a chunk too short by up to that (PARQUET-816); readers look beyond."""
 
 
-def check_pages(path: Path, metadata: "pq.FileMetaData", columns: Sequence[str]) -> None:
+def check_pages(path: Path, metadata: "pq.FileMetaData", columns: Sequence[str]) -> frozenset[str]:
     """Look at every page of some columns of a Parquet file without unpacking it.
 
+    Returns:
+        the paths of texts that stand in no dictionary and, whole row groups of them, are small enough to be read as
+        they stand; none where they are too large together.
     Raises:
         SourceError: the pages of a row group that lie in memory together are too large, its lists too long, a text is
             encoded in a way that lets it grow, or a header is damaged.
     """
-    leaves = _leaves(metadata, columns)
+    leaves, texts = _leaves(metadata, columns), {*_text_leaves(metadata, columns)}
+    written: dict[str, list[int]] = {text: [0] * metadata.num_row_groups for text in texts}
     with path.open("rb") as file:
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             try:
-                held = [_held_of(path, file, metadata, group.column(leaf), leaf) for leaf in leaves]
+                sizes = [_sizes(path, file, metadata, group.column(leaf), leaf) for leaf in leaves]
             except BadHeader:
                 raise SourceError(f"{path.name}: a page's header is damaged", hint="Export it again.") from None
-            together, items = sum(one.size for one in held), sum(one.items for one in held)
+            together, items = sum(one.held_bytes for one in sizes), sum(one.items for one in sizes)
             if together > MOST_UNPACKED_BYTES:
                 raise too_large(path, f"the pages of row group {number}", together)
             if items > _MOST_ITEMS_TOGETHER:
                 raise _too_many(path, f"the lists of row group {number} have {items} items together")
+            for one in sizes:
+                if one.has_dictionary:
+                    written.pop(one.path, None)
+                elif one.path in written:
+                    written[one.path][number] = one.whole_bytes
+    largest = max((sum(of) for of in zip(*written.values(), strict=True)), default=0)
+    return frozenset(written) if largest <= MOST_DECODED_BYTES else frozenset()
 
 
 def check_blocks(path: Path) -> None:
@@ -84,7 +94,12 @@ def check_blocks(path: Path) -> None:
 
 
 def read_parquet(
-    path: Path, metadata: "pq.FileMetaData", columns: Sequence[str], *, rows: int
+    path: Path,
+    metadata: "pq.FileMetaData",
+    columns: Sequence[str],
+    *,
+    rows: int,
+    as_they_stand: Collection[str] = (),
 ) -> "Iterator[pa.RecordBatch]":
     """Yield some columns of a Parquet file in parts of at most so many rows, with flat memory.
 
@@ -93,6 +108,7 @@ def read_parquet(
         metadata: its footer.
         columns: their names.
         rows: most at once.
+        as_they_stand: texts that are not kept as dictionaries, by their paths; see ``check_pages``.
     Raises:
         SourceError: a few rows are too large, or the file is damaged.
     """
@@ -100,7 +116,8 @@ def read_parquet(
 
     widest = sum(_width(metadata, leaf) for leaf in _leaves(metadata, columns))
     rows = max(1, min(rows, MOST_DECODED_BYTES // max(1, widest)))
-    with pq.ParquetFile(path, read_dictionary=_text_leaves(metadata, columns), pre_buffer=False) as parquet:
+    kept = [text for text in _text_leaves(metadata, columns) if text not in as_they_stand]
+    with pq.ParquetFile(path, read_dictionary=kept, pre_buffer=False) as parquet:
         for column in parquet.schema_arrow:
             if column.name in columns and _is_foreign(column.type):
                 raise SourceError(f"{path.name}: column {column.name!r} is of {column.type}", hint="Write it as text.")
@@ -241,23 +258,32 @@ def _width(metadata: "pq.FileMetaData", leaf: int) -> int:
     return max(_LEAST_BYTES, column.length if column.physical_type == _FIXED else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What is held of a column chunk while it is read: its dictionary and one page; its items where it has lists."""
+class _Sizes(NamedTuple):
+    """Of one column chunk.
 
-    size: int
+    Attributes:
+        path: of its column.
+        held_bytes: what is held of it while it is read: its dictionary and one page.
+        whole_bytes: of all its pages.
+        items: of its lists; none where it has no lists.
+    """
+
+    path: str
+    held_bytes: int
+    whole_bytes: int
+    has_dictionary: bool
     items: int
 
 
-def _held_of(
+def _sizes(
     path: Path, file: BinaryIO, metadata: "pq.FileMetaData", chunk: "pq.ColumnChunkMetaData", leaf: int
-) -> _Held:
+) -> _Sizes:
     column = metadata.schema.column(leaf)
     start = chunk.data_page_offset
     if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < start:
         start = chunk.dictionary_page_offset
     held = {True: 0, False: 0}
-    items = 0
+    items, whole, has_dictionary = 0, 0, False
     for page in read_pages(file, start, chunk.total_compressed_size + _PADDING_BYTES, chunk.num_values):
         if column.physical_type == _FIXED and column.length > _MOST_FIXED_BYTES:
             raise too_large(path, f"values of {column.path!r}", column.length)
@@ -265,11 +291,13 @@ def _held_of(
             raise _grows(path, column.path, page)
         is_dictionary = page.kind is PageKind.DICTIONARY
         held[is_dictionary] = max(held[is_dictionary], page.unpacked_bytes)
+        whole += page.unpacked_bytes
+        has_dictionary |= is_dictionary or page.encoding is not Encoding.PLAIN
         items += 0 if is_dictionary else page.values
     items = items if column.max_repetition_level > 0 else 0
     if items > _MOST_ITEMS:
         raise _too_many(path, f"the lists of {column.path!r} have {items} items in one row group")
-    return _Held(sum(held.values()), items)
+    return _Sizes(column.path, sum(held.values()), whole, has_dictionary, items)
 
 
 def _too_many(path: Path, what: str) -> SourceError:

@@ -36,6 +36,7 @@ from consentry.workflows.ingest_permits import Granted, Needs, Outlook, PermitDe
 from consentry.workflows.ingest_report import IngestReport
 from kernel.catalogue import IndexKind
 from kernel.clock import to_micros
+from kernel.collecting import rarely_collecting
 from kernel.ids import SubjectId
 from vault.bulk_columns import ColumnChunk, pack_columns
 from vault.bulk_sealers import BulkSealers
@@ -164,8 +165,9 @@ class _Run(Intake):
 
     def _take_in(self, on_rows: Callable[[int], None]) -> None:
         waiting: deque[_Chunk] = deque()
-        setup = sealer_setup(self.platform.settings, self.platform.catalogue)
-        with BulkSealers(setup, processes=self.processes) as sealers:
+        platform = self.platform
+        setup = sealer_setup(platform.settings, platform.catalogue, packed=not platform.data.is_sqlite)
+        with rarely_collecting(), platform.data.roomy(), BulkSealers(setup, processes=self.processes) as sealers:
             for block in self._blocks():
                 for chunk in self._chunks(self._look(block), sealers):
                     waiting.append(chunk)

@@ -375,3 +375,16 @@ def test_commit_that_postgresql_refuses_changed_nothing(postgres: Database, monk
             with postgres.write() as connection:
                 connection.execute(insert(NOTE), {"id": 1, "body": "a"})
         assert told.value.hint.startswith(said)
+
+
+def test_a_large_transaction_gets_room_and_gives_it_back(store):
+    """Each connection is told when its next transaction begins."""
+
+    def room() -> int:
+        with store.write() as connection:
+            return int(connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
+
+    usual = room()
+    with store.roomy():
+        assert room() == -database_module.LARGE_ROOM_KIB
+    assert room() == usual == -database_module.USUAL_ROOM_KIB

@@ -1,5 +1,6 @@
 """Records by columns: stored as one by one, checked under the lock, sealed by processes that are told no value."""
 
+import pickle
 import resource
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from consent.standing import Standing, set_standing
+from kernel.bulk_insert import BulkInsert
 from kernel.clock import SystemClock, to_micros
 from kernel.database import open_database
 from kernel.encoding import JsonValue
@@ -21,7 +23,7 @@ from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, Unavai
 from kernel.ids import SubjectId
 from tests.vault.conftest import DEPLOYMENT, YEAR, House, small_catalogue
 from vault._keyring import keyring_of
-from vault._sealing import Placing
+from vault._sealing import ROW, Placing, pack_row
 from vault._storing import KeysMoved, SealedChunk, StoreCounts
 from vault.bulk_columns import HEAD, ColumnChunk, pack_columns, seal_columns
 from vault.bulk_sealers import BulkSealers, SealerSetup, SealingParts
@@ -214,6 +216,38 @@ def test_chunks_show_no_value(house):
     assert b"B20" in columns.records
     for shown in (repr(columns), str(columns), repr(sealed(house, record))):
         assert "B20" not in shown
+
+
+def packed(house: House, *records: PlainRecord) -> SealedChunk:
+    """Seal records for PostgreSQL, as a process would, and take them in as they arrive from it."""
+    chunk = ColumnChunk(pack_columns(columns_of(records)), {}, to_micros(house.clock.now()))
+    keyring, placing = keyring_of(house.keystore), Placing(house.catalogue)
+    made = seal_columns(chunk, keyring=keyring, placing=placing, deployment=DEPLOYMENT, packed=True)
+    arrived: SealedChunk = pickle.loads(pickle.dumps(made))
+    return arrived
+
+
+def test_packed_rows_are_copied_as_they_are(pg_house):
+    """What was there is left out; the others open as any, whatever ends they have."""
+    house, subject = pg_house, pg_house.subject()
+    records = [house.record(subject, number=number, name="a", consult_chat="b") for number in range(4)]
+    house.make_keys(*records)
+    house.store(records[1])
+    chunk, batch = packed(house, *records, records[3]), house.open_batch()
+    assert stored(house, batch, chunk, records) == StoreCounts(3, 6, 2, 0)
+    house.complete(batch)
+    assert [one.values for one in house.open(subject, "P05", "name", "consult_chat")] == [records[0].values] * 4
+
+
+@pytest.mark.parametrize("field", ["name", "consult_chat", "diagnosis"])
+def test_a_packed_row_is_what_the_columns_say(house, field):
+    """Packed by hand or column by column: the same bytes."""
+    record = house.record(house.subject(), **{field: "icd10:I10"})
+    house.make_keys(record)
+    (row,) = sealed(house, record).rows
+    purpose, by_hand = pack_row(row)
+    assert purpose == row[ROW.index("purpose")]
+    assert by_hand[2:] == BulkInsert(sealed_record, ROW).pack(row)[2:]  # after the number of the columns
 
 
 # --- processes -------------------------------------------------------------------------------------------------------

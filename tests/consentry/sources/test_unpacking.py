@@ -166,6 +166,18 @@ def test_nested_texts_come_as_they_are_written(tmp_path):
     assert not any("dictionary" in str(part.schema) for part in parts)
 
 
+def test_texts_that_stand_in_full_are_read_so_where_they_are_small(tmp_path, monkeypatch):
+    """Those of a dictionary keep it, and so do all where a row group of them is large."""
+    rows = pa.table({"full": [f"text {number}" for number in range(100)], "again": ["same"] * 100})
+    pq.write_table(rows, path := tmp_path / "f.parquet", use_dictionary=["again"], row_group_size=50)
+    metadata, names = pq.read_metadata(path), ["full", "again"]
+    assert unpacking.check_pages(path, metadata, names) == {"full"}
+    parts = list(unpacking.read_parquet(path, metadata, names, rows=30, as_they_stand={"full"}))
+    assert pa.Table.from_batches(parts).equals(rows)
+    monkeypatch.setattr(unpacking, "MOST_DECODED_BYTES", 100)
+    assert unpacking.check_pages(path, metadata, names) == frozenset()
+
+
 def test_a_table_by_a_map_is_bounded_too(tmp_path):
     """What `ingest table` reads of Parquet goes the same way."""
     pq.write_table(table(repeated(LONG, 5_000)), path := tmp_path / "bomb.parquet", compression="zstd")
