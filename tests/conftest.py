@@ -1,6 +1,7 @@
 """Fixtures that every test folder shares."""
 
 import functools
+import gc
 import hashlib
 import os
 import secrets
@@ -21,6 +22,25 @@ from kernel.clock import FixedClock
 
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+
+MEMORY = Path("/dev/shm")
+"""Files in memory, where the machine has that."""
+
+ENOUGH_BYTES = 4 * 1024**3
+"""What must be free there: a whole run with its copies of deployments takes a fraction of it."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the tests' folders lie in memory: thousands of stores write to the disk before each answer otherwise."""
+    if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    """Put aside what stays until the end, some ten thousand tests, so that no collection of garbage goes through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,10 +123,26 @@ def pg_server_uri() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="consentry-pg-"))
     running = server.get_server(folder, cleanup_mode="stop")
     try:
+        _hurry(running.get_uri())
         yield running.get_uri()
     finally:
         running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hurry(server_uri: str) -> None:
+    """Let a server that nobody needs after a loss of power wait for no disk."""
+    import sqlalchemy as sa
+    from sqlalchemy.engine import make_url
+
+    server = make_url(server_uri).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(sa.text("ALTER SYSTEM SET checkpoint_timeout = '1h'"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    engine.dispose()
 
 
 @contextmanager

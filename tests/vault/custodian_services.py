@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from tests.loopback import start_serving
+
 Answer = tuple[int, bytes]
 Asked = Callable[[str, Mapping[str, str], dict], Answer]
 
@@ -44,7 +46,7 @@ def answering(answer: Asked) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    start_serving(server)
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

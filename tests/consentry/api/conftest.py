@@ -1,10 +1,7 @@
 """The API behind a real server on the loopback interface, and an operator's login that issues subject tokens."""
 
 import json
-import socket
 import ssl
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +18,7 @@ from consentry.api.app import create_app
 from consentry.platform import Platform, open_platform
 from consentry.settings import load_settings
 from kernel.clock import FixedClock
+from tests.loopback import served
 
 PAGE = "https://app.example"
 """The origin of the operator's page."""
@@ -32,20 +30,9 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 @contextmanager
 def serving(platform: Platform) -> Iterator[str]:
     """Serve the API of a platform; yields the address."""
-    listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(create_app(platform), access_log=False, server_header=False, log_config=None)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the server did not start"
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=30)
-        listener.close()
+    with served(config) as address:
+        yield address
 
 
 class Client:
