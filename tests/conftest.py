@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import argon2
 import pytest
 import typer.main
 from hypothesis import settings
+from sqlalchemy import Engine
+from sqlalchemy.util import LRUCache
 
 from kernel.catalogue import Catalogue
 from kernel.clock import FixedClock
@@ -75,6 +78,36 @@ def command_tree() -> Iterator[None]:
     """The tree of commands is built once a process, and not anew for each command that runs in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
+
+
+class _CompiledOnce:
+    """Compiled statements by kind of store; an engine asks for them under its own dialect."""
+
+    def __init__(self) -> None:
+        self._kept = LRUCache(capacity=4_000)
+
+    def get(self, key: tuple[Any, ...]) -> Any:
+        return self._kept.get((type(key[0]), *key[1:]))
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: object) -> None:
+        self._kept[type(key[0]), *key[1:]] = compiled
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_statements() -> Iterator[None]:
+    """A statement is compiled once a process: each store that a test opens would compile all of them anew."""
+    import kernel.database
+
+    create, kept = kernel.database.create_engine, _CompiledOnce()
+
+    def create_engine(*given: Any, **options: Any) -> Engine:
+        engine = create(*given, **options)
+        engine._compiled_cache = kept
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel.database, "create_engine", create_engine)
         yield
 
 
