@@ -19,6 +19,7 @@ import typer.main
 from hypothesis import settings
 from sqlalchemy import Engine
 from sqlalchemy.util import LRUCache
+from xdist.scheduler import LoadGroupScheduling
 
 from kernel.catalogue import Catalogue
 from kernel.clock import FixedClock
@@ -38,6 +39,31 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let the tests' folders lie in memory: thousands of stores write to the disk before each answer otherwise."""
     if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+LONG = ("journeys", "crash", "benchmarks", "consent")
+"""Folders with modules that take long; they come first, so that nobody waits for one of them in the end."""
+
+
+class ByModule(LoadGroupScheduling):
+    """Hands out whole modules, whose fixtures are made once then, and groups that are named."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return nodeid.partition("::")[0] if scope == nodeid else scope
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """Hand out tests in their order; the option for other ways to do so has no effect."""
+    config.option.loadscopereorder = False
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    folder = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(folder).parts[0] not in LONG)
 
 
 def pytest_collection_finish() -> None:
