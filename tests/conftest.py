@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import hashlib
 import os
 import secrets
 import shutil
@@ -70,23 +69,6 @@ def pytest_collection_finish() -> None:
     """Put aside what stays until the end, some ten thousand tests, so that no collection of garbage goes through it."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def read_packs() -> Iterator[None]:
-    """Packs are parsed once for each content of their files: thousands of tests open a deployment on the same one."""
-    import consentry.packs
-
-    parse, parsed = consentry.packs.load_pack, dict[tuple[Path, bytes], Catalogue]()
-
-    def load(folder: Path) -> Catalogue:
-        files = [(str(path), path.read_bytes()) for path in sorted(folder.rglob("*.*")) if path.is_file()]
-        key = (folder, hashlib.sha256(repr(files).encode()).digest())
-        return parsed[key] if key in parsed else parsed.setdefault(key, parse(folder))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(consentry.packs, "load_pack", load)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from consent.wake import Closing, Outcome, WakeItem
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_views
 from consentry.stores.builds import Ground
 from consentry.stores.tag_values import TagRun
 from consentry.wake.parts import WakeParts
@@ -51,8 +52,7 @@ class TagsHandler:
     def _fields(self) -> frozenset[str]:
         """Return what tags are made of and what they are, as a run asks the gate for it."""
         from consentry.workflows.run_tags import EVENTS_VIEW, SUBJECTS_VIEW, TAGS_FIELD
-        from deid.views import load_views
 
-        views = load_views(pack_folder(self._parts.settings.pack), self._parts.catalogue)
+        views = read_views(pack_folder(self._parts.settings.pack), self._parts.catalogue)
         read = [views[name].fields for name in (SUBJECTS_VIEW, EVENTS_VIEW) if name in views]
         return frozenset({TAGS_FIELD}).union(*read) if read else frozenset()

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from consent.wake import Closing, Outcome, WakeItem
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_views
 from consentry.stores.builds import Ground, ViewBuild
 from consentry.wake.parts import WakeParts
 from consentry.wake.recheck import is_allowed, is_erasure, is_revision, touches
@@ -51,7 +52,5 @@ class ViewsHandler:
 
     def _fields(self, view: str) -> frozenset[str]:
         """Return the fields that the pack's view reads; none where the pack has dropped the view."""
-        from deid.views import load_views
-
-        views = load_views(pack_folder(self._parts.settings.pack), self._parts.catalogue)
+        views = read_views(pack_folder(self._parts.settings.pack), self._parts.catalogue)
         return views[view].fields if view in views else frozenset()
