@@ -340,10 +340,13 @@ def create_tables(database: Database) -> None:
 
 
 @pytest.fixture(scope="session")
-def offices() -> Callable[[str], Office]:
-    """Opens the parts over the store at a URL, creating its tables; the care notice is published."""
+def offices(filled_on_sqlite: Path) -> Callable[[str], Office]:
+    """Opens the parts over a new store at a URL, with its tables; the care notice is published."""
 
     def opened(url: str) -> Office:
+        if url.startswith("sqlite:///"):
+            shutil.copy(filled_on_sqlite, url.removeprefix("sqlite:///"))
+            return open_office(open_database(url, label="data store"), FixedClock(STARTED))
         store = open_database(url, label="data store", must_exist=False)
         create_tables(store)
         return open_filled(store, FixedClock(STARTED))
