@@ -8,6 +8,7 @@ from audit.log import AuditLog
 from audit.signer import HeadSigner
 from consent.gate import Gate
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_views
 from consentry.products import Products
 from consentry.settings import Settings
 from kernel.catalogue import Catalogue
@@ -39,7 +40,5 @@ class WakeParts:
     @cached_property
     def view_fields(self) -> Mapping[str, frozenset[str]]:
         """The codes that each of the pack's views reads."""
-        from deid.views import load_views
-
-        views = load_views(pack_folder(self.settings.pack), self.catalogue)
+        views = read_views(pack_folder(self.settings.pack), self.catalogue)
         return {code: view.fields for code, view in views.items()}

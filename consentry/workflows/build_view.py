@@ -13,6 +13,7 @@ from consent.asking import Asking
 from consentry.access import check_may_act
 from consentry.layout import VIEW_FILE
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_views
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
@@ -26,7 +27,7 @@ from deid.files import file_sha256
 from deid.manifest import FILE_NAME, VIEW_GRADE, Manifest, Product, columns_of, signed_manifest
 from deid.schemas import arrow_schema
 from deid.view_definition import PSEUDONYM
-from deid.views import ViewDefinition, load_views
+from deid.views import ViewDefinition
 from kernel.encoding import JsonValue
 from kernel.errors import NotFound
 from kernel.ids import SubjectId, new_id
@@ -71,12 +72,12 @@ class Built:
 
 def view_names(platform: Platform) -> list[str]:
     """Return the codes of the pack's views."""
-    return sorted(load_views(pack_folder(platform.settings.pack), platform.catalogue))
+    return sorted(read_views(pack_folder(platform.settings.pack), platform.catalogue))
 
 
 def get_view(platform: Platform, name: str) -> ViewDefinition:
     """Return a view of the pack; raises ``NotFound``."""
-    views = load_views(pack_folder(platform.settings.pack), platform.catalogue)
+    views = read_views(pack_folder(platform.settings.pack), platform.catalogue)
     if name not in views:
         raise NotFound(f"The pack has no view {name!r}", hint=f"It has {', '.join(sorted(views))}.")
     return views[name]

@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.loopback import start_serving
+
 Answer = tuple[int, bytes]
 Asked = Callable[[str, Mapping[str, str], dict], Answer]
 
@@ -54,7 +56,7 @@ def answering(answer: Asked, *, tls: ssl.SSLContext | None = None) -> Iterator[s
     server.daemon_threads = True
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    start_serving(server)
     try:
         yield f"http://127.0.0.1:{server.server_port}" if tls is None else f"https://127.0.0.1:{server.server_port}"
     finally:

@@ -46,10 +46,9 @@ def profiled_deployment(copied, tmp_path_factory) -> tuple[Deployed, list[str]]:
     """Alike people with a diagnosis, in a view and with tags, and their subject ids; tests work on copies."""
     made = copied(tmp_path_factory.mktemp("profiled") / "home")
     with open_platform(made.settings, clock=FixedClock(STARTED)) as platform:
-        captured, subjects = Captured(platform), []
-        for number in range(PEOPLE):
-            subjects.append(captured.person(f"u-{number}", "P02", "P07", birth_date="1980-05-20"))
-            captured.grant(f"u-{number}", "P12", recipient="research_partner")
+        captured, names = Captured(platform), [f"u-{number}" for number in range(PEOPLE)]
+        sharing = {"P12": "research_partner"}
+        subjects = captured.people(names, "P02", "P07", birth_date="1980-05-20", sharing=sharing)
         records = [
             captured.posted(f"u-{n}", number=f"r-{n}", diagnosis=["icd10:I10"], birth_date="1980-05-20", sex="female")
             for n in range(PEOPLE)
