@@ -12,6 +12,7 @@ from audit.entries import NewEntry, cohort_digest, details_digest, encode_entry,
 from audit.events import Event
 from audit.scanning import find_scanned
 from audit.tables import cohort, cohort_member, detail, head, inbox
+from kernel.bulk_insert import BulkInsert
 from kernel.clock import from_micros, require_aware, to_micros
 from kernel.encoding import JsonValue
 from kernel.errors import IntegrityFailed
@@ -199,10 +200,11 @@ def _record_cohort(connection: Connection, entry_id: EntryId, aliases: Sequence[
         return None
     salt = secrets.token_bytes(_SALT_BYTES)
     connection.execute(insert(cohort), {"entry_id": entry_id, "salt": salt, "size": len(aliases)})
-    connection.execute(insert(cohort_member), [{"alias": alias, "entry_id": entry_id} for alias in aliases])
+    _MEMBERS.run(connection, [(alias, entry_id) for alias in sorted(aliases)])
     return {"size": len(aliases), "digest": cohort_digest(salt, aliases)}
 
 
 _LATEST: Final = Prepared(select(*latest_times()))
 _INSERT: Final = Prepared(insert(inbox).inline(), columns=("entry_id", "at", "body"))
+_MEMBERS: Final = BulkInsert(cohort_member, ("alias", "entry_id"))
 _INSERT_DETAIL: Final = Prepared(insert(detail).inline(), columns=("entry_id", "sealed"))

@@ -1,8 +1,9 @@
 """Keys in memory; they can neither be printed nor serialised. For the modules of this package alone."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, KeysView
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, Generic, NoReturn, TypeVar, final
 
 from cryptography.exceptions import InvalidTag
@@ -12,7 +13,7 @@ from kernel.catalogue import Compartment
 from kernel.errors import IntegrityFailed, Unavailable
 from kernel.ids import SubjectId
 from kernel.ports import Clock
-from vault.envelope import DataKey, length_prefixed, three_prefixed
+from vault.envelope import DataKey, length_prefixed, one_prefixed
 from vault.suites import MAC_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Suite
 
 Pair = tuple[SubjectId, Compartment]
@@ -102,6 +103,17 @@ class MacKey:
             state.update(piece)
         return state.finalize()
 
+    def digests_after(self, beginning: bytes, ends: Iterable[bytes]) -> list[bytes]:
+        """Return the whole 32 bytes over each end after one beginning, which is digested once."""
+        begun = self._state.copy()
+        begun.update(beginning)
+        digests = []
+        for end in ends:
+            state = begun.copy()
+            state.update(end)
+            digests.append(state.finalize())
+        return digests
+
     def __repr__(self) -> str:
         return "MacKey(...)"
 
@@ -187,6 +199,10 @@ class UnlockedKeys:
     def __contains__(self, key_id: bytes) -> bool:
         return key_id in self._by_id
 
+    def missing(self, key_ids: KeysView[bytes]) -> set[bytes]:
+        """Return those of these keys that are not held."""
+        return key_ids - self._by_id.keys()
+
     def drop(self) -> None:
         """Forget every key."""
         self._by_id.clear()
@@ -233,7 +249,13 @@ def epoch_context(epoch_id: str, suite: int) -> bytes:
 
 def data_key_context(key_id: bytes, subject: str, compartment: str, suite: int) -> bytes:
     """Return what a data key is bound to."""
-    return three_prefixed(f"consentry data key {suite}", subject, compartment) + key_id
+    before, after = _around_subject(compartment, suite)
+    return before + one_prefixed(subject) + after + key_id
+
+
+@lru_cache(maxsize=256)
+def _around_subject(compartment: str, suite: int) -> tuple[bytes, bytes]:
+    return one_prefixed(f"consentry data key {suite}"), one_prefixed(compartment)
 
 
 def named_key_context(key_id: bytes, kind: str, name: str, version: int, suite: int) -> bytes:

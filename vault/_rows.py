@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, delete, select, type_coerce
 
@@ -14,14 +14,34 @@ from vault.payload import unpack
 from vault.setwise import chunks
 from vault.tables import SEALED_TABLES, attachment, batch, sealed_record
 
-SealedRow = Row[*tuple[Any, ...]]
+class StoredRow(NamedTuple):
+    """A row as the driver returns it, of which a cohort has too many for anything dearer."""
+
+    row_no: int
+    kind: str
+    source: str
+    compartment: str
+    purpose: str
+    subject_id: str
+    record_id: str
+    record_key: str
+    observed_at: int
+    expires_at: int | None
+    held_until: int | None
+    schema_version: int
+    key_id: bytes
+    payload: bytes
+
+
+SealedRow = Row[*tuple[Any, ...]] | StoredRow
 
 _INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
 
 
-_NAMES: Final = ("row_no", *RowHeader._fields, "schema_version", "key_id", "payload")
+_NAMES: Final = StoredRow._fields
 _KEY_ID: Final = _NAMES.index("key_id")
 _HEADER: Final = slice(1, 1 + len(RowHeader._fields))
+"""The columns of a row's header come in its order."""
 
 
 def columns_of(table: Table) -> tuple[ColumnElement[Any], ...]:
@@ -93,7 +113,8 @@ def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys, keyring: Keyring) -
         IntegrityFailed: a row names the key of another subject or compartment.
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
-    first = {key_id: row for key_id, row in {row[_KEY_ID]: row for row in rows}.items() if key_id not in keys}
+    by_key = {row[_KEY_ID]: row for row in rows}
+    first = {key_id: by_key[key_id] for key_id in keys.missing(by_key.keys())}
     if not first:
         return set()
     destroyed = keyring.destroyed_among(first)

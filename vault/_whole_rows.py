@@ -8,6 +8,8 @@ value by value and says what is wrong.
 import os
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -35,6 +37,9 @@ from vault.suites import NONCE_BYTES
 
 _FIELDS: Final = slice(1, 1 + len(RowHeader._fields))
 _RECORD_KEY: Final = 1 + RowHeader._fields.index("record_key")
+_REST: Final = slice(_FIELDS.stop, _FIELDS.stop + 3)
+_begins_as: Final = Struct(f">I{HEADER_BYTES}s{NONCE_BYTES}s").unpack_from
+"""Length, header and nonce of a sealed value; one that is too short for them is left to whoever looks at each value."""
 
 
 def seal_whole(
@@ -101,7 +106,7 @@ def open_whole(
 
 
 def _opened(row: SealedRow, fields: frozenset[str], keys: UnlockedKeys, deployment: str) -> dict[str, bytes] | None:
-    schema_version, key_id, payload = row[11:14]
+    schema_version, key_id, payload = row[_REST]
     parts, key = _parts(fields, schema_version), keys.opening(key_id)
     header, decrypt = key.headers[VERSION_OF_ROW], key.decrypt
     opened: dict[str, bytes] = {}
@@ -111,18 +116,18 @@ def _opened(row: SealedRow, fields: frozenset[str], keys: UnlockedKeys, deployme
         bound = header + row_prefix(deployment, row[_FIELDS])
         while at < size:
             length = at + 1 + payload[at]
-            start, code = length + LENGTH_BYTES, payload[at:length]
-            at = start + int.from_bytes(payload[length:start])
+            code, (sealed, begin, nonce) = payload[at:length], _begins_as(payload, length)
+            start = length + LENGTH_BYTES
+            at = start + sealed
             wanted = parts.get(code)
             if wanted is None:
                 passed.add(code)
                 continue
-            body, nonce = start + BODY, start + HEADER_BYTES
-            if at > size or payload[start:nonce] != header or not OVERHEAD_BYTES <= at - start <= MAX_SEALED_BYTES:
+            if begin != header or at > size or not OVERHEAD_BYTES <= sealed <= MAX_SEALED_BYTES:
                 return None
-            opened[wanted[0]] = decrypt(payload[nonce:body], payload[body:at], bound + wanted[1])
-        is_sound = at == size and begins(payload, len(opened) + len(passed)) and not _has_mark(passed)
-    except (InvalidTag, IntegrityFailed):
+            opened[wanted[0]] = decrypt(nonce, payload[start + BODY : at], bound + wanted[1])
+        is_sound = at == size and begins(payload, len(opened) + len(passed)) and not (passed and _has_mark(passed))
+    except (InvalidTag, IntegrityFailed, StructError):
         return None
     return opened if is_sound else None
 

@@ -307,6 +307,15 @@ def length_prefixed(*texts: str) -> bytes:
     return prefixed
 
 
+def one_prefixed(text: str) -> bytes:
+    """Return the same for one text; raises as ``length_prefixed``."""
+    try:
+        own = text.encode()
+        return _LENGTH.pack(len(own)) + own
+    except (UnicodeEncodeError, StructError):
+        return length_prefixed(text)
+
+
 def three_prefixed(one: str, two: str, three: str) -> bytes:
     """Return the same for three texts, which is what rows and keys are bound to: in half the time."""
     try:

@@ -29,6 +29,20 @@ def among(connection: Connection, column: ColumnElement[str], texts: Collection[
     return column == any_(bindparam(None, list(texts), type_=ARRAY(String)))
 
 
+def among_given(column: ColumnElement[str], name: str, dialect: str) -> ColumnElement[bool]:
+    """Return ``column IN :name`` for a statement that is made once, to be run with ``given``."""
+    if dialect == "sqlite":
+        each = func.json_each(bindparam(name, type_=String)).table_valued("value")
+        return column.in_(select(each.c.value))
+    return column == any_(bindparam(name, type_=ARRAY(String)))
+
+
+def given(connection: Connection, texts: Collection[str]) -> object:
+    """Return texts as the one value of a parameter of ``among_given``."""
+    plain = [str(text) for text in texts]
+    return json.dumps(plain) if connection.dialect.name == "sqlite" else plain
+
+
 def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows whose keys are not there yet; the others stay as they are."""
     if not rows:

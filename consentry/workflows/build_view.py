@@ -17,6 +17,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
 from consentry.rewriting import count_rows, read_rows, rewrite_without
+from consentry.sealing import opening
 from consentry.stores.builds import ViewBuild, add_view_build
 from consentry.view_rows import OwnRows, ProcessRows, RowMaker
 from consentry.workflows.withheld import ended_meanwhile
@@ -31,6 +32,7 @@ from kernel.encoding import JsonValue
 from kernel.errors import NotFound
 from kernel.ids import SubjectId, new_id
 from vault.bulk_columns import SOURCE, SOURCE_RECORD, SUBJECT
+from vault.cohort_openers import CohortOpeners
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,11 +137,12 @@ class _Run:
         subjects = self._subjects()
         with (
             progress(f"view {self.view.code}", total=len(subjects), shown=show_progress) as done,
+            opening(self.platform.settings, self.platform.catalogue, len(subjects)) as openers,
             pq.ParquetWriter(self.built.folder / VIEW_FILE, arrow_schema(self.view), compression="zstd") as writer,
         ):
             for start in range(0, len(subjects), BATCH_SUBJECTS):
                 batch = subjects[start : start + BATCH_SUBJECTS]
-                for rows in self._batch_rows(maker, batch):
+                for rows in self._batch_rows(maker, batch, openers):
                     self.built.rows += rows.num_rows
                     writer.write_table(rows)
                 done(len(batch))
@@ -153,7 +156,9 @@ class _Run:
                 return found
             found += page
 
-    def _batch_rows(self, maker: RowMaker, batch: list[SubjectId]) -> "Iterator[pa.Table]":
+    def _batch_rows(
+        self, maker: RowMaker, batch: list[SubjectId], openers: CohortOpeners | None
+    ) -> "Iterator[pa.Table]":
         with self.platform.data.write() as connection:
             verdict = self.platform.gate.check_many(
                 connection, asking=self.asking, purpose=self.view.purpose, subjects=batch, fields=self.view.fields
@@ -175,8 +180,9 @@ class _Run:
         names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
         subjects = {name: subject for subject, name in names.items()}
         opened = self.platform.vault.open_cohort(
-            permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day()
-        )
+            permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day(),
+            openers=openers,
+        )  # fmt: skip
         for columns in _streamed(opened, names):
             rows = maker.rows(columns)
             for name in rows[PSEUDONYM].unique().to_pylist():
