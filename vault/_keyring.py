@@ -20,6 +20,8 @@ from vault._keys import (
     MacKey,
     Pair,
     UnlockedKeys,
+    Unwrap,
+    WrappedKeys,
     WrappingKey,
     data_key_context,
     epoch_context,
@@ -225,21 +227,45 @@ class Keyring:
         compartments: Collection[Compartment],
         keys: UnlockedKeys,
     ) -> None:
+        wrapped = self._wrapped(connection, subjects, compartments)
+        for subject in wrapped.subjects():
+            wrapped.unlock(subject, keys)
+
+    @contextmanager
+    def wrapped(
+        self, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> Iterator[WrappedKeys]:
+        """Hold the data keys of these subjects and compartments as they are stored while the block runs.
+
+        What is unwrapped of them, one subject after the other, is theirs who ask for it.
+        """
+        self.ask_ahead()
+        with self.database.read() as connection:
+            wrapped = self._wrapped(connection, subjects, compartments)
+        try:
+            yield wrapped
+        finally:
+            wrapped.drop()
+
+    def _wrapped(
+        self, connection: Connection, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> WrappedKeys:
         rows: Iterable[Sequence[Any]]
         if len(subjects) == 1:
             (subject,) = subjects
             rows = connection.execute(_OF_ONE, {"subject": subject, "compartments": sorted(compartments)}).all()
         else:
-            told = {"subjects": given(connection, sorted(subjects)),
-                    "compartments": given(connection, sorted(compartments))}  # fmt: skip
-            rows = _of_many(connection.dialect.name).rows(connection, **told)
-        held: dict[str, WrappingKey] = {}
-        for key_id, subject, compartment, wrapped, suite, *hangs_on in rows:  # by name each would be looked up
-            wrapping = held.get(hangs_on[0])
-            if wrapping is None:
-                wrapping = held[hangs_on[0]] = self._living(*hangs_on)
-            key = wrapping.unwrap(wrapped, data_key_context(key_id, subject, compartment, suite))
-            keys.add((subject, _COMPARTMENTS[compartment]), DataKey(key_id, key, suite_of(suite)))
+            told = {"subjects": subjects, "compartments": compartments}
+            bound = {name: given(connection, sorted(texts)) for name, texts in told.items()}
+            rows = _of_many(connection.dialect.name).rows(connection, **bound)
+        unwraps: dict[str, Unwrap] = {}
+        wrapped = WrappedKeys()
+        for key_id, subject, compartment, blob, suite, epoch_id, epoch_suite, epoch_wrapped in rows:
+            unwrap = unwraps.get(epoch_id)
+            if unwrap is None:
+                unwrap = unwraps[epoch_id] = self._living(epoch_id, epoch_suite, epoch_wrapped).unwrap
+            wrapped.add(SubjectId(subject), (key_id, compartment, blob, suite, unwrap))
+        return wrapped
 
     def newest_among(self, subjects: Collection[SubjectId]) -> dict[Pair, bytes]:
         """Return the id of the key that seals, for each compartment of these subjects."""
@@ -419,9 +445,6 @@ _WITH_EPOCH: Final = (
     .add_columns(data_key.c.suite, *WRAPPED_IN)
     .join(epoch, epoch.c.epoch_id == data_key.c.epoch_id)
 )
-_COMPARTMENTS: Final = {compartment.value: compartment for compartment in Compartment}
-
-
 @cache
 def _of_many(dialect: str) -> Prepared:
     query = _WITH_EPOCH.where(

@@ -1,7 +1,7 @@
 """Keys in memory; they can neither be printed nor serialised. For the modules of this package alone."""
 
 import os
-from collections.abc import Callable, Iterable, KeysView
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, Generic, NoReturn, TypeVar, final
@@ -14,7 +14,7 @@ from kernel.errors import IntegrityFailed, Unavailable
 from kernel.ids import SubjectId
 from kernel.ports import Clock
 from vault.envelope import DataKey, length_prefixed, one_prefixed
-from vault.suites import MAC_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Suite
+from vault.suites import MAC_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Suite, suite_of
 
 Pair = tuple[SubjectId, Compartment]
 """What has a data key of its own."""
@@ -157,16 +157,17 @@ class BlindingKey:
 class UnlockedKeys:
     """The data keys of one unit of work."""
 
-    __slots__ = ("_by_id", "_newest")
+    __slots__ = ("_added", "_by_id", "_newest")
 
     def __init__(self) -> None:
         self._by_id: dict[bytes, DataKey] = {}
         self._newest: dict[Pair, DataKey] = {}
+        self._added: list[tuple[Pair, DataKey]] = []
 
     def add(self, pair: Pair, key: DataKey) -> None:
         """Hold a key; the last one of a pair seals, every one opens."""
         self._by_id[key.key_id] = key
-        self._newest[pair] = key
+        self._added.append((pair, key))
 
     def sealing(self, pair: Pair) -> DataKey:
         """Return the key that new values are sealed under.
@@ -174,7 +175,7 @@ class UnlockedKeys:
         Raises:
             KeyUnavailable: there is none; ``KeyStore.ensure_data_keys`` comes first.
         """
-        key = self._newest.get(pair)
+        key = self._sealing().get(pair)
         if key is None:
             raise KeyUnavailable(
                 f"Subject {pair[0]} has no key for compartment {pair[1]}", hint="Make keys durable before their rows."
@@ -194,19 +195,27 @@ class UnlockedKeys:
 
     def has(self, pair: Pair) -> bool:
         """Say whether there is a key that new values of the pair can be sealed under."""
-        return pair in self._newest
+        return pair in self._sealing()
 
     def __contains__(self, key_id: bytes) -> bool:
         return key_id in self._by_id
 
-    def missing(self, key_ids: KeysView[bytes]) -> set[bytes]:
-        """Return those of these keys that are not held."""
-        return key_ids - self._by_id.keys()
+    def missing(self, subjects: Mapping[bytes, str]) -> set[bytes]:
+        """Return those of these keys that are not held, whosever they are said to be."""
+        return subjects.keys() - self._by_id.keys()
 
     def drop(self) -> None:
         """Forget every key."""
         self._by_id.clear()
         self._newest.clear()
+        self._added.clear()
+
+    def _sealing(self) -> dict[Pair, DataKey]:
+        """Return the keys by pair, which whoever only opens never asks for."""
+        if self._added:
+            self._newest.update(self._added)
+            self._added.clear()
+        return self._newest
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -216,6 +225,65 @@ class UnlockedKeys:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Keys are never serialised")
+
+
+Unwrap = Callable[[bytes, bytes], bytes]
+"""Returns a key from its wrapped form and its context; see ``WrappingKey.unwrap``."""
+
+StoredKey = tuple[bytes, str, bytes, int, Unwrap]
+"""Key id, compartment, the wrapped key, its suite, and what unwraps it."""
+
+
+@final
+class WrappedKeys:
+    """The data keys of some subjects as they are stored, for one unit of work.
+
+    Each is unwrapped when its subject's turn comes, so that of a cohort one person's keys are in clear at a time.
+    """
+
+    __slots__ = ("_by_subject", "_owners")
+
+    def __init__(self) -> None:
+        self._by_subject: dict[SubjectId, list[StoredKey]] = {}
+        self._owners: dict[bytes, SubjectId] = {}
+
+    def add(self, subject: SubjectId, key: StoredKey) -> None:
+        """Hold a key, after those of the subject that are older."""
+        self._by_subject.setdefault(subject, []).append(key)
+        self._owners[key[0]] = subject
+
+    def subjects(self) -> Collection[SubjectId]:
+        """Return whose keys these are."""
+        return self._by_subject
+
+    def unlock(self, subject: SubjectId, into: UnlockedKeys) -> None:
+        """Unwrap the keys of a subject.
+
+        Raises:
+            IntegrityFailed: one was changed.
+        """
+        for key_id, compartment, blob, suite, unwrap in self._by_subject.get(subject, ()):
+            key = unwrap(blob, data_key_context(key_id, subject, compartment, suite))
+            into.add((subject, _COMPARTMENTS[compartment]), DataKey(key_id, key, suite_of(suite)))
+
+    def missing(self, subjects: Mapping[bytes, str]) -> set[bytes]:
+        """Return those of these keys that are not held, or are not the subject's that is said to have them."""
+        owner = self._owners.get
+        return {key_id for key_id, subject in subjects.items() if owner(key_id) != subject}
+
+    def drop(self) -> None:
+        """Forget every key, and with them what unwraps them."""
+        self._by_subject.clear()
+        self._owners.clear()
+
+    def __repr__(self) -> str:
+        return f"WrappedKeys({len(self._owners)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Keys are never serialised")
+
+
+_COMPARTMENTS: Final = {compartment.value: compartment for compartment in Compartment}
 
 
 class Held(Generic[_K]):

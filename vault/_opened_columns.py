@@ -1,7 +1,7 @@
 """Opened values by column, as Arrow. For the modules of this package alone: what it returns is plaintext."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kernel.catalogue import Field, FieldType
@@ -20,7 +20,12 @@ class OpenedColumns:
     """Turns opened records into Arrow batches of one schema."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
-        self._kinds = {field.code: arrow_type(field) for field in fields}
+        import pyarrow as pa
+
+        kinds = {field.code: arrow_type(field) for field in fields}
+        self._codes = tuple(kinds)
+        self._of_text = [code for code, kind in kinds.items() if kind == pa.string()]
+        self._kinds = [(code, kind) for code, kind in kinds.items() if kind != pa.string()]
 
     def batch(self, opened: Iterable[OpenedRows]) -> "pa.RecordBatch":
         """Return the records of some subjects as one batch."""
@@ -39,8 +44,22 @@ class OpenedColumns:
             SOURCE: pa.array([row.source for row in rows], pa.string()),
             OBSERVED_AT: pa.array([row.observed_at for row in rows], pa.timestamp("us", "UTC")),
         }
-        columns = {code: _column([one.get(code) for one in values], kind) for code, kind in self._kinds.items()}
-        return pa.RecordBatch.from_pydict(head | columns)
+        columns = self._texts(values) | {code: pa.array(_decoded(values, code), kind) for code, kind in self._kinds}
+        return pa.RecordBatch.from_pydict(head | {code: columns[code] for code in self._codes})
+
+    def _texts(self, values: Sequence[Mapping[str, bytes]]) -> dict[str, "pa.Array"]:
+        """Return the columns of texts, made as one: what Arrow does with each takes as long for few values as for many.
+
+        Text without escapes is what stands between the quotes.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        quoted = pa.array([one.get(code) for code in self._of_text for one in values], pa.binary())
+        if pc.any(pc.match_substring(quoted, b"\\")).as_py():
+            return {code: pa.array(_decoded(values, code), pa.string()) for code in self._of_text}
+        texts, size = pc.binary_slice(quoted, 1, -1).cast(pa.string()), len(values)
+        return {code: texts.slice(place * size, size) for place, code in enumerate(self._of_text)}
 
 
 def arrow_type(field: Field) -> "pa.DataType":
@@ -59,19 +78,7 @@ def arrow_type(field: Field) -> "pa.DataType":
     return pa.list_(one) if field.repeated else one
 
 
-def _column(plaintexts: Sequence[bytes | None], kind: "pa.DataType") -> "pa.Array":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if kind != pa.string():
-        return pa.array(_decoded(plaintexts), kind)
-    quoted = pa.array(plaintexts, pa.binary())
-    if pc.any(pc.match_substring(quoted, b"\\")).as_py():
-        return pa.array(_decoded(plaintexts), kind)
-    return pc.binary_slice(quoted, 1, -1).cast(kind)  # text without escapes is what stands between the quotes
-
-
-def _decoded(plaintexts: Sequence[bytes | None]) -> list[JsonValue]:
+def _decoded(values: Sequence[Mapping[str, bytes]], code: str) -> list[JsonValue]:
     """Return the values of a column, read at once."""
-    values: list[JsonValue] = json.loads(b"[%b]" % b",".join([b"null" if one is None else one for one in plaintexts]))
-    return values
+    decoded: list[JsonValue] = json.loads(b"[%b]" % b",".join([one.get(code, b"null") for one in values]))
+    return decoded

@@ -17,7 +17,7 @@ from kernel.ids import RecordId, SubjectId
 from kernel.plaintext import Plaintext
 from kernel.prepared import Prepared
 from vault._keyring import Keyring
-from vault._keys import UnlockedKeys
+from vault._keys import UnlockedKeys, WrappedKeys
 from vault._rows import COLUMNS, SealedRow, StoredRow, header_of, lost_keys
 from vault._versions import MARK, PROFILE, Mark, Told, choose, marks_of, weight
 from vault._whole_rows import open_whole
@@ -94,10 +94,8 @@ def visible_rows(
     else:
         rows = _of_many_subjects(connection, subjects, compartments, kinds, now)
     found: dict[SubjectId, list[SealedRow]] = {}
-    for row in rows:
+    for row in sorted(rows, key=_row_no):
         found.setdefault(row[_SUBJECT], []).append(row)
-    for own in found.values():
-        own.sort(key=_row_no)
     return found
 
 
@@ -134,7 +132,7 @@ def _of_many_subjects(
 
 @cache
 def _of_many(dialect: str, *, of_kinds: bool) -> Prepared:
-    """Return the statement for many people, whose rows come in any order: sorting them all costs more than by person."""
+    """Return the statement for many people, whose rows come in any order: sorting them here costs less."""
     table = sealed_record.c
     query = select(*COLUMNS).where(
         among_given(table.subject_id, "subjects", dialect),
@@ -146,7 +144,7 @@ def _of_many(dialect: str, *, of_kinds: bool) -> Prepared:
 
 
 def readable_rows(
-    rows: Mapping[SubjectId, Sequence[SealedRow]], keys: UnlockedKeys, keyring: Keyring
+    rows: dict[SubjectId, list[SealedRow]], keys: WrappedKeys, keyring: Keyring
 ) -> dict[SubjectId, list[SealedRow]]:
     """Leave out rows whose key an erasure has destroyed.
 
@@ -156,7 +154,7 @@ def readable_rows(
     """
     destroyed = lost_keys(chain.from_iterable(rows.values()), keys, keyring)
     if not destroyed:
-        return {subject: list(own) for subject, own in rows.items()}
+        return rows
     return {subject: [row for row in own if row.key_id not in destroyed] for subject, own in rows.items()}
 
 

@@ -9,14 +9,14 @@ from kernel.catalogue import Catalogue, Compartment
 from kernel.database import Database
 from kernel.ids import SubjectId
 from vault._keyring import Keyring
-from vault._keys import UnlockedKeys
+from vault._keys import UnlockedKeys, WrappedKeys
 from vault._opening import readable_rows, visible_rows
 from vault._rows import SealedRow
 
 _T = TypeVar("_T")
 
 Use = Callable[[SubjectId, list[SealedRow], UnlockedKeys], _T]
-"""Makes something of one subject's rows, while the keys are held."""
+"""Makes something of one subject's rows, while its keys are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Reading:
         with_batch: bool = False,
         first: dict[SubjectId, list[SealedRow]] | None = None,
     ) -> dict[SubjectId, _T]:
-        """Return what ``use`` makes of each subject's readable rows, with the keys of their compartments.
+        """Return what ``use`` makes of each subject's readable rows, with its keys of their compartments.
 
         ``first`` are the rows where the caller has read them already, in the transaction of its receipt.
         """
@@ -52,12 +52,23 @@ class Reading:
                     rows = visible_rows(
                         connection, subjects, compartments=compartments, kinds=kinds, now=now, with_batch=with_batch
                     )
-            with self.keyring.unlocked(subjects, compartments) as keys:
-                readable = readable_rows(rows, keys, self.keyring)
+            with self.keyring.wrapped(subjects, compartments) as wrapped:
+                readable = readable_rows(rows, wrapped, self.keyring)
                 before, lost = lost, _unread(rows, readable)
                 if lost and lost != before:
                     continue  # other fields were erased since the rows were read, and what stays has new keys by now
-                return {subject: use(subject, readable.get(subject, []), keys) for subject in subjects}
+                return {subject: _used(subject, readable.get(subject, []), wrapped, use) for subject in subjects}
+
+
+def _used(subject: SubjectId, rows: list[SealedRow], wrapped: WrappedKeys, use: Use[_T]) -> _T:
+    """Return what is made of one subject's rows, with its keys alone in clear."""
+    keys = UnlockedKeys()
+    try:
+        if rows:
+            wrapped.unlock(subject, keys)
+        return use(subject, rows, keys)
+    finally:
+        keys.drop()
 
 
 def _unread(

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, delete
 
 from kernel.errors import IntegrityFailed
 from vault._keyring import Keyring
-from vault._keys import KeyUnavailable, UnlockedKeys
+from vault._keys import KeyUnavailable, UnlockedKeys, WrappedKeys
 from vault.envelope import Binding, Holder, RowHeader, of_row, open_value
 from vault.payload import unpack
 from vault.setwise import chunks
@@ -40,6 +40,7 @@ _INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
 
 _NAMES: Final = StoredRow._fields
 _KEY_ID: Final = _NAMES.index("key_id")
+_SUBJECT: Final = _NAMES.index("subject_id")
 _HEADER: Final = slice(1, 1 + len(RowHeader._fields))
 """The columns of a row's header come in its order."""
 
@@ -106,17 +107,18 @@ def binding_of(row: SealedRow, holder: Holder, code: str) -> Binding:
     return Binding(holder, code, row.schema_version)
 
 
-def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys, keyring: Keyring) -> set[bytes]:
+def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys | WrappedKeys, keyring: Keyring) -> set[bytes]:
     """Return the ids of those keys of these rows that an erasure has destroyed.
 
     Raises:
         IntegrityFailed: a row names the key of another subject or compartment.
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
-    by_key = {row[_KEY_ID]: row for row in rows}
-    first = {key_id: by_key[key_id] for key_id in keys.missing(by_key.keys())}
-    if not first:
+    rows = list(rows)
+    missing = keys.missing({row[_KEY_ID]: row[_SUBJECT] for row in rows})
+    if not missing:
         return set()
+    first = {row[_KEY_ID]: row for row in rows if row[_KEY_ID] in missing}
     destroyed = keyring.destroyed_among(first)
     lost = first.keys() - destroyed
     moved = keyring.existing_among(lost)

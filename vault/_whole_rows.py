@@ -24,7 +24,6 @@ from vault.envelope import (
     MAX_PLAINTEXT_BYTES,
     MAX_SEALED_BYTES,
     OVERHEAD_BYTES,
-    VERSION_OF_ROW,
     DataKey,
     Random,
     RowHeader,
@@ -60,7 +59,7 @@ def seal_whole(
     codes = tuple(values)
     if max(map(len, values.values()), default=0) > MAX_PLAINTEXT_BYTES:
         raise too_long(next(code for code, value in values.items() if len(value) > MAX_PLAINTEXT_BYTES))
-    header, encrypt, size_of = data_key.headers[VERSION_OF_ROW], data_key.encrypt, LENGTH.pack
+    header, encrypt, size_of = data_key.of_row, data_key.encrypt, LENGTH.pack
     bound, nonces, start = header + prefix, random(NONCE_BYTES * len(codes)), 0
     pieces = [head_of(len(codes))]
     for plaintext, (head, part) in zip(values.values(), _heads(codes, schema_version), strict=True):
@@ -100,7 +99,8 @@ def open_whole(
         if before is not None:
             if not before[1].keys().isdisjoint(opened):
                 return None
-            opened = before[1] | opened
+            before[1].update(opened)
+            opened = before[1]
         records[record_key] = row, opened
     return list(records.values())
 
@@ -108,7 +108,7 @@ def open_whole(
 def _opened(row: SealedRow, fields: frozenset[str], keys: UnlockedKeys, deployment: str) -> dict[str, bytes] | None:
     schema_version, key_id, payload = row[_REST]
     parts, key = _parts(fields, schema_version), keys.opening(key_id)
-    header, decrypt = key.headers[VERSION_OF_ROW], key.decrypt
+    header, decrypt = key.of_row, key.decrypt
     opened: dict[str, bytes] = {}
     passed: set[bytes] = set()
     at, size = HEAD_BYTES, len(payload)
