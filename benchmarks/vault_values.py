@@ -21,7 +21,10 @@ from benchmarks.deployment import postgresql_deployment, wide_deployment, wide_f
 from benchmarks.figures import Bound, Figure, Target
 from benchmarks.timing import best_beside
 from benchmarks.vault_bulk import people_of, store_rows
+from audit.receipts import Receipt
 from consent.asking import Asking
+from consent.permits import Permit
+from consentry.ahead import one_ahead
 from consentry.platform import Platform
 from consentry.sealing import opening
 from kernel.ids import RequestId, SubjectId, new_id
@@ -29,6 +32,7 @@ from vault._whole_rows import seal_whole
 from vault.cohort_openers import CohortOpeners
 from vault.envelope import DataKey, Holder, RowHeader, of_row, open_many, row_prefix
 from vault.payload import unpack
+from vault.setwise import chunks
 from vault.suites import AES, SM, Suite
 
 FIELDS: Final = 20
@@ -187,18 +191,25 @@ def _open_cohort(
     codes: Sequence[str],
     openers: CohortOpeners | None,
 ) -> None:
-    opened = 0
-    for start in range(0, len(subjects), _BATCH):
+    opened, permits = 0, _permits(platform, asking, subjects, codes)
+    for permit, receipt in permits if openers is None else one_ahead(permits):
+        columns = platform.vault.open_cohort(permit, receipt, fields=codes, openers=openers)
+        opened += sum(batch.num_rows for batch in columns)
+    if opened != len(subjects):
+        raise RuntimeError("Not everything was opened")
+
+
+def _permits(
+    platform: Platform, asking: Asking, subjects: Sequence[SubjectId], codes: Sequence[str]
+) -> Iterator[tuple[Permit, Receipt]]:
+    for some in chunks(subjects, _BATCH):
         with platform.data.write() as connection:
             permit = platform.gate.check_many(
-                connection, asking=asking, purpose="P02", subjects=subjects[start : start + _BATCH], fields=codes
+                connection, asking=asking, purpose="P02", subjects=some, fields=codes
             ).permit
         if permit is None:
             raise RuntimeError("The gate refused everybody")
         receipt = platform.log.receipt(
             permit.entry_id, actor=asking.actor, purpose="P02", subjects=permit.subjects, fields=permit.fields
         )
-        columns = platform.vault.open_cohort(permit, receipt, fields=codes, openers=openers)
-        opened += sum(batch.num_rows for batch in columns)
-    if opened != len(subjects):
-        raise RuntimeError("Not everything was opened")
+        yield permit, receipt

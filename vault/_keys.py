@@ -276,8 +276,11 @@ class WrappedKeys:
         self._by_subject.clear()
         self._owners.clear()
 
+    def __len__(self) -> int:
+        return len(self._owners)
+
     def __repr__(self) -> str:
-        return f"WrappedKeys({len(self._owners)})"
+        return f"WrappedKeys({len(self)})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Keys are never serialised")

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
+from types import BuiltinMethodType
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import update
 from consent.asking import Asking
 from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId
-from vault._keys import BlindingKey, MacKey, UnlockedKeys, WrappingKey
+from vault._keys import BlindingKey, MacKey, UnlockedKeys, WrappedKeys, WrappingKey
 from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.envelope import DataKey
 from vault.epoch_rotation import rotate_epoch
@@ -35,9 +36,9 @@ def living_keys() -> list[object]:
 
 
 def is_key(thing: object) -> bool:
-    if isinstance(thing, UnlockedKeys):
+    if isinstance(thing, UnlockedKeys | WrappedKeys):
         return len(thing) > 0
-    return isinstance(thing, KEYS) or isinstance(getattr(thing, "__self__", None), AESGCM)
+    return isinstance(thing, KEYS) or (isinstance(thing, BuiltinMethodType) and isinstance(thing.__self__, AESGCM))
 
 
 @pytest.fixture
