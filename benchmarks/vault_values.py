@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import String
 from sqlalchemy.dialects import sqlite
 
+from audit.receipts import Receipt
 from benchmarks.deployment import postgresql_deployment, wide_deployment, wide_fields
 from benchmarks.figures import Bound, Figure, Target
 from benchmarks.timing import best_beside
 from benchmarks.vault_bulk import people_of, store_rows
-from audit.receipts import Receipt
 from consent.asking import Asking
 from consent.permits import Permit
 from consentry.ahead import one_ahead

@@ -25,7 +25,6 @@ from kernel.clock import from_micros
 from kernel.ids import DecisionId, SubjectId
 from kernel.prepared import Prepared, Rows
 
-
 PersonRows = list[Sequence[Any]]
 """The driver's rows of one registered subject: its standing, and one decision in each; none in a single one."""
 
@@ -84,7 +83,7 @@ def read_rows(connection: Connection, subjects: Collection[SubjectId], *, purpos
 
 def counted_in(rows: Mapping[SubjectId, PersonRows]) -> list[SubjectId]:
     """Return those with a decision whose uses are counted."""
-    return [subject for subject, own in rows.items() if any([row[_MAX_USES] is not None for row in own])]
+    return sorted({subject for subject, own in rows.items() for row in own if row[_MAX_USES] is not None})
 
 
 def situation_of(rows: PersonRows, digital_age: int) -> Situation:

@@ -232,9 +232,7 @@ class Keyring:
             wrapped.unlock(subject, keys)
 
     @contextmanager
-    def wrapped(
-        self, subjects: Collection[SubjectId], compartments: Collection[Compartment]
-    ) -> Iterator[WrappedKeys]:
+    def wrapped(self, subjects: Collection[SubjectId], compartments: Collection[Compartment]) -> Iterator[WrappedKeys]:
         """Hold the data keys of these subjects and compartments as they are stored while the block runs.
 
         What is unwrapped of them, one subject after the other, is theirs who ask for it.
@@ -445,6 +443,8 @@ _WITH_EPOCH: Final = (
     .add_columns(data_key.c.suite, *WRAPPED_IN)
     .join(epoch, epoch.c.epoch_id == data_key.c.epoch_id)
 )
+
+
 @cache
 def _of_many(dialect: str) -> Prepared:
     query = _WITH_EPOCH.where(

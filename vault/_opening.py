@@ -18,7 +18,7 @@ from kernel.plaintext import Plaintext
 from kernel.prepared import Prepared
 from vault._keyring import Keyring
 from vault._keys import UnlockedKeys, WrappedKeys
-from vault._rows import COLUMNS, SealedRow, StoredRow, header_of, lost_keys
+from vault._rows import COLUMNS, SealedRow, header_of, lost_keys, stored_rows
 from vault._versions import MARK, PROFILE, Mark, Told, choose, marks_of, weight
 from vault._whole_rows import open_whole
 from vault.batches import BatchState
@@ -123,11 +123,11 @@ def _of_many_subjects(
     compartments: Collection[str],
     kinds: Collection[str] | None,
     now: datetime,
-) -> Iterable[StoredRow]:
+) -> Iterable[SealedRow]:
     values = {"subjects": subjects, "compartments": compartments} | ({} if kinds is None else {"kinds": kinds})
     told = {name: given(connection, sorted(texts)) for name, texts in values.items()}
     statement = _of_many(connection.dialect.name, of_kinds=kinds is not None)
-    return map(StoredRow._make, statement.rows(connection, now=to_micros(now), **told))
+    return stored_rows(statement.rows(connection, now=to_micros(now), **told))
 
 
 @cache
@@ -144,7 +144,7 @@ def _of_many(dialect: str, *, of_kinds: bool) -> Prepared:
 
 
 def readable_rows(
-    rows: dict[SubjectId, list[SealedRow]], keys: WrappedKeys, keyring: Keyring
+    rows: dict[SubjectId, list[SealedRow]], keys: UnlockedKeys | WrappedKeys, keyring: Keyring
 ) -> dict[SubjectId, list[SealedRow]]:
     """Leave out rows whose key an erasure has destroyed.
 

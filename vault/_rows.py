@@ -1,8 +1,8 @@
 """Rows as they are read back, with the header that their values are bound to. For the modules of this package alone."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, delete, select, type_coerce
 
@@ -13,6 +13,7 @@ from vault.envelope import Binding, Holder, RowHeader, of_row, open_value
 from vault.payload import unpack
 from vault.setwise import chunks
 from vault.tables import SEALED_TABLES, attachment, batch, sealed_record
+
 
 class StoredRow(NamedTuple):
     """A row as the driver returns it, of which a cohort has too many for anything dearer."""
@@ -33,7 +34,7 @@ class StoredRow(NamedTuple):
     payload: bytes
 
 
-SealedRow = Row[*tuple[Any, ...]] | StoredRow
+SealedRow = Row[*tuple[Any, ...]]
 
 _INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
 
@@ -56,6 +57,11 @@ def columns_of(table: Table) -> tuple[ColumnElement[Any], ...]:
 
 
 COLUMNS: Final = columns_of(sealed_record)
+
+
+def stored_rows(rows: Iterable[Sequence[Any]]) -> Iterator[SealedRow]:
+    """Return the driver's rows with names, places and slices, which is all of SQLAlchemy's rows that is used here."""
+    return map(cast("Callable[[Sequence[Any]], SealedRow]", StoredRow._make), rows)
 
 
 def rows_where(connection: Connection, condition: Callable[[Table], ColumnElement[bool]]) -> list[SealedRow]:

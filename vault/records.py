@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 CHUNK_RECORDS: Final = 500
 """Records that an ingestion should store in one transaction: well below 250 ms of write lock."""
 
+
 class Vault:
     """Sealed records of one deployment."""
 

@@ -1,7 +1,7 @@
 """A batch judged by the shapes of its rows, beside each subject judged by itself."""
 
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
@@ -86,8 +86,10 @@ def remembered():
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
     people=st.lists(st.tuples(STANDINGS, ROWS), min_size=1, max_size=6),
-    asked=st.sampled_from([("P02", None), ("P06", None), ("P11", "insurer"), ("P11", None), ("P12", "lab"), ("P05", None)]),
-)  # fmt: skip
+    asked=st.sampled_from(
+        [("P02", None), ("P06", None), ("P11", "insurer"), ("P11", None), ("P12", "lab"), ("P05", None)]
+    ),
+)
 def test_a_batch_is_answered_as_each_of_it_would_be(remembered, people, asked):
     """Reasons, decisions behind them and uses to be taken; whatever was learnt of others before."""
     purpose, recipient = asked
@@ -110,7 +112,7 @@ def test_people_with_the_same_rows_are_judged_once():
     """A thousand people leave one shape; each rests on its own decision, and a minor on what it is alone."""
     question = Question(CATALOGUE.get_purpose("P02"), None, ("name",), TERMS, NOW)
     said = {("", DecisionAct.CONTRACT): (0, MICROS - 5, None, (None, None), None, None, None)}
-    adult, minor = Standings("active", 0, "adult", None), Standings("active", 0, "under_14", date(2028, 6, 1).isoformat())
+    adult, minor = Standings("active", 0, "adult", None), Standings("active", 0, "under_14", "2028-06-01")
     found = {SubjectId(f"sub_{n}"): rows_of(f"sub_{n}", adult, said, n) for n in range(1_000)}
     found |= {SubjectId("sub_minor"): rows_of("sub_minor", minor, said, "minor")}
     known = Known({}, {})
@@ -119,4 +121,5 @@ def test_people_with_the_same_rows_are_judged_once():
     assert {verdict.basis for verdict in verdicts.values()} == {*(f"dec_{n}_0" for n in range(1_000)), "dec_minor_0"}
     over = Question(CATALOGUE.get_purpose("P02"), None, ("name",), TERMS, NOW + timedelta(days=1))
     ended = {subject: [(*row[:11], MICROS + 5, *row[12:]) for row in own] for subject, own in found.items()}
-    assert {v.refused["name"] for v in decide_rows(CATALOGUE, over, ended, list(ended), known).values()} == {Reason.EXPIRED}
+    verdicts = decide_rows(CATALOGUE, over, ended, list(ended), known)
+    assert {verdict.refused["name"] for verdict in verdicts.values()} == {Reason.EXPIRED}

@@ -93,9 +93,9 @@ def test_processes_open_what_this_one_does(house, tmp_path, cohort):
 
 def test_another_catalogue_opens_nothing(house, tmp_path, cohort):
     """A pack that was changed under a running vault, and a store that is not there, are told before the first value."""
-    with CohortOpeners(OpenerSetup(partial(open_parts, tmp_path), "cd" * 32), processes=1) as openers:
-        with pytest.raises(ConfigurationError, match="pack"):
-            list(asked(house, cohort, openers=openers))
+    changed = OpenerSetup(partial(open_parts, tmp_path), "cd" * 32)
+    with CohortOpeners(changed, processes=1) as openers, pytest.raises(ConfigurationError, match="pack"):
+        list(asked(house, cohort, openers=openers))
     missing = OpenerSetup(partial(open_parts, tmp_path / "nowhere"), house.catalogue.hash)
     with CohortOpeners(missing, processes=1) as openers, pytest.raises(Unavailable, match="does not exist"):
         list(asked(house, cohort, openers=openers))

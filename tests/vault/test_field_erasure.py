@@ -404,18 +404,18 @@ def test_a_read_that_an_erasure_overtakes_sees_what_stays(house, monkeypatch):
     """Rows found before and keys after the erasure: the reader looks again instead of missing records."""
     subject = fill(house)
     keyring, left = house.vault._reading.keyring, iter([True])
-    unlocked = keyring.unlocked
+    wrapped = keyring.wrapped
 
     @contextmanager
     def overtaken(*asked):
         if next(left, False):
             erase(house, subject, "consult_chat")
-        with unlocked(*asked) as keys:
+        with wrapped(*asked) as keys:
             yield keys
 
     permit = house.permit(subject, "P02", "diagnosis", "consult_chat")
     receipt = house.receipt(permit)
-    monkeypatch.setattr(type(keyring), "wrapped", overtaken)
+    monkeypatch.setattr(keyring, "wrapped", overtaken)
     (record,) = house.vault.open(permit, receipt, subject=subject, fields=["diagnosis", "consult_chat"])
     assert record.values == {"diagnosis": "icd10:I10"}
 
