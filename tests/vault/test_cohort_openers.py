@@ -26,12 +26,11 @@ from vault.tables import sealed_record
 FIELDS = ("diagnosis", "name")
 
 
-def open_parts(folder):
+def open_parts(folder, data_url, keys_url):
     """What a process opens; a function of a module, as such a process needs it."""
     assert parent_process() is not None
     assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
-    data = open_database(f"sqlite:///{folder / 'data.db'}", label="data store")
-    keys = open_database(f"sqlite:///{folder / 'keys.db'}", label="key store")
+    data, keys = open_database(data_url, label="data store"), open_database(keys_url, label="key store")
     keystore = KeyStore(keys, KeyfileCustodian.load(folder / "root.key"), SystemClock())
     return OpeningParts(data, keystore, small_catalogue(), DEPLOYMENT)
 
@@ -44,8 +43,13 @@ def small_parts():
         yield
 
 
-@pytest.fixture
-def cohort(house, small_parts):
+def setup_of(house, folder, **changes):
+    """What the processes are told."""
+    urls = [store.engine.url.render_as_string(hide_password=False) for store in (house.data, house.keys)]
+    return OpenerSetup(partial(open_parts, folder, *urls), changes.get("catalogue_hash", house.catalogue.hash))
+
+
+def seven(house):
     """Seven people with a record each."""
     subjects = sorted(house.subject() for _ in range(7))
     house.store(*[house.record(one, diagnosis=f"icd10:I{number}", name="n") for number, one in enumerate(subjects)])
@@ -58,12 +62,14 @@ def asked(house, cohort, **options):
     return house.vault.open_cohort(permit, house.receipt(permit), fields=FIELDS, **options)
 
 
-def test_processes_open_what_this_one_does(house, tmp_path, cohort):
+@pytest.mark.usefixtures("small_parts")
+def test_processes_open_what_this_one_does(any_house, tmp_path):
     """In the same order, again and again; a part of a cohort that nobody took leaves nothing for the next one.
 
     What goes wrong in a process is told as what it is, and a process that was killed is no silence.
     """
-    setup = OpenerSetup(partial(open_parts, tmp_path), house.catalogue.hash)
+    house, setup = any_house, setup_of(any_house, tmp_path)
+    cohort = seven(house)
     plain = pa.Table.from_batches(asked(house, cohort))
     with CohortOpeners(setup, processes=2) as openers:
         assert pa.Table.from_batches(asked(house, cohort, openers=openers)) == plain
@@ -91,13 +97,13 @@ def test_processes_open_what_this_one_does(house, tmp_path, cohort):
             list(asked(house, cohort, openers=openers))
 
 
-def test_another_catalogue_opens_nothing(house, tmp_path, cohort):
-    """A pack that was changed under a running vault, and a store that is not there, are told before the first value."""
-    changed = OpenerSetup(partial(open_parts, tmp_path), "cd" * 32)
+def test_another_catalogue_opens_nothing(house, tmp_path):
+    """A pack that was changed under a running vault, and a key that is not there, are told before the first value."""
+    cohort, changed = seven(house), setup_of(house, tmp_path, catalogue_hash="cd" * 32)
     with CohortOpeners(changed, processes=1) as openers, pytest.raises(ConfigurationError, match="pack"):
         list(asked(house, cohort, openers=openers))
-    missing = OpenerSetup(partial(open_parts, tmp_path / "nowhere"), house.catalogue.hash)
-    with CohortOpeners(missing, processes=1) as openers, pytest.raises(Unavailable, match="does not exist"):
+    missing = setup_of(house, tmp_path / "nowhere")
+    with CohortOpeners(missing, processes=1) as openers, pytest.raises(Unavailable, match="root key"):
         list(asked(house, cohort, openers=openers))
 
 
