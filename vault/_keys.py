@@ -262,8 +262,10 @@ class WrappedKeys:
         Raises:
             IntegrityFailed: one was changed.
         """
+        named = one_prefixed(subject)
         for key_id, compartment, blob, suite, unwrap in self._by_subject.get(subject, ()):
-            key = unwrap(blob, data_key_context(key_id, subject, compartment, suite))
+            before, after = _around_subject(compartment, suite)  # as ``data_key_context`` has it
+            key = unwrap(blob, before + named + after + key_id)
             into.add((subject, _COMPARTMENTS[compartment]), DataKey(key_id, key, suite_of(suite)))
 
     def missing(self, subjects: Mapping[bytes, str]) -> set[bytes]:

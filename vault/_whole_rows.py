@@ -36,7 +36,8 @@ from vault.suites import NONCE_BYTES
 
 _FIELDS: Final = slice(1, 1 + len(RowHeader._fields))
 _RECORD_KEY: Final = 1 + RowHeader._fields.index("record_key")
-_REST: Final = slice(_FIELDS.stop, _FIELDS.stop + 3)
+_SCHEMA: Final = _FIELDS.stop
+_REST: Final = slice(_SCHEMA + 1, _SCHEMA + 3)
 _begins_as: Final = Struct(f">I{HEADER_BYTES}s{NONCE_BYTES}s").unpack_from
 """Length, header and nonce of a sealed value; one that is too short for them is left to whoever looks at each value."""
 
@@ -88,8 +89,13 @@ def open_whole(
         KeyUnavailable: a row's key is not held.
     """
     records: dict[str, tuple[SealedRow, dict[str, bytes]]] = {}
+    parts: dict[bytes, tuple[str, bytes]] = {}
+    version: int | None = None
     for row in rows:
-        opened = _opened(row, fields, keys, deployment)
+        if row[_SCHEMA] != version:
+            version = row[_SCHEMA]
+            parts = _parts(fields, version)
+        opened = _opened(row, parts, keys, deployment)
         if opened is None:
             return None
         if not opened:
@@ -105,9 +111,11 @@ def open_whole(
     return list(records.values())
 
 
-def _opened(row: SealedRow, fields: frozenset[str], keys: UnlockedKeys, deployment: str) -> dict[str, bytes] | None:
-    schema_version, key_id, payload = row[_REST]
-    parts, key = _parts(fields, schema_version), keys.opening(key_id)
+def _opened(
+    row: SealedRow, parts: Mapping[bytes, tuple[str, bytes]], keys: UnlockedKeys, deployment: str
+) -> dict[str, bytes] | None:
+    key_id, payload = row[_REST]
+    key = keys.opening(key_id)
     header, decrypt = key.of_row, key.decrypt
     opened: dict[str, bytes] = {}
     passed: set[bytes] = set()

@@ -91,7 +91,7 @@ def test_view_holds_permitted_people_only(captured, platform, admin) -> None:
 
 
 def test_a_view_of_many_is_the_same(platform, admin, profiled, configured, monkeypatch) -> None:
-    """A process opens the records, the gate is asked one batch ahead, and a batch of which nobody may be used is passed."""
+    """A process opens the records, the gate is asked one batch ahead, and a batch without anybody is passed."""
     monkeypatch.setattr("consentry.workflows.build_view.BATCH_SUBJECTS", 5)
     for subject in sorted(profiled)[5:10]:
         withdraw_purpose(platform, admin, subject, "P07", recipient=None)
