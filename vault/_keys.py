@@ -1,7 +1,7 @@
 """Keys in memory; they can neither be printed nor serialised. For the modules of this package alone."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, Generic, NoReturn, TypeVar, final
@@ -200,9 +200,9 @@ class UnlockedKeys:
     def __contains__(self, key_id: bytes) -> bool:
         return key_id in self._by_id
 
-    def missing(self, subjects: Mapping[bytes, str]) -> set[bytes]:
-        """Return those of these keys that are not held, whosever they are said to be."""
-        return subjects.keys() - self._by_id.keys()
+    def missing(self, named: Collection[tuple[bytes, str]]) -> set[bytes]:
+        """Return those of the named keys that are not held, whosever they are said to be."""
+        return {key_id for key_id, _ in named if key_id not in self._by_id}
 
     def drop(self) -> None:
         """Forget every key."""
@@ -268,10 +268,10 @@ class WrappedKeys:
             key = unwrap(blob, before + named + after + key_id)
             into.add((subject, _COMPARTMENTS[compartment]), DataKey(key_id, key, suite_of(suite)))
 
-    def missing(self, subjects: Mapping[bytes, str]) -> set[bytes]:
-        """Return those of these keys that are not held, or are not the subject's that is said to have them."""
+    def missing(self, named: Collection[tuple[bytes, str]]) -> set[bytes]:
+        """Return those of the named keys that are not held, or are another subject's than is said."""
         owner = self._owners.get
-        return {key_id for key_id, subject in subjects.items() if owner(key_id) != subject}
+        return {key_id for key_id, subject in named if owner(key_id) != subject}
 
     def drop(self) -> None:
         """Forget every key, and with them what unwraps them."""

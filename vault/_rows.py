@@ -121,7 +121,7 @@ def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys | WrappedKeys, keyri
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
     rows = list(rows)
-    missing = keys.missing({row[_KEY_ID]: row[_SUBJECT] for row in rows})
+    missing = keys.missing({(row[_KEY_ID], row[_SUBJECT]) for row in rows})
     if not missing:
         return set()
     first = {row[_KEY_ID]: row for row in rows if row[_KEY_ID] in missing}
