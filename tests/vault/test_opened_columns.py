@@ -75,7 +75,7 @@ def test_a_row_under_the_key_of_another_of_the_cohort_opens_nothing(house, place
     house.store(*[house.record(subject, name="a") for subject in subjects])
     table = sealed_record.c
     with house.data.write() as connection:
-        keys = dict(connection.execute(select(table.subject_id, table.key_id)).tuples())
+        keys = {row.subject_id: row.key_id for row in connection.execute(select(table.subject_id, table.key_id))}
         forged = update(sealed_record).where(table.subject_id == subjects[place])
         connection.execute(forged.values(key_id=keys[subjects[1 - place]]))
     permit = house.permit(subjects, "P05", "name")
