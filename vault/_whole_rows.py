@@ -119,10 +119,11 @@ def _opened(
     header, decrypt = key.of_row, key.decrypt
     opened: dict[str, bytes] = {}
     passed: set[bytes] = set()
-    at, size = HEAD_BYTES, len(payload)
+    at, size, count = HEAD_BYTES, len(payload), 0
     try:
         bound = header + row_prefix(deployment, row[_FIELDS])
         while at < size:
+            count += 1
             length = at + 1 + payload[at]
             code, (sealed, begin, nonce) = payload[at:length], _begins_as(payload, length)
             start = length + LENGTH_BYTES
@@ -134,7 +135,8 @@ def _opened(
             if begin != header or at > size or not OVERHEAD_BYTES <= sealed <= MAX_SEALED_BYTES:
                 return None
             opened[wanted[0]] = decrypt(nonce, payload[start + BODY : at], bound + wanted[1])
-        is_sound = at == size and begins(payload, len(opened) + len(passed)) and not (passed and _has_mark(passed))
+        are_once = count == len(opened) + len(passed)
+        is_sound = at == size and are_once and begins(payload, count) and not (passed and _has_mark(passed))
     except (InvalidTag, IntegrityFailed, StructError):
         return None
     return opened if is_sound else None

@@ -29,7 +29,7 @@ from vault._history import (
     placed_versions,
 )
 from vault._keyring import keyring_of
-from vault._keys import Pair, UnlockedKeys
+from vault._keys import UnlockedKeys
 from vault._opening import OpenedRecord, open_rows, visible_rows
 from vault._reading import Reading
 from vault._rows import SealedRow
@@ -79,10 +79,6 @@ class Vault:
         keyring = keyring_of(keystore)
         self._reading = Reading(data, keyring, catalogue, deployment)
         self._storing = Storing(keyring, self._placing, self._now, deployment)
-
-    def key_pairs(self, records: Collection[PlainRecord]) -> set[Pair]:
-        """Return the subjects and compartments for which ``KeyStore.ensure_data_keys`` must come first."""
-        return self._placing.pairs(records)
 
     def store(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from consentry.sources.arrow_maps import ArrowMap
+from consentry.sources.files import check_file
 from consentry.sources.headers import shown_names
 from consentry.sources.records import SourceError
 from consentry.sources.unpacking import check_blocks, check_pages, cut, read_parquet
@@ -31,6 +32,7 @@ def open_batches(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.Recor
     """
     import pyarrow as pa
 
+    check_file(path)
     try:
         with _opened(path, arrow_map) as batches:
             yield batches

@@ -67,6 +67,7 @@ def ingest_arrow(
     *,
     quarantine: Path | None = None,
     processes: int | None = None,
+    again: bool = False,
     on_rows: Callable[[int], None] | None = None,
     show_progress: bool = False,
 ) -> IngestReport:
@@ -75,6 +76,7 @@ def ingest_arrow(
     Args:
         mapping: which column is what; YAML.
         processes: how many seal; None for one a core, 0 for this one alone.
+        again: take the file through the gate once more although it was complete before.
         on_rows: told the number of rows that each chunk moved on.
     Returns:
         The report; ``repeated`` when the same file was complete before, and nothing was done.
@@ -91,7 +93,7 @@ def ingest_arrow(
         pass
     digest = platform.batches.digest(input_pieces([file, mapping], [platform.catalogue.hash]))
     asking = platform.asking(caller)
-    batch = open_batch(platform, asking, kind="arrow", input_digest=digest)
+    batch = open_batch(platform, asking, kind="arrow", input_digest=digest, again=again)
     report = IngestReport(batch.batch_id, repeated=batch.is_done)
     with (
         progress("arrow records", shown=show_progress) as done,
