@@ -8,8 +8,7 @@ other; so that a name that was merely deleted is told from it.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -34,9 +33,8 @@ from kernel.prepared import Prepared
 from kernel.set_insert import insert_absent
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One row of the names.
+class Name(NamedTuple):
+    """One row of the names; a tuple, because a cohort has thousands.
 
     Attributes:
         subject: the alias itself where the name was destroyed.
@@ -57,6 +55,8 @@ class Name:
 def unmarked(names: Sequence[Name], sealer: Sealer) -> list[Name]:
     """Return the names whose mark is not the one that was made for them."""
     marks = _marks(names, sealer)
+    if marks == [mark for _, _, _, mark in names]:
+        return []
     return [name for name, mark in zip(names, marks, strict=True) if name.mark != mark]
 
 
@@ -162,25 +162,20 @@ def remove_names(connection: Connection, aliases: Collection[str]) -> None:
 
 def cohort_names(connection: Connection, entry_id: EntryId) -> list[Name]:
     """Return the names that stand behind the cohort of an entry, without those that were destroyed."""
-    query = (
-        select(*COLUMNS)
-        .join(cohort_member, cohort_member.c.alias == alias_table.c.alias)
-        .where(cohort_member.c.entry_id == entry_id, REMEMBERED)
-    )
-    return [Name(*row) for row in connection.execute(query)]
+    return [Name._make(row) for row in _COHORT.rows(connection, entry_id=entry_id)]
 
 
 def _known(connection: Connection, subjects: Sequence[SubjectId], year: int, sealer: Sealer) -> dict[SubjectId, str]:
     dialect = connection.dialect.name
     given = list(subjects) if dialect == "postgresql" else json.dumps(subjects)
-    names = [Name(*row) for row in _KNOWN[dialect].rows(connection, year=year, subjects=given)]
+    names = [Name._make(row) for row in _KNOWN[dialect].rows(connection, year=year, subjects=given)]
     check_names(names, sealer)
     return {SubjectId(name.subject): name.alias for name in names}
 
 
 def _marks(names: Sequence[Name], sealer: Sealer) -> list[bytes]:
     """Return the mark of each name; three words without a space in any, so that no two names share a text."""
-    return sealer.mark_texts([f"name {name.alias} {name.subject} {name.year}" for name in names]) if names else []
+    return sealer.mark_texts([f"name {alias} {subject} {year}" for alias, subject, year, _ in names]) if names else []
 
 
 def _row(name: Name, mark: bytes) -> dict[str, object]:
@@ -194,6 +189,11 @@ REMEMBERED: Final = alias_table.c.subject_id != alias_table.c.alias
 """Of names that lead to somebody."""
 
 _NAME: Final = Prepared(select(*COLUMNS).where(alias_table.c.alias == bindparam("alias")))
+_COHORT: Final = Prepared(
+    select(*COLUMNS)
+    .join(cohort_member, cohort_member.c.alias == alias_table.c.alias)
+    .where(cohort_member.c.entry_id == bindparam("entry_id"), REMEMBERED)
+)
 _OF_YEAR: Final = select(*COLUMNS).where(alias_table.c.year == bindparam("year"))
 _GIVEN: Final = func.json_each(bindparam("subjects")).table_valued("value")
 _KNOWN: Final[Mapping[str, Prepared]] = {

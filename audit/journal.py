@@ -1,11 +1,13 @@
 """The journal: writes an event into the log's inbox inside the caller's transaction, so that both stand or fall."""
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Connection, ScalarSelect, func, insert, select
+from sqlalchemy import ARRAY, Connection, ScalarSelect, String, bindparam, func, insert, select
 
 from audit.aliases import aliases_of, check_names, cohort_names, ensure_aliases, read_name, read_names
 from audit.entries import NewEntry, cohort_digest, details_digest, encode_entry, mentioned_subjects
@@ -18,7 +20,6 @@ from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Clock, Sealer
 from kernel.prepared import Prepared
-from kernel.set_insert import insert_absent
 
 _SALT_BYTES: Final = 32
 
@@ -200,8 +201,21 @@ def _record_cohort(connection: Connection, entry_id: EntryId, aliases: Sequence[
         return None
     salt = secrets.token_bytes(_SALT_BYTES)
     connection.execute(insert(cohort), {"entry_id": entry_id, "salt": salt, "size": len(aliases)})
-    insert_absent(connection, cohort_member, [{"alias": alias, "entry_id": entry_id} for alias in aliases])
+    given = json.dumps(sorted(aliases)) if connection.dialect.name == "sqlite" else sorted(aliases)
+    _members(connection.dialect.name).rows(connection, aliases=given, entry_id=entry_id)
     return {"size": len(aliases), "digest": cohort_digest(salt, aliases)}
+
+
+@cache
+def _members(dialect: str) -> Prepared:
+    """Insert the members of a cohort at once; given in the order of their index, since a statement a row costs more."""
+    each = (
+        func.json_each(bindparam("aliases", type_=String)).table_valued("value")
+        if dialect == "sqlite"
+        else func.unnest(bindparam("aliases", type_=ARRAY(String))).table_valued("value").render_derived()
+    )
+    rows = select(each.c.value, bindparam("entry_id", type_=String))
+    return Prepared(insert(cohort_member).inline().from_select(["alias", "entry_id"], rows))
 
 
 _LATEST: Final = Prepared(select(*latest_times()))

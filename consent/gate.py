@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from audit.events import Event
+from consent.alike import decide_rows
 from consent.answers import permit_event, permit_event_of_one, refusal_event
 from consent.asking import Asking
 from consent.consequences import Permitted, follow_up, has_consequences
@@ -24,7 +25,7 @@ from consent.past import situations_at
 from consent.permits import MADE_BY_THE_GATE, CohortVerdict, Permit, Refusal
 from consent.reasons import Reason
 from consent.rules import Question, Situation
-from consent.situations import read_moment, read_seen, read_situations
+from consent.situations import counted_in, read_moment, read_rows, read_seen, read_situations
 from consent.uses import counted_subjects, hold_uses, spend
 from consent.verdicts import Verdict, decide, verdict_of
 from kernel.catalogue import Catalogue
@@ -80,7 +81,7 @@ class Gate:
         question, situation = inquiry.question, seen.situation
         if situation is not None and hold_uses(connection, counted_subjects({subject: situation}), purpose=purpose):
             situation = self._read(connection, [subject], purpose).get(subject)
-        verdict = verdict_of(self._catalogue, question, situation, inquiry.known)
+        verdict = verdict_of(self._catalogue, question, situation, inquiry.known.judgements)
         at = question.now if question.now.year == year and seen.alias is not None else None
         aliases = {subject: seen.alias or ""}
         if verdict.refused:
@@ -113,11 +114,11 @@ class Gate:
         asked, batch = self._catalogue.get_purpose(purpose), sorted(set(subjects))
         lock_for_permits(connection, batch)
         inquiry = self._inquirer.begin(connection, asked, fields, recipient, read_moment(connection))
-        situations = self._read(connection, batch, purpose)
-        if hold_uses(connection, counted := counted_subjects(situations), purpose=purpose):
-            situations |= self._read(connection, counted, purpose)
+        rows = read_rows(connection, batch, purpose=purpose)
+        if hold_uses(connection, counted := counted_in(rows), purpose=purpose):
+            rows |= read_rows(connection, counted, purpose=purpose)
         question = inquiry.question
-        verdicts = decide(self._catalogue, question, situations, batch, inquiry.known)
+        verdicts = decide_rows(self._catalogue, question, rows, batch, inquiry.known)
         refused = {subject: verdict for subject, verdict in verdicts.items() if verdict.refused}
         passed = {subject: verdict for subject, verdict in verdicts.items() if verdict.passed}
         if refused:
@@ -161,7 +162,7 @@ class Gate:
         batch = sorted(set(subjects))
         inquiry = self._look(connection, purpose, fields, recipient, as_of, counting_uses=counting_uses)
         situations = self._read(connection, batch, purpose, as_of)
-        verdicts = decide(self._catalogue, inquiry.question, situations, batch, inquiry.known)
+        verdicts = decide(self._catalogue, inquiry.question, situations, batch, inquiry.known.judgements)
         return {subject: verdict.judgement.reasons for subject, verdict in verdicts.items()}
 
     def explain(

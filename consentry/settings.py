@@ -162,6 +162,9 @@ class Settings(BaseSettings):
     max_attachment_bytes: int = Field(
         default=50 * 1024 * 1024, ge=1024, le=1024**3, description="Largest attachment; max_body_bytes does not count."
     )
+    opening_processes: int | None = Field(
+        default=None, ge=0, le=256, description="Processes that open large cohorts; one a core unless set, 0 for none."
+    )
     sweep_hours: int = Field(
         default=24, ge=1, le=168, description="How often a server deletes what has expired; its cycle."
     )

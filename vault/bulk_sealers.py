@@ -5,31 +5,22 @@ Chunks and rows go through pipes; nothing of them stands in arguments, environme
 one that started it does, however that ends.
 """
 
-import fcntl
-import gc
-import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnContext
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
 from kernel.catalogue import Catalogue
-from kernel.core_dumps import forbid_core_dumps
-from kernel.errors import ConfigurationError, ConsentryError, Unavailable
+from kernel.errors import ConfigurationError
 from vault._keyring import keyring_of
+from vault._processes import Failed, Line, Process, Work, failure_of
 from vault._sealing import Placing
 from vault._storing import SealedChunk, encoder_of
 from vault.bulk_columns import ColumnChunk, seal_columns
 from vault.keystore import KeyStore
 
-_ENDING_SECONDS: Final = 5.0
-_PIPE_BYTES: Final = 1024 * 1024
 _AGAIN: Final = "Run the same command again; it goes on where it stopped."
 
 
@@ -92,7 +83,8 @@ class BulkSealers:
         encoder_of(keyring_of(parts.keystore))
         if self._count:
             parts.keystore.database.dispose()
-            self._sealers = [_Process(self._setup) for _ in range(self._count)]
+            work = Work(_work, self._setup, name="consentry-sealer", ended="A sealing process ended", again=_AGAIN)
+            self._sealers = [_Process(work) for _ in range(self._count)]
         else:
             self._sealers = [_Thread(parts, packed=self._setup.packed)]
         for sealer in self._sealers:
@@ -125,38 +117,13 @@ class BulkSealers:
             self._idle.put(sealer)
 
 
-class _Process:
+class _Process(Process):
     """One sealing process, seen from the one that started it."""
 
-    def __init__(self, setup: SealerSetup) -> None:
-        context = get_context("spawn")
-        theirs, self._given = _wide_pipe(context)
-        self._taken, back = _wide_pipe(context)
-        self._process = context.Process(target=_work, args=(theirs, back, setup), name="consentry-sealer", daemon=True)
-        self._process.start()
-        theirs.close()
-        back.close()
-
     def seal(self, chunk: ColumnChunk) -> SealedChunk:
-        try:
-            self._given.send(chunk)
-            answer = self._taken.recv()
-        except (EOFError, OSError) as err:
-            raise Unavailable("A sealing process ended", hint=_AGAIN) from err
-        if isinstance(answer, _Failed):
-            raise answer.kind(answer.message, hint=answer.hint)
-        sealed: SealedChunk = answer
+        self.ask(chunk)
+        sealed: SealedChunk = self.answer()
         return sealed
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def end(self) -> None:
-        self._given.close()
-        self._taken.close()
-        self._process.join(_ENDING_SECONDS)
-        self._process.kill()
-        self._process.join()
 
 
 class _Thread:
@@ -177,51 +144,24 @@ class _Thread:
         self._parts.keystore.database.dispose()
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """Why a chunk could not be sealed, without its values."""
-
-    kind: type[ConsentryError]
-    message: str
-    hint: str
-
-
-def _wide_pipe(context: SpawnContext) -> tuple[Connection, Connection]:
-    """Return a pipe's two ends, the reading one first.
-
-    It takes as much at a time as Linux lets anybody have: each time that a chunk's reader wakes it waits for the
-    interpreter, which is busy storing another.
-    """
-    reading, writing = context.Pipe(duplex=False)
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with suppress(OSError):  # somebody has used up what there is of it for pipes; it is a matter of speed alone
-            fcntl.fcntl(writing.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return reading, writing
-
-
-def _work(chunks: Connection, answers: Connection, setup: SealerSetup) -> None:
+def _work(line: Line, setup: SealerSetup) -> None:
     """Seal chunk after chunk until the other end is closed; the body of the process."""
-    forbid_core_dumps()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that stores decides what an interruption means
-    gc.disable()  # nothing here makes cycles, and a pass over a chunk's many rows costs as much as a tenth of them
     parts = setup.open()
     placing = Placing(parts.catalogue)
     try:
         while True:
-            chunk: ColumnChunk = chunks.recv()
-            answers.send(_answer(chunk, parts, placing, packed=setup.packed))
+            chunk: ColumnChunk = line.recv()
+            line.send(_answer(chunk, parts, placing, packed=setup.packed))
             del chunk
     except (EOFError, OSError):
         parts.keystore.database.dispose()
 
 
-def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing, *, packed: bool) -> SealedChunk | _Failed:
+def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing, *, packed: bool) -> SealedChunk | Failed:
     try:
         return _sealed(chunk, parts, placing, packed=packed)
-    except ConsentryError as err:
-        return _Failed(type(err), err.message, err.hint)
-    except Exception as err:  # noqa: BLE001 - it may hold plaintext, and is told by its name alone
-        return _Failed(Unavailable, f"A chunk could not be sealed: {type(err).__name__}", _AGAIN)
+    except Exception as err:  # noqa: BLE001 - the other end is told of each, without what it may hold
+        return failure_of(err, "A chunk could not be sealed", _AGAIN)
 
 
 def _sealed(chunk: ColumnChunk, parts: SealingParts, placing: Placing, *, packed: bool) -> SealedChunk:

@@ -1,9 +1,9 @@
 """The vault: stores sealed records, and opens them for a permit and its receipt only."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, exists, select
 
@@ -12,11 +12,12 @@ from consent.entries import EntryLog, now_in_log
 from consent.permits import Permit
 from consent.standing import Standing
 from consent.tables import subject_standing
-from kernel.catalogue import Catalogue, Compartment
+from kernel.catalogue import Catalogue
 from kernel.database import Database
 from kernel.errors import Denied
 from kernel.ids import SubjectId
 from kernel.ports import Clock
+from vault._cohorts import CohortPart, open_part, parts_of
 from vault._history import (
     CurrentValue,
     Disagreement,
@@ -29,16 +30,16 @@ from vault._history import (
 )
 from vault._keyring import keyring_of
 from vault._keys import UnlockedKeys
-from vault._opened_columns import OpenedColumns, OpenedRows
-from vault._opening import OpenedRecord, Settling, open_plaintexts, open_rows, readable_rows, visible_rows
+from vault._opening import OpenedRecord, open_rows, visible_rows
+from vault._reading import Reading
 from vault._rows import SealedRow
 from vault._sealing import Placing, PlainRecord
 from vault._storing import KeysMoved, SealedChunk, StoreCounts, Storing
 from vault._versions import PROFILE
 from vault.batches import Batch, BatchState
+from vault.cohort_openers import CohortOpeners
 from vault.keystore import KeyStore
 from vault.masking import mask_records, mask_values, mask_version
-from vault.setwise import chunks
 from vault.tables import batch as batch_table
 from vault.tables import sealed_record
 
@@ -59,13 +60,8 @@ __all__ = [
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_T = TypeVar("_T")
-
 CHUNK_RECORDS: Final = 500
 """Records that an ingestion should store in one transaction: well below 250 ms of write lock."""
-
-_SUBJECTS_AT_ONCE: Final = 500
-"""Subjects of a cohort whose keys and values are in memory together."""
 
 
 class Vault:
@@ -75,13 +71,14 @@ class Vault:
         self, data: Database, keystore: KeyStore, catalogue: Catalogue, log: EntryLog, clock: Clock, deployment: str
     ) -> None:
         self._data = data
-        self._keyring = keyring_of(keystore)
         self._catalogue = catalogue
         self._placing = Placing(catalogue)
         self._log = log
         self._clock = clock
         self._deployment = deployment
-        self._storing = Storing(self._keyring, self._placing, self._now, deployment)
+        keyring = keyring_of(keystore)
+        self._reading = Reading(data, keyring, catalogue, deployment)
+        self._storing = Storing(keyring, self._placing, self._now, deployment)
 
     def store(
         self,
@@ -152,7 +149,7 @@ class Vault:
             now = self._redeem_in(connection, permit, receipt, [subject], asked)
             compartments = {self._catalogue.get_field(code).compartment for code in asked}
             rows = visible_rows(connection, [subject], compartments=compartments, kinds=kinds, now=now)
-        records = self._read_some([subject], asked, kinds, now, opened, first=rows)[subject]
+        records = self._reading.some([subject], asked, kinds, now, opened, first=rows)[subject]
         return mask_records(records, self._catalogue, masked)
 
     def open_history(
@@ -174,7 +171,7 @@ class Vault:
         def versions(_subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[FieldVersion]:
             return open_versions(placed_versions(rows, asked, keys, self._deployment), keys, self._deployment)
 
-        opened = self._read_some([subject], asked, kinds, now, versions, with_batch=True)[subject]
+        opened = self._reading.some([subject], asked, kinds, now, versions, with_batch=True)[subject]
         return [mask_version(version, self._catalogue, masked) for version in opened]
 
     def open_current(
@@ -197,7 +194,7 @@ class Vault:
             placed = placed_versions(rows, asked, keys, self._deployment)
             return open_current(placed, keys, self._deployment, self._catalogue)
 
-        opened = self._read_some([subject], asked, [PROFILE], now, current)[subject]
+        opened = self._reading.some([subject], asked, [PROFILE], now, current)[subject]
         values = mask_values({code: one.value for code, one in opened.items()}, self._catalogue, masked)
         return {code: replace(one, value=values[code]) for code, one in opened.items()}
 
@@ -213,7 +210,7 @@ class Vault:
             placed = placed_versions(rows, self._catalogue.fields, keys, self._deployment)
             return find_disagreements(subject, placed, keys, self._deployment, self._catalogue)
 
-        found = self._read_some(subjects, self._catalogue.fields, None, now, compare)
+        found = self._reading.some(subjects, self._catalogue.fields, None, now, compare)
         return [conflict for subject in subjects for conflict in found[subject]]
 
     def open_cohort(
@@ -224,6 +221,7 @@ class Vault:
         fields: Collection[str],
         kinds: Collection[str] | None = None,
         current_until: datetime | None = None,
+        openers: CohortOpeners | None = None,
     ) -> "Iterator[pa.RecordBatch]":
         """Open the records of every subject of a permit; each with those of the fields that are permitted for it.
 
@@ -239,32 +237,42 @@ class Vault:
             kinds: only records of these kinds; None for all.
             current_until: leave out the values of a profile that do not count, as of what was observed before this
                 instant; see ``open_current``. None for every source's word.
+            openers: processes that open instead of this one; worth their start for tens of thousands of people.
 
         Raises:
             Denied: permit or receipt do not cover this access, or are over.
             IntegrityFailed: a stored byte was changed.
             KeyUnavailable: a key is missing that was not destroyed by an erasure.
+            Unavailable: an opening process ended.
         """
         asked = frozenset(fields)
         if not asked <= permit.fields:
             raise _beyond(permit)
         self._redeem(permit, receipt, permit.subjects, asked)
-        settling = None if current_until is None else Settling(self._catalogue, current_until)
-        return self._cohort(permit, asked, kinds, settling)
+        parts = self._dated(permit, parts_of(permit, asked, kinds, current_until))
+        return self._cohort(permit, parts, openers)
 
     def _cohort(
-        self, permit: Permit, fields: frozenset[str], kinds: Collection[str] | None, settling: Settling | None
+        self, permit: Permit, parts: Iterable[tuple[CohortPart, datetime]], openers: CohortOpeners | None
     ) -> "Iterator[pa.RecordBatch]":
-        def opened(subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> OpenedRows:
-            wanted = fields & permit.fields_for(subject)
-            return open_plaintexts(rows, fields=wanted, keys=keys, deployment=self._deployment, settling=settling)
+        if openers is None:
+            for part, now in parts:
+                yield open_part(part, self._reading, now)
+            return
+        for columns in openers._opened(parts):  # noqa: SLF001 - a door that stands inside the package
+            self._check_live(permit)  # they may have waited since they were asked for
+            yield columns
 
-        columns = OpenedColumns([self._catalogue.get_field(code) for code in sorted(fields)])
-        for some in chunks(sorted(permit.subjects), _SUBJECTS_AT_ONCE):
-            with self._data.read() as connection:
-                now = self._now(connection)
-            permit.check_live(now)
-            yield columns.batch(self._read_some(some, fields, kinds, now, opened).values())
+    def _dated(self, permit: Permit, parts: Iterable[CohortPart]) -> Iterator[tuple[CohortPart, datetime]]:
+        """Yield each part with the instant at which it is asked for; raises ``PermitExpired`` once it is too late."""
+        for part in parts:
+            yield part, self._check_live(permit)
+
+    def _check_live(self, permit: Permit) -> datetime:
+        with self._data.read() as connection:
+            now = self._now(connection)
+        permit.check_live(now)
+        return now
 
     def subjects(self, connection: Connection, *, after: str = "", limit: int = 5_000) -> list[SubjectId]:
         """Return active subjects that have visible records, by id, those after the given one."""
@@ -316,45 +324,6 @@ class Vault:
 
     def _now(self, connection: Connection) -> datetime:
         return now_in_log(connection, self._log, self._clock)
-
-    def _read_some(
-        self,
-        subjects: Sequence[SubjectId],
-        fields: Collection[str],
-        kinds: Collection[str] | None,
-        now: datetime,
-        use: Callable[[SubjectId, list[SealedRow], UnlockedKeys], _T],
-        *,
-        with_batch: bool = False,
-        first: dict[SubjectId, list[SealedRow]] | None = None,
-    ) -> dict[SubjectId, _T]:
-        """Return what ``use`` makes of each subject's readable rows, with the keys of their compartments.
-
-        ``first`` are the rows where the caller has read them already, in the transaction of its receipt.
-        """
-        compartments: set[Compartment] = {self._catalogue.get_field(code).compartment for code in fields}
-        lost: set[int] | None = None
-        while True:
-            rows, first = first, None
-            if rows is None:
-                with self._data.read() as connection:
-                    rows = visible_rows(
-                        connection, subjects, compartments=compartments, kinds=kinds, now=now, with_batch=with_batch
-                    )
-            with self._keyring.unlocked(subjects, compartments) as keys:
-                readable = readable_rows(rows, keys, self._keyring)
-                before, lost = lost, _unread(rows, readable)
-                if lost and lost != before:
-                    continue  # other fields were erased since the rows were read, and what stays has new keys by now
-                return {subject: use(subject, readable.get(subject, []), keys) for subject in subjects}
-
-
-def _unread(
-    rows: Mapping[SubjectId, Sequence[SealedRow]], readable: Mapping[SubjectId, Sequence[SealedRow]]
-) -> set[int]:
-    """Return the numbers of the rows that cannot be read."""
-    missing = [subject for subject, own in rows.items() if len(readable[subject]) < len(own)]
-    return {row.row_no for subject in missing for row in set(rows[subject]).difference(readable[subject])}
 
 
 def _beyond(permit: Permit) -> Denied:

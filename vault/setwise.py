@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Dialect, FromClause, any_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Dialect, FromClause, String, any_, bindparam, func, select
 from sqlalchemy.types import UserDefinedType
 
 from kernel.set_insert import insert_absent
@@ -31,6 +31,20 @@ def among(connection: Connection, column: ColumnElement[str], texts: Collection[
         each = func.json_each(json.dumps(list(texts))).table_valued("value")
         return column.in_(select(each.c.value))
     return column == any_(bindparam(None, texts, type_=_Texts()))
+
+
+def among_given(column: ColumnElement[str], name: str, dialect: str) -> ColumnElement[bool]:
+    """Return ``column IN :name`` for a statement that is made once, to be run with ``given``."""
+    if dialect == "sqlite":
+        each = func.json_each(bindparam(name, type_=String)).table_valued("value")
+        return column.in_(select(each.c.value))
+    return column == any_(bindparam(name, type_=_Texts()))
+
+
+def given(connection: Connection, texts: Collection[str]) -> object:
+    """Return texts as the one value of a parameter of ``among_given``."""
+    plain = [str(text) for text in texts]
+    return json.dumps(plain) if connection.dialect.name == "sqlite" else plain
 
 
 def pairs_table(connection: Connection, pairs: Collection[tuple[str, str]]) -> FromClause:

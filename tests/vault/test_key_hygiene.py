@@ -12,7 +12,7 @@ from sqlalchemy import update
 from consent.asking import Asking
 from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId
-from vault._keys import BlindingKey, MacKey, UnlockedKeys, WrappingKey
+from vault._keys import BlindingKey, MacKey, UnlockedKeys, WrappedKeys, WrappingKey
 from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.envelope import DataKey
 from vault.epoch_rotation import rotate_epoch
@@ -38,7 +38,7 @@ def living_keys() -> list[object]:
 
 
 def is_key(thing: object) -> bool:
-    if isinstance(thing, UnlockedKeys):
+    if isinstance(thing, UnlockedKeys | WrappedKeys):
         return len(thing) > 0
     if type(thing) in METHODS:
         return isinstance(thing.__self__, AESGCM)

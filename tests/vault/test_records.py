@@ -351,7 +351,7 @@ def test_a_cohort_refuses_fields_beyond_the_permit(house):
 
 def test_a_slow_cohort_read_ends_with_its_permit(house, monkeypatch):
     """The bound holds for the last subject as for the first."""
-    monkeypatch.setattr("vault.records._SUBJECTS_AT_ONCE", 1)
+    monkeypatch.setattr("vault._cohorts.SUBJECTS_AT_ONCE", 1)
     subjects = [house.subject(), house.subject()]
     permit = house.permit(subjects, "P02", "diagnosis")
     opened = house.vault.open_cohort(permit, house.receipt(permit), fields=["diagnosis"])
