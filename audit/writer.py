@@ -8,11 +8,11 @@ the other, each by the one before: all at once they would only fight for the int
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 from sqlalchemy import Connection
@@ -23,6 +23,7 @@ from audit.events import Event
 from audit.journal import Journal
 from audit.proving import Claim, prove_claims
 from audit.sequencer import BATCH_SIZE, Appended, Sequencer
+from audit.together import JointPiece, draft_all, gather_all
 from audit.verifier import Checkpoint
 from kernel.database import Database
 from kernel.errors import BadInput, ConsentryError, Unavailable
@@ -134,7 +135,10 @@ class GroupWriter:
         return served.checkpoint
 
     def perform(self, piece: Piece) -> Proven:
-        """Run work, with its entries appended, signed for and proven in one round; see ``AuditLog.perform``."""
+        """Run work, with its entries appended, signed for and proven in one round; see ``AuditLog.perform``.
+
+        On PostgreSQL a ``JointPiece`` only, which may come back as left.
+        """
         served = self._wait(_Waiting(None, piece))
         if served.checkpoint is None or (served.claim is not None and served.index < 0):
             raise Unavailable("The entry is not known to be signed for", hint="Nothing was opened; try again.")
@@ -266,6 +270,7 @@ class GroupWriter:
                 one.index = said
             else:
                 one.error = said
+        gather_all([one.piece for one in wanting if isinstance(one.piece, JointPiece) and one.error is None])
 
     def _commit(self, served: Sequence[_Waiting], appended: list[Appended]) -> None:
         writing = [one for one in served if one.event is not None]
@@ -307,10 +312,61 @@ class GroupWriter:
                 made.append(batch)
                 is_drained = len(batch.hashes) < BATCH_SIZE
 
-        run_shared(write, [one.piece for one in working if one.piece is not None], append)
+        pieces = [one.piece for one in working if one.piece is not None]
+        joint = [one for one in pieces if isinstance(one, JointPiece)]
+
+        def enter_joint(connection: Connection) -> list[Piece]:
+            entered = self._enter_joint(connection, joint, made)
+            return [one for one in pieces if one not in entered]
+
+        if self._database.is_sqlite:
+            run_shared(write, pieces, append, enter_joint if joint else None)
+        else:
+            is_drained = self._work_joint(write, joint, made)
         for one in working:
             one.error = None if one.piece is None else one.piece.error
         return is_drained
+
+    def _work_joint(
+        self, write: Callable[[], AbstractContextManager[Connection]], joint: list[JointPiece], made: list[Appended]
+    ) -> bool:
+        """Enter all that can be entered together in one transaction, and leave the others to their callers.
+
+        Their own works lock in an order of their own: of several in one transaction the locks could cross.
+        """
+        entered: list[JointPiece] | None = None
+        try:
+            with write() as connection:
+                entered = self._enter_joint(connection, joint, made)
+        except Exception as err:  # noqa: BLE001 - each caller gets it
+            for one in entered or ():
+                one.error = err
+        for one in joint:
+            if entered is None or one not in entered:
+                one.is_left, one.result = True, None
+        return False
+
+    def _enter_joint(self, connection: Connection, joint: list[JointPiece], made: list[Appended]) -> list[JointPiece]:
+        """Enter together what can be, after all that waits in the inbox; returns whose work is done."""
+        drafts = draft_all(connection, joint)
+        if not drafts:
+            return []
+        entries: list[NewEntry] = []
+
+        def encode(connection: Connection, latest: datetime | None) -> list[NewEntry]:
+            events = [event for _, draft in drafts for event in draft.events]
+            entries.extend(self._journal.encode(connection, events, latest=latest))
+            return entries
+
+        batch = self._sequencer.append(connection, encode, behind_all=True)
+        if batch is None:
+            return []
+        self._checkpointer.store_signed(connection, batch.origin)
+        made.append(batch)
+        ids = iter(entries)
+        for one, draft in drafts:
+            one.result = draft.finish([EntryId(entry.entry_id) for entry in islice(ids, len(draft.events))])
+        return [one for one, _ in drafts]
 
     def _append(self, connection: Connection) -> Appended | None:
         batch = self._sequencer.append(connection)

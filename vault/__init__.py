@@ -21,6 +21,7 @@ Records in
     attachments, uploads, _incoming, _content, _attached: files
     corrections, _history, _versions: what counts of several versions
 Records out
+    gathering: what several readers open, read at once and still sealed
     _opening, _whole_rows, _opened_columns, masking: from rows to values, for a permit and its receipt
 Who a record is about
     subjects, identity, doubts: resolving, its rule, and what a person settles

@@ -26,7 +26,7 @@ from vault._keys import (
 from vault.custodian import Custodian, wrapped_surely
 from vault.custodians.either import EitherCustodian
 from vault.envelope import KEY_ID_BYTES, DataKey
-from vault.setwise import among, chunks, insert_absent
+from vault.setwise import among, among_bound, bound_texts, chunks, insert_absent
 from vault.suites import AES, MAC_KEY_BYTES, Suite, suite_of
 from vault.tables import data_key, epoch, key_tombstone, named_key
 
@@ -228,12 +228,35 @@ class Keyring:
             query = _WITH_EPOCH.where(among(connection, data_key.c.subject_id, subjects))
             query = query.where(data_key.c.compartment.in_(sorted(compartments))).order_by(data_key.c.generation)
             values = {}
+        self._unwrap_into(keys, connection.execute(query, values).all())
+
+    def _unwrap_into(self, keys: UnlockedKeys, rows: Iterable[Row[Any]]) -> None:
         unwrap = self.unwrapper()
-        known = {compartment.value: compartment for compartment in Compartment}
-        for row in connection.execute(query, values).all():
+        for row in rows:
             key_id, subject, compartment, _, suite = row[:5]  # by name each would be looked up for every row
             key = unwrap(row, data_key_context(key_id, subject, compartment, suite))
-            keys.add((subject, known[compartment]), DataKey(key_id, key, suite_of(suite)))
+            keys.add((subject, _COMPARTMENTS[compartment]), DataKey(key_id, key, suite_of(suite)))
+
+    def wrapped_of(
+        self, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> dict[SubjectId, list[Row[Any]]]:
+        """Return the data keys of these subjects and compartments as they are wrapped, the oldest first."""
+        found: dict[SubjectId, list[Row[Any]]] = {}
+        with self.database.read() as connection:
+            of_all, values = _OF_ALL[connection.dialect.name], bound_texts(connection, subjects=subjects)
+            for row in connection.execute(of_all, {**values, "compartments": sorted(compartments)}).all():
+                found.setdefault(row[1], []).append(row)
+        return found
+
+    @contextmanager
+    def unlocked_from(self, rows: Iterable[Row[Any]]) -> Iterator[UnlockedKeys]:
+        """Hold data keys that ``wrapped_of`` has returned while the block runs."""
+        keys = UnlockedKeys()
+        try:
+            self._unwrap_into(keys, rows)
+            yield keys
+        finally:
+            keys.drop()
 
     def newest_among(self, subjects: Collection[SubjectId]) -> dict[Pair, bytes]:
         """Return the id of the key that seals, for each compartment of these subjects."""
@@ -418,3 +441,12 @@ _OF_ONE: Final = _WITH_EPOCH.where(
     data_key.c.compartment.in_(bindparam("compartments", expanding=True)),
 ).order_by(data_key.c.generation)
 """Made once: a reader has one person's record before it, and building a statement costs more than running it."""
+
+_OF_ALL: Final = {
+    dialect: _WITH_EPOCH.where(
+        among_bound(dialect, data_key.c.subject_id, "subjects"),
+        data_key.c.compartment.in_(bindparam("compartments", expanding=True)),
+    ).order_by(data_key.c.generation)
+    for dialect in ("sqlite", "postgresql")
+}
+_COMPARTMENTS: Final = {compartment.value: compartment for compartment in Compartment}

@@ -29,6 +29,19 @@ def among(connection: Connection, column: ColumnElement[str], texts: Collection[
     return column == any_(bindparam(None, list(texts), type_=ARRAY(String)))
 
 
+def among_bound(dialect: str, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Return the same for a statement that is made once; its texts come with ``bound_texts`` under a name."""
+    if dialect == "sqlite":
+        return column.in_(select(func.json_each(bindparam(name, type_=String)).table_valued("value").c.value))
+    return column == any_(bindparam(name, type_=ARRAY(String)))
+
+
+def bound_texts(connection: Connection, **texts: Collection[str]) -> dict[str, object]:
+    """Return the parameters of ``among_bound`` by name."""
+    on_sqlite = connection.dialect.name == "sqlite"
+    return {name: json.dumps(list(some)) if on_sqlite else list(some) for name, some in texts.items()}
+
+
 def insert_absent(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows whose keys are not there yet; the others stay as they are."""
     if not rows:
