@@ -80,7 +80,7 @@ class Performed:
 
     result: Any = field(repr=False)
     receipt: Receipt | None
-    gathered: object = field(default=None, repr=False)
+    gathered: Any = field(default=None, repr=False)
 
 
 def by_kind(pieces: Sequence[JointPiece]) -> list[tuple[Joint, list[JointPiece]]]:

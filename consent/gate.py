@@ -142,8 +142,10 @@ class Gate:
             if key not in inquiries:
                 inquiries[key] = self._find_inquiry(connection, *key, moment)
             inquiry, situation = inquiries[key], known[check.purpose].get(check.subject)
-            is_plain = inquiry is not None and situation is not None
-            found.append(self._prospect(check, inquiry, situation) if is_plain else None)
+            if inquiry is None or situation is None:
+                found.append(None)
+            else:
+                found.append(self._prospect(check, inquiry, situation))
         return found
 
     def _find_inquiry(

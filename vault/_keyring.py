@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 WRAPPED_IN: Final = (epoch.c.epoch_id, epoch.c.suite.label("epoch_suite"), epoch.c.wrapped.label("epoch_wrapped"))
 """Columns that a query for wrapped keys has besides its own, joined by the epoch of each row."""
 
+WrappedKey = Row[*tuple[Any, ...]]
+
 FIRST_VERSION: Final = 1
 
 
@@ -230,7 +232,7 @@ class Keyring:
             values = {}
         self._unwrap_into(keys, connection.execute(query, values).all())
 
-    def _unwrap_into(self, keys: UnlockedKeys, rows: Iterable[Row[Any]]) -> None:
+    def _unwrap_into(self, keys: UnlockedKeys, rows: Iterable[WrappedKey]) -> None:
         unwrap = self.unwrapper()
         for row in rows:
             key_id, subject, compartment, _, suite = row[:5]  # by name each would be looked up for every row
@@ -239,9 +241,9 @@ class Keyring:
 
     def wrapped_of(
         self, subjects: Collection[SubjectId], compartments: Collection[Compartment]
-    ) -> dict[SubjectId, list[Row[Any]]]:
+    ) -> dict[SubjectId, list[WrappedKey]]:
         """Return the data keys of these subjects and compartments as they are wrapped, the oldest first."""
-        found: dict[SubjectId, list[Row[Any]]] = {}
+        found: dict[SubjectId, list[WrappedKey]] = {}
         with self.database.read() as connection:
             of_all, values = _OF_ALL[connection.dialect.name], bound_texts(connection, subjects=subjects)
             for row in connection.execute(of_all, {**values, "compartments": sorted(compartments)}).all():
@@ -249,7 +251,7 @@ class Keyring:
         return found
 
     @contextmanager
-    def unlocked_from(self, rows: Iterable[Row[Any]]) -> Iterator[UnlockedKeys]:
+    def unlocked_from(self, rows: Iterable[WrappedKey]) -> Iterator[UnlockedKeys]:
         """Hold data keys that ``wrapped_of`` has returned while the block runs."""
         keys = UnlockedKeys()
         try:

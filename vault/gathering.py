@@ -7,18 +7,15 @@ receipt, as without it.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
-
-from sqlalchemy import Row
+from typing import Final
 
 from kernel.catalogue import Compartment
 from kernel.ids import SubjectId
+from vault._keyring import WrappedKey
 from vault._rows import SealedRow
 
 FRESH_FOR: Final = timedelta(seconds=1)
 """After that what was gathered is read anew: an erasure may have come in between."""
-
-WrappedKey = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from consentry.access import RuleDenied
 from consentry.alarms import AlarmKind, raise_alarm
 from consentry.platform import Platform
 from consentry.principals import Principal
-from consentry.reading_limits import Count, Reached, Window, counted, exceeded, neared
+from consentry.reading_limits import Count, Reached, Window, counted, exceeded, is_ordinary, neared
 from consentry.readings import Reading
 from consentry.stores.reading import Kept, keep_counts, lock_counts, tell_refusal
 from kernel.clock import format_instant
@@ -96,9 +96,7 @@ def counted_within(
     """Return what is to be kept after one more reading; None where that comes to a limit, or near one."""
     counts = counted(kept.counts, fields=fields, last_read=kept.last_read, now=now, catalogue=platform.catalogue)
     limits, percent = limits_of(platform, asking.role), platform.catalogue.oversight.reading.near_percent
-    if exceeded(counts, limits) is not None or neared(kept.counts, counts, limits, percent=percent):
-        return None
-    return counts
+    return counts if is_ordinary(kept.counts, counts, limits, percent=percent) else None
 
 
 def tell_first_refusal(platform: Platform, connection: Connection, caller: Principal, refused: LimitReached) -> None:
