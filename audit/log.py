@@ -198,7 +198,8 @@ class AuditLog:
     def _mint(self, claim: Claim) -> Receipt:
         try:
             signed = self.settle()
-            (proven,) = prove_claims(self._database, [claim], signed, self._journal)
+            with self._database.read() as connection:
+                (proven,) = prove_claims(connection, [claim], signed, self._journal)
         except NOT_PROVEN as err:
             raise not_proven(claim.entry_id, err) from err
         if isinstance(proven, LogUnavailable):

@@ -16,7 +16,6 @@ from audit.receipts import Binding
 from audit.tables import as_bytes, cohort, leaf
 from audit.tree import StoredTree
 from audit.verifier import Checkpoint, VerificationError, check_inclusion, leaf_hash
-from kernel.database import Database
 from kernel.encoding import JsonValue
 from kernel.errors import ConsentryError, IntegrityFailed, Unavailable
 from kernel.ids import EntryId, SubjectId, is_id
@@ -42,21 +41,26 @@ class Claim:
 
 
 def prove_claims(
-    database: Database, claims: Sequence[Claim], signed: Checkpoint, journal: Journal
+    connection: Connection, claims: Sequence[Claim], signed: Checkpoint, journal: Journal
 ) -> list[int | LogUnavailable]:
     """Return each entry's index, after proving its stored bytes under the signed root and comparing what they say.
 
     One snapshot and one reading of the tree serve all; what is wrong with one claim is no other's affair.
+
+    Args:
+        connection: of a snapshot that was begun after the signature.
+        claims: what receipts are wanted for.
+        signed: a checkpoint that covers the entries.
+        journal: knows whose the names are.
     """
-    with database.read() as connection:
-        stored = _stored(connection, claims)
-        tree = StoredTree(connection, current_origin(connection))
-        proven = [_tried(_check_entry, claim, stored, signed, tree) for claim in claims]
-        beside = _Beside(connection, journal, journal.find_subjects(connection, _aliases(proven)))
-        return [
-            said if isinstance(said, LogUnavailable) else _tried(_permitted, claim, said, beside)
-            for claim, said in zip(claims, proven, strict=True)
-        ]
+    stored = _stored(connection, claims)
+    tree = StoredTree(connection, current_origin(connection))
+    proven = [_tried(_check_entry, claim, stored, signed, tree) for claim in claims]
+    beside = _Beside(connection, journal, journal.find_subjects(connection, _aliases(proven)))
+    return [
+        said if isinstance(said, LogUnavailable) else _tried(_permitted, claim, said, beside)
+        for claim, said in zip(claims, proven, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

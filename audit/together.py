@@ -42,10 +42,11 @@ class Joint(Protocol):
         """
         ...
 
-    def gather(self, asked: Sequence[Any], results: Sequence[Any]) -> object:
+    def gather(self, connection: Connection, asked: Sequence[Any], results: Sequence[Any]) -> object:
         """Read, once their entries are proven, what all of them are about to open; still sealed.
 
         Args:
+            connection: of the snapshot in which the entries were proven.
             asked: what each of them wants.
             results: of their works.
         """
@@ -100,11 +101,11 @@ def draft_all(connection: Connection, pieces: Sequence[JointPiece]) -> list[tupl
     return drafts
 
 
-def gather_all(pieces: Sequence[JointPiece]) -> None:
+def gather_all(connection: Connection, pieces: Sequence[JointPiece]) -> None:
     """Read for all members whose entries are proven; where that fails each reads for itself, and meets the error."""
     for joint, members in by_kind(pieces):
         try:
-            gathered = joint.gather([one.asked for one in members], [one.result[0] for one in members])
+            gathered = joint.gather(connection, [one.asked for one in members], [one.result[0] for one in members])
         except Exception:  # noqa: BLE001, S112 - each caller reads for itself
             continue
         for one in members:

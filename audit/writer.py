@@ -259,18 +259,21 @@ class GroupWriter:
         wanting = [one for one in served if one.error is None and one.claim is not None]
         if signed is None or not wanting:
             return
-        claims = [one.claim for one in wanting if one.claim is not None]
         try:
-            proven = prove_claims(self._database, claims, signed, self._journal)
+            with self._database.read() as connection:
+                self._prove_in(connection, wanting, signed)
         except Exception as err:  # noqa: BLE001 - each caller gets it
-            _fail(wanting, err)
-            return
-        for one, said in zip(wanting, proven, strict=True):
+            _fail([one for one in wanting if one.index < 0], err)
+
+    def _prove_in(self, connection: Connection, wanting: Sequence[_Waiting], signed: Checkpoint) -> None:
+        claims = [one.claim for one in wanting if one.claim is not None]
+        for one, said in zip(wanting, prove_claims(connection, claims, signed, self._journal), strict=True):
             if isinstance(said, int):
                 one.index = said
             else:
                 one.error = said
-        gather_all([one.piece for one in wanting if isinstance(one.piece, JointPiece) and one.error is None])
+        pieces = [one.piece for one in wanting if one.error is None]
+        gather_all(connection, [piece for piece in pieces if isinstance(piece, JointPiece)])
 
     def _commit(self, served: Sequence[_Waiting], appended: list[Appended]) -> None:
         writing = [one for one in served if one.event is not None]
@@ -302,6 +305,8 @@ class GroupWriter:
 
         def append(connection: Connection) -> None:
             nonlocal is_drained
+            if not left:
+                return  # all were entered behind what waited: nothing can have come since
             try:
                 with connection.begin_nested():
                     batch = self._append(connection)
@@ -313,11 +318,13 @@ class GroupWriter:
                 is_drained = len(batch.hashes) < BATCH_SIZE
 
         pieces = [one.piece for one in working if one.piece is not None]
-        joint = [one for one in pieces if isinstance(one, JointPiece)]
+        joint, left = [one for one in pieces if isinstance(one, JointPiece)], pieces
 
         def enter_joint(connection: Connection) -> list[Piece]:
+            nonlocal left
             entered = self._enter_joint(connection, joint, made)
-            return [one for one in pieces if one not in entered]
+            left = [one for one in pieces if one not in entered]
+            return left
 
         if self._database.is_sqlite:
             run_shared(write, pieces, append, enter_joint if joint else None)
@@ -333,6 +340,8 @@ class GroupWriter:
         """Enter all that can be entered together in one transaction, and leave the others to their callers.
 
         Their own works lock in an order of their own: of several in one transaction the locks could cross.
+
+        Returns whether nothing waits in the inbox any more.
         """
         entered: list[JointPiece] | None = None
         try:
@@ -344,7 +353,7 @@ class GroupWriter:
         for one in joint:
             if entered is None or one not in entered:
                 one.is_left, one.result = True, None
-        return False
+        return bool(entered)
 
     def _enter_joint(self, connection: Connection, joint: list[JointPiece], made: list[Appended]) -> list[JointPiece]:
         """Enter together what can be, after all that waits in the inbox; returns whose work is done."""

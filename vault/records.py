@@ -183,14 +183,18 @@ class Vault:
         records = self._read_some([subject], asked, kinds, now, opened, first={subject: own} if own else {})[subject]
         return mask_records(records, self._catalogue, masked)
 
-    def gather(self, wanted: Sequence[Wanted]) -> Gathered:
-        """Read what several readers are about to open, each with its own permit and receipt; still sealed."""
+    def gather(self, connection: Connection, wanted: Sequence[Wanted]) -> Gathered:
+        """Read what several readers are about to open, each with its own permit and receipt; still sealed.
+
+        Args:
+            connection: of a snapshot of the data store.
+            wanted: by each of them.
+        """
         subjects = frozenset(one.subject for one in wanted)
         codes = frozenset[str]().union(*(one.fields for one in wanted))
         compartments = frozenset(self._catalogue.get_field(code).compartment for code in codes)
-        with self._data.read() as connection:
-            now = self._now(connection)
-            rows = visible_rows_of_all(connection, subjects, compartments=compartments, now=now)
+        now = self._now(connection)
+        rows = visible_rows_of_all(connection, subjects, compartments=compartments, now=now)
         return Gathered(now, subjects, compartments, rows, self._keyring.wrapped_of(subjects, compartments))
 
     def open_history(

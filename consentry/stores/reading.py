@@ -49,7 +49,9 @@ def lock_counts(connection: Connection, principal: str, subject: SubjectId | Non
     return Kept(_counts(row[:-1]), None if row[-1] is None else from_micros(row[-1]))
 
 
-def lock_counts_of(connection: Connection, pairs: Collection[tuple[str, SubjectId]]) -> dict[tuple[str, SubjectId], Kept]:
+def lock_counts_of(
+    connection: Connection, pairs: Collection[tuple[str, SubjectId]]
+) -> dict[tuple[str, SubjectId], Kept]:
     """Return the same for several principals, each with a subject; locked in one order for all.
 
     A principal that reads for the first time is missing.

@@ -73,13 +73,15 @@ class JointAdmission:
         counts.keep(connection)
         return drafts
 
-    def gather(self, asked: Sequence[Asked], results: Sequence[tuple[Permit, EntryId]]) -> Gathered | None:
+    def gather(
+        self, connection: Connection, asked: Sequence[Asked], results: Sequence[tuple[Permit, EntryId]]
+    ) -> Gathered | None:
         """Read what the permits of those let open that open by ``Vault.open``."""
         permits = [permit for one, (permit, _) in zip(asked, results, strict=True) if one.opens]
         if not permits:
             return None
         wanted = [Wanted(subject, permit.fields) for permit in permits for subject in permit.subjects]
-        return asked[0].platform.vault.gather(wanted)
+        return asked[0].platform.vault.gather(connection, wanted)
 
 
 JOINT: Final = JointAdmission()
