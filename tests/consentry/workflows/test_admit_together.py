@@ -1,6 +1,8 @@
 """Readings that wait at the same time: looked up together, judged each for itself."""
 
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -8,31 +10,27 @@ from sqlalchemy import func, select
 from sqlalchemy.event import listen
 
 from audit.events import Act
+from audit.log import LogUnavailable
 from audit.queries import find_entries
 from consentry.platform import open_platform
-from consentry.settings import load_settings
 from consentry.stores.tables import reading_count
 from consentry.workflows.admit import begin_reading
 from consentry.workflows.admit_together import JOINT, Asked
 from consentry.workflows.approvals import ApprovalNeeded
-from consentry.workflows.initialise import initialise
+from consentry.workflows.break_glass import break_glass
+from consentry.workflows.capture import withdraw_purpose
 from consentry.workflows.limits import LimitReached
-from consentry.workflows.reveal import NotPermitted, reveal
+from consentry.workflows.reveal import NotPermitted, Opened, reveal
+from kernel.catalogue import Compartment
 from kernel.errors import ConsentryError
 from kernel.oversight import ReadingLimits
+from vault.records import Wanted
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def clinic(request, tmp_path, clock):
+def clinic(request, copied_to, tmp_path, clock):
     """A deployment on each engine."""
-    stores = {}
-    if request.param == "postgresql":
-        make = request.getfixturevalue("pg_database")
-        stores = {"data_store": make(), "key_store": make()}
-    settings = load_settings(home=tmp_path / "clinic", **stores)
-    made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician", clock=clock)
-    ready = load_settings(**{**settings.model_dump(), "deployment": made.deployment})
-    with open_platform(ready, clock=clock) as platform:
+    with open_platform(copied_to(request.param, tmp_path / "home").settings, clock=clock) as platform:
         yield platform
 
 
@@ -177,8 +175,70 @@ def test_whatever_is_out_of_the_ordinary_is_left_to_its_own_work(clinic, ward):
     assert drafted(clinic, *readings) == [True, False, False, False, True]
 
 
-def test_a_frozen_account_is_left_to_its_own_work(clinic, ward, clock, monkeypatch):
-    """And so is one at its limit."""
+def test_a_frozen_account_is_left_to_its_own_work(clinic, ward, clock):
+    """An emergency that nobody has reviewed in time keeps its reader out of every round, and nobody else."""
     _, patients, doctors = ward
-    monkeypatch.setattr("consentry.workflows.admit_together.freezing_any", lambda *_: {doctors[1].principal_id})
+    break_glass(clinic, doctors[1], subject=patients[0], fields=["diagnosis"], reason="unconscious")
+    assert drafted(clinic, (doctors[0], patients[0]), (doctors[1], patients[0])) == [True, True]
+    clock.advance(timedelta(days=1, hours=1))
     assert drafted(clinic, (doctors[0], patients[0]), (doctors[1], patients[0])) == [True, False]
+
+
+def test_two_servers_admit_at_once(clinic, ward, clock):
+    """Rounds of two processes on the same stores, for the same readers and patients: none waits for ever, all count."""
+    _, patients, doctors = ward
+    with open_platform(clinic.settings, clock=clock) as other:
+        said = at_once([lambda n=n: read((clinic, other)[n % 2], doctors[n % 3], patients[n % 3]) for n in range(24)])
+    assert [one.records[0].values for one in said] == [{"diagnosis": [f"icd10:I1{n % 3}"]} for n in range(24)]
+    assert len({one.log_index for one in said}) == 24
+    assert [reads_of(clinic, doctor) for doctor in doctors] == [9, 9, 9]
+
+
+def test_no_permit_of_a_round_follows_the_withdrawal(clinic, ward, clock):
+    """In the log's order, and on two servers: who reads after it is refused."""
+    captured, patients, _ = ward
+    captured.grant("u-0", "P06")
+    captured.store([captured.posted("u-0", "profile", "r-9", mobile="13812345678")])
+    managers = [captured.person_account(f"manager-{n}", "health_manager")[0] for n in range(3)]
+    with open_platform(clinic.settings, clock=clock) as other:
+
+        def manage(platform, manager):
+            return reveal(platform, manager, subject=patients[0], purpose="P06", fields=["mobile"], reason="call")
+
+        for manager in managers:
+            manage(clinic, manager)
+        runs = [lambda n=n: manage((clinic, other)[n % 2], managers[n % 3]) for n in range(18)]
+        runs.insert(9, lambda: withdraw_purpose(other, captured.caller, patients[0], "P06", recipient=None))
+        said = at_once(runs)
+    said.pop(9)
+    assert {type(one) for one in said} <= {Opened, NotPermitted}
+    clinic.log.settle()
+    with clinic.data.read() as connection:
+        acts = {act: find_entries(connection, act=act) for act in (Act.PERMIT, Act.CONSENT_WITHDRAWN)}
+    (withdrawn,) = [view.index for view in acts[Act.CONSENT_WITHDRAWN]]
+    permitted = [view.index for view in acts[Act.PERMIT] if view.members.get("purpose") == "P06"]
+    assert [index for index in permitted if index > withdrawn] == []
+    assert len(permitted) == len(managers) + sum(isinstance(one, Opened) for one in said)
+
+
+def test_nothing_is_opened_where_the_log_cannot_be_signed(clinic, ward):
+    """The entries of the round stand and tell of the tries; every reader is told, none gets a value."""
+    _, patients, doctors = ward
+    clinic.settings.signer_state_path.rename(clinic.settings.home / "aside")
+    clinic.settings.signer_state_path.mkdir()
+    said = at_once([lambda n=n: read(clinic, doctors[n % 3], patients[n % 3]) for n in range(6)])
+    assert {type(one) for one in said} == {LogUnavailable}
+
+
+def test_what_a_round_has_read_serves_nobody_later(clinic, ward):
+    """Rows and keys that were gathered are good for a second, and for permits that were given before."""
+    _, patients, _ = ward
+    with clinic.data.read() as connection:
+        gathered = clinic.vault.gather(connection, [Wanted(patients[0], ["diagnosis"])])
+    at, compartments = gathered.at, gathered.compartments
+    covers = partial(gathered.covers, patients[0], compartments)
+    assert covers(since=at, now=at)
+    assert not covers(since=at + timedelta(microseconds=1), now=at)
+    assert not covers(since=at, now=at + timedelta(seconds=1.1))
+    assert not gathered.covers(patients[1], compartments, since=at, now=at)
+    assert not gathered.covers(patients[0], {*compartments, Compartment.IDENTITY}, since=at, now=at)
