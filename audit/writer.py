@@ -33,6 +33,9 @@ from kernel.shared_writes import Piece, run_shared
 _TOGETHER: Final = 1_024
 """Callers in one commit."""
 
+_WORKS: Final = 64
+"""Works among them: each takes most of a millisecond, and they hold a lock together."""
+
 _PATIENCE_MAX: Final = 0.05
 """Seconds that a leader waits at the most: a round may have taken long because of a lock or of the signer."""
 
@@ -211,7 +214,16 @@ class GroupWriter:
             leader.turn.acquire(timeout=self._patience_seconds)
         with self._mutex:
             self._gathering = None
-            return [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
+            return self._take()
+
+    def _take(self) -> list[_Waiting]:
+        """Take those out of the queue who are served now; call it under the mutex."""
+        taken: list[_Waiting] = []
+        works = 0
+        while self._queue and len(taken) < _TOGETHER and works < _WORKS:
+            taken.append(self._queue.popleft())
+            works += taken[-1].piece is not None
+        return taken
 
     def _end_gathering(self, expected: int) -> None:
         """Let the leader go on when as many wait as it expects; call it under the mutex."""
