@@ -130,8 +130,12 @@ def _counts(values: Sequence[int]) -> dict[Window, Count]:
 
 
 def _stored(counts: Mapping[Window, Count]) -> dict[str, int]:
-    columns = _columns(counts)
-    return {name: to_micros(value) if isinstance(value, datetime) else value for name, value in columns.items()}
+    columns: dict[str, int] = {}
+    for window, count in counts.items():
+        at, reads, fields, subjects = _NAMED[window]
+        columns[at] = to_micros(count.at)
+        columns[reads], columns[fields], columns[subjects] = count.reads, count.fields, count.subjects
+    return columns
 
 
 def _upsert(dialect: ModuleType) -> Prepared:
@@ -142,6 +146,9 @@ def _upsert(dialect: ModuleType) -> Prepared:
 
 _KEY: Final = [reading_subject.c.principal_id, reading_subject.c.subject_id]
 _COUNTED: Final = [f"{window}_{what}" for window in Window for what in ("at", *Unit)]
+_NAMED: Final = {
+    window: tuple(f"{window}_{what}" for what in ("at", Unit.READS, Unit.FIELDS, Unit.SUBJECTS)) for window in Window
+}
 _READ: Final = (reading_subject.c.principal_id == reading_count.c.principal_id) & (
     reading_subject.c.subject_id == bindparam("subject", type_=reading_subject.c.subject_id.type)
 )
