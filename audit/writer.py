@@ -8,11 +8,10 @@ the other, each by the one before: all at once they would only fight for the int
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Final
 
 from sqlalchemy import Connection
@@ -23,12 +22,13 @@ from audit.events import Event
 from audit.journal import Journal
 from audit.proving import Claim, prove_claims
 from audit.sequencer import BATCH_SIZE, Appended, Sequencer
-from audit.together import JointPiece, draft_all, gather_all
+from audit.together import JointPiece, gather_all
 from audit.verifier import Checkpoint
+from audit.works import Works
 from kernel.database import Database
-from kernel.errors import BadInput, ConsentryError, Unavailable
+from kernel.errors import BadInput, Unavailable
 from kernel.ids import EntryId
-from kernel.shared_writes import Piece, run_shared
+from kernel.shared_writes import Piece
 
 _TOGETHER: Final = 1_024
 """Callers in one commit."""
@@ -115,6 +115,7 @@ class GroupWriter:
         self._journal = journal
         self._sequencer = sequencer
         self._checkpointer = checkpointer
+        self._works = Works(database, journal, sequencer, checkpointer)
         self._mutex = threading.Lock()
         self._queue: deque[_Waiting] = deque()
         self._is_led = False
@@ -299,101 +300,10 @@ class GroupWriter:
             appended += [] if batch is None else [batch]
 
     def _work_all(self, working: Sequence[_Waiting], appended: list[Appended]) -> bool:
-        """Run the work of all in one transaction, and append what it left in the inbox by the same commit.
-
-        Where the log cannot be appended to, the work and its entries stand all the same: they tell of the try.
-
-        Returns whether nothing waits in the inbox any more.
-        """
-        made: list[Appended] = []
-        is_drained = True
-
-        @contextmanager
-        def write() -> Iterator[Connection]:
-            made.clear()
-            with self._database.write() as connection:
-                yield connection
-            appended.extend(made)  # committed from here on: before, nobody may have it signed
-
-        def append(connection: Connection) -> None:
-            nonlocal is_drained
-            if not left:
-                return  # all were entered behind what waited: nothing can have come since
-            try:
-                with connection.begin_nested():
-                    batch = self._append(connection)
-            except ConsentryError:
-                is_drained = False  # the round meets the error again by itself, and tells everybody
-                return
-            if batch is not None:
-                made.append(batch)
-                is_drained = len(batch.hashes) < BATCH_SIZE
-
-        pieces = [one.piece for one in working if one.piece is not None]
-        joint, left = [one for one in pieces if isinstance(one, JointPiece)], pieces
-
-        def enter_joint(connection: Connection) -> list[Piece]:
-            nonlocal left
-            entered = self._enter_joint(connection, joint, made)
-            left = [one for one in pieces if one not in entered]
-            return left
-
-        if self._database.is_sqlite:
-            run_shared(write, pieces, append, enter_joint if joint else None)
-        else:
-            is_drained = self._work_joint(write, joint, made)
+        is_drained = self._works.run([one.piece for one in working if one.piece is not None], appended)
         for one in working:
             one.error = None if one.piece is None else one.piece.error
         return is_drained
-
-    def _work_joint(
-        self, write: Callable[[], AbstractContextManager[Connection]], joint: list[JointPiece], made: list[Appended]
-    ) -> bool:
-        """Enter all that can be entered together in one transaction, and leave the others to their callers.
-
-        Their own works lock in an order of their own: of several in one transaction the locks could cross.
-
-        Returns whether nothing waits in the inbox any more.
-        """
-        entered: list[JointPiece] | None = None
-        try:
-            with write() as connection:
-                entered = self._enter_joint(connection, joint, made)
-        except Exception as err:  # noqa: BLE001 - each caller gets it
-            for one in entered or ():
-                one.error = err
-        for one in joint:
-            if entered is None or one not in entered:
-                one.is_left, one.result = True, None
-        return bool(entered)
-
-    def _enter_joint(self, connection: Connection, joint: list[JointPiece], made: list[Appended]) -> list[JointPiece]:
-        """Enter together what can be, after all that waits in the inbox; returns whose work is done."""
-        drafts = draft_all(connection, joint)
-        if not drafts:
-            return []
-        entries: list[NewEntry] = []
-
-        def encode(connection: Connection, latest: datetime | None) -> list[NewEntry]:
-            events = [event for _, draft in drafts for event in draft.events]
-            entries.extend(self._journal.encode(connection, events, latest=latest))
-            return entries
-
-        batch = self._sequencer.append(connection, encode, behind_all=True)
-        if batch is None:
-            return []
-        self._checkpointer.store_signed(connection, batch.origin)
-        made.append(batch)
-        ids = iter(entries)
-        for one, draft in drafts:
-            one.result = draft.finish([EntryId(entry.entry_id) for entry in islice(ids, len(draft.events))])
-        return [one for one, _ in drafts]
-
-    def _append(self, connection: Connection) -> Appended | None:
-        batch = self._sequencer.append(connection)
-        if batch is not None:
-            self._checkpointer.store_signed(connection, batch.origin)
-        return batch
 
     def _write_all(self, writing: Sequence[_Waiting], appended: list[Appended]) -> bool:
         """Write them in one transaction; where one of them is bad, each in its own, so that it fails alone.

@@ -230,6 +230,7 @@ def test_what_waits_in_the_inbox_comes_before_a_round(any_desk, subject, binding
 def test_a_round_waits_for_a_log_that_is_behind(any_desk, subject, binding, monkeypatch):
     """More waits than one batch takes: the round does not overtake it, and each enters by itself."""
     monkeypatch.setattr("audit.sequencer.BATCH_SIZE", 3)
+    monkeypatch.setattr("audit.works.BATCH_SIZE", 3)
     monkeypatch.setattr("audit.writer.BATCH_SIZE", 3)
     any_desk.fill(4)
     (one,) = at_once([jointly(any_desk, Together(any_desk), subject, binding)])
