@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
 from sqlalchemy import func, select
@@ -12,6 +12,7 @@ from sqlalchemy.event import listen
 from audit.events import Act
 from audit.log import LogUnavailable
 from audit.queries import find_entries
+from consent.standing import lock_subjects
 from consentry.platform import open_platform
 from consentry.stores.tables import reading_count
 from consentry.workflows.admit import begin_reading
@@ -219,6 +220,28 @@ def test_no_permit_of_a_round_follows_the_withdrawal(clinic, ward, clock):
     permitted = [view.index for view in acts[Act.PERMIT] if view.members.get("purpose") == "P06"]
     assert [index for index in permitted if index > withdrawn] == []
     assert len(permitted) == len(managers) + sum(isinstance(one, Opened) for one in said)
+
+
+def test_a_subject_that_is_held_for_long_holds_nobody_else_up(clinic, ward):
+    """On PostgreSQL only who wants that very record waits for whoever closes something of it."""
+    if clinic.data.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    _, patients, doctors = ward
+    done, others = Event(), []
+
+    def wait_for_the_first() -> None:
+        others.append(read(clinic, doctors[0], patients[0]))
+        done.set()
+
+    with clinic.data.write() as connection:
+        lock_subjects(connection, [patients[0]], exclusive=True)
+        held = Thread(target=wait_for_the_first)
+        held.start()
+        said = at_once([lambda n=n: read(clinic, doctors[1 + n % 2], patients[1 + n % 2]) for n in range(6)])
+        assert {type(one) for one in said} == {Opened}
+        assert not done.is_set()
+    held.join()
+    assert [type(one) for one in others] == [Opened]
 
 
 def test_nothing_is_opened_where_the_log_cannot_be_signed(clinic, ward):
