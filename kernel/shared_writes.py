@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from kernel.errors import ConsentryError
+from kernel.errors import ConsentryError, Unavailable
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +38,7 @@ def run_shared(
             again in a transaction of its own.
         last: what else belongs into the transaction, after all of them.
         first: does the work of some of them together, and returns those that are left; where it fails, nothing of it
-            stands and all of them run without it.
+            stands and all of them run without it, unless it is the store that cannot be used.
     """
     at_fault: Piece | None = None
     is_together = False
@@ -54,7 +54,7 @@ def run_shared(
             if last is not None:
                 last(connection)
     except BaseException as err:  # noqa: BLE001 - each caller is told
-        if is_together and isinstance(err, Exception):
+        if is_together and isinstance(err, Exception) and not isinstance(err, Unavailable):
             run_shared(write, pieces, last)
             return
         if len(pieces) > 1 and at_fault is not None:

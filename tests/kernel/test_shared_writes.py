@@ -130,6 +130,16 @@ def test_what_fails_together_runs_alone(on_file):
     assert numbers(on_file) == {1, 2}
 
 
+def test_a_store_that_fails_is_not_tried_again(on_file):
+    """A full disk is told to all; nobody writes on it at once once more."""
+
+    def first(connection):
+        raise Unavailable("full")
+
+    assert [str(one) for one in run(on_file.write, [adding(1), adding(2)], first=first)] == ["full", "full"]
+    assert numbers(on_file) == set()
+
+
 def test_a_commit_that_fails_is_told_to_all():
     """Nobody believes in a change that is not there."""
 
