@@ -276,7 +276,7 @@ class GroupWriter:
             with self._database.read() as connection:
                 self._prove_in(connection, wanting, signed)
         except Exception as err:  # noqa: BLE001 - each caller gets it
-            _fail([one for one in wanting if one.index < 0], err)
+            _fail(wanting, err)
 
     def _prove_in(self, connection: Connection, wanting: Sequence[_Waiting], signed: Checkpoint) -> None:
         claims = [one.claim for one in wanting if one.claim is not None]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
-from kernel.errors import ConsentryError, Unavailable
+from kernel.errors import ConsentryError
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +46,11 @@ def run_shared(
     try:
         with write() as connection:
             is_together = first is not None
-            left = pieces if first is None else first(connection)
+            try:
+                left = pieces if first is None else first(connection)
+            except OperationalError:
+                is_together = False  # the store's own failure is told, and not tried again for each
+                raise
             is_together = False
             for one in left:
                 at_fault = one
@@ -54,7 +59,7 @@ def run_shared(
             if last is not None:
                 last(connection)
     except BaseException as err:  # noqa: BLE001 - each caller is told
-        if is_together and isinstance(err, Exception) and not isinstance(err, Unavailable):
+        if is_together and isinstance(err, Exception):
             run_shared(write, pieces, last)
             return
         if len(pieces) > 1 and at_fault is not None:
