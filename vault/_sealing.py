@@ -1,7 +1,7 @@
 """From plain records to sealed rows: pure but for the keys that it is given. For the modules of this package alone."""
 
 from base64 import b64encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -130,14 +130,6 @@ class Placing:
                     f"No permit for {purpose} covers field {min(needed - allowed)!r} of subject {subject}",
                     hint="Nothing of this chunk was stored; ask the gate and leave out what it refuses.",
                 )
-
-    def pairs(self, records: Collection[PlainRecord]) -> set[Pair]:
-        """Return the subjects and compartments that these records need keys for."""
-        return {
-            (record.subject, self._catalogue.get_field(code).compartment)
-            for record in records
-            for code in record.values
-        }
 
     def purposes(self, codes: Codes) -> set[str]:
         """Return the purposes of collection of some fields."""

@@ -106,10 +106,11 @@ def _opened(row: SealedRow, fields: frozenset[str], keys: UnlockedKeys, deployme
     header, decrypt = key.headers[VERSION_OF_ROW], key.decrypt
     opened: dict[str, bytes] = {}
     passed: set[bytes] = set()
-    at, size = HEAD_BYTES, len(payload)
+    at, size, count = HEAD_BYTES, len(payload), 0
     try:
         bound = header + row_prefix(deployment, row[_FIELDS])
         while at < size:
+            count += 1
             length = at + 1 + payload[at]
             start, code = length + LENGTH_BYTES, payload[at:length]
             at = start + int.from_bytes(payload[length:start])
@@ -121,7 +122,8 @@ def _opened(row: SealedRow, fields: frozenset[str], keys: UnlockedKeys, deployme
             if at > size or payload[start:nonce] != header or not OVERHEAD_BYTES <= at - start <= MAX_SEALED_BYTES:
                 return None
             opened[wanted[0]] = decrypt(payload[nonce:body], payload[body:at], bound + wanted[1])
-        is_sound = at == size and begins(payload, len(opened) + len(passed)) and not _has_mark(passed)
+        are_once = count == len(opened) + len(passed)
+        is_sound = at == size and are_once and begins(payload, count) and not _has_mark(passed)
     except (InvalidTag, IntegrityFailed):
         return None
     return opened if is_sound else None

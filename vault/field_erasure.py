@@ -89,17 +89,12 @@ class FieldErasure:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Who wants which part erased, and why; without a scope it is the fields that are chosen in the end.
-
-    Attributes:
-        goes_on: it was asked for before, and waited for what was held.
-    """
+    """Who wants which part erased, and why; without a scope it is the fields that are chosen in the end."""
 
     select: Select
     asking: Asking
     why: Why
     scope: Scope | None = None
-    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +190,7 @@ class FieldEraser:
             return part.scope.losses([row for row in rows if row.row_no in there])
 
         asked = replace(asking, reason=reason)
-        return self._erase(part.subject, _Request(left_of_it, asked, Why.REQUEST, part.scope, goes_on=True))
+        return self._erase(part.subject, _Request(left_of_it, asked, Why.HOLD_ENDED, part.scope))
 
     def _erase(self, subject: SubjectId, request: _Request) -> FieldErasure:
         interrupted = [self._finish(erasure_id) for erasure_id in self._begun(subject)]
@@ -250,7 +245,8 @@ class FieldEraser:
                 readable = self._verified(rows, keys, subject) if any(losses.values()) else []
                 plan = plan_losses(readable, losses, holding_of(connection, subject, after=now))
                 if not plan.losing:
-                    if plan.held_until is not None and request.scope is not None and not request.goes_on:
+                    is_new = request.scope is not None and request.why is not Why.HOLD_ENDED
+                    if plan.held_until is not None and is_new:
                         self._mark_waiting(connection, subject, plan, request, now)
                     return FieldErasure(counts=_counts(plan), held_until=plan.held_until)
                 _check_active(connection, subject)

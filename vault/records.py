@@ -28,7 +28,7 @@ from vault._history import (
     placed_versions,
 )
 from vault._keyring import keyring_of
-from vault._keys import Pair, UnlockedKeys
+from vault._keys import UnlockedKeys
 from vault._opened_columns import OpenedColumns, OpenedRows
 from vault._opening import (
     OpenedRecord,
@@ -93,10 +93,6 @@ class Vault:
         self._clock = clock
         self._deployment = deployment
         self._storing = Storing(self._keyring, self._placing, self._now, deployment)
-
-    def key_pairs(self, records: Collection[PlainRecord]) -> set[Pair]:
-        """Return the subjects and compartments for which ``KeyStore.ensure_data_keys`` must come first."""
-        return self._placing.pairs(records)
 
     def store(
         self,

@@ -6,6 +6,7 @@ as they are written until the size of all of them is known.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -29,6 +30,12 @@ FEWEST_ROWS: Final = 64
 _MOST_ITEMS: Final = 20_000_000
 """Of lists in one column of a row group: a million rows have twenty each."""
 
+_MOST_ITEMS_TOGETHER: Final = 64_000_000
+"""Of lists in all columns of a row group: each costs what its type takes, also where it is null."""
+
+_LEAST_BYTES: Final = 64
+"""What a value counts at the least: a null costs nothing in a column, and a place where rows are taken apart."""
+
 _TEXT_ENCODINGS: Final = frozenset({Encoding.PLAIN, Encoding.PLAIN_DICTIONARY, Encoding.RLE_DICTIONARY})
 """Those in which a text is as long as it is written, or stands in a dictionary."""
 
@@ -48,11 +55,14 @@ def check_pages(path: Path, metadata: "pq.FileMetaData", columns: Sequence[str])
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             try:
-                together = sum(_held_bytes(path, file, metadata, group.column(leaf), leaf) for leaf in leaves)
+                held = [_held_of(path, file, metadata, group.column(leaf), leaf) for leaf in leaves]
             except BadHeader:
                 raise SourceError(f"{path.name}: a page's header is damaged", hint="Export it again.") from None
+            together, items = sum(one.size for one in held), sum(one.items for one in held)
             if together > MOST_UNPACKED_BYTES:
                 raise too_large(path, f"the pages of row group {number}", together)
+            if items > _MOST_ITEMS_TOGETHER:
+                raise _too_many(path, f"the lists of row group {number} have {items} items together")
 
 
 def check_blocks(path: Path) -> None:
@@ -88,7 +98,12 @@ def read_parquet(
     """
     import pyarrow.parquet as pq
 
+    widest = sum(_width(metadata, leaf) for leaf in _leaves(metadata, columns))
+    rows = max(1, min(rows, MOST_DECODED_BYTES // max(1, widest)))
     with pq.ParquetFile(path, read_dictionary=_text_leaves(metadata, columns), pre_buffer=False) as parquet:
+        for column in parquet.schema_arrow:
+            if column.name in columns and _is_foreign(column.type):
+                raise SourceError(f"{path.name}: column {column.name!r} is of {column.type}", hint="Write it as text.")
         for group in range(metadata.num_row_groups):  # a dictionary is a row group's
             for batch in parquet.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False):
                 yield from cut(path, batch, rows)
@@ -135,18 +150,20 @@ def decoded_bytes(column: "pa.Array") -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
     if pa.types.is_dictionary(column.type):
         if not _has_length(column.type.value_type):
             return decoded_bytes(column.dictionary) * len(column)
         lengths = pc.fill_null(pc.binary_length(column.dictionary).cast(pa.int64()), 0)
-        return int(pc.sum(lengths.take(column.indices)).as_py() or 0) + 4 * len(column)
+        return int(pc.sum(lengths.take(column.indices)).as_py() or 0) + _LEAST_BYTES * len(column)
     if pa.types.is_struct(column.type):
-        return sum(decoded_bytes(member) for member in column.flatten())
+        return _LEAST_BYTES * len(column) + sum(decoded_bytes(member) for member in column.flatten())
     if pa.types.is_map(column.type):
-        return 4 * len(column) + decoded_bytes(column.keys) + decoded_bytes(column.items)
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        return 4 * len(column) + decoded_bytes(column.flatten())
-    return int(column.nbytes)
+        return _LEAST_BYTES * len(column) + decoded_bytes(column.keys) + decoded_bytes(column.items)
+    if _is_list(column.type):
+        return _LEAST_BYTES * len(column) + decoded_bytes(column.flatten())
+    return max(int(column.nbytes), _LEAST_BYTES * len(column))
 
 
 def _has_length(kind: "pa.DataType") -> bool:
@@ -154,6 +171,23 @@ def _has_length(kind: "pa.DataType") -> bool:
 
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     return bool(texts or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_foreign(kind: "pa.DataType") -> bool:
+    """Say whether texts lie inside a type beside Arrow's own, whose values are written out before they are counted."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.storage_type.num_fields > 0 or _has_length(kind.storage_type)
+    return any(_is_foreign(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def _is_list(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    views = types.is_list_view(kind) or types.is_large_list_view(kind)
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or views)
 
 
 def _written_out(batch: "pa.RecordBatch") -> "pa.RecordBatch":
@@ -201,10 +235,23 @@ def _text_leaves(metadata: "pq.FileMetaData", columns: Sequence[str]) -> list[st
     ]
 
 
-def _held_bytes(
+def _width(metadata: "pq.FileMetaData", leaf: int) -> int:
+    """Return what a value of a leaf takes at the least, also where it is null."""
+    column = metadata.schema.column(leaf)
+    return max(_LEAST_BYTES, column.length if column.physical_type == _FIXED else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is held of a column chunk while it is read: its dictionary and one page; its items where it has lists."""
+
+    size: int
+    items: int
+
+
+def _held_of(
     path: Path, file: BinaryIO, metadata: "pq.FileMetaData", chunk: "pq.ColumnChunkMetaData", leaf: int
-) -> int:
-    """Return what is held of a column chunk while it is read: its dictionary and one page."""
+) -> _Held:
     column = metadata.schema.column(leaf)
     start = chunk.data_page_offset
     if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < start:
@@ -219,16 +266,21 @@ def _held_bytes(
         is_dictionary = page.kind is PageKind.DICTIONARY
         held[is_dictionary] = max(held[is_dictionary], page.unpacked_bytes)
         items += 0 if is_dictionary else page.values
-    if column.max_repetition_level > 0 and items > _MOST_ITEMS:
-        raise SourceError(
-            f"{path.name}: the lists of {column.path!r} have {items} items in one row group",
-            hint="Write fewer rows to a row group.",
-        )
-    return sum(held.values())
+    items = items if column.max_repetition_level > 0 else 0
+    if items > _MOST_ITEMS:
+        raise _too_many(path, f"the lists of {column.path!r} have {items} items in one row group")
+    return _Held(sum(held.values()), items)
+
+
+def _too_many(path: Path, what: str) -> SourceError:
+    return SourceError(f"{path.name}: {what}", hint="Write fewer rows to a row group.")
 
 
 def _grows(path: Path, name: str, page: Page) -> SourceError:
+    """Return the refusal of texts whose length no header tells; engines write them if asked for Parquet 2."""
     said = "" if page.encoding is None else page.encoding.name
     return SourceError(
-        f"{path.name}: column {name!r} is encoded as {said}", hint="Write texts as PLAIN or RLE_DICTIONARY."
+        f"{path.name}: column {name!r} is encoded as {said}, from which it is not told how long its texts are",
+        hint="Export it with texts as PLAIN or RLE_DICTIONARY, as version 1 of Parquet has them (Spark: "
+        "parquet.writer.version=v1; DuckDB: PARQUET_VERSION v1; pyarrow: no column_encoding), or as an Arrow file.",
     )

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consentry.reading_limits import Count, Unit, Window
@@ -91,26 +91,25 @@ def keep_counts(
         upsert.rows(connection, principal_id=principal, subject_id=subject, read_at=to_micros(now))
 
 
-def tell_refusal(connection: Connection, principal: str, *, since: datetime, now: datetime) -> bool:
-    """Note that a limit was reached, and say whether it is the first time since an instant."""
-    values = {"principal_id": principal, **_columns({window: Count(now) for window in Window})}
+def tell_refusal(connection: Connection, principal: str, window: Window, *, since: datetime, now: datetime) -> bool:
+    """Note that a limit of a window was reached, and say whether it is the first time since the window began.
+
+    Each window has its own mark: a limit of the minute that was reached does not hide that of the hour, nor the other
+    way round.
+    """
+    values = {"principal_id": principal, **_columns({one: Count(now) for one in Window})}
     insert_absent(connection, reading_count, [values])  # the first reading of all may be the one that is refused
-    row = connection.execute(_of(principal)).one()
-    is_first = row.refused_at is None or row.refused_at < since
+    mine, told_at = reading_count.c.principal_id == principal, reading_count.c[f"{window}_told_at"]
+    told = connection.execute(select(told_at).where(mine).with_for_update()).scalar_one()
+    is_first = told is None or told < since
     if is_first:
-        connection.execute(
-            update(reading_count).where(reading_count.c.principal_id == principal).values(refused_at=now)
-        )
+        connection.execute(update(reading_count).where(mine).values({told_at: now}))
     return is_first
 
 
 def forget_readings(connection: Connection, subject: SubjectId) -> None:
     """Delete that anybody has read a subject; the numbers stay, and the log."""
     connection.execute(delete(reading_subject).where(reading_subject.c.subject_id == subject))
-
-
-def _of(principal: str) -> Select[*tuple[Any, ...]]:
-    return select(reading_count).where(reading_count.c.principal_id == principal).with_for_update()
 
 
 def _columns(counts: Mapping[Window, Count]) -> dict[str, datetime | int]:

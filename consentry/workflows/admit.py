@@ -28,7 +28,8 @@ from consentry.workflows.cases import check_case, hold_granted
 from consentry.workflows.denials import Tried, denial_of
 from consentry.workflows.freezing import check_not_frozen
 from consentry.workflows.limits import LimitReached, spend_reading, tell_first_refusal
-from kernel.errors import Denied
+from kernel.catalogue import Catalogue, FieldType
+from kernel.errors import BadInput, Denied
 from kernel.ids import EntryId, SubjectId
 from vault.records import Gathered
 
@@ -82,12 +83,16 @@ def begin_reading(
     fields: Collection[str],
     reason: str,
     ticket: str | None = None,
+    of_file: bool = False,
 ) -> Reading:
-    """Return a reading, whose words and ticket were checked and nothing else.
+    """Return a reading, whose words, ticket and kind of fields were checked and nothing else.
 
     Raises:
-        BadInput: no reason, or a ticket of another shape.
+        BadInput: no reason, a ticket of another shape, or a field of files where values are asked for: nothing of it
+            would come, and the log would say that it was opened.
     """
+    if not of_file:
+        _check_values(platform.catalogue, fields)
     asking = platform.asking(caller, reason=check_said(reason, what="Opening a record"))
     return Reading(caller, asking, subject, purpose, frozenset(fields), ticket_refs(ticket))
 
@@ -195,6 +200,16 @@ def enter(
         return said, said.entry_id
     event = opened_event(reading, act, said.fields, said.permit_id, masked=masked, refs=refs)
     return said, platform.log.record(connection, event)
+
+
+def _check_values(catalogue: Catalogue, fields: Collection[str]) -> None:
+    known = [catalogue.fields[code] for code in sorted(fields) if code in catalogue.fields]
+    files = [field.code for field in known if field.type is FieldType.ATTACHMENT]
+    if files:
+        raise BadInput(
+            f"{', '.join(files)}: files, no values",
+            hint="Leave it out: `consentry attach list` names a person's files, `consentry attach get` opens one.",
+        )
 
 
 def permitted(said: Permit | Refusal) -> Permit:

@@ -100,9 +100,9 @@ def counted_within(
 
 
 def tell_first_refusal(platform: Platform, connection: Connection, caller: Principal, refused: LimitReached) -> None:
-    """Raise the alarm where it is the first refusal in the window of the limit."""
+    """Raise the alarm where it is the caller's first refusal in the window of the limit."""
     now, reached = platform.log.now(connection), refused.reached
-    if not tell_refusal(connection, caller.principal_id, since=reached.began_at, now=now):
+    if not tell_refusal(connection, caller.principal_id, reached.window, since=reached.began_at, now=now):
         return
     told = _told(caller.principal_id, caller.role, reached)
     raise_alarm(connection, AlarmKind.LIMIT_REACHED, told, now=now)

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy.event import listen
+from sqlalchemy.event import listen, remove
 
 from audit.log import Claim, LogUnavailable
 from audit.receipts import Binding, ReceiptRefused
@@ -41,7 +41,7 @@ def at_once(works) -> list[object]:
     def run(place: int) -> None:
         try:
             said[place] = works[place]()
-        except ConsentryError as err:
+        except (ConsentryError, ZeroDivisionError) as err:
             said[place] = err
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(len(works))]
@@ -54,6 +54,10 @@ def at_once(works) -> list[object]:
 
 def deny() -> None:
     raise Denied("no")
+
+
+def broken() -> None:
+    raise ZeroDivisionError
 
 
 def test_each_gets_the_receipt_of_its_own_entry(any_desk, subject, binding):
@@ -88,6 +92,32 @@ def test_refused_work_leaves_nothing_and_takes_nobody_along(any_desk, subject, b
     said = at_once([lambda work=work: any_desk.log.perform(work) for work in works])
     assert [number for number, one in enumerate(said) if isinstance(one, Denied)] == [2]
     assert any_desk.log.settle().size == 5
+
+
+def test_work_that_breaks_takes_nobody_along_and_enters_nobody_twice(any_desk, subject, binding):
+    """An error that is no refusal undoes the transaction; the others run again, each with one entry and its receipt."""
+    works = [entering(any_desk, subject, binding, broken if number == 2 else lambda: None) for number in range(6)]
+    said = at_once([lambda work=work: any_desk.log.perform(work) for work in works])
+    assert [number for number, one in enumerate(said) if isinstance(one, ZeroDivisionError)] == [2]
+    assert sorted(one[1].index for number, one in enumerate(said) if number != 2) == list(range(5))
+    assert any_desk.log.settle().size == 5
+
+
+def test_commit_that_fails_mints_nothing(desk, subject, binding):
+    """Nothing of the work stands, and what was appended with it is not signed for."""
+    desk.fill(2)
+    before = desk.log.settle()
+
+    def fail(connection) -> None:
+        if writes(connection):
+            raise ZeroDivisionError
+
+    listen(desk.database.engine, "commit", fail)
+    with pytest.raises(ZeroDivisionError):
+        desk.log.perform(entering(desk, subject, binding))
+    remove(desk.database.engine, "commit", fail)
+    assert desk.log.settle() == before
+    assert desk.log.perform(entering(desk, subject, binding))[1].index == 2
 
 
 def test_claim_that_its_entry_does_not_bear_out_mints_nothing(any_desk, subject, binding):

@@ -21,6 +21,8 @@ from kernel.encoding import JsonValue
 from kernel.ids import PrincipalId, SubjectId
 
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
+SECOND = Principal(PrincipalId("prn_second"), "second", PrincipalKind.PERSON, "compliance_officer")
+"""Who accepts what two people must stand for."""
 """Whoever runs the command line of the embedded profile."""
 
 STARTED = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)

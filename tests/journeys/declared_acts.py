@@ -294,6 +294,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "tend.finish_task": (Act.TASK_DONE,),
     "tend.list_tasks": (Act.CONSENT_READ,),
     "tend.tend": (Act.CONSENT_EXPIRED, Act.SUBJECT_AGED, Act.TASK_CREATED, Act.CONSENT_READ),
+    "two_people.check_second_person": _INSIDE,
     "two_people.check_two_people": _LOG,
     "two_people.know_officer": _LOG,
     "unusual_access.flag_unusual": (Act.ACCESS_FLAGGED,),

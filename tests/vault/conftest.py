@@ -210,8 +210,16 @@ class House:
                 permits[purpose] = verdict.permit
         return permits
 
+    def pairs(self, *records: PlainRecord) -> set[tuple[SubjectId, Compartment]]:
+        """The subjects and compartments that these records need keys for."""
+        return {(one.subject, self.catalogue.get_field(code).compartment) for one in records for code in one.values}
+
+    def make_keys(self, *records: PlainRecord, batch: Batch | None = None) -> None:
+        """Make keys as an ingestion does before its rows."""
+        self.keystore.ensure_data_keys(self.pairs(*records), batch=None if batch is None else batch.batch_id)
+
     def store_chunk(self, batch: Batch, *records: PlainRecord) -> StoreCounts:
-        self.keystore.ensure_data_keys(self.vault.key_pairs(records), batch=batch.batch_id)
+        self.make_keys(*records, batch=batch)
         with self.data.write() as connection:
             return self.vault.store(connection, records, permits=self.permits(connection, records), batch=batch)
 

@@ -63,7 +63,7 @@ def stored(house: House, batch, chunk: SealedChunk, records: Sequence[PlainRecor
 def in_bulk(house: House, *records: PlainRecord) -> StoreCounts:
     """Store records by columns in a batch of their own and complete it."""
     batch = house.open_batch()
-    house.keystore.ensure_data_keys(house.vault.key_pairs(records), batch=batch.batch_id)
+    house.make_keys(*records, batch=batch)
     counts = stored(house, batch, sealed(house, *records), records)
     house.complete(batch)
     return counts
@@ -135,7 +135,7 @@ def test_a_withheld_field_is_not_sealed(house):
         house.record(subject, number=1, name="a", diagnosis="icd10:I10"),
         house.record(subject, number=2, name="b"),
     ]
-    house.keystore.ensure_data_keys(house.vault.key_pairs(records), batch=None)
+    house.make_keys(*records)
     chunk = sealed(house, *records, withheld={subject: frozenset({"name"})})
     assert [one.codes for one in chunk.records] == [("diagnosis",)]
 
@@ -158,7 +158,7 @@ def test_dictionaries_and_long_texts_are_read_as_texts(house):
     """How Arrow lays a column out says nothing about its values."""
     subject = house.subject()
     record = house.record(subject, name="a", diagnosis='say "b"')
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     batch = columns_of([record])
     batch = batch.set_column(batch.schema.get_field_index("name"), "name", batch["name"].dictionary_encode())
     batch = batch.set_column(
@@ -177,7 +177,7 @@ def test_keys_that_moved_since_the_sealing_refuse_the_chunk(any_house):
     record = house.record(subject, number=2, consult_chat="second")
     chunk = sealed(house, record)
     with house.keys.write() as connection:
-        pairs = [(subject, compartment) for _, compartment in house.vault.key_pairs([record])]
+        pairs = [(subject, compartment) for _, compartment in house.pairs(record)]
         keyring = keyring_of(house.keystore)
         newest = keyring.newest_among([subject])
         keyring.make_successors(connection, {pair: {newest[pair]} for pair in pairs})
@@ -190,7 +190,7 @@ def test_a_sealed_chunk_passes_the_same_gates(house):
     """Permits, standing and the batch's state count when it is stored, not when it was sealed."""
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:I10", name="a")
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     chunk, batch = sealed(house, record), house.open_batch()
     permit = house.permit([subject], "P02", "diagnosis")
     with house.data.write() as connection, pytest.raises(Denied, match="'name'"):
@@ -209,7 +209,7 @@ def test_chunks_show_no_value(house):
     """Neither the columns on their way to a process nor what comes back."""
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:B20")
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     columns = ColumnChunk(pack_columns(columns_of([record])), {}, 0)
     assert b"B20" in columns.records
     for shown in (repr(columns), str(columns), repr(sealed(house, record))):
@@ -238,7 +238,7 @@ def test_a_process_seals_and_its_end_is_told(house, tmp_path):
     record = house.record(subject, diagnosis="icd10:B20")
     keyless = chunk_of(house, house.record(house.subject(), name="b"))
     too_long = chunk_of(house, house.record(subject, diagnosis="x" * 70_000))
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     setup = SealerSetup(partial(open_parts, tmp_path), house.catalogue.hash)
     with BulkSealers(setup, processes=1) as sealers:
         with pytest.raises(KeyUnavailable, match="no blinding key"):
