@@ -63,10 +63,15 @@ def unmarked(names: Sequence[Name], sealer: Sealer) -> list[Name]:
 def check_names(names: Sequence[Name], sealer: Sealer) -> None:
     """Raise ``IntegrityFailed`` unless every name bears its mark."""
     if moved := unmarked(names, sealer):
-        raise IntegrityFailed(
-            f"The name {moved[0].alias} does not bear its mark: it was moved or made by hand",
-            hint="Run `consentry audit reconcile`, and compare audit_alias with a backup.",
-        )
+        raise name_moved(moved[0])
+
+
+def name_moved(name: Name) -> IntegrityFailed:
+    """Return the error for a name that does not bear its mark."""
+    return IntegrityFailed(
+        f"The name {name.alias} does not bear its mark: it was moved or made by hand",
+        hint="Run `consentry audit reconcile`, and compare audit_alias with a backup.",
+    )
 
 
 def ensure_aliases(
@@ -109,6 +114,15 @@ def read_names(connection: Connection, aliases: Collection[str]) -> list[Name]:
         query = select(*COLUMNS).where(alias_table.c.alias.in_(wanted[start : start + _BOUND_VALUES]))
         found += [Name(*row) for row in connection.execute(query)]
     return found
+
+
+def read_all_names(connection: Connection, aliases: Collection[str]) -> list[Name]:
+    """Return the same by a statement that is prepared, for the receipts of a round."""
+    if not aliases:
+        return []
+    dialect = connection.dialect.name
+    given = json.dumps(list(aliases)) if dialect == "sqlite" else list(aliases)
+    return [Name(*row) for row in _NAMES[dialect].rows(connection, aliases=given)]
 
 
 def read_name(connection: Connection, alias: str) -> list[Name]:
@@ -194,6 +208,13 @@ _COHORT: Final = Prepared(
     .join(cohort_member, cohort_member.c.alias == alias_table.c.alias)
     .where(cohort_member.c.entry_id == bindparam("entry_id"), REMEMBERED)
 )
+_ALIASES: Final = func.json_each(bindparam("aliases")).table_valued("value")
+_NAMES: Final[Mapping[str, Prepared]] = {
+    "sqlite": Prepared(select(*COLUMNS).where(alias_table.c.alias.in_(select(_ALIASES.c.value)))),
+    "postgresql": Prepared(
+        select(*COLUMNS).where(alias_table.c.alias == any_(bindparam("aliases", type_=ARRAY(String))))
+    ),
+}
 _OF_YEAR: Final = select(*COLUMNS).where(alias_table.c.year == bindparam("year"))
 _GIVEN: Final = func.json_each(bindparam("subjects")).table_valued("value")
 _KNOWN: Final[Mapping[str, Prepared]] = {

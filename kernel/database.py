@@ -4,11 +4,11 @@ SQLite runs with a rollback journal wherever the linked library has the WAL-rese
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import URL, Dialect, make_url
@@ -17,10 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kernel.clock import from_micros, to_micros
 from kernel.errors import BadInput, Unavailable
-from kernel.shared_writes import SharedWrites
 from kernel.turnstile import Turnstile
-
-_T = TypeVar("_T")
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -100,7 +97,6 @@ class Database:
         self._engine = engine
         self._room = room or _Room()
         self._turnstile = Turnstile()
-        self._shared = SharedWrites(self.write)
         self._patience_seconds = busy_timeout_ms / 1000
         self.label = label
 
@@ -133,19 +129,6 @@ class Database:
                 if is_committing and _known_hint(err) is None:
                     raise Unavailable(f"The {self.label} gave no sound answer: {_cause(err)}", hint=_UNKNOWN) from err
                 raise
-
-    def write_together(self, work: Callable[[Connection], _T]) -> _T:
-        """Run work in a transaction that may write, and return what it returns once that is committed.
-
-        On SQLite callers who wait at the same time share the transaction; see ``SharedWrites``.
-
-        Raises:
-            Unavailable: as ``write``.
-        """
-        if self.is_sqlite:
-            return self._shared.run(work)
-        with self.write() as connection:
-            return work(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -22,6 +22,7 @@ Records in
     attachments, uploads, _incoming, _content, _attached: files
     corrections, _history, _versions: what counts of several versions
 Records out
+    gathering: what several readers open, read at once and still sealed
     _reading, _opening, _whole_rows, masking: from rows to values, for a permit and its receipt
     _cohorts, _opened_columns, cohort_openers: the same for many people, by column, in processes where there are many
 Who a record is about

@@ -30,7 +30,7 @@ from vault._keys import (
 from vault.custodian import Custodian, wrapped_surely
 from vault.custodians.either import EitherCustodian
 from vault.envelope import KEY_ID_BYTES, DataKey
-from vault.setwise import among, among_given, chunks, given, insert_absent
+from vault.setwise import among, among_bound, bound_texts, chunks, insert_absent
 from vault.suites import AES, MAC_KEY_BYTES, Suite, suite_of
 from vault.tables import data_key, epoch, key_tombstone, named_key
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 WRAPPED_IN: Final = (epoch.c.epoch_id, epoch.c.suite.label("epoch_suite"), epoch.c.wrapped.label("epoch_wrapped"))
 """Columns that a query for wrapped keys has besides its own, joined by the epoch of each row."""
+
+WrappedKey = Sequence[Any]
 
 FIRST_VERSION: Final = 1
 
@@ -248,14 +250,21 @@ class Keyring:
     def _wrapped(
         self, connection: Connection, subjects: Collection[SubjectId], compartments: Collection[Compartment]
     ) -> WrappedKeys:
-        rows: Iterable[Sequence[Any]]
+        return self._held(self._stored(connection, subjects, compartments))
+
+    def _stored(
+        self, connection: Connection, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> Iterable[WrappedKey]:
+        rows: Iterable[WrappedKey]
         if len(subjects) == 1:
             (subject,) = subjects
             rows = connection.execute(_OF_ONE, {"subject": subject, "compartments": sorted(compartments)}).all()
         else:
-            told = {"subjects": subjects, "compartments": compartments}
-            bound = {name: given(connection, sorted(texts)) for name, texts in told.items()}
+            bound = bound_texts(connection, subjects=sorted(subjects), compartments=sorted(compartments))
             rows = _of_many(connection.dialect.name).rows(connection, **bound)
+        return rows
+
+    def _held(self, rows: Iterable[WrappedKey]) -> WrappedKeys:
         unwraps: dict[str, Unwrap] = {}
         wrapped = WrappedKeys()
         for key_id, subject, compartment, blob, suite, epoch_id, epoch_suite, epoch_wrapped in rows:
@@ -264,6 +273,28 @@ class Keyring:
                 unwrap = unwraps[epoch_id] = self._living(epoch_id, epoch_suite, epoch_wrapped).unwrap
             wrapped.add(SubjectId(subject), (key_id, compartment, blob, suite, unwrap))
         return wrapped
+
+    def wrapped_of(
+        self, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> dict[SubjectId, list[WrappedKey]]:
+        """Return the data keys of these subjects and compartments as they are wrapped, the oldest first."""
+        found: dict[SubjectId, list[WrappedKey]] = {}
+        with self.database.read() as connection:
+            for row in self._stored(connection, subjects, compartments):
+                found.setdefault(SubjectId(row[1]), []).append(row)
+        return found
+
+    @contextmanager
+    def unlocked_from(self, rows: Iterable[WrappedKey]) -> Iterator[UnlockedKeys]:
+        """Hold data keys that ``wrapped_of`` has returned while the block runs."""
+        keys, wrapped = UnlockedKeys(), self._held(rows)
+        try:
+            for subject in wrapped.subjects():
+                wrapped.unlock(subject, keys)
+            yield keys
+        finally:
+            keys.drop()
+            wrapped.drop()
 
     def newest_among(self, subjects: Collection[SubjectId]) -> dict[tuple[str, str], bytes]:
         """Return the id of the key that seals, for each of these subjects and its compartments."""
@@ -448,8 +479,8 @@ _WITH_EPOCH: Final = (
 @cache
 def _of_many(dialect: str) -> Prepared:
     query = _WITH_EPOCH.where(
-        among_given(data_key.c.subject_id, "subjects", dialect),
-        among_given(data_key.c.compartment, "compartments", dialect),
+        among_bound(dialect, data_key.c.subject_id, "subjects"),
+        among_bound(dialect, data_key.c.compartment, "compartments"),
     )
     return Prepared(query.order_by(data_key.c.generation))
 
@@ -459,3 +490,5 @@ _OF_ONE: Final = _WITH_EPOCH.where(
     data_key.c.compartment.in_(bindparam("compartments", expanding=True)),
 ).order_by(data_key.c.generation)
 """Made once: a reader has one person's record before it, and building a statement costs more than running it."""
+
+_COMPARTMENTS: Final = {compartment.value: compartment for compartment in Compartment}

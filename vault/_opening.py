@@ -24,7 +24,7 @@ from vault._whole_rows import open_whole
 from vault.batches import BatchState
 from vault.envelope import Item, decode_plaintext, of_row, open_many
 from vault.payload import unpack
-from vault.setwise import among, among_given, given
+from vault.setwise import among, among_bound, bound_texts
 from vault.tables import batch, sealed_record
 
 
@@ -125,7 +125,7 @@ def _of_many_subjects(
     now: datetime,
 ) -> Iterable[SealedRow]:
     values = {"subjects": subjects, "compartments": compartments} | ({} if kinds is None else {"kinds": kinds})
-    told = {name: given(connection, sorted(texts)) for name, texts in values.items()}
+    told = bound_texts(connection, **{name: sorted(texts) for name, texts in values.items()})
     statement = _of_many(connection.dialect.name, of_kinds=kinds is not None)
     return stored_rows(statement.rows(connection, now=to_micros(now), **told))
 
@@ -135,12 +135,12 @@ def _of_many(dialect: str, *, of_kinds: bool) -> Prepared:
     """Return the statement for many people, whose rows come in any order: sorting them here costs less."""
     table = sealed_record.c
     query = select(*COLUMNS).where(
-        among_given(table.subject_id, "subjects", dialect),
-        among_given(table.compartment, "compartments", dialect),
+        among_bound(dialect, table.subject_id, "subjects"),
+        among_bound(dialect, table.compartment, "compartments"),
         _IS_COMPLETE,
         or_(table.expires_at.is_(None), table.expires_at > bindparam("now", type_=BigInteger)),
     )
-    return Prepared(query.where(among_given(table.kind, "kinds", dialect)) if of_kinds else query)
+    return Prepared(query.where(among_bound(dialect, table.kind, "kinds")) if of_kinds else query)
 
 
 def readable_rows(

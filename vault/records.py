@@ -38,6 +38,7 @@ from vault._storing import KeysMoved, SealedChunk, StoreCounts, Storing
 from vault._versions import PROFILE
 from vault.batches import Batch, BatchState
 from vault.cohort_openers import CohortOpeners
+from vault.gathering import Gathered, Wanted
 from vault.keystore import KeyStore
 from vault.masking import mask_records, mask_values, mask_version
 from vault.tables import batch as batch_table
@@ -49,12 +50,14 @@ __all__ = [
     "Disagreement",
     "FieldConflict",
     "FieldVersion",
+    "Gathered",
     "KeysMoved",
     "OpenedRecord",
     "PlainRecord",
     "SealedChunk",
     "StoreCounts",
     "Vault",
+    "Wanted",
 ]
 
 if TYPE_CHECKING:
@@ -124,6 +127,7 @@ class Vault:
         fields: Collection[str],
         kinds: Collection[str] | None = None,
         masked: Collection[str] = (),
+        gathered: Gathered | None = None,
     ) -> list[OpenedRecord]:
         """Open the records of one subject, oldest observation first.
 
@@ -134,6 +138,7 @@ class Vault:
             fields: which fields; all must be permitted.
             kinds: only records of these kinds; None for all.
             masked: of these fields only what the pack's masks leave comes back.
+            gathered: what ``gather`` has read of the subject since the permit was given; else it is read now.
 
         Raises:
             Denied: permit or receipt do not cover this access, or are over.
@@ -141,16 +146,41 @@ class Vault:
             KeyUnavailable: a key is missing that was not destroyed by an erasure.
         """
         asked = self._permitted(permit, subject, fields)
+        compartments = {self._catalogue.get_field(code).compartment for code in asked}
 
         def opened(_subject: SubjectId, rows: list[SealedRow], keys: UnlockedKeys) -> list[OpenedRecord]:
             return open_rows(rows, fields=asked, keys=keys, deployment=self._deployment)
 
-        with self._data.read() as connection:
-            now = self._redeem_in(connection, permit, receipt, [subject], asked)
-            compartments = {self._catalogue.get_field(code).compartment for code in asked}
-            rows = visible_rows(connection, [subject], compartments=compartments, kinds=kinds, now=now)
-        records = self._reading.some([subject], asked, kinds, now, opened, first=rows)[subject]
+        now = self._clock.now()
+        is_gathered = gathered is not None and gathered.covers(subject, compartments, since=permit.issued_at, now=now)
+        if gathered is None or kinds is not None or not is_gathered:
+            with self._data.read() as connection:
+                now = self._redeem_in(connection, permit, receipt, [subject], asked)
+                rows = visible_rows(connection, [subject], compartments=compartments, kinds=kinds, now=now)
+            records = self._reading.some([subject], asked, kinds, now, opened, first=rows)[subject]
+            return mask_records(records, self._catalogue, masked)
+        now = max(now, gathered.at)
+        self._redeem_at(now, permit, receipt, [subject], asked)
+        own = gathered.rows_of(subject, compartments)
+        with self._reading.keyring.unlocked_from(gathered.keys_of(subject, compartments)) as keys:
+            if all(row.key_id in keys for row in own):
+                return mask_records(opened(subject, own, keys), self._catalogue, masked)
+        records = self._reading.some([subject], asked, kinds, now, opened, first={subject: own} if own else {})[subject]
         return mask_records(records, self._catalogue, masked)
+
+    def gather(self, connection: Connection, wanted: Sequence[Wanted]) -> Gathered:
+        """Read what several readers are about to open, each with its own permit and receipt; still sealed.
+
+        Args:
+            connection: of a snapshot of the data store.
+            wanted: by each of them.
+        """
+        subjects = frozenset(one.subject for one in wanted)
+        codes = frozenset[str]().union(*(one.fields for one in wanted))
+        compartments = frozenset(self._catalogue.get_field(code).compartment for code in codes)
+        now = self._now(connection)
+        rows = visible_rows(connection, list(subjects), compartments=compartments, kinds=None, now=now)
+        return Gathered(now, subjects, compartments, rows, self._reading.keyring.wrapped_of(subjects, compartments))
 
     def open_history(
         self,
@@ -316,11 +346,17 @@ class Vault:
         fields: frozenset[str],
     ) -> datetime:
         now = self._now(connection)
+        self._redeem_at(now, permit, receipt, subjects, fields)
+        return now
+
+    @staticmethod
+    def _redeem_at(
+        now: datetime, permit: Permit, receipt: Receipt, subjects: Collection[SubjectId], fields: frozenset[str]
+    ) -> None:
         permit.check_live(now)
         if receipt.entry_id != permit.entry_id:
             raise Denied("The audit receipt belongs to another permit", hint="Ask the log for this permit's receipt.")
         receipt.redeem(actor=permit.actor, purpose=permit.purpose, subjects=subjects, fields=fields)
-        return now
 
     def _now(self, connection: Connection) -> datetime:
         return now_in_log(connection, self._log, self._clock)

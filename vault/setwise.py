@@ -33,18 +33,17 @@ def among(connection: Connection, column: ColumnElement[str], texts: Collection[
     return column == any_(bindparam(None, texts, type_=_Texts()))
 
 
-def among_given(column: ColumnElement[str], name: str, dialect: str) -> ColumnElement[bool]:
-    """Return ``column IN :name`` for a statement that is made once, to be run with ``given``."""
+def among_bound(dialect: str, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Return the same for a statement that is made once; its texts come with ``bound_texts`` under a name."""
     if dialect == "sqlite":
-        each = func.json_each(bindparam(name, type_=String)).table_valued("value")
-        return column.in_(select(each.c.value))
+        return column.in_(select(func.json_each(bindparam(name, type_=String)).table_valued("value").c.value))
     return column == any_(bindparam(name, type_=_Texts()))
 
 
-def given(connection: Connection, texts: Collection[str]) -> object:
-    """Return texts as the one value of a parameter of ``among_given``."""
-    plain = [str(text) for text in texts]
-    return json.dumps(plain) if connection.dialect.name == "sqlite" else plain
+def bound_texts(connection: Connection, **texts: Collection[str]) -> dict[str, object]:
+    """Return the parameters of ``among_bound`` by name."""
+    on_sqlite = connection.dialect.name == "sqlite"
+    return {name: json.dumps(list(some)) if on_sqlite else list(some) for name, some in texts.items()}
 
 
 def pairs_table(connection: Connection, pairs: Collection[tuple[str, str]]) -> FromClause:

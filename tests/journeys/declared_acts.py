@@ -177,6 +177,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "keep_log.check_log": _LOG,
     "keep_log.tell_handovers": (Act.LOG_KEY_ROTATED,),
     "last_known.known_heads": _INSIDE,
+    "limits.counted_within": _INSIDE,
     "limits.limits_of": _RULES,
     "limits.spend_look_up": (Act.LIMIT_NEARED,),
     "limits.spend_reading": (Act.LIMIT_NEARED,),
