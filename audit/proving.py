@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import ARRAY, Connection, String, any_, bindparam, func, select
@@ -68,7 +68,7 @@ class _Proven:
     """An entry that stands under the signed root, and what its bytes say."""
 
     index: int
-    members: Mapping[str, JsonValue]
+    members: Mapping[str, JsonValue] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

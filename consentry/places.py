@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Self
 
-from kernel.errors import BadInput, Conflict
+from kernel.errors import BadInput, Conflict, Unavailable
 
 OWNER_FOLDER: Final = 0o700
 OWNER_FILE: Final = 0o600
@@ -17,6 +17,8 @@ _BESIDE_A_STORE: Final = ("-journal", "-wal", "-shm")
 
 class FreshPlaces:
     """Makes places that did not exist; leaving the ``with`` block without ``keep`` removes them in reverse order.
+
+    What cannot be removed stays, and is told as ``Unavailable`` after the rest was.
 
     A place is reserved before anything is written to it (``O_EXCL``), so that what somebody else made a moment before
     is neither overwritten nor removed.
@@ -29,7 +31,11 @@ class FreshPlaces:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._undo.close()
+        try:
+            self._undo.close()
+        except OSError as err:
+            said = f"What was begun cannot be taken away again: {err.strerror or type(err).__name__} ({err.filename})"
+            raise Unavailable(said, hint="See to the disk, and ask for the same again.") from err
 
     def keep(self) -> None:
         """Let everything stay."""

@@ -16,6 +16,7 @@ class Reading:
         asking: of the request; its reason are the caller's own words, sealed beside the entries.
         fields: codes.
         refs: what the entries name beside it, such as a ticket.
+        of_file: whether a file is asked for, and not values.
     """
 
     caller: Principal
@@ -24,3 +25,4 @@ class Reading:
     purpose: str
     fields: frozenset[str]
     refs: Mapping[str, str] = field(default_factory=dict)
+    of_file: bool = False

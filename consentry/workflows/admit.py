@@ -85,16 +85,13 @@ def begin_reading(
     ticket: str | None = None,
     of_file: bool = False,
 ) -> Reading:
-    """Return a reading, whose words, ticket and kind of fields were checked and nothing else.
+    """Return a reading, whose words and ticket were checked and nothing else.
 
     Raises:
-        BadInput: no reason, a ticket of another shape, or a field of files where values are asked for: nothing of it
-            would come, and the log would say that it was opened.
+        BadInput: no reason, or a ticket of another shape.
     """
-    if not of_file:
-        _check_values(platform.catalogue, fields)
     asking = platform.asking(caller, reason=check_said(reason, what="Opening a record"))
-    return Reading(caller, asking, subject, purpose, frozenset(fields), ticket_refs(ticket))
+    return Reading(caller, asking, subject, purpose, frozenset(fields), ticket_refs(ticket), of_file)
 
 
 def admit(
@@ -119,6 +116,7 @@ def admit(
         opens: whether ``Vault.open`` comes next, so that it may read for several at once.
 
     Raises:
+        BadInput: values are asked for, and a field is of files.
         ApprovalNeeded, CaseNeeded: the subject is under 18, or a field among the most sensitive, and no leave fits.
         AccountFrozen: an emergency access of the caller was not reviewed in time, or found to be an incident.
         LimitReached: the caller has read as much as it may for now.
@@ -202,10 +200,15 @@ def enter(
     return said, platform.log.record(connection, event)
 
 
-def _check_values(catalogue: Catalogue, fields: Collection[str]) -> None:
-    known = [catalogue.fields[code] for code in sorted(fields) if code in catalogue.fields]
+def check_values(catalogue: Catalogue, reading: Reading) -> None:
+    """Refuse fields of files where values are asked for: nothing would come, and the log would say that it was opened.
+
+    Raises:
+        BadInput: there are such fields.
+    """
+    known = [catalogue.fields[code] for code in sorted(reading.fields) if code in catalogue.fields]
     files = [field.code for field in known if field.type is FieldType.ATTACHMENT]
-    if files:
+    if files and not reading.of_file:
         raise BadInput(
             f"{', '.join(files)}: files, no values",
             hint="Leave it out: `consentry attach list` names a person's files, `consentry attach get` opens one.",
@@ -248,6 +251,7 @@ def denials_recorded(platform: Platform, reading: Reading) -> Iterator[None]:
 
 def _reach(platform: Platform, reading: Reading, *, may_mask: bool) -> Reach:
     reach = reach_of(platform.catalogue, reading.caller, purpose=reading.purpose, fields=reading.fields)
+    check_values(platform.catalogue, reading)
     if is_emergency(platform.catalogue, reading.purpose):
         raise Denied(
             f"For {reading.purpose} a record is opened by breaking the glass", hint="Use `consentry emergency open`."

@@ -24,7 +24,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.readings import Reading
 from consentry.stores.emergencies import Emergency, add_emergency, count_since
-from consentry.workflows.admit import begin_reading, denials_recorded, enter, permitted, receipt_of
+from consentry.workflows.admit import begin_reading, check_values, denials_recorded, enter, permitted, receipt_of
 from consentry.workflows.limits import spend_reading
 from consentry.workflows.reveal import Opened
 from kernel.clock import format_instant
@@ -68,7 +68,7 @@ def break_glass(
         AccountFrozen: an earlier emergency of the caller's was not reviewed in time.
         TooManyEmergencies: the caller has broken the glass too often within 24 hours.
         Denied: the role may not, or the gate refuses, as for a restricted person; it stays in the log.
-        BadInput: no reason, or the purpose is not told.
+        BadInput: no reason, the purpose is not told, or a field is of files.
         Unavailable: the log cannot be written or signed; nothing was opened.
     """
     meant = _purpose(platform, caller, purpose)
@@ -106,6 +106,7 @@ def _check_may_break(platform: Platform, reading: Reading) -> None:
     if reading.caller.kind is not PrincipalKind.PERSON:
         raise Denied("Only people break the glass", hint="Sign in as a person.")
     reach = reach_of(platform.catalogue, reading.caller, purpose=reading.purpose, fields=reading.fields, act=BREAK)
+    check_values(platform.catalogue, reading)
     if not is_emergency(platform.catalogue, reading.purpose):
         raise Denied(f"{reading.purpose} rests on no emergency", hint="Open the record with `consentry reveal`.")
     if reach.masked:

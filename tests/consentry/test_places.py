@@ -1,11 +1,13 @@
 """Fresh places: kept whole, or taken away in reverse order; what others made stays."""
 
+import errno
 import stat
+from pathlib import Path
 
 import pytest
 
 from consentry.places import FreshPlaces, check_free
-from kernel.errors import BadInput, Conflict
+from kernel.errors import BadInput, Conflict, Unavailable
 
 
 def test_what_is_kept_stays(tmp_path):
@@ -73,3 +75,17 @@ def test_taken_places_are_named(tmp_path):
         check_free(tmp_path / "a", tmp_path / "b")
     with FreshPlaces() as fresh, pytest.raises(BadInput, match="b is no folder"):
         fresh.folder(tmp_path / "b")
+
+
+def test_what_cannot_be_taken_away_is_told(tmp_path, monkeypatch):
+    """A disk that takes no changes any more: the rest is tried, and the error names the place."""
+
+    def refuse(self: Path, *, missing_ok: bool = False) -> None:  # noqa: ARG001 - as it is called
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    with pytest.raises(Unavailable, match="Read-only file system") as told, FreshPlaces() as fresh:
+        fresh.reserve(tmp_path / "store")
+        monkeypatch.setattr(Path, "unlink", refuse)
+        raise RuntimeError
+    assert "store" in str(told.value)
+    assert told.value.hint

@@ -236,7 +236,7 @@ def test_each_wrong_answer_is_told_as_what_it_is(address, engine, token, answer,
     engine.fault = lambda _path: answer
     error, said = told
     with pytest.raises(error, match=said):
-        at(address, token, timeout_ms=400).wrap(KEY, CONTEXT)
+        at(address, token, timeout_ms=5_000).wrap(KEY, CONTEXT)
 
 
 @pytest.mark.parametrize(

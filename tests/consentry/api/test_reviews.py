@@ -17,7 +17,7 @@ def finding(call, captured, platform):
     subject, clinician = captured.person("u-1", "P02"), call(captured.token("clinician"))
     for _ in range(5):
         clinician.post(
-            f"/subjects/{subject}/reveal", {"purpose": "P02", "fields": ["face_voiceprint"], "reason": "curious"}
+            f"/subjects/{subject}/reveal", {"purpose": "P02", "fields": ["special_disease"], "reason": "curious"}
         )
     return mark_unusual(platform, captured.caller)[0].finding_id
 

@@ -229,7 +229,7 @@ def test_command_stops_beginning_items_when_its_time_is_over(shelf) -> None:
 @pytest.mark.parametrize("kept", [True, False])
 def test_view_that_the_pack_dropped_lets_everybody_go(shelf, monkeypatch, *, kept: bool) -> None:
     """Where nobody can say any more what a row was made of, no grant keeps it."""
-    from deid import views
+    from consentry.wake import parts
 
     shelf.fill(2, builds=1)
     subject = shelf.people[0]
@@ -237,7 +237,7 @@ def test_view_that_the_pack_dropped_lets_everybody_go(shelf, monkeypatch, *, kep
     shelf.platform.clock.advance(_MINUTE)
     shelf.captured.grant("u-0", "P07")
     if not kept:
-        monkeypatch.setattr(views, "load_views", lambda _folder, _catalogue: {})
+        monkeypatch.setattr(parts, "read_views", lambda _folder, _catalogue: {})
     run_wake(shelf.platform, 100)
     assert (shelf.rows_of(subject) > 0) is kept
 
