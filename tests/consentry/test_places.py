@@ -80,12 +80,12 @@ def test_taken_places_are_named(tmp_path):
 def test_what_cannot_be_taken_away_is_told(tmp_path, monkeypatch):
     """A disk that takes no changes any more: the rest is tried, and the error names the place."""
 
-    def refuse(self: Path, *, missing_ok: bool = False) -> None:  # noqa: ARG001 - as it is called
+    def refuse(self: Path, *, missing_ok: bool = False) -> None:
         raise OSError(errno.EROFS, "Read-only file system", str(self))
 
     with pytest.raises(Unavailable, match="Read-only file system") as told, FreshPlaces() as fresh:
-        fresh.reserve(tmp_path / "store")
         monkeypatch.setattr(Path, "unlink", refuse)
+        fresh.reserve(tmp_path / "store")
         raise RuntimeError
     assert "store" in str(told.value)
     assert told.value.hint
