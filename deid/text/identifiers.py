@@ -19,7 +19,8 @@ from deid.text.checks import (
     is_resident_id,
     passes_luhn,
 )
-from deid.text.spans import Hit, Kind
+from deid.text.kinds import Kind
+from deid.text.spans import Hit
 
 
 class Verdict(NamedTuple):
@@ -53,7 +54,7 @@ class Identifier:
             if verdict is None:
                 position = match.start() + 1
             else:
-                yield Hit(match.start(), match_end, self.kind, *verdict)
+                yield Hit(match.start(), match_end, self.kind, *verdict, source=self.name)
                 position = match_end
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from deid.text.identifiers import IDENTIFIERS, Identifier
+from deid.text.kinds import Kind
+from deid.text.reading import Reading
 from deid.text.spans import Hit
 
 ALPHABET: Final = " -~·。转分机"
@@ -33,3 +35,18 @@ def scan(text: str, identifiers: Sequence[Identifier] = IDENTIFIERS) -> Iterator
     for start, end in islands(text):
         for identifier in identifiers:
             yield from identifier.hits(text, start, end)
+
+
+class Scanner:
+    """All structured identifiers as one finder."""
+
+    name = "structured"
+    languages = frozenset(("zh", "en"))
+
+    def __init__(self, identifiers: Sequence[Identifier] = IDENTIFIERS) -> None:
+        self._identifiers = identifiers
+        self.kinds: frozenset[Kind] = frozenset(identifier.kind for identifier in identifiers)
+
+    def find(self, reading: Reading) -> Iterator[Hit]:
+        """Yield the hits of all identifiers; they may overlap."""
+        return scan(reading.text, self._identifiers)

@@ -7,9 +7,9 @@ from threading import Lock
 from typing import Final
 
 from deid.text.engine import Detector, PresidioDetector
-from deid.text.folding import Folded, fold
-from deid.text.scanner import islands
-from deid.text.spans import Hit, Kind, Scrubbed, Span, mask, original_offset, settle
+from deid.text.kinds import Kind
+from deid.text.reading import language_of
+from deid.text.spans import Hit, Scrubbed, Span, mask, original_offset, settle
 
 MAX_CHARACTERS: Final = 1_000_000
 """Longer documents are withheld unread: fifteen times the longest value that the vault stores."""
@@ -25,7 +25,7 @@ _MAX_ROUNDS: Final = 8
 class TextScrubber:
     """Finds and replaces identifiers; safe to share between threads.
 
-    presidio is imported and the engine built on the first text that could hold an identifier.
+    presidio is imported and the engine built on the first text.
 
     Args:
         budget_ms: time for one document; one that takes longer becomes a single mark.
@@ -45,7 +45,7 @@ class TextScrubber:
         self._detector = detector
         self._lock = Lock()
 
-    def find(self, text: str) -> list[Span]:
+    def find(self, text: str, language: str = "auto") -> list[Span]:
         """Return what ``scrub`` would replace.
 
         Returns:
@@ -53,16 +53,16 @@ class TextScrubber:
             could not be judged within the budget.
         """
         try:
-            return self._find_all(text)
+            return self._find_all(text, language)
         except _CannotJudge:
             return [Span(0, len(text), Kind.WITHHELD, 1.0)]
 
-    def scrub(self, text: str) -> Scrubbed:
+    def scrub(self, text: str, language: str = "auto") -> Scrubbed:
         """Replace every identifier by the mark of its kind, such as ``〔手机〕``.
 
         Scrubbing the result again changes nothing.
         """
-        spans = self.find(text)
+        spans = self.find(text, language)
         return Scrubbed(mask(text, spans), tuple(spans))
 
     def scrub_many(self, texts: Iterable[str]) -> list[Scrubbed]:
@@ -75,54 +75,43 @@ class TextScrubber:
                 self._detector = PresidioDetector()
             return self._detector
 
-    def _find_all(self, text: str) -> list[Span]:
+    def _find_all(self, text: str, language: str) -> list[Span]:
         """Repeat on the masked text until nothing is found, so that masking twice is masking once."""
         if len(text) > MAX_CHARACTERS:
             raise _CannotJudge
-        folded = fold(text)
-        if not any(islands(folded.text)):
-            return []
+        language = language_of(text) if language == "auto" else language
         detector = self._ready_detector()
         deadline = self._monotonic() + self._budget_seconds
         spans: list[Span] = []
         for _ in range(_MAX_ROUNDS):
-            fresh = self._find_once(folded, detector, deadline)
+            fresh = self._find_once(mask(text, spans), language, detector, deadline)
             if not fresh:
                 return spans
             spans = sorted([*spans, *_in_original(fresh, spans)], key=lambda span: span.start)
-            folded = fold(mask(text, spans))
         raise _CannotJudge
 
-    def _find_once(self, folded: Folded, detector: Detector, deadline: float) -> list[Span]:
+    def _find_once(self, text: str, language: str, detector: Detector, deadline: float) -> list[Span]:
         hits: list[Hit] = []
-        for core_start in range(0, len(folded.text), _CORE):
+        for core_start in range(0, len(text), _CORE):
             if self._monotonic() > deadline:
                 raise _CannotJudge
-            hits += _window_hits(folded.text, core_start, detector)
-        return settle(_in_text(hit, folded) for hit in hits)
+            hits += _window_hits(text, core_start, language, detector)
+        return settle(hits)
 
 
 class _CannotJudge(Exception):
     """The document is too long, takes too long, or holds something longer than a window's margin."""
 
 
-def _window_hits(text: str, core_start: int, detector: Detector) -> Iterator[Hit]:
-    """Yield the hits that begin in the core of one window, in offsets of the whole folded text."""
+def _window_hits(text: str, core_start: int, language: str, detector: Detector) -> Iterator[Hit]:
+    """Yield the hits that begin in the core of one window, in offsets of the whole text."""
     start, end = max(0, core_start - _MARGIN), min(len(text), core_start + _CORE + _MARGIN)
-    window = text[start:end]
-    if not any(islands(window)):
-        return
-    for hit in detector.detect(window):
+    for hit in detector.detect(text[start:end], language):
         if not core_start <= start + hit.start < core_start + _CORE:
             continue
         if start + hit.end == end < len(text):
             raise _CannotJudge
         yield replace(hit, start=start + hit.start, end=start + hit.end)
-
-
-def _in_text(hit: Hit, folded: Folded) -> Hit:
-    start, end = folded.original_span(hit.start, hit.end)
-    return replace(hit, start=start, end=end)
 
 
 def _in_original(fresh: Iterable[Span], spans: Sequence[Span]) -> Iterator[Span]:

@@ -1,33 +1,9 @@
-"""What text detection finds: kinds, spans, marks, and one answer where hits overlap."""
+"""What text detection finds: spans, and one answer where hits overlap."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
 
-
-class Kind(StrEnum):
-    """The kinds of identifiers that are found; ``WITHHELD`` stands for a document that could not be judged."""
-
-    MOBILE = "MOBILE"
-    ID_NUMBER = "ID_NUMBER"
-    EMAIL = "EMAIL"
-    BANK_CARD = "BANK_CARD"
-    LANDLINE = "LANDLINE"
-    URL = "URL"
-    WITHHELD = "WITHHELD"
-
-
-MARKS: Final[dict[Kind, str]] = {
-    Kind.MOBILE: "〔手机〕",
-    Kind.ID_NUMBER: "〔身份证〕",
-    Kind.EMAIL: "〔邮箱〕",
-    Kind.BANK_CARD: "〔银行卡〕",
-    Kind.LANDLINE: "〔座机〕",
-    Kind.URL: "〔网址〕",
-    Kind.WITHHELD: "〔全文隐去〕",
-}
-"""What stands in the scrubbed text. No digit, Latin letter or ``@`` occurs in a mark, so none is ever found again."""
+from deid.text.kinds import MARKS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +12,14 @@ class Span:
 
     Attributes:
         score: 0 to 1; 1 for a verified check digit.
+        source: which rule found it, such as ``id_number``, ``person.cue``, ``record`` or ``model:NAME``; never a value.
     """
 
     start: int
     end: int
     type: Kind
     score: float
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +46,7 @@ class Hit:
 
     Attributes:
         checked: whether a check digit of the value was verified.
+        source: which rule found it; never a value.
     """
 
     start: int
@@ -75,6 +54,7 @@ class Hit:
     kind: Kind
     score: float
     checked: bool
+    source: str = field(default="", compare=False)
 
     @property
     def rank(self) -> tuple[bool, int, float]:
@@ -121,4 +101,4 @@ def original_offset(spans: Iterable[Span], masked_offset: int) -> int:
 
 def _merged(group: list[Hit]) -> Span:
     winner = max(group, key=lambda hit: hit.rank)
-    return Span(group[0].start, max(hit.end for hit in group), winner.kind, winner.score)
+    return Span(group[0].start, max(hit.end for hit in group), winner.kind, winner.score, winner.source)

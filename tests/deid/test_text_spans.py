@@ -1,7 +1,8 @@
 """Conflicts, marks and offsets."""
 
+from deid.text.kinds import MARKS, Kind
 from deid.text.scanner import islands
-from deid.text.spans import MARKS, Hit, Kind, Scrubbed, Span, mask, original_offset, settle
+from deid.text.spans import Hit, Scrubbed, Span, mask, original_offset, settle
 
 
 def test_check_digit_wins_over_length() -> None:
