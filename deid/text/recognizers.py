@@ -1,17 +1,24 @@
-"""The bridge to presidio: a finder as a recognizer, a reading as artifacts, and a context step that changes nothing.
+"""The bridge to presidio: the finders as a recognizer, a reading as artifacts, and a context step that changes nothing.
 
 Importing this module imports presidio; only ``deid.text.engine`` does so.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from presidio_analyzer import ContextAwareEnhancer, EntityRecognizer, LocalRecognizer, RecognizerResult
+from presidio_analyzer import (
+    AnalysisExplanation,
+    ContextAwareEnhancer,
+    EntityRecognizer,
+    LocalRecognizer,
+    RecognizerResult,
+)
 from presidio_analyzer.nlp_engine import NlpArtifacts, NoOpNlpEngine
 
 from deid.text.finders import Finder
+from deid.text.kinds import Kind
 from deid.text.reading import Reading, read
-from deid.text.spans import Hit
+from deid.text.spans import Span, settle
 
 CHECKED: Final = "checked"
 """Key of a result's metadata: whether a check digit was verified."""
@@ -36,18 +43,32 @@ class ReadingEngine(NoOpNlpEngine):
         return ReadingArtifacts(read(text, language))
 
 
-class FinderRecognizer(LocalRecognizer):
-    """A finder behind presidio's interface; works in any ``AnalyzerEngine``, with or without ``ReadingEngine``.
+class TextRecognizer(LocalRecognizer):
+    """All finders behind presidio's interface, their conflicts settled; works in any ``AnalyzerEngine``.
 
     Not a ``PatternRecognizer``: that one skips a pattern that takes too long, which lets the text through.
+
+    Args:
+        finders: that are asked; each decides by the script of a text whether it has anything to do.
+        language: that presidio asks it for.
+        thresholds: the least score of a kind, by name; ``default`` for the others.
+        name: in traces.
     """
 
-    def __init__(self, finder: Finder, language: str) -> None:
-        self._finder = finder
-        kinds = sorted(kind.value for kind in finder.kinds)
-        super().__init__(supported_entities=kinds, supported_language=language, name=finder.name)
+    def __init__(
+        self,
+        finders: Sequence[Finder],
+        language: str,
+        thresholds: Mapping[str, float],
+        name: str = "consentry",
+    ) -> None:
+        self._finders = tuple(finders)
+        self._least = {kind: thresholds.get(kind, thresholds["default"]) for kind in Kind}
+        kinds = sorted({kind.value for finder in finders for kind in finder.kinds})
+        super().__init__(supported_entities=kinds, supported_language=language, name=name)
+        self._called = name
         named, identified = RecognizerResult.RECOGNIZER_NAME_KEY, RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
-        self._named = {named: finder.name, identified: self.id}
+        self._named = {named: name, identified: self.id}
 
     def load(self) -> None:
         """Nothing to load: finders are built when they are first asked for."""
@@ -55,19 +76,24 @@ class FinderRecognizer(LocalRecognizer):
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
-        """Return what the finder finds of the kinds that are asked for, in offsets of ``text``."""
+        """Return what is found of the kinds that are asked for, disjoint and sorted, in offsets of ``text``."""
         if isinstance(nlp_artifacts, ReadingArtifacts):
             reading = nlp_artifacts.reading
         else:
             reading = read(text, self.supported_language)
-        return list(self._results(self._finder.find(reading), reading, entities))
+        hits = [
+            hit
+            for finder in self._finders
+            for hit in finder.find(reading)
+            if hit.kind in entities and hit.score >= self._least[hit.kind]
+        ]
+        return [self._result(span, reading) for span in settle(hits)] if hits else []
 
-    def _results(self, hits: Iterable[Hit], reading: Reading, entities: list[str]) -> Iterator[RecognizerResult]:
-        for hit in hits:
-            if hit.kind in entities:
-                start, end = reading.folded.original_span(hit.start, hit.end)
-                said = {**self._named, CHECKED: hit.checked, SOURCE: hit.source}
-                yield RecognizerResult(hit.kind.value, start, end, hit.score, recognition_metadata=said)
+    def _result(self, span: Span, reading: Reading) -> RecognizerResult:
+        start, end = reading.folded.original_span(span.start, span.end)
+        why = AnalysisExplanation(self._called, span.score, pattern_name=span.source, validation_result=span.checked)
+        said = {**self._named, CHECKED: span.checked, SOURCE: span.source}
+        return RecognizerResult(span.type.value, start, end, span.score, why, said)
 
 
 class JudgesDecide(ContextAwareEnhancer):

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Final
 
 from deid.text.engine import Detector, PresidioDetector
+from deid.text.finders import Finder
 from deid.text.kinds import Kind
 from deid.text.reading import language_of
 from deid.text.spans import Hit, Scrubbed, Span, mask, original_offset, settle
@@ -20,6 +22,9 @@ _MARGIN: Final = 2_048
 
 _MAX_ROUNDS: Final = 8
 """A mark can free a number that stood glued to what it replaced; texts that need more rounds are built to evade."""
+
+_Detect = Callable[[str], list[Hit]]
+"""Finds the hits in one window of a document whose language and own identifiers are settled."""
 
 
 class TextScrubber:
@@ -45,7 +50,7 @@ class TextScrubber:
         self._detector = detector
         self._lock = Lock()
 
-    def find(self, text: str, language: str = "auto") -> list[Span]:
+    def find(self, text: str, language: str = "auto", own: Sequence[Finder] = ()) -> list[Span]:
         """Return what ``scrub`` would replace.
 
         Returns:
@@ -53,16 +58,16 @@ class TextScrubber:
             could not be judged within the budget.
         """
         try:
-            return self._find_all(text, language)
+            return self._find_all(text, language, own)
         except _CannotJudge:
             return [Span(0, len(text), Kind.WITHHELD, 1.0)]
 
-    def scrub(self, text: str, language: str = "auto") -> Scrubbed:
+    def scrub(self, text: str, language: str = "auto", own: Sequence[Finder] = ()) -> Scrubbed:
         """Replace every identifier by the mark of its kind, such as ``〔手机〕``.
 
         Scrubbing the result again changes nothing.
         """
-        spans = self.find(text, language)
+        spans = self.find(text, language, own)
         return Scrubbed(mask(text, spans), tuple(spans))
 
     def scrub_many(self, texts: Iterable[str]) -> list[Scrubbed]:
@@ -75,27 +80,27 @@ class TextScrubber:
                 self._detector = PresidioDetector()
             return self._detector
 
-    def _find_all(self, text: str, language: str) -> list[Span]:
+    def _find_all(self, text: str, language: str, own: Sequence[Finder]) -> list[Span]:
         """Repeat on the masked text until nothing is found, so that masking twice is masking once."""
         if len(text) > MAX_CHARACTERS:
             raise _CannotJudge
         language = language_of(text) if language == "auto" else language
-        detector = self._ready_detector()
+        detect = partial(self._ready_detector().detect, language=language, extra=own)
         deadline = self._monotonic() + self._budget_seconds
         spans: list[Span] = []
         for _ in range(_MAX_ROUNDS):
-            fresh = self._find_once(mask(text, spans), language, detector, deadline)
+            fresh = self._find_once(mask(text, spans), detect, deadline)
             if not fresh:
                 return spans
             spans = sorted([*spans, *_in_original(fresh, spans)], key=lambda span: span.start)
         raise _CannotJudge
 
-    def _find_once(self, text: str, language: str, detector: Detector, deadline: float) -> list[Span]:
+    def _find_once(self, text: str, detect: _Detect, deadline: float) -> list[Span]:
         hits: list[Hit] = []
         for core_start in range(0, len(text), _CORE):
             if self._monotonic() > deadline:
                 raise _CannotJudge
-            hits += _window_hits(text, core_start, language, detector)
+            hits += _window_hits(text, core_start, detect)
         return settle(hits)
 
 
@@ -103,10 +108,10 @@ class _CannotJudge(Exception):
     """The document is too long, takes too long, or holds something longer than a window's margin."""
 
 
-def _window_hits(text: str, core_start: int, language: str, detector: Detector) -> Iterator[Hit]:
+def _window_hits(text: str, core_start: int, detect: _Detect) -> Iterator[Hit]:
     """Yield the hits that begin in the core of one window, in offsets of the whole text."""
     start, end = max(0, core_start - _MARGIN), min(len(text), core_start + _CORE + _MARGIN)
-    for hit in detector.detect(text[start:end], language):
+    for hit in detect(text[start:end]):
         if not core_start <= start + hit.start < core_start + _CORE:
             continue
         if start + hit.end == end < len(text):

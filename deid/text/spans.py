@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from deid.text.kinds import MARKS, Kind
+
+OWN: Final = "record."
+"""What the sources of hits begin with that come from the subject's own record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +16,9 @@ class Span:
 
     Attributes:
         score: 0 to 1; 1 for a verified check digit.
-        source: which rule found it, such as ``id_number``, ``person.cue``, ``record`` or ``model:NAME``; never a value.
+        source: which rule found it, such as ``id_number``, ``person.cue``, ``record.name`` or ``model:NAME``; never a
+            value.
+        checked: whether a check digit of the value was verified.
     """
 
     start: int
@@ -20,6 +26,7 @@ class Span:
     type: Kind
     score: float
     source: str = field(default="", compare=False)
+    checked: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +64,9 @@ class Hit:
     source: str = field(default="", compare=False)
 
     @property
-    def rank(self) -> tuple[bool, int, float]:
-        """The order among overlapping hits: check digit, then length, then score."""
-        return (self.checked, self.end - self.start, self.score)
+    def rank(self) -> tuple[bool, bool, int, float]:
+        """The order among overlapping hits: the subject's own record, check digit, length, score."""
+        return (self.source.startswith(OWN), self.checked, self.end - self.start, self.score)
 
 
 def settle(hits: Iterable[Hit]) -> list[Span]:
@@ -101,4 +108,4 @@ def original_offset(spans: Iterable[Span], masked_offset: int) -> int:
 
 def _merged(group: list[Hit]) -> Span:
     winner = max(group, key=lambda hit: hit.rank)
-    return Span(group[0].start, max(hit.end for hit in group), winner.kind, winner.score, winner.source)
+    return Span(group[0].start, max(hit.end for hit in group), winner.kind, winner.score, winner.source, winner.checked)

@@ -65,7 +65,7 @@ class SteppingClock:
 class Insatiable:
     """A detector that finds the first character of whatever it is given."""
 
-    def detect(self, text: str, language: str = "zh") -> list[Hit]:
+    def detect(self, text: str, language: str = "zh", extra: object = ()) -> list[Hit]:
         return [Hit(len(text) - 1, len(text), Kind.MOBILE, 0.9, checked=False)]
 
 
