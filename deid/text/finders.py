@@ -9,6 +9,7 @@ from functools import cache
 from typing import Protocol
 
 from deid.text.kinds import Kind
+from deid.text.names import NameFinder
 from deid.text.reading import Reading
 from deid.text.scanner import Scanner
 from deid.text.spans import Hit
@@ -40,4 +41,4 @@ class Finder(Protocol):
 @cache
 def all_finders() -> Sequence[Finder]:
     """Return every finder that ships, built once."""
-    return (Scanner(),)
+    return (Scanner(), NameFinder())

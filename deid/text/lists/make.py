@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from deid.text.lists.reading import surname_ranks
+from deid.text.lists.reading import surname_cost, surname_ranks
 
 _HERE: Final = Path(__file__).parent
 _HAN: Final = re.compile("[\u4e00-\u9fff]{1,5}")
@@ -54,18 +54,35 @@ _JIEBA_COUNT: Final = 15
 _SMALLEST: Final = 0.15
 
 
+_WORDLIKE_NEEDS: Final = 1.5
+_UNMISTAKABLE_BRINGS: Final = 3.0
+"""How much the surname adds to the evidence that a listed word is a name, in nats."""
+
+A_NAME: Final = 50
+UNSEEN: Final = 110
+_FAME: Final = 25
+"""A word of two characters that is commoner by more than this cost than names like it are is a word."""
+
+
 class _Sources(NamedTuple):
     counts: Mapping[str, int]
     dictionary: Mapping[str, tuple[int, str]]
 
 
+class _Given(NamedTuple):
+    """By the place in the given name: costs, and how much more likely in names than in words, in nats."""
+
+    costs: Mapping[str, Mapping[str, int]]
+    evidence: Mapping[str, Mapping[str, float]]
+
+
 def main(folder: Path) -> None:
     """Write the three files beside this module."""
     sources = _read(folder)
-    given, shares = _given(sources)
-    words = {word: cost for word, cost in _words(sources) if not _is_name(word, sources, shares)}
+    given = _given(sources)
+    words = {word: cost for word, cost in _words(sources) if not _is_name(word, cost, sources, given)}
     _write("words.txt", _by_cost(words))
-    _write("given.txt", (f"{slot}\t{line}" for slot, costs in given.items() for line in _by_cost(costs, "")))
+    _write("given.txt", (f"{slot}\t{line}" for slot, costs in given.costs.items() for line in _by_cost(costs, "")))
     _write("simplified.txt", _pairs(folder / "TSCharacters.txt"))
 
 
@@ -93,8 +110,8 @@ def _words(sources: _Sources) -> Iterator[tuple[str, int]]:
             yield word, min(round(-10 * math.log(share)), 255)
 
 
-def _given(sources: _Sources) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
-    """Return for the first of two, the second of two and the only character of a given name: costs and log shares."""
+def _given(sources: _Sources) -> _Given:
+    """Return what is known of the first of two, the second of two and the only character of a given name."""
     ranks = surname_ranks()
     surnames = {name for name, rank in ranks.items() if rank < _UNMISTAKABLE} - _WORDLIKE
     seen = [word for word in sources.counts if word[0] in surnames and _may_be_name(word, sources)]
@@ -104,7 +121,7 @@ def _given(sources: _Sources) -> tuple[dict[str, dict[str, int]], dict[str, dict
     shares = {"first": first, "second": second, "only": only}
     costs = {slot: {c: min(round(-10 * math.log(p)), 255) for c, p in of.items()} for slot, of in shares.items()}
     evidence = {slot: {c: math.log(p / background.get(c, 1e-5)) for c, p in of.items()} for slot, of in shares.items()}
-    return costs, evidence
+    return _Given(costs, evidence)
 
 
 def _may_be_name(word: str, sources: _Sources) -> bool:
@@ -152,13 +169,23 @@ def _cleaned(sums: Mapping[str, float], slot: str) -> dict[str, float]:
     return {character: weight / total for character, weight in kept.items()}
 
 
-def _is_name(word: str, sources: _Sources, evidence: Mapping[str, Mapping[str, float]]) -> bool:
+def _is_name(word: str, cost: int, sources: _Sources, given: _Given) -> bool:
+    """Whether a word is rather somebody's name: its characters are those of names, and it is no commoner than one."""
     rank = surname_ranks().get(word[0])
     if rank is None or not _may_be_name(word, sources) or len(word) not in (_SHORT, _WHOLE):
         return False
     slots = ("only",) if len(word) == _SHORT else ("first", "second")
-    gain = sum(evidence[slot].get(character, -4.0) for slot, character in zip(slots, word[1:], strict=True))
-    return gain + (1.0 if rank < _UNMISTAKABLE and word[0] not in _WORDLIKE else -1.0) > 0
+    gain = sum(given.evidence[slot].get(character, -4.0) for slot, character in zip(slots, word[1:], strict=True))
+    if rank >= _UNMISTAKABLE or word[0] in _WORDLIKE:
+        gain -= _WORDLIKE_NEEDS
+    elif len(word) == _WHOLE:
+        gain += _UNMISTAKABLE_BRINGS
+    expected = (
+        surname_cost(rank)
+        + A_NAME
+        + sum(given.costs[slot].get(c, UNSEEN) for slot, c in zip(slots, word[1:], strict=True))
+    )
+    return gain > 0 and (len(word) == _WHOLE or cost > expected - _FAME)
 
 
 def _by_cost(costs: Mapping[str, int], separator: str = " ") -> Iterator[str]:

@@ -15,7 +15,7 @@ class _Table(NamedTuple):
 @cache
 def _table() -> _Table:
     traditional, simplified = lines_of("simplified.txt")
-    return _Table(re.compile(f"[{traditional}]"), str.maketrans(traditional, simplified))  # type: ignore[arg-type]
+    return _Table(re.compile(f"[{traditional}]"), str.maketrans(traditional, simplified))
 
 
 def simplified(text: str) -> str:

@@ -7,7 +7,7 @@ over a stretch is its likeliest reading as words. Not meant for whole documents.
 from functools import cache
 from typing import Final
 
-from deid.text.lists.reading import costs_of, lines_of
+from deid.text.lists.reading import costs_of, known_names, lines_of
 
 LONGEST: Final = 5
 """Characters of the longest word that is listed."""
@@ -25,6 +25,8 @@ def word_costs() -> dict[str, int]:
     costs = costs_of(lines_of("words.txt"))
     for word in " ".join(lines_of("medical_words.txt")).split():
         costs[word] = min(costs.get(word, MEDICAL), MEDICAL)
+    for name in known_names():
+        costs.pop(name, None)
     return costs
 
 
