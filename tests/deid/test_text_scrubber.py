@@ -73,8 +73,9 @@ def test_marks_stand_where_the_identifiers_stood(scrubber: TextScrubber) -> None
     """The text keeps everything else; the spans point into the original."""
     text = "我叫小明，手机１３８-００１３-８０００\u200b，身份证11010519491231002X，头晕三天"
     scrubbed = scrubber.scrub(text)
-    assert scrubbed.text == "我叫小明，手机〔手机〕，身份证〔身份证〕，头晕三天"
+    assert scrubbed.text == "我叫〔姓名〕，手机〔手机〕，身份证〔身份证〕，头晕三天"
     assert [text[span.start : span.end] for span in scrubbed.spans] == [
+        "小明",
         "１３８-００１３-８０００\u200b",
         "11010519491231002X",
     ]
