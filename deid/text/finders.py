@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Protocol
 
+from deid.text.dates import DateFinder
 from deid.text.kinds import Kind
+from deid.text.labelled import LabelFinder
 from deid.text.names import NameFinder
 from deid.text.reading import Reading
 from deid.text.scanner import Scanner
@@ -41,4 +43,4 @@ class Finder(Protocol):
 @cache
 def all_finders() -> Sequence[Finder]:
     """Return every finder that ships, built once."""
-    return (Scanner(), NameFinder())
+    return (Scanner(), LabelFinder(), DateFinder(), NameFinder())

@@ -9,6 +9,25 @@ from deid.text.folding import Folded, fold
 
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 
+_WRITTEN_DIGITS: Final = {
+    "0": "〇零○洞",
+    "1": "一幺壹",
+    "2": "二两贰",
+    "3": "三叁",
+    "4": "四肆",
+    "5": "五伍",
+    "6": "六陆",
+    "7": "七柒拐",
+    "8": "八捌",
+    "9": "九玖勾",
+}
+"""How digits are written, and said over the telephone (幺, 洞, 拐, 勾)."""
+
+_TO_DIGITS: Final = str.maketrans({sign: digit for digit, signs in _WRITTEN_DIGITS.items() for sign in signs})
+_SIGNS: Final = "".join(_WRITTEN_DIGITS.values())
+_WRITTEN_SIGN: Final = re.compile(f"[{_SIGNS}][-. ,]?[{_SIGNS}0-9][-. ,]?[{_SIGNS}0-9]")
+_SPELLED: Final = re.compile(f"[{_SIGNS}0-9](?:[-. ,]?[{_SIGNS}0-9]){{6,}}")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -32,6 +51,18 @@ class Reading:
     def has_han(self) -> bool:
         """Whether a Chinese character occurs."""
         return _HAN.search(self.text) is not None
+
+    @cached_property
+    def digits(self) -> str | None:
+        """The text, as long as it is, with digits where seven or more are written in Chinese; None without such."""
+        if _WRITTEN_SIGN.search(self.text) is None:
+            return None
+        spelled = _SPELLED.sub(_as_digits, self.text)
+        return spelled if spelled != self.text else None
+
+
+def _as_digits(match: re.Match[str]) -> str:
+    return match.group().translate(_TO_DIGITS)
 
 
 def language_of(text: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from deid.text.identifiers import IDENTIFIERS, Identifier
+from deid.text.identifiers import ACROSS, IDENTIFIERS, Identifier
 from deid.text.kinds import Kind
 from deid.text.reading import Reading
 from deid.text.spans import Hit
@@ -19,8 +19,13 @@ that is typed for a dot in addresses, and the words before an extension."""
 _ISLAND: Final = re.compile(f"[{ALPHABET}]{{6,}}+")
 """The shortest identifier is an address such as ``a@b.cn``."""
 
-_CLUE: Final = re.compile(r"@|://|www\.|(?:[0-9][^0-9]*+){7}", re.IGNORECASE)
-"""No identifier has fewer than seven digits, unless it has an @ or a web prefix."""
+_CLUE: Final = re.compile(
+    r"@|://|[A-Za-z]\.[A-Za-z]|::|(?:[0-9]{1,3}\.){3}|(?:[0-9][^0-9]*+){6}|[A-Za-z0-9_-]{24}|(?:[0-9A-Fa-f]{2}[:-]){5}",
+    re.IGNORECASE,
+)
+"""No identifier has fewer than six digits, unless it is an address of some kind."""
+
+_NO_DIGITS: Final = re.compile("[^0-9]+")
 
 
 def islands(text: str) -> Iterator[tuple[int, int]]:
@@ -33,8 +38,11 @@ def islands(text: str) -> Iterator[tuple[int, int]]:
 def scan(text: str, identifiers: Sequence[Identifier] = IDENTIFIERS) -> Iterator[Hit]:
     """Yield the hits of all identifiers in a folded text; they may overlap."""
     for start, end in islands(text):
+        island = text[start:end]
+        digits = len(_NO_DIGITS.sub("", island))
         for identifier in identifiers:
-            yield from identifier.hits(text, start, end)
+            if identifier.digits <= digits and identifier.sign in island:
+                yield from identifier.hits(text, start, end)
 
 
 class Scanner:
@@ -43,10 +51,15 @@ class Scanner:
     name = "structured"
     languages = frozenset(("zh", "en"))
 
-    def __init__(self, identifiers: Sequence[Identifier] = IDENTIFIERS) -> None:
-        self._identifiers = identifiers
-        self.kinds: frozenset[Kind] = frozenset(identifier.kind for identifier in identifiers)
+    def __init__(self, identifiers: Sequence[Identifier] = IDENTIFIERS, across: Sequence[Identifier] = ACROSS) -> None:
+        self._identifiers, self._across = identifiers, across
+        self.kinds: frozenset[Kind] = frozenset(one.kind for one in (*identifiers, *across)) | {Kind.FAX}
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield the hits of all identifiers; they may overlap."""
-        return scan(reading.text, self._identifiers)
+        yield from scan(reading.text, self._identifiers)
+        if reading.has_han:
+            for identifier in self._across:
+                yield from identifier.hits(reading.text, 0, len(reading.text))
+        if (digits := reading.digits) is not None:
+            yield from scan(digits, self._identifiers)

@@ -79,8 +79,8 @@ def test_weak_hits_are_dropped() -> None:
     """A score under the threshold is no hit."""
     weak = Identifier("weak", Kind.MOBILE, re.compile("[0-9]{7}"), lambda _: Verdict(0.01))
     strong = Identifier("strong", Kind.MOBILE, re.compile("[0-9]{7}"), lambda _: Verdict(0.7))
-    assert PresidioDetector([Scanner([weak])]).detect("1234567") == []
-    assert [hit.score for hit in PresidioDetector([Scanner([strong])]).detect("1234567")] == [0.7]
+    assert PresidioDetector([Scanner([weak], ())]).detect("1234567") == []
+    assert [hit.score for hit in PresidioDetector([Scanner([strong], ())]).detect("1234567")] == [0.7]
 
 
 def test_detector_keeps_the_verified_check_digit() -> None:
@@ -97,4 +97,4 @@ def test_failing_judge_stops_the_scrub() -> None:
 
     broken = Identifier("broken", Kind.MOBILE, re.compile("[0-9]{7}"), fail)
     with pytest.raises(ZeroDivisionError):
-        TextScrubber(detector=PresidioDetector([Scanner([broken])])).scrub("1234567")
+        TextScrubber(detector=PresidioDetector([Scanner([broken], ())])).scrub("1234567")
