@@ -30,7 +30,7 @@ class Labelled:
     """One kind of numbers and the words that name it.
 
     Attributes:
-        words: a pattern; case does not matter.
+        words: a pattern in small letters; the case of the text does not matter.
         value: a pattern of what follows.
         digits: that it holds at least.
     """
@@ -123,8 +123,16 @@ LABELLED: Final = (
     ),
 )
 
-_WORDS: Final = re.compile("|".join(f"(?P<{one.name}>{one.words})" for one in LABELLED), re.IGNORECASE)
+_WORDS: Final = re.compile("|".join(f"(?P<{one.name}>{one.words})" for one in LABELLED))
 _BY_NAME: Final = {one.name: one for one in LABELLED}
+
+_CODES: Final = re.compile("[0-9A-Za-z](?:[-_.]?[0-9A-Za-z]){2,}+")
+"""Every value holds one; texts without any, and all that stands far from one, are not read for words."""
+
+_REACH: Final = 24
+"""Characters before a code in which a word for it stands, with what is between them."""
+
+_SMALL: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 _PLAIN_WORD: Final = re.compile("[A-Za-z-]+")
 
@@ -138,19 +146,27 @@ class LabelFinder:
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield a hit for each word with a number behind it."""
-        for label in _WORDS.finditer(reading.text):
-            if (hit := _named(reading.text, label)) is not None:
-                yield hit
+        if not reading.has_codes:
+            return
+        text, done = reading.text, 0
+        for code in _CODES.finditer(text):
+            if code.end() <= done:
+                continue
+            begin = max(done, code.start() - _REACH)
+            for label in _WORDS.finditer(text[begin : code.end()].translate(_SMALL)):
+                hit = _named(text, begin + label.end(), label)
+                if hit is not None:
+                    yield hit
+                    done = hit.end
 
 
-def _named(text: str, label: re.Match[str]) -> Hit | None:
+def _named(text: str, end: int, label: re.Match[str]) -> Hit | None:
     one = _BY_NAME[label.lastgroup or ""]
-    between = _BETWEEN.match(text, label.end())
-    start = between.end() if between else label.end()
-    value = one.value.match(text, start) or one.value.match(text, label.end())
+    between = _BETWEEN.match(text, end)
+    value = one.value.match(text, between.end() if between else end) or one.value.match(text, end)
     if value is None or sum(map(str.isdigit, value.group())) < one.digits:
         return None
-    is_told = value.start() > label.end() or label.group()[-1] in "号:：d"
+    is_told = value.start() > end or label.group()[-1] in "号d"
     if one.digits == 0 and not is_told and _PLAIN_WORD.fullmatch(value.group()):
         return None  # an English word after the word for an app says nothing
     return Hit(value.start(), value.end(), one.kind, one.score, checked=False, source=one.name)

@@ -9,6 +9,8 @@ from deid.text.folding import Folded, fold
 
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 
+_CODE: Final = re.compile("[0-9A-Za-z][-_.: ]?[0-9A-Za-z][-_.: ]?[0-9A-Za-z]")
+
 _WRITTEN_DIGITS: Final = {
     "0": "〇零○洞",
     "1": "一幺壹",
@@ -51,6 +53,11 @@ class Reading:
     def has_han(self) -> bool:
         """Whether a Chinese character occurs."""
         return _HAN.search(self.text) is not None
+
+    @cached_property
+    def has_codes(self) -> bool:
+        """Whether three digits or Latin letters stand together: what is written with fewer names nobody."""
+        return _CODE.search(self.text) is not None
 
     @cached_property
     def digits(self) -> str | None:

@@ -57,9 +57,13 @@ class Scanner:
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield the hits of all identifiers; they may overlap."""
+        if reading.has_codes:
+            yield from self._in_figures(reading)
+        if (digits := reading.digits) is not None:
+            yield from scan(digits, self._identifiers)
+
+    def _in_figures(self, reading: Reading) -> Iterator[Hit]:
         yield from scan(reading.text, self._identifiers)
         if reading.has_han:
             for identifier in self._across:
                 yield from identifier.hits(reading.text, 0, len(reading.text))
-        if (digits := reading.digits) is not None:
-            yield from scan(digits, self._identifiers)
