@@ -40,7 +40,7 @@ class Labelled:
     words: str
     value: re.Pattern[str]
     digits: int = 3
-    score: float = 0.8
+    score: float = 0.95
 
 
 def _value(pattern: str) -> re.Pattern[str]:
@@ -94,8 +94,9 @@ LABELLED: Final = (
         _WECHAT_WORDS,
         _value(r"wxid_[0-9a-z]{6,24}|[A-Za-z][A-Za-z0-9_-]{5,19}|1[3-9][0-9]{9}|[1-9][0-9]{5,10}"),
         digits=0,
+        score=0.8,
     ),
-    Labelled("qq", Kind.QQ, _QQ_WORDS, _value(r"[1-9](?:[ -]?[0-9]){4,10}"), digits=5),
+    Labelled("qq", Kind.QQ, _QQ_WORDS, _value(r"[1-9](?:[ -]?[0-9]){4,10}"), digits=5, score=0.8),
     Labelled("account", Kind.ACCOUNT_NUMBER, r"(?:账|帐)[号户]", _value(f"{_DIGITS}|{_USER}"), digits=0, score=0.6),
     Labelled("postcode", Kind.POSTCODE, r"邮编|邮政编码|邮码", _value("[0-9]{6}"), digits=6, score=0.9),
     Labelled(

@@ -31,7 +31,7 @@ _OPENID: Final = re.compile(r"(?<![0-9A-Za-z_-])o[A-Za-z0-9_-]{27}(?![0-9A-Za-z_
 """What WeChat calls a user towards one account: o and 27 characters of base64url."""
 
 _DECIMAL: Final = r"[-+]?[0-9]{1,3}\.[0-9]{4,12}"
-_DEGREES: Final = rf"[NSEWnsew]? ?{_DECIMAL}°? ?[NSEWnsew]?"
+_DEGREES: Final = rf"[NSEWnsew]? ?{_DECIMAL}°?(?: ?[NSEWnsew])?"
 _COORDINATES: Final = re.compile(rf"(?<![0-9.]){_DEGREES}[ ]{{0,2}}[,;/ ][ ]{{0,2}}{_DEGREES}(?![0-9.])")
 
 _IMEI_WORDS: Final = re.compile("imei|meid|串号|机身码|设备号|手机序列")
