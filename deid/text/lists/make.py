@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from deid.text.lists.reading import surname_cost, surname_ranks
+from deid.text.lists.reading import sections_of, surname_cost, surname_ranks
+from deid.text.names.model import A_NAME, UNSEEN
 
 _HERE: Final = Path(__file__).parent
 _HAN: Final = re.compile("[\u4e00-\u9fff]{1,5}")
@@ -54,14 +55,15 @@ _JIEBA_COUNT: Final = 15
 _SMALLEST: Final = 0.15
 
 
+_UNMISTAKABLE_NEEDS: Final = -3.0
 _WORDLIKE_NEEDS: Final = 1.5
-_UNMISTAKABLE_BRINGS: Final = 3.0
-"""How much the surname adds to the evidence that a listed word is a name, in nats."""
+_FAMOUS_NEEDS: Final = 4.0
+"""How much evidence the given name must bring, in nats, that a listed word is a name: less after a surname that is
+hardly ever a word, more where the word is commoner than names like it are.
+"""
 
-A_NAME: Final = 50
-UNSEEN: Final = 110
 _FAME: Final = 25
-"""A word of two characters that is commoner by more than this cost than names like it are is a word."""
+"""A word that is commoner by more than this cost than names like it are is famous, or no name."""
 
 
 class _Sources(NamedTuple):
@@ -76,14 +78,16 @@ class _Given(NamedTuple):
     evidence: Mapping[str, Mapping[str, float]]
 
 
-def main(folder: Path) -> None:
-    """Write the three files beside this module."""
+def main(folder: Path, into: Path = _HERE) -> None:
+    """Write the three files into a folder, this package's unless given."""
     sources = _read(folder)
     given = _given(sources)
     words = {word: cost for word, cost in _words(sources) if not _is_name(word, cost, sources, given)}
-    _write("words.txt", _by_cost(words))
-    _write("given.txt", (f"{slot}\t{line}" for slot, costs in given.costs.items() for line in _by_cost(costs, "")))
-    _write("simplified.txt", _pairs(folder / "TSCharacters.txt"))
+    _write(into / "words.txt", _by_cost(words))
+    _write(
+        into / "given.txt", (f"{slot}\t{line}" for slot, costs in given.costs.items() for line in _by_cost(costs, ""))
+    )
+    _write(into / "simplified.txt", _pairs(folder / "TSCharacters.txt"))
 
 
 def _read(folder: Path) -> _Sources:
@@ -174,18 +178,18 @@ def _is_name(word: str, cost: int, sources: _Sources, given: _Given) -> bool:
     rank = surname_ranks().get(word[0])
     if rank is None or not _may_be_name(word, sources) or len(word) not in (_SHORT, _WHOLE):
         return False
+    is_wordlike = rank >= _UNMISTAKABLE or word[0] in _WORDLIKE
+    if not is_wordlike and word[1:] in sections_of("titles.txt")["title"]:
+        return True
     slots = ("only",) if len(word) == _SHORT else ("first", "second")
     gain = sum(given.evidence[slot].get(character, -4.0) for slot, character in zip(slots, word[1:], strict=True))
-    if rank >= _UNMISTAKABLE or word[0] in _WORDLIKE:
-        gain -= _WORDLIKE_NEEDS
-    elif len(word) == _WHOLE:
-        gain += _UNMISTAKABLE_BRINGS
-    expected = (
-        surname_cost(rank)
-        + A_NAME
-        + sum(given.costs[slot].get(c, UNSEEN) for slot, c in zip(slots, word[1:], strict=True))
-    )
-    return gain > 0 and (len(word) == _WHOLE or cost > expected - _FAME)
+    expected = sum(given.costs[slot].get(c, UNSEEN) for slot, c in zip(slots, word[1:], strict=True))
+    is_famous = cost <= surname_cost(rank) + A_NAME + expected - _FAME
+    if len(word) == _SHORT:
+        return gain > (_WORDLIKE_NEEDS if is_wordlike else 0) and not is_famous
+    if is_wordlike:
+        return gain > (_FAMOUS_NEEDS if is_famous else _WORDLIKE_NEEDS)
+    return gain > _UNMISTAKABLE_NEEDS
 
 
 def _by_cost(costs: Mapping[str, int], separator: str = " ") -> Iterator[str]:
@@ -205,8 +209,8 @@ def _pairs(path: Path) -> Iterator[str]:
     yield "".join(new for _, new in chosen)
 
 
-def _write(name: str, lines: Iterable[str]) -> None:
-    (_HERE / name).write_text("\n".join(lines) + "\n", "utf-8")
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 from deid.text.lists.reading import sections_of
 
-NEEDED: Final = -5
+NEEDED: Final = -10
 """How much cheaper the reading as a name must be than the best one as words: the one threshold of this package.
 
-Less than nothing: a word that is masked costs less than a name that is left.
+Less than nothing, by a factor of e: a word that is masked costs less than a name that is left.
 """
 
 MOST: Final = 75
@@ -24,8 +24,14 @@ _LONGEST_CUE: Final = 4
 _LIKE_A_DRUG: Final = -25
 """For a name all of whose characters are those that medicines are named with."""
 
-_CHEMICAL: Final = -60
-"""For a name with a character that only chemistry uses."""
+_NO_NAME: Final = -60
+"""For a name with a character that only chemistry uses, or that is a part of the body or an illness."""
+
+_COUNTED: Final = -50
+"""For a surname behind a number that counts it: 2周, 3石, 第三章."""
+
+_UNITS: Final = frozenset("周时石元万米包支车门项方章成度年月号双")
+_NUMBERS: Final = frozenset("0123456789一二三四五六七八九十百千两几每半第数多")
 
 _ALONE: Final = 22
 """For a name with no Chinese character on either side."""
@@ -53,7 +59,8 @@ class _Evidence(NamedTuple):
     Attributes:
         before, behind: weights of cues.
         last_before, first_behind: the characters next to a name that some cue with a positive weight has there.
-        pharmacy, chemistry: characters of the names of medicines, and of chemicals.
+        pharmacy: characters of the names of medicines.
+        no_name: characters of chemicals, bodies and illnesses.
     """
 
     before: dict[str, int]
@@ -61,7 +68,7 @@ class _Evidence(NamedTuple):
     last_before: frozenset[str]
     first_behind: frozenset[str]
     pharmacy: frozenset[str]
-    chemistry: frozenset[str]
+    no_name: frozenset[str]
 
 
 @cache
@@ -74,7 +81,7 @@ def _evidence() -> _Evidence:
         frozenset(cue[-1] for cue, weight in before.items() if weight > 0),
         frozenset(cue[0] for cue, weight in behind.items() if weight > 0),
         frozenset("".join(sections["pharmacy"])),
-        frozenset("".join(sections["chemistry"])),
+        frozenset("".join((*sections["chemistry"], *sections["body"]))),
     )
 
 
@@ -116,13 +123,15 @@ def weigh(text: str, start: int, end: int) -> int:
             weight += found
             break
     weight += _look(evidence, text[start:end]) + _edges(text, start, end)
+    if text[start] in _UNITS and start and text[start - 1] in _NUMBERS:
+        weight += _COUNTED
     return min(weight, MOST)
 
 
 def _look(evidence: _Evidence, name: str) -> int:
     """Return what the characters of the name itself say."""
-    if not evidence.chemistry.isdisjoint(name):
-        return _CHEMICAL
+    if not evidence.no_name.isdisjoint(name[1:]):
+        return _NO_NAME
     return _LIKE_A_DRUG if evidence.pharmacy.issuperset(name) else 0
 
 

@@ -35,7 +35,10 @@ _CERTAIN: Final = 60.0
 """The margin at which a name by its characters alone has 0.9."""
 
 _SURE: Final = 35
-"""Names with this margin are looked for in the whole window."""
+_SURE_LONG: Final = 15
+"""Names with this margin, and those of three characters or more with this, are looked for in the whole window."""
+
+_SHORT: Final = 2
 
 _MOST_REPEATED: Final = 200
 
@@ -82,10 +85,14 @@ def _hit(start: int, end: int, rule: str) -> Hit:
 def _repeats(text: str, names: list[Name]) -> Iterator[Hit]:
     """Yield the places where a name that is sure at one place of the window occurs at others."""
     found = {name.start for name in names}
-    sure = dict.fromkeys(text[name.start : name.end] for name in names if name.margin >= _SURE)
+    sure = dict.fromkeys(text[name.start : name.end] for name in names if _is_sure(name))
     for name in list(sure)[:_MOST_REPEATED]:
         start = text.find(name)
         while start >= 0:
             if start not in found:
                 yield _hit(start, start + len(name), "person.repeat")
             start = text.find(name, start + len(name))
+
+
+def _is_sure(name: Name) -> bool:
+    return name.margin >= (_SURE if name.end - name.start == _SHORT else _SURE_LONG)

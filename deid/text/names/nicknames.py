@@ -4,7 +4,7 @@ They are weaker than full names: each needs an end that no Chinese word continue
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final
 
@@ -42,7 +42,7 @@ def _pattern() -> re.Pattern[str]:
     twins = "".join(sorted(called - set("".join(sections_of("nicknames.txt")["no twin"]))))
     starts = "".join(sorted(character for character, cost in first.items() if cost < _USUAL))
     return re.compile(
-        f"(?=(?P<twin>(?P<one>[{twins}])(?P=one)))"
+        f"(?=(?P<doubled>(?P<one>[{twins}])(?P=one)|[{twins}]子))"
         f"|(?=(?P<called>[小阿][{''.join(sorted(called))}]|[{twins}][哥姐叔]))"
         f"|(?=(?P<given>[{starts}][{''.join(sorted(ends))}]))"
     )
@@ -58,17 +58,21 @@ def nicknames(text: str) -> Iterator[tuple[int, int, str]]:
         pair = text[start:end]
         if start < reached or costs.get(pair, _COMMON) < _COMMON or pair in no_names:
             continue
-        is_name = _is_given if match.lastgroup == "given" else _is_called
-        if is_name(text, start, end):
+        if _JUDGES[str(match.lastgroup)](text, start, end):
             yield start, end, "person.nickname"
             reached = end
 
 
 def _is_called(text: str, start: int, end: int) -> bool:
-    """Whether what is addressed so begins and ends where words do."""
-    costs = word_costs()
+    """Whether what is addressed so begins where a word does and ends where nothing but grammar follows."""
     behind = text[end : end + 1]
-    if is_inside(behind) and (behind not in _AFTER or costs.get(text[end - 1 : end + 1], _COMMON) < _COMMON):
+    return (not is_inside(behind) or behind in _AFTER) and _is_doubled(text, start, end)
+
+
+def _is_doubled(text: str, start: int, end: int) -> bool:
+    """Whether no listed word reaches over one of the edges."""
+    costs = word_costs()
+    if any(costs.get(text[end - 1 : right], _COMMON) < _COMMON for right in (end + 1, end + 2)):
         return False
     reach = range(max(0, start - 2), start)
     return not any(costs.get(text[left:stop], _COMMON) < _COMMON for left in reach for stop in (start + 1, end))
@@ -86,3 +90,11 @@ def _is_given(text: str, start: int, end: int) -> bool:
     words = path_cost(text, left, right) - path_cost(text, left, start) - path_cost(text, end, right)
     ended = not is_inside(text[end : end + 1]) or text[end] in _AFTER
     return words - cost + weigh(text, start, end) >= (_NEEDED if ended else _NEEDED_INSIDE)
+
+
+_JUDGES: Final[dict[str, Callable[[str, int, int], bool]]] = {
+    "doubled": _is_doubled,
+    "one": _is_doubled,
+    "called": _is_called,
+    "given": _is_given,
+}
