@@ -1,6 +1,7 @@
 """Find identifiers in Chinese text and replace them by marks; what cannot be judged in time is withheld whole."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from deid.text.engine import Detector, PresidioDetector
 from deid.text.finders import Finder
 from deid.text.kinds import Kind
 from deid.text.reading import language_of
-from deid.text.spans import Hit, Scrubbed, Span, mask, original_offset, settle
+from deid.text.spans import Hit, Scrubbed, Span, mask, masked_places, original_offset, settle
 
 MAX_CHARACTERS: Final = 1_000_000
 """Longer documents are withheld unread: fifteen times the longest value that the vault stores."""
@@ -88,19 +89,24 @@ class TextScrubber:
         detect = partial(self._ready_detector().detect, language=language, extra=own)
         deadline = self._monotonic() + self._budget_seconds
         spans: list[Span] = []
+        places: Sequence[int] | None = None
         for _ in range(_MAX_ROUNDS):
-            fresh = self._find_once(mask(text, spans), detect, deadline)
+            fresh = self._find_once(mask(text, spans), detect, deadline, places)
             if not fresh:
                 return spans
-            spans = sorted([*spans, *_in_original(fresh, spans)], key=lambda span: span.start)
+            found = list(_in_original(fresh, spans))
+            spans = sorted([*spans, *found], key=lambda span: span.start)
+            places = masked_places(spans, found)
         raise _CannotJudge
 
-    def _find_once(self, text: str, detect: _Detect, deadline: float) -> list[Span]:
+    def _find_once(self, text: str, detect: _Detect, deadline: float, places: Sequence[int] | None) -> list[Span]:
+        """Find in all windows, or in those that hold one of the places, which a mark has changed."""
         hits: list[Hit] = []
         for core_start in range(0, len(text), _CORE):
             if self._monotonic() > deadline:
                 raise _CannotJudge
-            hits += _window_hits(text, core_start, detect)
+            if places is None or _is_within(places, core_start - _MARGIN, core_start + _CORE + _MARGIN):
+                hits += _window_hits(text, core_start, detect)
         return settle(hits)
 
 
@@ -117,6 +123,12 @@ def _window_hits(text: str, core_start: int, detect: _Detect) -> Iterator[Hit]:
         if start + hit.end == end < len(text):
             raise _CannotJudge
         yield replace(hit, start=start + hit.start, end=start + hit.end)
+
+
+def _is_within(places: Sequence[int], start: int, end: int) -> bool:
+    """Say whether one of the sorted places lies from start to end."""
+    following = bisect_left(places, start)
+    return following < len(places) and places[following] <= end
 
 
 def _in_original(fresh: Iterable[Span], spans: Sequence[Span]) -> Iterator[Span]:

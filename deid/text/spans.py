@@ -96,6 +96,18 @@ def mask(text: str, spans: Iterable[Span]) -> str:
     return "".join((*parts, text[position:]))
 
 
+def masked_places(spans: Iterable[Span], chosen: Iterable[Span]) -> list[int]:
+    """Return where the marks of some of the sorted spans stand in ``mask(text, spans)``, sorted."""
+    wanted = {span.start for span in chosen}
+    places: list[int] = []
+    shift = 0
+    for span in spans:
+        if span.start in wanted:
+            places.append(span.start + shift)
+        shift += len(MARKS[span.type]) - (span.end - span.start)
+    return places
+
+
 def original_offset(spans: Iterable[Span], masked_offset: int) -> int:
     """Return where a place outside the marks of ``mask(text, spans)`` stands in the text."""
     shift = 0

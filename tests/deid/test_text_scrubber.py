@@ -1,5 +1,6 @@
 """Scrubbing documents: offsets, idempotence, long texts and the time bound."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.text import MARKS, Kind, Span, TextScrubber
+from deid.text.engine import PresidioDetector
+from deid.text.finders import Finder
+from deid.text.scanner import Scanner
 from deid.text.scrubber import MAX_CHARACTERS
 from deid.text.spans import Hit
 
@@ -178,3 +182,23 @@ def test_threads_share_one_scrubber() -> None:
     with ThreadPoolExecutor(4) as pool:
         texts = list(pool.map(lambda text: shared.scrub(text).text, ["电话13800138000"] * 40))
     assert set(texts) == {"电话〔手机〕"}
+
+
+def test_a_second_round_reads_only_what_a_mark_has_changed() -> None:
+    """Of a long text, the windows around the marks; and nothing at all without a mark."""
+
+    class Counting(PresidioDetector):
+        """Notes the windows."""
+
+        def detect(self, text: str, language: str = "zh", extra: Sequence[Finder] = ()) -> list[Hit]:
+            windows.append(len(text))
+            return super().detect(text, language, extra)
+
+    windows: list[int] = []
+    scrubber = TextScrubber(detector=Counting([Scanner()]))
+    text = "头晕三天。" * 20_000
+    scrubber.find(text)
+    plain = len(windows)
+    assert plain == -(-len(text) // 16_384)
+    assert len(scrubber.find(text + "13800138000")) == 1
+    assert len(windows) == 2 * plain + 1

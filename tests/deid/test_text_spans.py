@@ -2,7 +2,7 @@
 
 from deid.text.kinds import MARKS, Kind
 from deid.text.scanner import islands
-from deid.text.spans import Hit, Scrubbed, Span, mask, original_offset, settle
+from deid.text.spans import Hit, Scrubbed, Span, mask, masked_places, original_offset, settle
 
 
 def test_check_digit_wins_over_length() -> None:
@@ -59,3 +59,12 @@ def test_scrubbed_text_is_hidden_from_repr() -> None:
     scrubbed = Scrubbed("王小明", (Span(0, 3, Kind.URL, 0.9),))
     assert "王小明" not in repr(scrubbed)
     assert not scrubbed.is_withheld
+
+
+def test_places_of_chosen_marks() -> None:
+    """In the masked text, whatever the lengths of what was masked before."""
+    spans = [Span(0, 11, Kind.MOBILE, 0.9), Span(13, 16, Kind.EMAIL, 0.9), Span(20, 40, Kind.URL, 0.9)]
+    text = "13800138000，。a@b，，，，" + "u" * 20
+    masked = mask(text, spans)
+    places = masked_places(spans, [spans[1], spans[2]])
+    assert [masked[place : place + 4] for place in places] == [MARKS[Kind.EMAIL], MARKS[Kind.URL]]
