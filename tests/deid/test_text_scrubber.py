@@ -200,5 +200,5 @@ def test_a_second_round_reads_only_what_a_mark_has_changed() -> None:
     scrubber.find(text)
     plain = len(windows)
     assert plain == -(-len(text) // 16_384)
-    assert len(scrubber.find(text + "13800138000")) == 1
+    assert len(scrubber.find(text[:8_000] + "13800138000" + text[8_000:])) == 1
     assert len(windows) == 2 * plain + 1
