@@ -50,6 +50,13 @@ _NAMED_BEHIND: Final = 40
 _DOSE: Final = re.compile(r"\s?[0-9.]{1,6}\s?(?:mg|g|ug|ml|克|毫克|毫升|片|粒|袋|支|盒|丸)", re.IGNORECASE)
 _DOSED: Final = -45
 
+_PREPARATION: Final = re.compile(
+    "[^吃了一两几的有服用喝和与，。、\\s]{1,2}"
+    "(?:[片丸膏汤散酊栓]|胶囊|颗粒|糖浆|口服液|洗剂|洗液|冲剂|合剂|滴眼液|注射液|喷雾)"
+)
+_PREPARED: Final = -30
+"""For a name that one or two further characters and the form of a medicine follow."""
+
 _MARK: Final = frozenset("〔〕")
 
 
@@ -139,7 +146,7 @@ def _edges(text: str, start: int, end: int) -> int:
     """Return what it says that the name stands alone, behind an @, or before a sex, an age, a number or a dose."""
     right = text[end : end + 1]
     if is_han(right) and right not in _SEX:
-        return 0
+        return _PREPARED if _PREPARATION.match(text, end) else 0
     weight = 0
     if _SEX_OR_NUMBER.match(text, end):
         weight = _NAMED_BEHIND

@@ -145,6 +145,8 @@ def test_nicknames_and_mentions_are_found(text, names):
         "邮箱a@b.cn，关注@人民日报 的微博，@13812345678",
         "高烧不退，白天还好，黄痰多，石膏固定",
         "慢慢好起来，天天吃，常常头晕，渐渐加重",
+        "患者吃了温肾舒胶囊，用过康力舒丸，炉甘石洗剂，麻仁润肠丸",
+        "孕20周高危，第三章，2周复查",
         "pages of a name in the book",
         "",
     ],
