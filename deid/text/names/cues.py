@@ -11,7 +11,7 @@ from deid.text.lists.words import UNKNOWN
 from deid.text.names.evidence import is_han
 from deid.text.names.model import UNSEEN, name_model
 
-_GAP: Final = r"[\s:：=\-—_|、.,，]{0,4}"
+_GAP: Final = r"[\s:：=\-—_|.]{0,4}"
 _COLON: Final = r"\s{0,2}[:：=]\s{0,3}"
 _QUOTE: Final = "[\\s:：“\"'「]{0,3}"
 _HAN: Final = "[\u4e00-\u9fff]"
