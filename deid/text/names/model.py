@@ -42,14 +42,6 @@ class NameModel(NamedTuple):
     second: dict[str, int]
     only: dict[str, int]
 
-    def cost(self, surname: str, given: str) -> int | None:
-        """Return the cost of a full name; None when it has characters that are in no given name."""
-        if len(given) == 1:
-            known = self.only.get(given)
-            return None if known is None else self.surnames[surname] + known + A_NAME
-        first, second = self.first.get(given[0]), self.second.get(given[1])
-        return None if first is None or second is None else self.surnames[surname] + first + second + A_NAME
-
 
 @cache
 def name_model() -> NameModel:

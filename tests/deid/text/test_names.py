@@ -200,6 +200,11 @@ def test_marks_are_never_read():
     assert list(_FINDER.find(read(text, "zh"))) == []
 
 
+def test_names_beside_marks_are_read():
+    """Only what lies in a mark is skipped."""
+    assert _found(f"{MARKS[Kind.MOBILE]}患者张伟，男{MARKS[Kind.DATE]}") == {"张伟"}
+
+
 def test_spans_refer_to_the_original():
     """Invisible and full-width characters do not move what is masked."""
     spans = TextScrubber().find("我叫王\u200b小明，２０岁")
