@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Protocol
 
+from deid.text.addresses import AddressFinder
 from deid.text.dates import DateFinder
 from deid.text.kinds import Kind
 from deid.text.labelled import LabelFinder
@@ -43,4 +44,4 @@ class Finder(Protocol):
 @cache
 def all_finders() -> Sequence[Finder]:
     """Return every finder that ships, built once."""
-    return (Scanner(), LabelFinder(), DateFinder(), NameFinder())
+    return (Scanner(), LabelFinder(), DateFinder(), NameFinder(), AddressFinder())
