@@ -13,6 +13,7 @@ from deid.text.dates import DateFinder
 from deid.text.kinds import Kind
 from deid.text.labelled import LabelFinder
 from deid.text.names import NameFinder
+from deid.text.organisations import OrganisationFinder
 from deid.text.reading import Reading
 from deid.text.scanner import Scanner
 from deid.text.spans import Hit
@@ -44,4 +45,4 @@ class Finder(Protocol):
 @cache
 def all_finders() -> Sequence[Finder]:
     """Return every finder that ships, built once."""
-    return (Scanner(), LabelFinder(), DateFinder(), NameFinder(), AddressFinder())
+    return (Scanner(), LabelFinder(), DateFinder(), NameFinder(), AddressFinder(), OrganisationFinder())
