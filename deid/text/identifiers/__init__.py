@@ -10,12 +10,13 @@ from deid.text.identifiers.base import Identifier, Verdict
 from deid.text.identifiers.contacts import CONTACTS
 from deid.text.identifiers.devices import DEVICES
 from deid.text.identifiers.documents import DOCUMENTS
+from deid.text.identifiers.english import ENGLISH
 from deid.text.identifiers.money import MONEY
 from deid.text.identifiers.vehicles import FORCES, VEHICLES
 
 __all__ = ["ACROSS", "IDENTIFIERS", "Identifier", "Verdict"]
 
-IDENTIFIERS: Final = (*DOCUMENTS, *CONTACTS, *MONEY, *DEVICES)
+IDENTIFIERS: Final = (*DOCUMENTS, *CONTACTS, *MONEY, *DEVICES, *ENGLISH)
 """Those that are written in ``deid.text.scanner.ALPHABET``."""
 
 ACROSS: Final = (*VEHICLES, *FORCES)

@@ -1,0 +1,42 @@
+"""English words, names and places, each read when it is first asked for; all in small letters."""
+
+from functools import cache
+
+from deid.text.lists.reading import lines_of, sections_of
+
+
+@cache
+def _listed(name: str) -> frozenset[str]:
+    return frozenset(" ".join(lines_of(name)).split())
+
+
+def is_word(word: str) -> bool:
+    """Whether something in small letters is an English word, be it in the plural; most names are none.
+
+    Names that many people bear are left out of the words, but for those that are words above all (``cue("words_first")``).
+    """
+    words = _listed("english_words.txt")
+    return word in words or (word.endswith("s") and word[:-1] in words)
+
+
+def given_names() -> frozenset[str]:
+    """Return given names of many countries, in Latin letters."""
+    return _listed("english_given.txt")
+
+
+def surnames() -> frozenset[str]:
+    """Return surnames of the United States and, without counts, of many countries."""
+    return _listed("english_surnames.txt")
+
+
+@cache
+def cue(section: str) -> frozenset[str]:
+    """Return the words of a section of ``english_cues.txt``, with spaces for the underscores."""
+    return frozenset(word.replace("_", " ") for word in sections_of("english_cues.txt")[section])
+
+
+@cache
+def places() -> frozenset[str]:
+    """Return cities, states and countries; those of several words with spaces."""
+    listed = {place.replace("_", " ") for place in _listed("english_places.txt")}
+    return frozenset(listed | cue("states") | cue("countries") | cue("city_words"))
