@@ -8,8 +8,7 @@ other; so that a name that was merely deleted is told from it.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -24,7 +23,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.tables import alias as alias_table
 from audit.tables import cohort_member
@@ -32,11 +30,11 @@ from kernel.errors import IntegrityFailed
 from kernel.ids import EntryId, SubjectId, new_id
 from kernel.ports import Sealer
 from kernel.prepared import Prepared
+from kernel.set_insert import insert_absent
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One row of the names.
+class Name(NamedTuple):
+    """One row of the names; a tuple, because a cohort has thousands.
 
     Attributes:
         subject: the alias itself where the name was destroyed.
@@ -57,16 +55,23 @@ class Name:
 def unmarked(names: Sequence[Name], sealer: Sealer) -> list[Name]:
     """Return the names whose mark is not the one that was made for them."""
     marks = _marks(names, sealer)
+    if marks == [mark for _, _, _, mark in names]:
+        return []
     return [name for name, mark in zip(names, marks, strict=True) if name.mark != mark]
 
 
 def check_names(names: Sequence[Name], sealer: Sealer) -> None:
     """Raise ``IntegrityFailed`` unless every name bears its mark."""
     if moved := unmarked(names, sealer):
-        raise IntegrityFailed(
-            f"The name {moved[0].alias} does not bear its mark: it was moved or made by hand",
-            hint="Run `consentry audit reconcile`, and compare audit_alias with a backup.",
-        )
+        raise name_moved(moved[0])
+
+
+def name_moved(name: Name) -> IntegrityFailed:
+    """Return the error for a name that does not bear its mark."""
+    return IntegrityFailed(
+        f"The name {name.alias} does not bear its mark: it was moved or made by hand",
+        hint="Run `consentry audit reconcile`, and compare audit_alias with a backup.",
+    )
 
 
 def ensure_aliases(
@@ -84,10 +89,9 @@ def ensure_aliases(
     missing = [subject for subject in wanted if subject not in known]
     if not missing:
         return known
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     made = [Name(new_id("als"), subject, year, None) for subject in missing]
     rows = [_row(name, mark) for name, mark in zip(made, _marks(made, sealer), strict=True)]
-    connection.execute(insert(alias_table).on_conflict_do_nothing(), rows)
+    insert_absent(connection, alias_table, rows)
     return known | _known(connection, missing, year, sealer)
 
 
@@ -110,6 +114,15 @@ def read_names(connection: Connection, aliases: Collection[str]) -> list[Name]:
         query = select(*COLUMNS).where(alias_table.c.alias.in_(wanted[start : start + _BOUND_VALUES]))
         found += [Name(*row) for row in connection.execute(query)]
     return found
+
+
+def read_all_names(connection: Connection, aliases: Collection[str]) -> list[Name]:
+    """Return the same by a statement that is prepared, for the receipts of a round."""
+    if not aliases:
+        return []
+    dialect = connection.dialect.name
+    given = json.dumps(list(aliases)) if dialect == "sqlite" else list(aliases)
+    return [Name(*row) for row in _NAMES[dialect].rows(connection, aliases=given)]
 
 
 def read_name(connection: Connection, alias: str) -> list[Name]:
@@ -163,25 +176,20 @@ def remove_names(connection: Connection, aliases: Collection[str]) -> None:
 
 def cohort_names(connection: Connection, entry_id: EntryId) -> list[Name]:
     """Return the names that stand behind the cohort of an entry, without those that were destroyed."""
-    query = (
-        select(*COLUMNS)
-        .join(cohort_member, cohort_member.c.alias == alias_table.c.alias)
-        .where(cohort_member.c.entry_id == entry_id, REMEMBERED)
-    )
-    return [Name(*row) for row in connection.execute(query)]
+    return [Name._make(row) for row in _COHORT.rows(connection, entry_id=entry_id)]
 
 
 def _known(connection: Connection, subjects: Sequence[SubjectId], year: int, sealer: Sealer) -> dict[SubjectId, str]:
     dialect = connection.dialect.name
     given = list(subjects) if dialect == "postgresql" else json.dumps(subjects)
-    names = [Name(*row) for row in _KNOWN[dialect].rows(connection, year=year, subjects=given)]
+    names = [Name._make(row) for row in _KNOWN[dialect].rows(connection, year=year, subjects=given)]
     check_names(names, sealer)
     return {SubjectId(name.subject): name.alias for name in names}
 
 
 def _marks(names: Sequence[Name], sealer: Sealer) -> list[bytes]:
     """Return the mark of each name; three words without a space in any, so that no two names share a text."""
-    return sealer.mark_texts([f"name {name.alias} {name.subject} {name.year}" for name in names]) if names else []
+    return sealer.mark_texts([f"name {alias} {subject} {year}" for alias, subject, year, _ in names]) if names else []
 
 
 def _row(name: Name, mark: bytes) -> dict[str, object]:
@@ -195,6 +203,18 @@ REMEMBERED: Final = alias_table.c.subject_id != alias_table.c.alias
 """Of names that lead to somebody."""
 
 _NAME: Final = Prepared(select(*COLUMNS).where(alias_table.c.alias == bindparam("alias")))
+_COHORT: Final = Prepared(
+    select(*COLUMNS)
+    .join(cohort_member, cohort_member.c.alias == alias_table.c.alias)
+    .where(cohort_member.c.entry_id == bindparam("entry_id"), REMEMBERED)
+)
+_ALIASES: Final = func.json_each(bindparam("aliases")).table_valued("value")
+_NAMES: Final[Mapping[str, Prepared]] = {
+    "sqlite": Prepared(select(*COLUMNS).where(alias_table.c.alias.in_(select(_ALIASES.c.value)))),
+    "postgresql": Prepared(
+        select(*COLUMNS).where(alias_table.c.alias == any_(bindparam("aliases", type_=ARRAY(String))))
+    ),
+}
 _OF_YEAR: Final = select(*COLUMNS).where(alias_table.c.year == bindparam("year"))
 _GIVEN: Final = func.json_each(bindparam("subjects")).table_valued("value")
 _KNOWN: Final[Mapping[str, Prepared]] = {

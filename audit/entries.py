@@ -171,12 +171,18 @@ def _name(member: str, text: str | None) -> str | None:
 
 
 def _checked_name(member: str, text: str) -> str:
-    if not _NAME.fullmatch(text):
+    if not _is_name(text):
         raise BadInput(
             f"The {member} of an audit entry must be a code or an id",
             hint="Put a person's words into the event's details, which are sealed.",
         )
     return text
+
+
+@lru_cache(maxsize=4_096)
+def _is_name(text: str) -> bool:
+    """Say whether a text is a code or an id; the same few hundred come again and again."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _level(level: int | None) -> int | None:

@@ -1,13 +1,25 @@
 """The journal: writes an event into the log's inbox inside the caller's transaction, so that both stand or fall."""
 
+import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Connection, ScalarSelect, func, insert, select
+from sqlalchemy import ARRAY, Connection, ScalarSelect, String, bindparam, func, insert, select
 
-from audit.aliases import aliases_of, check_names, cohort_names, ensure_aliases, read_name, read_names
+from audit.aliases import (
+    aliases_of,
+    check_names,
+    cohort_names,
+    ensure_aliases,
+    name_moved,
+    read_all_names,
+    read_name,
+    read_names,
+    unmarked,
+)
 from audit.entries import NewEntry, cohort_digest, details_digest, encode_entry, mentioned_subjects
 from audit.events import Event
 from audit.scanning import find_scanned
@@ -102,7 +114,11 @@ class Journal:
             return []
         at = self.now(connection) if latest is None else self._not_before(latest)
         aliases = ensure_aliases(connection, _all_subjects(events), at.year, sealer=self._sealer)
-        return [self._entry(connection, event, at, aliases) for event in events]
+        made = [self._entry(connection, event, at, aliases) for event in events]
+        _INSERT_DETAIL.insert_many(
+            connection, [(entry.entry_id, sealed) for entry, sealed in made if sealed is not None]
+        )
+        return [entry for entry, _ in made]
 
     def read_details(self, connection: Connection, entry_id: EntryId) -> Mapping[str, JsonValue] | None:
         """Open the sealed details of an entry, for the officer; None where it has none, or they were rightly destroyed.
@@ -138,6 +154,16 @@ class Journal:
         check_names(names, self._sealer)
         return next((SubjectId(name.subject) for name in names if not name.is_forgotten), None)
 
+    def find_subjects(self, connection: Connection, aliases: Collection[str]) -> dict[str, SubjectId | IntegrityFailed]:
+        """Return the same for several names: each with its subject, or with what is wrong with it."""
+        names = read_all_names(connection, aliases)
+        moved = {id(name) for name in unmarked(names, self._sealer)}
+        return {
+            name.alias: name_moved(name) if id(name) in moved else SubjectId(name.subject)
+            for name in names
+            if id(name) in moved or not name.is_forgotten
+        }
+
     def aliases_of(self, connection: Connection, subject: SubjectId) -> tuple[str, ...]:
         """Return every alias of a subject, oldest year first; raises as ``find_subject``."""
         aliases = aliases_of(connection, subject)
@@ -169,15 +195,15 @@ class Journal:
         self._clock.not_before(latest)
         return latest
 
-    def _entry(self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]) -> NewEntry:
+    def _entry(
+        self, connection: Connection, event: Event, at: datetime, aliases: Mapping[SubjectId, str]
+    ) -> tuple[NewEntry, bytes | None]:
+        """Return the entry of an event and its sealed details; its cohort is written."""
         entry_id = EntryId(new_id("ent"))
         members = _record_cohort(connection, entry_id, [aliases[subject] for subject in dict.fromkeys(event.cohort)])
         sealed = None if event.details is None else self._sealer.seal_details(event.details, context=entry_id)
         digest = None if sealed is None else details_digest(sealed)
-        entry = encode_entry(event, entry_id, at, aliases=aliases, cohort=members, details=digest)
-        if sealed is not None:
-            _INSERT_DETAIL.rows(connection, entry_id=entry_id, sealed=sealed)
-        return entry
+        return encode_entry(event, entry_id, at, aliases=aliases, cohort=members, details=digest), sealed
 
 
 def _details_gone(entry_id: str) -> IntegrityFailed:
@@ -199,8 +225,21 @@ def _record_cohort(connection: Connection, entry_id: EntryId, aliases: Sequence[
         return None
     salt = secrets.token_bytes(_SALT_BYTES)
     connection.execute(insert(cohort), {"entry_id": entry_id, "salt": salt, "size": len(aliases)})
-    connection.execute(insert(cohort_member), [{"alias": alias, "entry_id": entry_id} for alias in aliases])
+    given = json.dumps(sorted(aliases)) if connection.dialect.name == "sqlite" else sorted(aliases)
+    _members(connection.dialect.name).rows(connection, aliases=given, entry_id=entry_id)
     return {"size": len(aliases), "digest": cohort_digest(salt, aliases)}
+
+
+@cache
+def _members(dialect: str) -> Prepared:
+    """Insert the members of a cohort at once; given in the order of their index, since a statement a row costs more."""
+    each = (
+        func.json_each(bindparam("aliases", type_=String)).table_valued("value")
+        if dialect == "sqlite"
+        else func.unnest(bindparam("aliases", type_=ARRAY(String))).table_valued("value").render_derived()
+    )
+    rows = select(each.c.value, bindparam("entry_id", type_=String))
+    return Prepared(insert(cohort_member).inline().from_select(["alias", "entry_id"], rows))
 
 
 _LATEST: Final = Prepared(select(*latest_times()))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,7 @@ from audit.lag import Lag, LagWatch, read_lag
 from audit.proving import NOT_PROVEN, Claim, LogUnavailable, not_proven, prove_claims
 from audit.receipts import _MINT, Binding, Receipt
 from audit.sequencer import Sequencer
+from audit.together import Joint, JointPiece, Performed
 from audit.verifier import Checkpoint
 from audit.writer import GroupWriter, Written
 from kernel.database import Database
@@ -153,9 +154,35 @@ class AuditLog:
             Unavailable: the store cannot be used; nothing stands.
         """
         if not self._database.is_sqlite:
-            result, claim = self._database.write_together(work)
+            with self._database.write() as connection:
+                result, claim = work(connection)
             return result, None if claim is None else self._mint(claim)
-        piece = Piece(work)
+        return self._performed(Piece(work))
+
+    def perform_jointly(
+        self, work: Callable[[Connection], tuple[_T, Claim | None]], *, joint: Joint, asked: object
+    ) -> Performed:
+        """Do the same as ``perform`` in one go with those of its kind who wait; on both engines they share a commit.
+
+        Args:
+            work: does it alone, where anything is out of the ordinary.
+            joint: does it for several.
+            asked: what it does it for.
+
+        Raises:
+            LogUnavailable, Unavailable: as ``perform``.
+        """
+        piece = JointPiece(work, joint=joint, asked=asked)
+        try:
+            result, receipt = self._performed(piece)
+        except NOT_PROVEN:
+            if not piece.is_left:
+                raise
+        if piece.is_left:
+            return Performed(*self.perform(work))
+        return Performed(result, receipt, piece.gathered)
+
+    def _performed(self, piece: Piece) -> tuple[Any, Receipt | None]:
         try:
             proven = self._writer.perform(piece)
         except NOT_PROVEN as err:
@@ -165,13 +192,14 @@ class AuditLog:
             if claim is None:
                 return result, None  # a refusal, which needs no proof
             raise not_proven(claim.entry_id, err) from err
-        result, claim = piece.result
+        result, claim = piece.result or (None, None)
         return result, None if claim is None else _receipt(claim, proven.index, proven.checkpoint)
 
     def _mint(self, claim: Claim) -> Receipt:
         try:
             signed = self.settle()
-            (proven,) = prove_claims(self._database, [claim], signed, self._journal)
+            with self._database.read() as connection:
+                (proven,) = prove_claims(connection, [claim], signed, self._journal)
         except NOT_PROVEN as err:
             raise not_proven(claim.entry_id, err) from err
         if isinstance(proven, LogUnavailable):

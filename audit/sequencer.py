@@ -14,7 +14,7 @@ from audit.verifier import HASH_BYTES, CompactRange, leaf_hash
 from audit.verifier.ranges import TILE_BITS
 from kernel.clock import from_micros, to_micros
 from kernel.database import Database
-from kernel.errors import IntegrityFailed
+from kernel.errors import Conflict, IntegrityFailed
 from kernel.prepared import Prepared
 
 BATCH_SIZE: Final = 2_048
@@ -86,7 +86,11 @@ class Sequencer:
             return appended
 
     def append(
-        self, connection: Connection, entries: Callable[[Connection, datetime | None], Sequence[NewEntry]] | None = None
+        self,
+        connection: Connection,
+        entries: Callable[[Connection, datetime | None], Sequence[NewEntry]] | None = None,
+        *,
+        behind_all: bool = False,
     ) -> Appended | None:
         """Append one batch in the caller's transaction, which then holds the head until it ends.
 
@@ -94,10 +98,16 @@ class Sequencer:
             connection: of a transaction that may write.
             entries: called once the turn is held, with the latest entry's time; makes further entries, which follow
                 those that waited.
+            behind_all: append the further entries only where nothing is left in the inbox before them.
+
+        Raises:
+            Conflict: more waits in the inbox than one batch takes; nothing was appended.
         """
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         rows = _WAITING.rows(connection, limit=BATCH_SIZE)
+        if behind_all and len(rows) == BATCH_SIZE:
+            raise Conflict("The log is behind its inbox", hint="Let it catch up.")
         waiting = [NewEntry(entry_id, from_micros(at), as_bytes(body)) for _, entry_id, at, body in rows]
         before = read_head(connection)
         if entries is not None:
@@ -106,7 +116,7 @@ class Sequencer:
             return None
         appended = append_entries(connection, before, waiting)
         if rows:
-            connection.execute(delete(inbox).where(inbox.c.seq.in_([row[0] for row in rows])))
+            _DELETE.many(connection, [{"number": row[0]} for row in rows])
         return appended
 
 
@@ -202,6 +212,7 @@ def _write_head(connection: Connection, before: Head, tree: CompactRange, at: da
 _WAITING: Final = Prepared(
     select(inbox.c.seq, inbox.c.entry_id, inbox.c.at, inbox.c.body).order_by(inbox.c.seq).limit(bindparam("limit"))
 )
+_DELETE: Final = Prepared(delete(inbox).where(inbox.c.seq == bindparam("number")))
 _HEAD: Final = Prepared(select(head.c.size, head.c.peaks, head.c.at).where(head.c.id == bindparam("number")))
 _LAST: Final = Prepared(select(func.max(leaf.c.leaf_index)))
 _HEAD_VALUES: Final = {name: bindparam(name, type_=head.c[name].type) for name in ("size", "peaks", "at")}

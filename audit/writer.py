@@ -8,8 +8,7 @@ the other, each by the one before: all at once they would only fight for the int
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -23,14 +22,19 @@ from audit.events import Event
 from audit.journal import Journal
 from audit.proving import Claim, prove_claims
 from audit.sequencer import BATCH_SIZE, Appended, Sequencer
+from audit.together import JointPiece, gather_all
 from audit.verifier import Checkpoint
+from audit.works import Works
 from kernel.database import Database
-from kernel.errors import BadInput, ConsentryError, Unavailable
+from kernel.errors import BadInput, Unavailable
 from kernel.ids import EntryId
-from kernel.shared_writes import Piece, run_shared
+from kernel.shared_writes import Piece
 
 _TOGETHER: Final = 1_024
 """Callers in one commit."""
+
+_WORKS: Final = 64
+"""Works among them: each takes most of a millisecond, and they hold a lock together."""
 
 _PATIENCE_MAX: Final = 0.05
 """Seconds that a leader waits at the most: a round may have taken long because of a lock or of the signer."""
@@ -111,6 +115,7 @@ class GroupWriter:
         self._journal = journal
         self._sequencer = sequencer
         self._checkpointer = checkpointer
+        self._works = Works(database, journal, sequencer, checkpointer)
         self._mutex = threading.Lock()
         self._queue: deque[_Waiting] = deque()
         self._is_led = False
@@ -134,7 +139,10 @@ class GroupWriter:
         return served.checkpoint
 
     def perform(self, piece: Piece) -> Proven:
-        """Run work, with its entries appended, signed for and proven in one round; see ``AuditLog.perform``."""
+        """Run work, with its entries appended, signed for and proven in one round; see ``AuditLog.perform``.
+
+        On PostgreSQL a ``JointPiece`` only, which may come back as left.
+        """
         served = self._wait(_Waiting(None, piece))
         if served.checkpoint is None or (served.claim is not None and served.index < 0):
             raise Unavailable("The entry is not known to be signed for", hint="Nothing was opened; try again.")
@@ -207,7 +215,16 @@ class GroupWriter:
             leader.turn.acquire(timeout=self._patience_seconds)
         with self._mutex:
             self._gathering = None
-            return [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
+            return self._take()
+
+    def _take(self) -> list[_Waiting]:
+        """Take those out of the queue who are served now; call it under the mutex."""
+        taken: list[_Waiting] = []
+        works = 0
+        while self._queue and len(taken) < _TOGETHER and works < _WORKS:
+            taken.append(self._queue.popleft())
+            works += taken[-1].piece is not None
+        return taken
 
     def _end_gathering(self, expected: int) -> None:
         """Let the leader go on when as many wait as it expects; call it under the mutex."""
@@ -255,17 +272,21 @@ class GroupWriter:
         wanting = [one for one in served if one.error is None and one.claim is not None]
         if signed is None or not wanting:
             return
-        claims = [one.claim for one in wanting if one.claim is not None]
         try:
-            proven = prove_claims(self._database, claims, signed, self._journal)
+            with self._database.read() as connection:
+                self._prove_in(connection, wanting, signed)
         except Exception as err:  # noqa: BLE001 - each caller gets it
             _fail(wanting, err)
-            return
-        for one, said in zip(wanting, proven, strict=True):
+
+    def _prove_in(self, connection: Connection, wanting: Sequence[_Waiting], signed: Checkpoint) -> None:
+        claims = [one.claim for one in wanting if one.claim is not None]
+        for one, said in zip(wanting, prove_claims(connection, claims, signed, self._journal), strict=True):
             if isinstance(said, int):
                 one.index = said
             else:
                 one.error = said
+        pieces = [one.piece for one in wanting if one.error is None]
+        gather_all(connection, [piece for piece in pieces if isinstance(piece, JointPiece)])
 
     def _commit(self, served: Sequence[_Waiting], appended: list[Appended]) -> None:
         writing = [one for one in served if one.event is not None]
@@ -279,44 +300,10 @@ class GroupWriter:
             appended += [] if batch is None else [batch]
 
     def _work_all(self, working: Sequence[_Waiting], appended: list[Appended]) -> bool:
-        """Run the work of all in one transaction, and append what it left in the inbox by the same commit.
-
-        Where the log cannot be appended to, the work and its entries stand all the same: they tell of the try.
-
-        Returns whether nothing waits in the inbox any more.
-        """
-        made: list[Appended] = []
-        is_drained = True
-
-        @contextmanager
-        def write() -> Iterator[Connection]:
-            made.clear()
-            with self._database.write() as connection:
-                yield connection
-            appended.extend(made)  # committed from here on: before, nobody may have it signed
-
-        def append(connection: Connection) -> None:
-            nonlocal is_drained
-            try:
-                with connection.begin_nested():
-                    batch = self._append(connection)
-            except ConsentryError:
-                is_drained = False  # the round meets the error again by itself, and tells everybody
-                return
-            if batch is not None:
-                made.append(batch)
-                is_drained = len(batch.hashes) < BATCH_SIZE
-
-        run_shared(write, [one.piece for one in working if one.piece is not None], append)
+        is_drained = self._works.run([one.piece for one in working if one.piece is not None], appended)
         for one in working:
             one.error = None if one.piece is None else one.piece.error
         return is_drained
-
-    def _append(self, connection: Connection) -> Appended | None:
-        batch = self._sequencer.append(connection)
-        if batch is not None:
-            self._checkpointer.store_signed(connection, batch.origin)
-        return batch
 
     def _write_all(self, writing: Sequence[_Waiting], appended: list[Appended]) -> bool:
         """Write them in one transaction; where one of them is bad, each in its own, so that it fails alone.

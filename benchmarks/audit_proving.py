@@ -38,13 +38,13 @@ _COLD_STARTS: Final = 7
 _HASHING: Final = "one leaf hash and one node hash an entry"
 
 
-def run(*, entries: int = ENTRIES, beside: int = BESIDE) -> list[Figure]:
+def run(*, entries: int = ENTRIES, beside: int = BESIDE, starts: int = _COLD_STARTS) -> list[Figure]:
     """Return the figures of this module."""
     with tempfile.TemporaryDirectory(prefix="consentry-bench-audit-") as name:
         folder = Path(name)
         with open_log(folder, is_hasty=True) as opened:
             opened.fill(entries)
-            figures = [*_verified(opened, folder / "export"), *_proven(opened, folder)]
+            figures = [*_verified(opened, folder / "export"), *_proven(opened, folder, starts)]
     return [*figures, *_beside_pymerkle(beside)]
 
 
@@ -63,7 +63,7 @@ def _verified(opened: OpenLog, export: Path) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _proven(opened: OpenLog, folder: Path) -> list[Figure]:
+def _proven(opened: OpenLog, folder: Path, starts: int) -> list[Figure]:
     """Measure one proof in processes of their own, which have read nothing before, once without the system's cache."""
     signed = opened.log.settle()
     with opened.store.read() as connection:
@@ -72,8 +72,8 @@ def _proven(opened: OpenLog, folder: Path) -> list[Figure]:
         proof = len(prove_entry(connection, entry, signed).proof.encode())
     (folder / "note").write_bytes(signed.note)
     store = folder / "data.db"
-    cold = [_prove_cold(store, entry, opened.key, is_cached=True) for _ in range(_COLD_STARTS)]
-    colder = [_prove_cold(store, entry, opened.key, is_cached=False) for _ in range(_COLD_STARTS)]
+    cold = [_prove_cold(store, entry, opened.key, is_cached=True) for _ in range(starts)]
+    colder = [_prove_cold(store, entry, opened.key, is_cached=False) for _ in range(starts)]
     log = f"cold log of {signed.size:,} entries"
     return [
         Figure("audit", f"one proof from a {log}", min(cold), "ms", target=Target(Bound.AT_MOST, 5)),

@@ -144,7 +144,9 @@ def _ingest(platform: Platform, records: Sequence[PlainRecord], asking: Asking) 
     with platform.data.write() as connection:
         batch = platform.batches.open(connection, kind="bench", input_digest=new_id("in"), asking=asking)
     for chunk in chunks(records, CHUNK_RECORDS):
-        platform.keystore.ensure_data_keys(platform.vault.key_pairs(chunk), batch=batch.batch_id)
+        fields = platform.catalogue.fields
+        pairs = {(record.subject, fields[code].compartment) for record in chunk for code in record.values}
+        platform.keystore.ensure_data_keys(pairs, batch=batch.batch_id)
         with platform.data.write() as connection:
             permit = platform.gate.check_many(
                 connection,

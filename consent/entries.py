@@ -56,6 +56,11 @@ def event_of(asking: Asking, act: Act, outcome: Outcome = Outcome.DONE) -> Event
     )
 
 
+def accepted_refs(asking: Asking) -> dict[str, str]:
+    """Return who else stands for an act, as its entry refers to the person; nothing where one is enough."""
+    return {} if asking.accepted_by is None else {"accepted_by": asking.accepted_by}
+
+
 def age_refs(standing: SubjectStanding, at: datetime) -> dict[str, str]:
     """Return what an entry says of an age class and since when it stands; with a month at most, and no birthday."""
     age_class, until = age_told(standing.age_class, standing.age_class_until)

@@ -7,12 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from consent.alike import Known
 from consent.past import check_past
 from consent.register_head import has_moved
 from consent.rules import Question
 from consent.situations import Moment
 from consent.terms import PurposeTerms, Terms, read_terms
-from consent.verdicts import Alike, Judgement
 from kernel.catalogue import Catalogue, Purpose
 from kernel.ports import Clock
 
@@ -25,13 +25,13 @@ class Inquiry:
     """A question, and what is known about everybody to whom it applies alike."""
 
     question: Question
-    known: dict[Alike, Judgement]
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     terms: PurposeTerms
-    known: dict[Alike, Judgement]
+    known: Known
 
 
 class Inquirer:
@@ -90,10 +90,10 @@ class Inquirer:
             known = self._terms = read_terms(connection, known)
         return known
 
-    def _known(self, key: tuple[str, str | None, tuple[str, ...]], terms: PurposeTerms) -> dict[Alike, Judgement]:
+    def _known(self, key: tuple[str, str | None, tuple[str, ...]], terms: PurposeTerms) -> Known:
         found = self._remembered.get(key)
         if found is None or found.terms is not terms or len(found.known) > _MOST:
             if len(self._remembered) >= _MOST:
                 self._remembered.clear()
-            found = self._remembered[key] = _Remembered(terms, {})
+            found = self._remembered[key] = _Remembered(terms, Known({}, {}))
         return found.known

@@ -29,8 +29,8 @@ NARROW: Final = "narrow"
 """The cause of an opening that leaves out fields of the one before it: the rest of the purpose stays open."""
 
 REVISED: Final = "revise"
-"""The cause of a change of what is stored of a person: a correction, or records that moved. It closes nothing; what was
-derived before is of other data than what stands now."""
+"""The cause of a change of what is stored of a person: a correction, records that moved, or values that have expired.
+It closes nothing; what was derived before is of other data than what stands now."""
 
 
 WAITS: Final = "waits: "
@@ -46,6 +46,8 @@ class Closing:
         purpose: empty for all purposes.
         recipient: empty where none was named; it then speaks for every recipient.
         entry_id: the act's own entry in the log.
+        fields: of a revision, the codes of what has changed; empty for anything. It counts when items are planned, and
+            does not stay with them.
     """
 
     subject: SubjectId
@@ -55,6 +57,7 @@ class Closing:
     decision_id: str | None
     entry_id: EntryId
     at: datetime
+    fields: frozenset[str] = frozenset()
 
     @property
     def reach(self) -> tuple[SubjectId, str, str]:
@@ -201,6 +204,26 @@ def items_of(connection: Connection, subject: SubjectId) -> list[WakeItem]:
     """Return a subject's items in the order of planning."""
     query = select(wake_item).where(wake_item.c.subject_id == subject).order_by(wake_item.c.position)
     return [_item(row) for row in connection.execute(query)]
+
+
+def others_waiting(connection: Connection, item: WakeItem, *, limit: int) -> list[SubjectId]:
+    """Return whose open items have the handler, target and cause of an item, the oldest first; not its own subject."""
+    columns, mine = wake_item.c, item.closing
+    alike = and_(
+        columns.state == WakeState.OPEN, columns.handler == item.handler, columns.target == item.target,
+        columns.cause == mine.cause, columns.subject_id != mine.subject,
+    )  # fmt: skip
+    query = select(columns.subject_id).where(alike).order_by(columns.position).limit(limit)
+    return [SubjectId(subject) for subject in dict.fromkeys(connection.scalars(query))]
+
+
+def find_outdated(connection: Connection, subject: SubjectId | None) -> frozenset[SubjectId]:
+    """Return of whom derived data are still to be taken away after a revision; a dead item stands for as long."""
+    unfinished = wake_item.c.state.in_([*_UNFINISHED, WakeState.DEAD])
+    query = select(wake_item.c.subject_id).where(unfinished, wake_item.c.cause == REVISED).distinct()
+    if subject is not None:
+        query = query.where(wake_item.c.subject_id == subject)
+    return frozenset(SubjectId(one) for one in connection.scalars(query))
 
 
 def count_items(connection: Connection, states: Collection[WakeState] = tuple(WakeState)) -> dict[WakeState, int]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.decisions import Decision, DecisionRequest
-from consent.entries import EntryLog, event_of
+from consent.entries import EntryLog, accepted_refs, event_of
 from consent.ledger import Draft, Ledger
 from consent.notices import PublishedNotice
 from consent.rules import Current, DecisionAct, track_of
@@ -115,7 +115,8 @@ class Recorder:
 
     def restrict(self, moment: Moment, subject: SubjectId, *, is_news: bool, refs: Mapping[str, str]) -> None:
         """Write that a merge has restricted a subject, and plan what follows where it was not restricted before."""
-        event = replace(event_of(moment.asking, Act.SUBJECT_RESTRICTED), subject=subject, reason="MERGED", refs=refs)
+        told = {**refs, **accepted_refs(moment.asking)}
+        event = replace(event_of(moment.asking, Act.SUBJECT_RESTRICTED), subject=subject, reason="MERGED", refs=told)
         entry_id = self._log.record(moment.connection, event)
         if self._wake is not None and is_news:
             self._wake.plan(moment.connection, [Closing(subject, "restrict", "", "", None, entry_id, moment.now)])

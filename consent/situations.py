@@ -5,13 +5,13 @@ and booleans as numbers; ``_situations`` is the one place that knows.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal_column, select
 
 from audit.aliases import alias_in_year
 from audit.journal import latest_times
@@ -23,7 +23,13 @@ from consent.standing import Standing
 from consent.tables import consent_current, register_head, subject_standing
 from kernel.clock import from_micros
 from kernel.ids import DecisionId, SubjectId
-from kernel.prepared import Prepared
+from kernel.prepared import Prepared, Rows
+
+PersonRows = list[Sequence[Any]]
+"""The driver's rows of one registered subject: its standing, and one decision in each; none in a single one."""
+
+Shape = tuple[object, ...]
+"""See ``shape_of``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +70,54 @@ def read_situations(
     connection: Connection, subjects: Collection[SubjectId], *, purpose: str, digital_age: int
 ) -> dict[SubjectId, Situation]:
     """Return the situation of those subjects that are registered."""
+    return _situations(_rows_of(connection, subjects, purpose), 0, digital_age)
+
+
+def read_rows(connection: Connection, subjects: Collection[SubjectId], *, purpose: str) -> dict[SubjectId, PersonRows]:
+    """Return the rows that make the situations of those subjects that are registered."""
+    found: dict[SubjectId, PersonRows] = {}
+    for row in _rows_of(connection, subjects, purpose):
+        found.setdefault(row[0], []).append(row)
+    return found
+
+
+def counted_in(rows: Mapping[SubjectId, PersonRows]) -> list[SubjectId]:
+    """Return those with a decision whose uses are counted."""
+    return sorted({subject for subject, own in rows.items() for row in own if row[_MAX_USES] is not None})
+
+
+def situation_of(rows: PersonRows, digital_age: int) -> Situation:
+    """Return the situation that one subject's rows make."""
+    (situation,) = _situations(rows, 0, digital_age).values()
+    return situation
+
+
+def decision_of(row: Sequence[Any]) -> str:
+    """Return the id of the decision that a row of ``read_rows`` holds."""
+    decision: str = row[_DECISION]
+    return decision
+
+
+def shape_of(rows: PersonRows, now: int) -> Shape | None:
+    """Return what one subject's rows tell the rule at an instant (microseconds), None where that is not all of it.
+
+    Two subjects with the same shape are answered the same, by decisions at the same places of their rows.
+    """
+    shape: Shape = ()
+    for row in rows:
+        over, begins = row[_VALID_UNTIL], row[_VALID_FROM]
+        if row[_CLASS_UNTIL] is not None or row[_MAX_USES] is not None:
+            return None
+        shape += (
+            row[_STANDING_SAYS], row[_SAYS], row[_TOLD],
+            over is not None and now >= over, begins is not None and now < begins,
+        )  # fmt: skip
+    return shape
+
+
+def _rows_of(connection: Connection, subjects: Collection[SubjectId], purpose: str) -> Rows:
     bound = json.dumps(list(subjects)) if connection.dialect.name == "sqlite" else list(subjects)
-    rows = _many(connection.dialect.name).rows(connection, subjects=bound, purpose=purpose)
-    return _situations(rows, 0, digital_age)
+    return _many(connection.dialect.name).rows(connection, subjects=bound, purpose=purpose)
 
 
 def current_of(values: Sequence[Any]) -> Current:
@@ -134,6 +185,24 @@ _STANDING: Final = (
     subject_standing.c.age_class,
     subject_standing.c.age_class_until,
 )
+_CLASS_UNTIL: Final = len(_STANDING) - 1
+_STANDING_SAYS: Final = slice(1, _CLASS_UNTIL)
+"""State, death and age class."""
+
+
+def _place(column: ColumnElement[Any]) -> int:
+    return len(_STANDING) + next(place for place, own in enumerate(CURRENT_COLUMNS) if own is column)
+
+
+_DECISION: Final = _place(consent_current.c.decision_id)
+_SAYS: Final = slice(_place(consent_current.c.recipient), _place(consent_current.c.by_guardian) + 1)
+"""Recipient, track, act and by whom."""
+_VALID_UNTIL: Final = _place(consent_current.c.valid_until)
+_TOLD: Final = slice(_place(consent_current.c.notice_code), _place(consent_current.c.fields) + 1)
+"""The notice's code and edition, and the fields."""
+_VALID_FROM: Final = _place(consent_current.c.valid_from)
+_MAX_USES: Final = _place(consent_current.c.max_uses)
+
 _OF_PURPOSE: Final = and_(
     consent_current.c.subject_id == subject_standing.c.subject_id, consent_current.c.purpose == bindparam("purpose")
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 from consent.reasons import Reason
 from consent.rules import Current, Question, Situation, Strand, Track, judge, rests_on, strand
@@ -33,9 +33,11 @@ class Judgement:
     tracks: frozenset[Track]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One subject's judgement and the decisions it rests on; a permit takes one use of each of ``spends``."""
+class Verdict(NamedTuple):
+    """One subject's judgement and the decisions it rests on; a permit takes one use of each of ``spends``.
+
+    A tuple, because a batch makes thousands.
+    """
 
     judgement: Judgement
     basis: Basis
@@ -81,19 +83,37 @@ def verdict_of(
     catalogue: Catalogue, question: Question, situation: Situation | None, known: dict[Alike, Judgement]
 ) -> Verdict:
     """Return the verdict for one subject, by a known judgement where somebody was in the same situation before."""
+    state, basis, consent = strands_of(question, situation)
+    judgement = judgement_of(catalogue, question, state, basis, consent, known=known)
+    return Verdict(judgement, _basis(judgement, basis, consent), _spends(judgement, basis, consent))
+
+
+def strands_of(question: Question, situation: Situation | None) -> tuple[Standing | None, Strand, Strand]:
+    """Return a subject's standing, and what its two tracks answer."""
     if situation is None:
-        state, basis, consent = None, _NOTHING_KNOWN, _NOTHING_KNOWN
-    else:
-        state = situation.state
-        basis = strand(question, situation.current, Track.BASIS, situation.childhood_until)
-        consent = strand(question, situation.current, Track.CONSENT, situation.childhood_until)
+        return None, _NOTHING_KNOWN, _NOTHING_KNOWN
+    basis = strand(question, situation.current, Track.BASIS, situation.childhood_until)
+    consent = strand(question, situation.current, Track.CONSENT, situation.childhood_until)
+    return situation.state, basis, consent
+
+
+def judgement_of(
+    catalogue: Catalogue,
+    question: Question,
+    state: Standing | None,
+    basis: Strand,
+    consent: Strand,
+    *,
+    known: dict[Alike, Judgement],
+) -> Judgement:
+    """Return what holds for everybody with this standing and these strands, as it is known or made now."""
     alike = (
         state, basis.reason, basis.fields, basis.uncovered, consent.reason, consent.fields, consent.uncovered
     )  # fmt: skip
     judgement = known.get(alike)
     if judgement is None:
         judgement = known[alike] = judge_alike(catalogue, question, state, basis, consent)
-    return Verdict(judgement, _basis(judgement, basis, consent), _spends(judgement, basis, consent))
+    return judgement
 
 
 _NOTHING_KNOWN: Final = Strand(Reason.NO_DECISION)

@@ -28,6 +28,7 @@ from consent.outbox import (
     WakeState,
     change_item,
     count_items,
+    find_outdated,
     get_item,
     holds_lease,
     insert_items,
@@ -227,6 +228,16 @@ class Wake:
     def of_subject(self, connection: Connection, subject: SubjectId) -> list[WakeItem]:
         """Return all that a subject's closing acts have set in motion, in the order of planning."""
         return items_of(connection, subject)
+
+    def outdated(self, connection: Connection, subject: SubjectId | None = None) -> frozenset[SubjectId]:
+        """Return of whom something derived still stands that was made of other data than what is stored now.
+
+        Whoever reads what was derived leaves them out until the handlers have taken it away.
+
+        Args:
+            subject: of whom alone it is asked; everybody without.
+        """
+        return find_outdated(connection, subject)
 
     def counts(self, connection: Connection, states: Collection[WakeState] = tuple(WakeState)) -> dict[WakeState, int]:
         """Return how many items there are in each of some states, or in all."""

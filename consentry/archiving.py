@@ -16,7 +16,7 @@ from consentry.settling import Background
 from consentry.workflows.backup import create_backup, prune_backups
 from kernel.ids import PrincipalId
 from vault.backup_keys import BackupStore
-from vault.tables import data_key, epoch, key_tombstone, named_key
+from vault.tables import epoch, keystore_metadata
 
 INTERVAL_SECONDS: Final = 30.0
 _ROLE: Final = "administrator"
@@ -52,7 +52,7 @@ class Archiver(Background):
 
 
 def _state_of(connection: Connection) -> tuple[int, ...]:
-    """Return numbers that change when the key store has, at the cost of a few counts."""
-    counts = [connection.scalar(select(func.count()).select_from(one)) for one in (data_key, named_key, key_tombstone)]
+    """Return numbers that change when the key store has, at the cost of a count for each of its tables."""
+    counts = [connection.scalar(select(func.count()).select_from(one)) for one in keystore_metadata.sorted_tables]
     ended = connection.scalar(select(func.count()).where(epoch.c.destroyed_at.is_not(None)))
     return tuple(count or 0 for count in (*counts, ended))

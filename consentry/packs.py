@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from audit.entries import decode_entry
 from audit.events import Act
 from audit.tables import inbox, leaf
+from consentry.parsed_packs import read_catalogue
 from consentry.settings import Settings
 from kernel.catalogue import Catalogue
 from kernel.errors import ConfigurationError, NotFound
@@ -47,7 +48,7 @@ def pack_folder(name: str) -> Path:
 
 def load_configured_pack(settings: Settings) -> Catalogue:
     """Load the pack that the settings name."""
-    return load_pack(pack_folder(settings.pack))
+    return read_catalogue(pack_folder(settings.pack))
 
 
 def check_pack_loaded(connection: Connection, catalogue: Catalogue) -> None:

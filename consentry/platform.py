@@ -203,72 +203,78 @@ def open_signer(settings: Settings) -> HeadSigner:
 
 
 def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, at: Callable[[str], None]) -> Platform:
-    catalogue = load_configured_pack(settings)
-    signer = open_signer(settings)
-    sealer = DetailSealer(keystore)
-    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer))
-    pseudonyms = Pseudonyms(keystore)
-    layout = Layout.of(settings)
-    products = Products(data, pseudonyms, layout, signer, log=log, clock=clock)
-    gate = Gate(catalogue, log, clock)
-    vault = Vault(data, keystore, catalogue, log=log, clock=clock, deployment=settings.deployment)
-    parts = WakeParts(
-        settings=settings, clock=clock, catalogue=catalogue, data=data, keystore=keystore, signer=signer,
-        sealer=sealer, log=log, gate=gate, vault=vault, products=products,
-    )  # fmt: skip
+    """Put every part together: what all others stand on first, then the outbox, then what plans work for it."""
+    parts = _parts(settings, data, keystore, clock)
+    log, catalogue, products = parts.log, parts.catalogue, parts.products
     wake = Wake(handlers_of(parts), log, clock, data, at=at)
-    eraser = Eraser(
-        data, keystore, log, signer, clock, deployment=settings.deployment, forget=products.forget,
-        forget_part=products.forget_derived, wake=wake, keeping=keeping_of(settings),
-    )  # fmt: skip
+    batches, eraser = Batches(data, keystore, log, clock), _eraser(parts, wake)
     return Platform(
-        settings=settings,
-        clock=clock,
-        catalogue=catalogue,
-        data=data,
-        keys=keystore.database,
-        keystore=keystore,
-        signer=signer,
-        sealer=sealer,
-        log=log,
-        registry=Registry(catalogue, log, sealer, clock, wake=wake),
-        gate=gate,
-        vault=vault,
-        attachments=Attachments(
-            data, keystore, catalogue, log, clock, settings.deployment, max_bytes=settings.max_attachment_bytes
-        ),
-        batches=Batches(data, keystore, log, clock),
+        settings=settings, clock=clock, catalogue=catalogue, data=data, keys=keystore.database, keystore=keystore,
+        signer=parts.signer, sealer=parts.sealer, log=log, gate=parts.gate, vault=parts.vault, products=products,
+        registry=Registry(catalogue, log, parts.sealer, clock, wake=wake),
+        attachments=_attachments(parts),
+        batches=batches,
         resolver=SubjectResolver(keystore, catalogue.fields),
-        pseudonyms=pseudonyms,
+        pseudonyms=parts.pseudonyms,
         digests=Digests(keystore),
         eraser=eraser,
-        corrector=Corrector(
-            data, keystore, catalogue, log, clock, Batches(data, keystore, log, clock), deployment=settings.deployment
-        ),
-        mover=SubjectMover(
-            data,
-            keystore,
-            log,
-            clock,
-            deployment=settings.deployment,
-            fields=catalogue.fields,
-            forget=products.forget,
-            wake=wake,
-        ),
+        corrector=Corrector(data, keystore, catalogue, log, clock, batches, deployment=settings.deployment),
+        mover=_mover(parts, wake),
         replayer=Replayer(data, keystore, log, eraser, clock),
         returner=Returner(data, keystore, clock),
-        sweeper=Sweeper(
-            data, keystore, log, signer, clock, deployment=settings.deployment, keeping=keeping_of(settings)
-        ),
+        sweeper=_sweeper(parts, wake),
         holds=Holds(log, clock),
-        layout=layout,
-        products=products,
+        layout=Layout.of(settings),
         wake=wake,
         throttle=Throttle(clock),
-        tokens=TokenIssuer.load(
-            settings.token_key_path,
-            deployment=settings.deployment,
-            minutes=settings.token_minutes,
-            clock=LogClock(data, log),
-        ),
-    )
+        tokens=_tokens(parts),
+    )  # fmt: skip
+
+
+def _parts(settings: Settings, data: Database, keystore: KeyStore, clock: Clock) -> WakeParts:
+    """Return the log, the gate, the vault, and what is derived of them."""
+    catalogue = load_configured_pack(settings)
+    signer, sealer = open_signer(settings), DetailSealer(keystore)
+    log = AuditLog(data, Journal(clock, sealer), Sequencer(data), Checkpointer(data, signer))
+    pseudonyms = Pseudonyms(keystore)
+    products = Products(data, pseudonyms, Layout.of(settings), signer, log=log, clock=clock)
+    vault = Vault(data, keystore, catalogue, log=log, clock=clock, deployment=settings.deployment)
+    return WakeParts(
+        settings=settings, clock=clock, catalogue=catalogue, data=data, keystore=keystore, signer=signer,
+        sealer=sealer, log=log, gate=Gate(catalogue, log, clock), vault=vault, pseudonyms=pseudonyms, products=products,
+    )  # fmt: skip
+
+
+def _attachments(parts: WakeParts) -> Attachments:
+    deployment, most = parts.settings.deployment, parts.settings.max_attachment_bytes
+    return Attachments(parts.data, parts.keystore, parts.catalogue, parts.log, parts.clock, deployment, max_bytes=most)
+
+
+def _eraser(parts: WakeParts, wake: Wake) -> Eraser:
+    return Eraser(
+        parts.data, parts.keystore, parts.log, parts.signer, parts.clock, deployment=parts.settings.deployment,
+        forget=parts.products.forget, forget_part=parts.products.forget_derived, wake=wake,
+        keeping=keeping_of(parts.settings),
+    )  # fmt: skip
+
+
+def _mover(parts: WakeParts, wake: Wake) -> SubjectMover:
+    return SubjectMover(
+        parts.data, parts.keystore, parts.log, parts.clock, deployment=parts.settings.deployment,
+        fields=parts.catalogue.fields, forget=parts.products.forget, wake=wake,
+    )  # fmt: skip
+
+
+def _sweeper(parts: WakeParts, wake: Wake) -> Sweeper:
+    return Sweeper(
+        parts.data, parts.keystore, parts.log, parts.signer, parts.clock, deployment=parts.settings.deployment,
+        keeping=keeping_of(parts.settings), wake=wake,
+    )  # fmt: skip
+
+
+def _tokens(parts: WakeParts) -> TokenIssuer:
+    settings = parts.settings
+    return TokenIssuer.load(
+        settings.token_key_path, deployment=settings.deployment, minutes=settings.token_minutes,
+        clock=LogClock(parts.data, parts.log),
+    )  # fmt: skip

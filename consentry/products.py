@@ -109,15 +109,15 @@ class Products:
             builds = [build for build, _ in self.builds(connection)]
             runs = [run for run, _ in self.runs(connection)]
             releases = [release for release, _ in self.held_releases(connection)]
-        self.clear_views(names, builds)
-        self.clear_tags(names, runs)
+        self.clear_views([names], builds)
+        self.clear_tags([names], runs)
         self.recall(names, releases, asking)
 
-    def clear_views(self, names: Mapping[str, str], builds: Collection[ViewBuild]) -> Cleared:
-        """Rewrite builds without a subject's rows, each with a manifest that is signed anew.
+    def clear_views(self, people: Sequence[Mapping[str, str]], builds: Collection[ViewBuild]) -> Cleared:
+        """Rewrite builds without some subjects' rows, each with a manifest that is signed anew.
 
         Args:
-            names: the subject's pseudonyms by scope.
+            people: each subject's pseudonyms by scope.
             builds: of any view.
         """
         with self._data.read() as connection:
@@ -125,25 +125,29 @@ class Products:
         cleared = Cleared()
         with rewriting(self._layout.views):
             for build in builds:
-                if (name := names.get(grounds[build.build_id].scope)) is not None:
+                if names := _in_scope(people, grounds[build.build_id].scope):
                     folder = self._layout.view_folder(build.view, build.build_id)
                     register = partial(self._register, build.build_id)
-                    cleared += rewrite_build(folder, [name], signer=self._signer, register=register)
+                    cleared += rewrite_build(folder, names, signer=self._signer, register=register)
         return cleared
 
-    def clear_tags(self, names: Mapping[str, str], runs: Collection[TagRun]) -> Cleared:
-        """Delete a subject's tags of some runs from their files and from the data store; ``rows`` counts values."""
-        mine = [run for run in runs if run.scope in names]
-        files = 0
+    def clear_tags(self, people: Sequence[Mapping[str, str]], runs: Collection[TagRun]) -> Cleared:
+        """Delete some subjects' tags of some runs from their files and from the data store; ``rows`` counts values.
+
+        Args:
+            people: each subject's pseudonyms by scope.
+            runs: of any scope.
+        """
+        files = values = 0
         with rewriting(self._layout.views):
-            for run in mine:
+            for run in runs:
                 file = self._layout.tags_file(run.run_id)
-                files += file.exists() and rewrite_without(file, [names[run.scope]])
-        values = 0
+                names = _in_scope(people, run.scope)
+                files += bool(names) and file.exists() and rewrite_without(file, names)
         with self._data.write() as connection:
-            for scope in sorted({run.scope for run in mine}):
-                ids = [run.run_id for run in mine if run.scope == scope]
-                values += forget_in_runs(connection, ids, pseudonym=names[scope])
+            for scope in sorted({run.scope for run in runs}):
+                ids = [run.run_id for run in runs if run.scope == scope]
+                values += sum(forget_in_runs(connection, ids, pseudonym=one) for one in _in_scope(people, scope))
         return Cleared(files, values)
 
     def recall(
@@ -196,6 +200,10 @@ class Products:
             )  # fmt: skip
             self._log.record(connection, event)
         return True
+
+
+def _in_scope(people: Sequence[Mapping[str, str]], scope: str) -> list[str]:
+    return [names[scope] for names in people if scope in names]
 
 
 def _known_grounds(

@@ -7,9 +7,10 @@ the log and refuse nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -47,11 +48,12 @@ class Count:
 
     def of(self, unit: Unit) -> int:
         """Return one of the numbers."""
-        return {Unit.READS: self.reads, Unit.FIELDS: self.fields, Unit.SUBJECTS: self.subjects}[unit]
+        number: int = getattr(self, unit.value)
+        return number
 
     def plus(self, *, fields: int, is_new: bool) -> "Count":
         """Return it with one more read, of so many fields, of somebody who was new in the window or not."""
-        return replace(self, reads=self.reads + 1, fields=self.fields + fields, subjects=self.subjects + int(is_new))
+        return Count(self.at, self.reads + 1, self.fields + fields, self.subjects + int(is_new))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,29 @@ def neared(
         for one in _limits(after, limits)
         if is_near(after[one.window], one) and not is_near(before.get(one.window), one)
     ]
+
+
+def is_ordinary(
+    before: Mapping[Window, Count], after: Mapping[Window, Count], limits: ReadingLimits, *, percent: int
+) -> bool:
+    """Say whether a read is neither beyond a limit nor the first to come near one; what nearly every read is."""
+    for window, bounds in _bounds(limits):
+        count, kept = after[window], before.get(window)
+        has_begun = kept is not None and kept.at == count.at
+        for unit, limit in bounds:
+            number = count.of(unit)
+            if number > limit:
+                return False
+            if 100 * number >= percent * limit and not (
+                has_begun and kept is not None and 100 * kept.of(unit) >= percent * limit
+            ):
+                return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def _bounds(limits: ReadingLimits) -> tuple[tuple[Window, tuple[tuple[Unit, int], ...]], ...]:
+    return tuple((window, tuple((unit, limit_of(limits, window, unit)) for unit in Unit)) for window in Window)
 
 
 def _limits(counts: Mapping[Window, Count], limits: ReadingLimits) -> Iterator[Reached]:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
@@ -18,7 +17,7 @@ from consentry.platform import open_stores, parse_store_url
 from consentry.principals import Principal
 from consentry.restore_marker import find_owed, keep_owed, nothing_owed
 from consentry.settings import Settings
-from consentry.workflows.backup import is_over
+from consentry.workflows.backup import STORE_NAMES, STORES, is_over
 from consentry.workflows.upgrade import upgrade_stores
 from kernel.clock import format_instant
 from kernel.database import Database, open_database
@@ -26,9 +25,6 @@ from kernel.errors import BadInput, ConfigurationError, Conflict, IntegrityFaile
 from kernel.ports import Clock
 from vault.backup_keys import BackupIdentity, BackupStore
 from vault.backups import BackupHeader, check_signature, reading_backup
-
-STORES: Final = {BackupStore.DATA: Store.DATA, BackupStore.KEYS: Store.KEYS}
-_NAMES: Final = {BackupStore.DATA: "data store", BackupStore.KEYS: "key store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ def check_files(
     for store, header in headers.items():
         if header.store is not store or files[store].identity.recipient.store is not store:
             raise BadInput(
-                f"{files[store].path} and its key are not both of the {_NAMES[store]}", hint="Exchange them."
+                f"{files[store].path} and its key are not both of the {STORE_NAMES[store]}", hint="Exchange them."
             )
         if header.deployment != settings.deployment:
             raise BadInput(f"{files[store].path} is of another deployment", hint="Name its own folder with --home.")
@@ -69,7 +65,7 @@ def scratch_stores(scratch: Path, files: Mapping[BackupStore, Sealed]) -> Iterat
         for store in files:
             place = scratch / f"{store}.db"
             place.touch(mode=OWNER_FILE)
-            stores[store] = open_database(f"sqlite:///{place}", label=f"copy of the {_NAMES[store]}")
+            stores[store] = open_database(f"sqlite:///{place}", label=f"copy of the {STORE_NAMES[store]}")
         yield stores
     finally:
         for database in stores.values():
@@ -172,7 +168,9 @@ def _check_places(settings: Settings, files: Mapping[BackupStore, Sealed], fresh
             continue
         if store not in files:
             if not place.is_file():
-                raise Conflict(f"There is no {_NAMES[store]}, and it is not restored", hint="Give its backup as well.")
+                raise Conflict(
+                    f"There is no {STORE_NAMES[store]}, and it is not restored", hint="Give its backup as well."
+                )
         elif not place.exists():
             fresh.store(place)
 

@@ -152,10 +152,11 @@ def _draft_without(file: Path, names: Collection[str]) -> Path | None:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    gone = pa.array(sorted(names), pa.string())
+    if not pc.any(pc.is_in(read_rows(file, columns=["pseudonym"])["pseudonym"], gone)).as_py():
+        return None  # most files have nobody of them, and their other columns need not be read
     table = read_rows(file)
-    kept = table.filter(pc.invert(pc.is_in(table["pseudonym"], pa.array(sorted(names), pa.string()))))
-    if kept.num_rows == table.num_rows:
-        return None
+    kept = table.filter(pc.invert(pc.is_in(table["pseudonym"], gone)))
     draft = file.with_suffix(".draft")
     try:
         pq.write_table(kept, draft, compression="zstd")

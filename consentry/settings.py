@@ -162,6 +162,9 @@ class Settings(BaseSettings):
     max_attachment_bytes: int = Field(
         default=50 * 1024 * 1024, ge=1024, le=1024**3, description="Largest attachment; max_body_bytes does not count."
     )
+    opening_processes: int | None = Field(
+        default=None, ge=0, le=256, description="Processes that open large cohorts; one a core unless set, 0 for none."
+    )
     sweep_hours: int = Field(
         default=24, ge=1, le=168, description="How often a server deletes what has expired; its cycle."
     )
@@ -352,7 +355,7 @@ def load_custody(path: Path, settings: Settings) -> Settings:
     Raises:
         ConfigurationError: the file cannot be read, or has another setting or a wrong one.
     """
-    read = _read_file(path)
+    read = _read_file(path, named_by="the place of the custodian's file")
     others = sorted(read.keys() - set(CUSTODY))
     if others:
         raise ConfigurationError(
@@ -416,14 +419,14 @@ def _read_files(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     return [first, _read_file(own) if own.is_file() else {}]
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, *, named_by: str = f"{CONFIG_VARIABLE} and --home") -> dict[str, Any]:
     """Return what a settings file says; relative paths in it start at its own folder."""
     try:
         with path.open("rb") as file:
             read = tomllib.load(file)
     except OSError as err:
         raise ConfigurationError(
-            f"The settings file {path} cannot be read: {err.strerror}", hint=f"Check {CONFIG_VARIABLE} and --home."
+            f"The settings file {path} cannot be read: {err.strerror}", hint=f"Check {named_by}."
         ) from None
     except ValueError as err:
         raise ConfigurationError(f"{path} is no TOML: {err}", hint="See docs/reference/settings.md.") from None

@@ -16,7 +16,8 @@ _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """Signature, no flags, no extension (postgresql.org/docs/current/sql-copy.html, "Binary Format")."""
 
 _END: Final = b"\xff\xff"
-_NULL: Final = b"\xff\xff\xff\xff"
+NULL: Final = b"\xff\xff\xff\xff"
+"""How ``pack`` writes that a value is missing."""
 _COUNT: Final = Struct(">h")
 _LENGTH: Final = Struct(">i")
 _SMALL: Final = Struct(">ih")
@@ -34,6 +35,7 @@ class BulkInsert:
         self._insert = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(columns))})"
         self._copy = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
         self._encoders = [_encoder(table.c[name]) for name in columns]
+        self._count = _COUNT.pack(len(columns))
 
     def run(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the caller's transaction.
@@ -47,27 +49,44 @@ class BulkInsert:
             given: Any = rows
             connection.exec_driver_sql(self._insert, given)
             return
+        self.copy(connection, map(self.pack, rows))
+
+    def pack(self, values: Sequence[Any], *, at: int = 0) -> bytes:
+        """Return some of a row's values as ``copy`` takes them; those of a whole row may come in several pieces.
+
+        Args:
+            values: of columns that stand beside each other.
+            at: the place of the first of them.
+        """
+        encoders = self._encoders[at : at + len(values)]
+        pieces = [NULL if value is None else encode(value) for value, encode in zip(values, encoders, strict=True)]
+        return b"".join(pieces) if at else self._count + b"".join(pieces)
+
+    def copy(self, connection: Connection, pieces: Iterable[bytes]) -> None:
+        """Insert packed rows in the caller's transaction, on PostgreSQL.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: as ``run``.
+        """
         dialect, driver = connection.dialect, connection.connection.driver_connection
         error: type[Exception] = dialect.loaded_dbapi.Error
         try:
             with driver.cursor() as cursor, cursor.copy(self._copy) as copy:  # type: ignore[union-attr]
-                for block in self._blocks(rows):
+                for block in _blocks(pieces):
                     copy.write(block)
         except error as err:
             raise DBAPIError.instance(self._copy, None, err, error, hide_parameters=True, dialect=dialect) from err
 
-    def _blocks(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-        pieces, size, count = [_SIGNATURE], 0, _COUNT.pack(len(self._encoders))
-        for row in rows:
-            pieces.append(count)
-            for value, encode in zip(row, self._encoders, strict=True):
-                piece = _NULL if value is None else encode(value)
-                pieces.append(piece)
-                size += len(piece)
-            if size > _BLOCK_BYTES:
-                yield b"".join(pieces)
-                pieces, size = [], 0
-        yield b"".join((*pieces, _END))
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    waiting, size = [_SIGNATURE], 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size > _BLOCK_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join((*waiting, _END))
 
 
 def _encoder(column: Column[Any]) -> Callable[[Any], bytes]:

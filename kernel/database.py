@@ -4,11 +4,11 @@ SQLite runs with a rollback journal wherever the linked library has the WAL-rese
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, TypeDecorator, create_engine, event, text
 from sqlalchemy.engine import URL, Dialect, make_url
@@ -17,10 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kernel.clock import from_micros, to_micros
 from kernel.errors import BadInput, Unavailable
-from kernel.shared_writes import SharedWrites
 from kernel.turnstile import Turnstile
-
-_T = TypeVar("_T")
 
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -31,6 +28,10 @@ NAMING: Final = {
 }
 
 BUSY_TIMEOUT_MS: Final = 10_000
+USUAL_ROOM_KIB: Final = 2_000
+"""SQLite's own (sqlite.org/pragma.html#pragma_cache_size)."""
+LARGE_ROOM_KIB: Final = 16_384
+"""What a bulk load writes in a quarter of a second, with the pages of the indexes."""
 _LOCKED: Final = "Another process is writing; nothing was changed, try again."
 _BUSY: Final = "Too much is asked at once; nothing was changed, try again."
 _LOST_SAVEPOINT: Final = "no such savepoint"
@@ -70,6 +71,19 @@ def sqlite_journal_mode(version: tuple[int, ...]) -> str:
     return "WAL" if fixed else "TRUNCATE"
 
 
+class _Room:
+    """How much of a SQLite store each connection keeps in memory, told to it when its next transaction begins."""
+
+    def __init__(self) -> None:
+        self.kibibytes = USUAL_ROOM_KIB
+
+    def tell(self, driver: sqlite3.Connection, connection: Connection) -> None:
+        info = connection.info
+        if info.get("room", USUAL_ROOM_KIB) != self.kibibytes:
+            driver.execute(f"PRAGMA cache_size = -{self.kibibytes}")
+            info["room"] = self.kibibytes
+
+
 class Database:
     """One store, SQLite or PostgreSQL.
 
@@ -77,10 +91,12 @@ class Database:
     can change nothing. Both commit or roll back as a whole.
     """
 
-    def __init__(self, engine: Engine, *, label: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+    def __init__(
+        self, engine: Engine, *, label: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS, room: _Room | None = None
+    ) -> None:
         self._engine = engine
+        self._room = room or _Room()
         self._turnstile = Turnstile()
-        self._shared = SharedWrites(self.write)
         self._patience_seconds = busy_timeout_ms / 1000
         self.label = label
 
@@ -114,19 +130,6 @@ class Database:
                     raise Unavailable(f"The {self.label} gave no sound answer: {_cause(err)}", hint=_UNKNOWN) from err
                 raise
 
-    def write_together(self, work: Callable[[Connection], _T]) -> _T:
-        """Run work in a transaction that may write, and return what it returns once that is committed.
-
-        On SQLite callers who wait at the same time share the transaction; see ``SharedWrites``.
-
-        Raises:
-            Unavailable: as ``write``.
-        """
-        if self.is_sqlite:
-            return self._shared.run(work)
-        with self.write() as connection:
-            return work(connection)
-
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that reads one snapshot and refuses to write.
@@ -141,6 +144,20 @@ class Database:
                 reader = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with reader.begin():
                 yield reader
+
+    @contextmanager
+    def roomy(self) -> Iterator[None]:
+        """Let SQLite keep the pages of a large transaction in memory while the block runs.
+
+        Otherwise it flushes its journal and writes some of them, under its strictest lock, whenever the few that it
+        usually keeps are full. PostgreSQL has its own settings for that.
+        """
+        before = self._room.kibibytes
+        self._room.kibibytes = LARGE_ROOM_KIB
+        try:
+            yield
+        finally:
+            self._room.kibibytes = before
 
     def dispose(self) -> None:
         """Close every pooled connection."""
@@ -200,14 +217,15 @@ def open_database(
     target = make_url(url)
     backend = target.get_backend_name()
     if backend == "sqlite":
-        engine = _sqlite_engine(target, label, must_exist=must_exist, busy_timeout_ms=busy_timeout_ms)
-        return Database(engine, label=label, busy_timeout_ms=busy_timeout_ms)
+        room = _Room()
+        engine = _sqlite_engine(target, label, room, must_exist=must_exist, busy_timeout_ms=busy_timeout_ms)
+        return Database(engine, label=label, busy_timeout_ms=busy_timeout_ms, room=room)
     if backend == "postgresql":
         return Database(create_engine(target, pool_pre_ping=True, hide_parameters=True), label=label)
     raise BadInput(f"The {label} cannot live in {backend}", hint="Use sqlite:///file or postgresql://….")
 
 
-def _sqlite_engine(target: URL, label: str, *, must_exist: bool, busy_timeout_ms: int) -> Engine:
+def _sqlite_engine(target: URL, label: str, room: _Room, *, must_exist: bool, busy_timeout_ms: int) -> Engine:
     path = Path(target.database or "")
     if must_exist and not path.is_file():
         raise Unavailable(
@@ -239,6 +257,7 @@ def _sqlite_engine(target: URL, label: str, *, must_exist: bool, busy_timeout_ms
             raise TypeError("the engine of a SQLite file has another driver")
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED"
         try:  # by the driver itself: as statements of SQLAlchemy's they would cost as much as a whole look-up
+            room.tell(driver, connection)
             driver.execute("PRAGMA query_only = " + ("OFF" if writes else "ON"))
             driver.execute(begin)
         except sqlite3.Error as err:

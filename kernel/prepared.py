@@ -50,6 +50,20 @@ class Prepared:
         result = connection.exec_driver_sql(sql, given)
         return result.all() if result.returns_rows else ()
 
+    def many(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Run a statement that returns nothing, once for each row of parameters.
+
+        Args:
+            connection: one whose transaction has begun.
+            rows: each with a value for every parameter, as the driver takes it.
+        """
+        sql, order, constants = self._text(connection)
+        given: list[Any] = [{**constants, **row} for row in rows]
+        if connection.dialect.name == "sqlite":
+            given = [tuple([one[name] for name in order]) for one in given]
+        if given:
+            connection.exec_driver_sql(sql, given)
+
     def insert_many(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
         """Run an insert for many rows, each with its values in the order of ``columns``.
 

@@ -1,7 +1,7 @@
 """Fixtures that every test folder shares."""
 
 import functools
-import hashlib
+import gc
 import os
 import secrets
 import shutil
@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import argon2
 import pytest
 import typer.main
 from hypothesis import settings
+from sqlalchemy import Engine
+from sqlalchemy.util import LRUCache
+from xdist.scheduler import LoadGroupScheduling
 
 from kernel.catalogue import Catalogue
 from kernel.clock import FixedClock
@@ -23,21 +27,48 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def read_packs() -> Iterator[None]:
-    """Packs are parsed once for each content of their files: thousands of tests open a deployment on the same one."""
-    import consentry.packs
+MEMORY = Path("/dev/shm")
+"""Files in memory, where the machine has that."""
 
-    parse, parsed = consentry.packs.load_pack, dict[tuple[Path, bytes], Catalogue]()
+ENOUGH_BYTES = 4 * 1024**3
+"""What must be free there: a whole run with its copies of deployments takes a fraction of it."""
 
-    def load(folder: Path) -> Catalogue:
-        files = [(str(path), path.read_bytes()) for path in sorted(folder.rglob("*.*")) if path.is_file()]
-        key = (folder, hashlib.sha256(repr(files).encode()).digest())
-        return parsed[key] if key in parsed else parsed.setdefault(key, parse(folder))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(consentry.packs, "load_pack", load)
-        yield
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the tests' folders lie in memory: thousands of stores write to the disk before each answer otherwise."""
+    if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+LONG = ("journeys", "crash", "benchmarks", "consent")
+"""Folders with modules that take long; they come first, so that nobody waits for one of them in the end."""
+
+
+class ByModule(LoadGroupScheduling):
+    """Hands out whole modules, whose fixtures are made once then, and groups that are named."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return nodeid.partition("::")[0] if scope == nodeid else scope
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """Hand out tests in their order; the option for other ways to do so has no effect."""
+    config.option.loadscopereorder = False
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    folder = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(folder).parts[0] not in LONG)
+
+
+def pytest_collection_finish() -> None:
+    """Put aside what stays until the end, some ten thousand tests, so that no collection of garbage goes through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,6 +86,36 @@ def command_tree() -> Iterator[None]:
     """The tree of commands is built once a process, and not anew for each command that runs in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
+
+
+class _CompiledOnce:
+    """Compiled statements by kind of store; an engine asks for them under its own dialect."""
+
+    def __init__(self) -> None:
+        self._kept = LRUCache(capacity=4_000)
+
+    def get(self, key: tuple[Any, ...]) -> Any:
+        return self._kept.get((type(key[0]), *key[1:]))
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: object) -> None:
+        self._kept[type(key[0]), *key[1:]] = compiled
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_statements() -> Iterator[None]:
+    """A statement is compiled once a process: each store that a test opens would compile all of them anew."""
+    import kernel.database
+
+    create, kept = kernel.database.create_engine, _CompiledOnce()
+
+    def create_engine(*given: Any, **options: Any) -> Engine:
+        engine = create(*given, **options)
+        engine._compiled_cache = kept
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel.database, "create_engine", create_engine)
         yield
 
 
@@ -103,10 +164,26 @@ def pg_server_uri() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="consentry-pg-"))
     running = server.get_server(folder, cleanup_mode="stop")
     try:
+        _hurry(running.get_uri())
         yield running.get_uri()
     finally:
         running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hurry(server_uri: str) -> None:
+    """Let a server that nobody needs after a loss of power wait for no disk."""
+    import sqlalchemy as sa
+    from sqlalchemy.engine import make_url
+
+    server = make_url(server_uri).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(sa.text("ALTER SYSTEM SET checkpoint_timeout = '1h'"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    engine.dispose()
 
 
 @contextmanager

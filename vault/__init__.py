@@ -18,10 +18,13 @@ Records in
     records: ``Vault``, the door in and out
     batches, _sealing, _storing, _former: a chunk of plain records becomes rows, told apart from what is there
     bulk_columns, bulk_sealers: the same by columns, in processes that seal
+    _processes: that hold keys, and how they are asked
     attachments, uploads, _incoming, _content, _attached: files
     corrections, _history, _versions: what counts of several versions
 Records out
-    _opening, _whole_rows, _opened_columns, masking: from rows to values, for a permit and its receipt
+    gathering: what several readers open, read at once and still sealed
+    _reading, _opening, _whole_rows, masking: from rows to values, for a permit and its receipt
+    _cohorts, _opened_columns, cohort_openers: the same for many people, by column, in processes where there are many
 Who a record is about
     subjects, identity, doubts: resolving, its rule, and what a person settles
     blind_index, _linking, _identifiers: digests that find people, and what they are made of anew

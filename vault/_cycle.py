@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from audit.events import Act, Event
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of
-from kernel.ids import RequestId, SubjectId, new_id
+from kernel.ids import EntryId, RequestId, SubjectId, new_id
 from vault._expired import Swept
 from vault.certificates import Certificate
 from vault.tables import sweep
@@ -79,14 +79,14 @@ def begin(connection: Connection, log: EntryLog, *, asking: Asking, now: datetim
     return Cycle(sweep_id, asking, now, entry_id)
 
 
-def note(connection: Connection, log: EntryLog, cycle: Cycle, swept: Swept, gone: Sequence[SubjectId]) -> None:
-    """Add what went to the cycle's row, and leave the entry of this part of it."""
+def note(connection: Connection, log: EntryLog, cycle: Cycle, swept: Swept, gone: Sequence[SubjectId]) -> EntryId:
+    """Add what went to the cycle's row, and leave the entry of this part of it; returns the entry's id."""
     mine = sweep.c.sweep_id == cycle.sweep_id
     before = connection.scalar(select(sweep.c.counts).where(mine))
     together = Swept.of(before or {}).plus(swept)
     connection.execute(update(sweep).where(mine).values(counts=together.as_json()))
     event = replace(cycle.event(Act.SWEEP_CHUNK), cohort=tuple(gone), fields=tuple(sorted(swept.fields)))
-    log.record(connection, replace(event, counts=dict(swept.counts)))
+    return log.record(connection, replace(event, counts=dict(swept.counts)))
 
 
 def end(connection: Connection, cycle: Cycle, certificate: Certificate, swept: Swept, *, now: datetime) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum, StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select
@@ -13,11 +14,14 @@ from kernel.database import Database
 from kernel.errors import IntegrityFailed, Unavailable
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.ports import Clock
+from kernel.prepared import Prepared
 from vault._keys import (
     EPOCH_SECRET_BYTES,
     MacKey,
     Pair,
     UnlockedKeys,
+    Unwrap,
+    WrappedKeys,
     WrappingKey,
     data_key_context,
     epoch_context,
@@ -26,7 +30,7 @@ from vault._keys import (
 from vault.custodian import Custodian, wrapped_surely
 from vault.custodians.either import EitherCustodian
 from vault.envelope import KEY_ID_BYTES, DataKey
-from vault.setwise import among, chunks, insert_absent
+from vault.setwise import among, among_bound, bound_texts, chunks, insert_absent
 from vault.suites import AES, MAC_KEY_BYTES, Suite, suite_of
 from vault.tables import data_key, epoch, key_tombstone, named_key
 
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
 WRAPPED_IN: Final = (epoch.c.epoch_id, epoch.c.suite.label("epoch_suite"), epoch.c.wrapped.label("epoch_wrapped"))
 """Columns that a query for wrapped keys has besides its own, joined by the epoch of each row."""
+
+WrappedKey = Sequence[Any]
 
 FIRST_VERSION: Final = 1
 
@@ -139,16 +145,18 @@ class Keyring:
         def unwrap(row: Row[Any], context: bytes) -> bytes:
             wrapping = held.get(row.epoch_id)
             if wrapping is None:
-                if row.epoch_wrapped is None:
-                    raise IntegrityFailed(
-                        f"A key hangs on epoch {row.epoch_id}, which has ended",
-                        hint="Restore the key store from a backup.",
-                    )
-                wrapping = self._wrapping_key(row.epoch_id, row.epoch_suite, row.epoch_wrapped)
-                held[row.epoch_id] = wrapping
+                wrapping = held[row.epoch_id] = self._living(row.epoch_id, row.epoch_suite, row.epoch_wrapped)
             return wrapping.unwrap(row.wrapped, context)
 
         return unwrap
+
+    def _living(self, epoch_id: str, suite: int, wrapped: bytes | None) -> WrappingKey:
+        """Return the key of the epoch that a key hangs on; raises ``IntegrityFailed`` where it has ended."""
+        if wrapped is None:
+            raise IntegrityFailed(
+                f"A key hangs on epoch {epoch_id}, which has ended", hint="Restore the key store from a backup."
+            )
+        return self._wrapping_key(epoch_id, suite, wrapped)
 
     def _wrapping_key(self, epoch_id: str, suite: int, wrapped: bytes) -> WrappingKey:
         """Ask the custodian; every use of an epoch's key comes by here."""
@@ -221,27 +229,80 @@ class Keyring:
         compartments: Collection[Compartment],
         keys: UnlockedKeys,
     ) -> None:
+        wrapped = self._wrapped(connection, subjects, compartments)
+        for subject in wrapped.subjects():
+            wrapped.unlock(subject, keys)
+
+    @contextmanager
+    def wrapped(self, subjects: Collection[SubjectId], compartments: Collection[Compartment]) -> Iterator[WrappedKeys]:
+        """Hold the data keys of these subjects and compartments as they are stored while the block runs.
+
+        What is unwrapped of them, one subject after the other, is theirs who ask for it.
+        """
+        self.ask_ahead()
+        with self.database.read() as connection:
+            wrapped = self._wrapped(connection, subjects, compartments)
+        try:
+            yield wrapped
+        finally:
+            wrapped.drop()
+
+    def _wrapped(
+        self, connection: Connection, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> WrappedKeys:
+        return self._held(self._stored(connection, subjects, compartments))
+
+    def _stored(
+        self, connection: Connection, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> Iterable[WrappedKey]:
+        rows: Iterable[WrappedKey]
         if len(subjects) == 1:
             (subject,) = subjects
-            query, values = _OF_ONE, {"subject": subject, "compartments": sorted(compartments)}
+            rows = connection.execute(_OF_ONE, {"subject": subject, "compartments": sorted(compartments)}).all()
         else:
-            query = _WITH_EPOCH.where(among(connection, data_key.c.subject_id, subjects))
-            query = query.where(data_key.c.compartment.in_(sorted(compartments))).order_by(data_key.c.generation)
-            values = {}
-        unwrap = self.unwrapper()
-        known = {compartment.value: compartment for compartment in Compartment}
-        for row in connection.execute(query, values).all():
-            key_id, subject, compartment, _, suite = row[:5]  # by name each would be looked up for every row
-            key = unwrap(row, data_key_context(key_id, subject, compartment, suite))
-            keys.add((subject, known[compartment]), DataKey(key_id, key, suite_of(suite)))
+            bound = bound_texts(connection, subjects=sorted(subjects), compartments=sorted(compartments))
+            rows = _of_many(connection.dialect.name).rows(connection, **bound)
+        return rows
 
-    def newest_among(self, subjects: Collection[SubjectId]) -> dict[Pair, bytes]:
-        """Return the id of the key that seals, for each compartment of these subjects."""
+    def _held(self, rows: Iterable[WrappedKey]) -> WrappedKeys:
+        unwraps: dict[str, Unwrap] = {}
+        wrapped = WrappedKeys()
+        for key_id, subject, compartment, blob, suite, epoch_id, epoch_suite, epoch_wrapped in rows:
+            unwrap = unwraps.get(epoch_id)
+            if unwrap is None:
+                unwrap = unwraps[epoch_id] = self._living(epoch_id, epoch_suite, epoch_wrapped).unwrap
+            wrapped.add(SubjectId(subject), (key_id, compartment, blob, suite, unwrap))
+        return wrapped
+
+    def wrapped_of(
+        self, subjects: Collection[SubjectId], compartments: Collection[Compartment]
+    ) -> dict[SubjectId, list[WrappedKey]]:
+        """Return the data keys of these subjects and compartments as they are wrapped, the oldest first."""
+        found: dict[SubjectId, list[WrappedKey]] = {}
+        with self.database.read() as connection:
+            for row in self._stored(connection, subjects, compartments):
+                found.setdefault(SubjectId(row[1]), []).append(row)
+        return found
+
+    @contextmanager
+    def unlocked_from(self, rows: Iterable[WrappedKey]) -> Iterator[UnlockedKeys]:
+        """Hold data keys that ``wrapped_of`` has returned while the block runs."""
+        keys, wrapped = UnlockedKeys(), self._held(rows)
+        try:
+            for subject in wrapped.subjects():
+                wrapped.unlock(subject, keys)
+            yield keys
+        finally:
+            keys.drop()
+            wrapped.drop()
+
+    def newest_among(self, subjects: Collection[SubjectId]) -> dict[tuple[str, str], bytes]:
+        """Return the id of the key that seals, for each of these subjects and its compartments."""
         query = select(data_key.c.key_id, data_key.c.subject_id, data_key.c.compartment)
         with self.database.read() as connection:
             own = query.where(among(connection, data_key.c.subject_id, subjects)).order_by(data_key.c.generation)
             found = connection.execute(own)
-            return {(SubjectId(subject), Compartment(name)): key_id for key_id, subject, name in found}
+            return {(subject, name): key_id for key_id, subject, name in found}
 
     @contextmanager
     def unlocked_in(
@@ -286,7 +347,7 @@ class Keyring:
                 {
                     "key_id": key_id,
                     "subject_id": subject,
-                    "compartment": compartment,
+                    "compartment": compartment.value,
                     "generation": generation,
                     "epoch_id": wrapping.epoch_id,
                     "suite": suite.code,
@@ -413,8 +474,21 @@ _WITH_EPOCH: Final = (
     .add_columns(data_key.c.suite, *WRAPPED_IN)
     .join(epoch, epoch.c.epoch_id == data_key.c.epoch_id)
 )
+
+
+@cache
+def _of_many(dialect: str) -> Prepared:
+    query = _WITH_EPOCH.where(
+        among_bound(dialect, data_key.c.subject_id, "subjects"),
+        among_bound(dialect, data_key.c.compartment, "compartments"),
+    )
+    return Prepared(query.order_by(data_key.c.generation))
+
+
 _OF_ONE: Final = _WITH_EPOCH.where(
     data_key.c.subject_id == bindparam("subject"),
     data_key.c.compartment.in_(bindparam("compartments", expanding=True)),
 ).order_by(data_key.c.generation)
 """Made once: a reader has one person's record before it, and building a statement costs more than running it."""
+
+_COMPARTMENTS: Final = {compartment.value: compartment for compartment in Compartment}

@@ -1,8 +1,9 @@
 """Keys in memory; they can neither be printed nor serialised. For the modules of this package alone."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, Generic, NoReturn, TypeVar, final
 
 from cryptography.exceptions import InvalidTag
@@ -12,8 +13,8 @@ from kernel.catalogue import Compartment
 from kernel.errors import IntegrityFailed, Unavailable
 from kernel.ids import SubjectId
 from kernel.ports import Clock
-from vault.envelope import DataKey, length_prefixed, three_prefixed
-from vault.suites import MAC_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Suite
+from vault.envelope import DataKey, length_prefixed, one_prefixed
+from vault.suites import MAC_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Suite, suite_of
 
 Pair = tuple[SubjectId, Compartment]
 """What has a data key of its own."""
@@ -102,6 +103,17 @@ class MacKey:
             state.update(piece)
         return state.finalize()
 
+    def digests_after(self, beginning: bytes, ends: Iterable[bytes]) -> list[bytes]:
+        """Return the whole 32 bytes over each end after one beginning, which is digested once."""
+        begun = self._state.copy()
+        begun.update(beginning)
+        digests = []
+        for end in ends:
+            state = begun.copy()
+            state.update(end)
+            digests.append(state.finalize())
+        return digests
+
     def __repr__(self) -> str:
         return "MacKey(...)"
 
@@ -145,16 +157,17 @@ class BlindingKey:
 class UnlockedKeys:
     """The data keys of one unit of work."""
 
-    __slots__ = ("_by_id", "_newest")
+    __slots__ = ("_added", "_by_id", "_newest")
 
     def __init__(self) -> None:
         self._by_id: dict[bytes, DataKey] = {}
         self._newest: dict[Pair, DataKey] = {}
+        self._added: list[tuple[Pair, DataKey]] = []
 
     def add(self, pair: Pair, key: DataKey) -> None:
         """Hold a key; the last one of a pair seals, every one opens."""
         self._by_id[key.key_id] = key
-        self._newest[pair] = key
+        self._added.append((pair, key))
 
     def sealing(self, pair: Pair) -> DataKey:
         """Return the key that new values are sealed under.
@@ -162,7 +175,7 @@ class UnlockedKeys:
         Raises:
             KeyUnavailable: there is none; ``KeyStore.ensure_data_keys`` comes first.
         """
-        key = self._newest.get(pair)
+        key = self._sealing().get(pair)
         if key is None:
             raise KeyUnavailable(
                 f"Subject {pair[0]} has no key for compartment {pair[1]}", hint="Make keys durable before their rows."
@@ -182,15 +195,27 @@ class UnlockedKeys:
 
     def has(self, pair: Pair) -> bool:
         """Say whether there is a key that new values of the pair can be sealed under."""
-        return pair in self._newest
+        return pair in self._sealing()
 
     def __contains__(self, key_id: bytes) -> bool:
         return key_id in self._by_id
+
+    def missing(self, named: Collection[tuple[bytes, str]]) -> set[bytes]:
+        """Return those of the named keys that are not held, whosever they are said to be."""
+        return {key_id for key_id, _ in named if key_id not in self._by_id}
 
     def drop(self) -> None:
         """Forget every key."""
         self._by_id.clear()
         self._newest.clear()
+        self._added.clear()
+
+    def _sealing(self) -> dict[Pair, DataKey]:
+        """Return the keys by pair, which whoever only opens never asks for."""
+        if self._added:
+            self._newest.update(self._added)
+            self._added.clear()
+        return self._newest
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -200,6 +225,70 @@ class UnlockedKeys:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Keys are never serialised")
+
+
+Unwrap = Callable[[bytes, bytes], bytes]
+"""Returns a key from its wrapped form and its context; see ``WrappingKey.unwrap``."""
+
+StoredKey = tuple[bytes, str, bytes, int, Unwrap]
+"""Key id, compartment, the wrapped key, its suite, and what unwraps it."""
+
+
+@final
+class WrappedKeys:
+    """The data keys of some subjects as they are stored, for one unit of work.
+
+    Each is unwrapped when its subject's turn comes, so that of a cohort one person's keys are in clear at a time.
+    """
+
+    __slots__ = ("_by_subject", "_owners")
+
+    def __init__(self) -> None:
+        self._by_subject: dict[SubjectId, list[StoredKey]] = {}
+        self._owners: dict[bytes, SubjectId] = {}
+
+    def add(self, subject: SubjectId, key: StoredKey) -> None:
+        """Hold a key, after those of the subject that are older."""
+        self._by_subject.setdefault(subject, []).append(key)
+        self._owners[key[0]] = subject
+
+    def subjects(self) -> Collection[SubjectId]:
+        """Return whose keys these are."""
+        return self._by_subject
+
+    def unlock(self, subject: SubjectId, into: UnlockedKeys) -> None:
+        """Unwrap the keys of a subject.
+
+        Raises:
+            IntegrityFailed: one was changed.
+        """
+        named = one_prefixed(subject)
+        for key_id, compartment, blob, suite, unwrap in self._by_subject.get(subject, ()):
+            before, after = _around_subject(compartment, suite)  # as ``data_key_context`` has it
+            key = unwrap(blob, before + named + after + key_id)
+            into.add((subject, _COMPARTMENTS[compartment]), DataKey(key_id, key, suite_of(suite)))
+
+    def missing(self, named: Collection[tuple[bytes, str]]) -> set[bytes]:
+        """Return those of the named keys that are not held, or are another subject's than is said."""
+        owner = self._owners.get
+        return {key_id for key_id, subject in named if owner(key_id) != subject}
+
+    def drop(self) -> None:
+        """Forget every key, and with them what unwraps them."""
+        self._by_subject.clear()
+        self._owners.clear()
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def __repr__(self) -> str:
+        return f"WrappedKeys({len(self)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Keys are never serialised")
+
+
+_COMPARTMENTS: Final = {compartment.value: compartment for compartment in Compartment}
 
 
 class Held(Generic[_K]):
@@ -233,7 +322,13 @@ def epoch_context(epoch_id: str, suite: int) -> bytes:
 
 def data_key_context(key_id: bytes, subject: str, compartment: str, suite: int) -> bytes:
     """Return what a data key is bound to."""
-    return three_prefixed(f"consentry data key {suite}", subject, compartment) + key_id
+    before, after = _around_subject(compartment, suite)
+    return before + one_prefixed(subject) + after + key_id
+
+
+@lru_cache(maxsize=256)
+def _around_subject(compartment: str, suite: int) -> tuple[bytes, bytes]:
+    return one_prefixed(f"consentry data key {suite}"), one_prefixed(compartment)
 
 
 def named_key_context(key_id: bytes, kind: str, name: str, version: int, suite: int) -> bytes:

@@ -3,25 +3,28 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, bindparam, literal_column, or_, select
 
 from kernel.catalogue import Catalogue
 from kernel.clock import from_micros, to_micros
 from kernel.encoding import JsonValue
 from kernel.ids import RecordId, SubjectId
 from kernel.plaintext import Plaintext
+from kernel.prepared import Prepared
 from vault._keyring import Keyring
-from vault._keys import UnlockedKeys
-from vault._rows import COLUMNS, SealedRow, header_of, lost_keys
+from vault._keys import UnlockedKeys, WrappedKeys
+from vault._rows import COLUMNS, SealedRow, header_of, lost_keys, stored_rows
 from vault._versions import MARK, PROFILE, Mark, Told, choose, marks_of, weight
 from vault._whole_rows import open_whole
 from vault.batches import BatchState
 from vault.envelope import Item, decode_plaintext, of_row, open_many
 from vault.payload import unpack
-from vault.setwise import among
+from vault.setwise import among, among_bound, bound_texts
 from vault.tables import batch, sealed_record
 
 
@@ -64,6 +67,12 @@ COLUMNS_AND_BATCH: Final[tuple[ColumnElement[Any], ...]] = (
 
 
 _SUBJECT: Final = list(COLUMNS).index(sealed_record.c.subject_id)
+_row_no: Final = itemgetter(0)
+
+_IS_COMPLETE: Final = sealed_record.c.batch_id.concat(literal_column("''")).in_(
+    select(batch.c.batch_id).where(batch.c.state == literal_column(f"'{BatchState.COMPLETE.value}'"))
+)
+"""An expression, since by the index of batches SQLite would look at every row there is."""
 
 
 def visible_rows(
@@ -76,32 +85,66 @@ def visible_rows(
     with_batch: bool = False,
 ) -> dict[SubjectId, list[SealedRow]]:
     """Return each subject's rows of complete batches that are still to be kept, in the order of storing."""
-    if len(subjects) == 1 and kinds is None and not with_batch:
+    if with_batch:
+        rows: Iterable[SealedRow] = connection.execute(_with_batch(connection, subjects, compartments, kinds, now))
+    elif len(subjects) == 1 and kinds is None:
         (subject,) = subjects
         values = {"subject": subject, "compartments": sorted(compartments), "now": now}
-        rows = list(connection.execute(_OF_ONE, values))
-        return {subject: rows} if rows else {}
-    table = sealed_record
-    complete = select(batch.c.batch_id).where(batch.c.state == BatchState.COMPLETE)
-    wanted = select(*COLUMNS)
-    if with_batch:
-        wanted = select(*COLUMNS_AND_BATCH).where(table.c.batch_id == batch.c.batch_id)
-    query = wanted.where(
-        among(connection, table.c.subject_id, subjects),
-        table.c.compartment.in_(sorted(compartments)),
-        table.c.batch_id.concat("").in_(complete),  # by its index SQLite would look at every row there is
-        or_(table.c.expires_at.is_(None), table.c.expires_at > now),
-    )
-    if kinds is not None:
-        query = query.where(table.c.kind.in_(sorted(kinds)))
+        rows = connection.execute(_OF_ONE, values)
+    else:
+        rows = _of_many_subjects(connection, subjects, compartments, kinds, now)
     found: dict[SubjectId, list[SealedRow]] = {}
-    for row in connection.execute(query.order_by(table.c.row_no)).all():
+    for row in sorted(rows, key=_row_no):
         found.setdefault(row[_SUBJECT], []).append(row)
     return found
 
 
+def _with_batch(
+    connection: Connection,
+    subjects: Collection[SubjectId],
+    compartments: Collection[str],
+    kinds: Collection[str] | None,
+    now: datetime,
+) -> Select[*tuple[Any, ...]]:
+    table = sealed_record.c
+    query = select(*COLUMNS_AND_BATCH).where(
+        table.batch_id == batch.c.batch_id,
+        among(connection, table.subject_id, subjects),
+        table.compartment.in_(sorted(compartments)),
+        _IS_COMPLETE,
+        or_(table.expires_at.is_(None), table.expires_at > now),
+    )
+    return query if kinds is None else query.where(table.kind.in_(sorted(kinds)))
+
+
+def _of_many_subjects(
+    connection: Connection,
+    subjects: Collection[SubjectId],
+    compartments: Collection[str],
+    kinds: Collection[str] | None,
+    now: datetime,
+) -> Iterable[SealedRow]:
+    values = {"subjects": subjects, "compartments": compartments} | ({} if kinds is None else {"kinds": kinds})
+    told = bound_texts(connection, **{name: sorted(texts) for name, texts in values.items()})
+    statement = _of_many(connection.dialect.name, of_kinds=kinds is not None)
+    return stored_rows(statement.rows(connection, now=to_micros(now), **told))
+
+
+@cache
+def _of_many(dialect: str, *, of_kinds: bool) -> Prepared:
+    """Return the statement for many people, whose rows come in any order: sorting them here costs less."""
+    table = sealed_record.c
+    query = select(*COLUMNS).where(
+        among_bound(dialect, table.subject_id, "subjects"),
+        among_bound(dialect, table.compartment, "compartments"),
+        _IS_COMPLETE,
+        or_(table.expires_at.is_(None), table.expires_at > bindparam("now", type_=BigInteger)),
+    )
+    return Prepared(query.where(among_bound(dialect, table.kind, "kinds")) if of_kinds else query)
+
+
 def readable_rows(
-    rows: Mapping[SubjectId, Sequence[SealedRow]], keys: UnlockedKeys, keyring: Keyring
+    rows: dict[SubjectId, list[SealedRow]], keys: UnlockedKeys | WrappedKeys, keyring: Keyring
 ) -> dict[SubjectId, list[SealedRow]]:
     """Leave out rows whose key an erasure has destroyed.
 
@@ -111,7 +154,7 @@ def readable_rows(
     """
     destroyed = lost_keys(chain.from_iterable(rows.values()), keys, keyring)
     if not destroyed:
-        return {subject: list(own) for subject, own in rows.items()}
+        return rows
     return {subject: [row for row in own if row.key_id not in destroyed] for subject, own in rows.items()}
 
 

@@ -1,27 +1,49 @@
 """Rows as they are read back, with the header that their values are bound to. For the modules of this package alone."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, delete, select, type_coerce
 
 from kernel.errors import IntegrityFailed
 from vault._keyring import Keyring
-from vault._keys import KeyUnavailable, UnlockedKeys
+from vault._keys import KeyUnavailable, UnlockedKeys, WrappedKeys
 from vault.envelope import Binding, Holder, RowHeader, of_row, open_value
 from vault.payload import unpack
 from vault.setwise import chunks
 from vault.tables import SEALED_TABLES, attachment, batch, sealed_record
+
+
+class StoredRow(NamedTuple):
+    """A row as the driver returns it, of which a cohort has too many for anything dearer."""
+
+    row_no: int
+    kind: str
+    source: str
+    compartment: str
+    purpose: str
+    subject_id: str
+    record_id: str
+    record_key: str
+    observed_at: int
+    expires_at: int | None
+    held_until: int | None
+    schema_version: int
+    key_id: bytes
+    payload: bytes
+
 
 SealedRow = Row[*tuple[Any, ...]]
 
 _INSTANTS: Final = frozenset({"observed_at", "expires_at", "held_until"})
 
 
-_NAMES: Final = ("row_no", *RowHeader._fields, "schema_version", "key_id", "payload")
+_NAMES: Final = StoredRow._fields
 _KEY_ID: Final = _NAMES.index("key_id")
+_SUBJECT: Final = _NAMES.index("subject_id")
 _HEADER: Final = slice(1, 1 + len(RowHeader._fields))
+"""The columns of a row's header come in its order."""
 
 
 def columns_of(table: Table) -> tuple[ColumnElement[Any], ...]:
@@ -35,6 +57,11 @@ def columns_of(table: Table) -> tuple[ColumnElement[Any], ...]:
 
 
 COLUMNS: Final = columns_of(sealed_record)
+
+
+def stored_rows(rows: Iterable[Sequence[Any]]) -> Iterator[SealedRow]:
+    """Return the driver's rows with names, places and slices, which is all of SQLAlchemy's rows that is used here."""
+    return map(cast("Callable[[Sequence[Any]], SealedRow]", StoredRow._make), rows)
 
 
 def rows_where(connection: Connection, condition: Callable[[Table], ColumnElement[bool]]) -> list[SealedRow]:
@@ -86,16 +113,18 @@ def binding_of(row: SealedRow, holder: Holder, code: str) -> Binding:
     return Binding(holder, code, row.schema_version)
 
 
-def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys, keyring: Keyring) -> set[bytes]:
+def lost_keys(rows: Iterable[SealedRow], keys: UnlockedKeys | WrappedKeys, keyring: Keyring) -> set[bytes]:
     """Return the ids of those keys of these rows that an erasure has destroyed.
 
     Raises:
         IntegrityFailed: a row names the key of another subject or compartment.
         KeyUnavailable: a key is missing that no erasure has destroyed.
     """
-    first = {key_id: row for key_id, row in {row[_KEY_ID]: row for row in rows}.items() if key_id not in keys}
-    if not first:
+    rows = list(rows)
+    missing = keys.missing({(row[_KEY_ID], row[_SUBJECT]) for row in rows})
+    if not missing:
         return set()
+    first = {row[_KEY_ID]: row for row in rows if row[_KEY_ID] in missing}
     destroyed = keyring.destroyed_among(first)
     lost = first.keys() - destroyed
     moved = keyring.existing_among(lost)

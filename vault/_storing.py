@@ -4,13 +4,12 @@ There is one way in. Records that come a few at a time are sealed inside the tra
 seals before it, in processes of its own, and everything that matters is checked again under the subjects' locks.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Select, and_, select, true
 
 from consent.permits import Permit
 from consent.rules import STORAGE_AND_SECURITY
@@ -21,21 +20,19 @@ from kernel.ids import BatchId, SubjectId
 from vault._blinding import Blinding, newest_blinding, unlocked_blinding
 from vault._former import encode_known, former_subjects
 from vault._keyring import KeyKind, Keyring
-from vault._keys import UnlockedKeys
 from vault._sealing import (
-    COMPARTMENT,
-    KEY_ID,
-    SUBJECT,
     Codes,
     Encoded,
     Encoder,
     Identity,
-    Part,
+    PackedRow,
     Placing,
     PlainRecord,
     Row,
+    copy_rows,
     insert_rows,
-    seal_parts,
+    pack_row,
+    seal_part,
     split,
 )
 from vault.batches import Batch, BatchState
@@ -109,15 +106,29 @@ class SealedChunk:
     """Records that are sealed and not yet stored; no plaintext and no key.
 
     Attributes:
+        rows: in the order of the records; none where they are packed.
+        packed: the same for a store that takes them so.
+        sealed_by: under which key, for each subject and compartment.
         repeated: records that others of the chunk say value for value.
     """
 
     records: Sequence[Sealed]
-    rows: Sequence[Row]
+    rows: Sequence[Row] = ()
+    packed: Sequence[PackedRow] = ()
+    sealed_by: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
     repeated: int = 0
 
     def __repr__(self) -> str:
         return f"SealedChunk({len(self.records)} records)"
+
+    def __reduce__(self) -> tuple[Callable[..., "SealedChunk"], tuple[Any, ...]]:
+        """Travel by columns: thousands of named tuples would be told apart one by one."""
+        rest = (self.rows, self.packed, dict(self.sealed_by), self.repeated)
+        return _arrived, (list(zip(*self.records, strict=True)), *rest)
+
+
+def _arrived(columns: Sequence[Sequence[Any]], *rest: Any) -> SealedChunk:  # noqa: ANN401 - what __reduce__ gives
+    return SealedChunk(list(map(Sealed._make, zip(*columns, strict=True))), *rest)
 
 
 def encoder_of(keyring: Keyring) -> Encoder:
@@ -142,29 +153,40 @@ def seal_records(
     placing: Placing,
     deployment: str,
     instant: int,
+    packed: bool = False,
 ) -> SealedChunk:
     """Seal records that differ from each other, under keys that are held for just as long.
+
+    Args:
+        records: plaintext.
+        keyring: of the key store.
+        blinding: with the keys of everybody whom they are about.
+        placing: of the catalogue.
+        deployment: to which every value is bound.
+        instant: what has expired by then is left out.
+        packed: the rows are for PostgreSQL alone.
 
     Raises:
         KeyUnavailable: a key was not made durable first.
         BadInput: a value is longer than 64 KiB.
     """
-    parts: list[Part] = []
+    laid = [(encoded, split(encoded, placing, instant)) for encoded in records]
+    pairs = {part.pair for _, own in laid for part in own}
     sealed: list[Sealed] = []
-    for encoded in records:
-        own = split(encoded, placing, instant)
-        fields = sum([len(part.codes) for part in own])
-        by = blinding.newest(encoded.subject)
-        stored_as = by.blind(encoded.content_key), by.key_id
-        sealed.append(Sealed(*encoded.identity, *stored_as, tuple(encoded.plaintexts), len(own), fields))
-        parts += own
-    subjects, compartments = {part.encoded.subject for part in parts}, {part.place.compartment for part in parts}
-    with keyring.unlocked(subjects, compartments) as keys:
-        return SealedChunk(sealed, _rows(parts, keys, blinding, deployment))
-
-
-def _rows(parts: Sequence[Part], keys: UnlockedKeys, blinding: Blinding, deployment: str) -> list[Row]:
-    return seal_parts(parts, keys, blinding, deployment)
+    rows: list[Row] = []
+    with keyring.unlocked({subject for subject, _ in pairs}, {compartment for _, compartment in pairs}) as keys:
+        for encoded, own in laid:
+            by = blinding.newest(encoded.subject)
+            stored_as = by.blind(encoded.content_key), by.key_id
+            rows += [seal_part(part, keys.sealing(part.pair), stored_as, deployment) for part in own]
+            fields = sum([len(part.codes) for part in own])
+            sealed.append(Sealed(*encoded.identity, *stored_as, encoded.codes, len(own), fields))
+        sealed_by: dict[tuple[str, str], bytes] = {
+            (subject, name.value): keys.sealing((subject, name)).key_id for subject, name in pairs
+        }
+    if packed:
+        return SealedChunk(sealed, packed=list(map(pack_row, rows)), sealed_by=sealed_by)
+    return SealedChunk(sealed, rows, sealed_by=sealed_by)
 
 
 class Storing:
@@ -192,7 +214,8 @@ class Storing:
         encoder = encoder_of(self._keyring)
         unique = without_repeats(encode_known(connection, encoder, records))
         with unlocked_blinding(self._keyring, {subject for subject, _ in asked}) as blinding:
-            stored = _stored(connection, _stored_as(unique, blinding), batch.batch_id)
+            pairs = [(subject, key) for subject, key, _ in unique]
+            stored = _stored(connection, pairs, lambda: _stored_as(unique, blinding), batch.batch_id)
             chunk = seal_records(
                 [encoded for identity, encoded in unique.items() if identity not in stored],
                 keyring=self._keyring, blinding=blinding, placing=self._placing, deployment=self._deployment,
@@ -208,13 +231,11 @@ class Storing:
         self._check(connection, {(one.subject, one.codes) for one in chunk.records}, permits, batch.batch_id)
         self._check_keys(chunk)
         _check_settled(connection, {one.subject for one in chunk.records})
-        wanted: dict[_StoredAs, Identity] = {
-            (one.subject, one.record_key, one.blinded, one.blinding_id): one.identity for one in chunk.records
-        }
-        stored = _stored(connection, wanted, batch.batch_id)
-        fresh, rows = (list(chunk.records), chunk.rows) if not stored else _fresh(chunk, stored)
-        insert_rows(connection, rows, permits=permits, batch=batch.batch_id)
-        return _counted(fresh, duplicates=chunk.repeated + len(chunk.records) - len(fresh))
+        pairs = [(one.subject, one.record_key) for one in chunk.records]
+        fresh = _fresh(chunk, _stored(connection, pairs, lambda: _sealed_as(chunk.records), batch.batch_id))
+        insert_rows(connection, fresh.rows, permits=permits, batch=batch.batch_id)
+        copy_rows(connection, fresh.packed, permits=permits, batch=batch.batch_id)
+        return _counted(fresh.records, duplicates=chunk.repeated + len(chunk.records) - len(fresh.records))
 
     def _check(
         self,
@@ -253,11 +274,10 @@ class Storing:
         Whoever destroys a key takes the subject's lock before: it has either committed, and the key is gone here, or
         it will find these rows.
         """
-        used = {(row[SUBJECT], row[COMPARTMENT], row[KEY_ID]) for row in chunk.rows}
-        newest = self._keyring.newest_among({subject for subject, _, _ in used})
+        newest = self._keyring.newest_among({SubjectId(subject) for subject, _ in chunk.sealed_by})
         blinded = {(one.subject, one.blinding_id) for one in chunk.records}
         blinding = newest_blinding(self._keyring, {subject for subject, _ in blinded})
-        if any(newest.get((subject, compartment)) != key_id for subject, compartment, key_id in used) or any(
+        if any(newest.get(pair) != key_id for pair, key_id in chunk.sealed_by.items()) or any(
             blinding.get(subject) != key_id for subject, key_id in blinded
         ):
             raise KeysMoved("Keys were made or destroyed since the chunk was sealed", hint="Seal the chunk again.")
@@ -269,31 +289,34 @@ def _check_settled(connection: Connection, subjects: Collection[SubjectId]) -> N
         raise KeysMoved("Records have moved to a subject of the chunk", hint="Store the chunk as plain records.")
 
 
-def _fresh(chunk: SealedChunk, stored: Collection[Identity]) -> tuple[list[Sealed], list[Row]]:
+def _fresh(chunk: SealedChunk, stored: Collection[Identity]) -> SealedChunk:
     """Return the records of a chunk that are not stored yet, with their rows."""
-    fresh: list[Sealed] = []
-    rows: list[Row] = []
+    if not stored:
+        return chunk
+    records: list[Sealed] = []
+    places: list[int] = []
     start = 0
     for one in chunk.records:
         if one.identity not in stored:
-            fresh.append(one)
-            rows += chunk.rows[start : start + one.rows]
+            records.append(one)
+            places += range(start, start + one.rows)
         start += one.rows
-    return fresh, rows
+    rows, packed = ([of[place] for place in places] if of else [] for of in (chunk.rows, chunk.packed))
+    return replace(chunk, records=records, rows=rows, packed=packed)
 
 
 def _counted(fresh: Sequence[Sealed], *, duplicates: int) -> StoreCounts:
-    counts = Counter(fields=sum([one.fields for one in fresh]), came=sum([len(one.codes) for one in fresh]))
+    fields, came = sum([one.fields for one in fresh]), sum([len(one.codes) for one in fresh])
     return StoreCounts(
         stored_records=sum([one.rows > 0 for one in fresh]),
-        stored_fields=counts["fields"],
+        stored_fields=fields,
         duplicates=duplicates,
-        expired_fields=counts["came"] - counts["fields"],
+        expired_fields=came - fields,
     )
 
 
 _StoredAs = tuple[str, str, bytes, bytes | None]
-"""Subject, record key, blinded content key and the id of the key that blinds it."""
+"""Subject, record key, content key as it is stored, and the id of the key that blinds it."""
 
 
 def _stored_as(records: Collection[Identity], blinding: Blinding) -> dict[_StoredAs, Identity]:
@@ -305,23 +328,35 @@ def _stored_as(records: Collection[Identity], blinding: Blinding) -> dict[_Store
     return wanted
 
 
-def _stored(connection: Connection, records: Mapping[_StoredAs, Identity], batch: BatchId) -> set[Identity]:
-    """Return those of these records that are stored already, also by an older release, which blinded nothing.
+def _sealed_as(records: Collection[Sealed]) -> dict[_StoredAs, Identity]:
+    return {(one.subject, one.record_key, one.blinded, one.blinding_id): one.identity for one in records}
+
+
+def _stored(
+    connection: Connection,
+    pairs: Collection[tuple[SubjectId, str]],
+    stored_as: Callable[[], Mapping[_StoredAs, Identity]],
+    batch: BatchId,
+) -> set[Identity]:
+    """Return those of some records that are stored already, also by an older release, which blinded nothing.
+
+    Args:
+        connection: to the data store.
+        pairs: subject and record key of each.
+        stored_as: asked for only where one of the pairs is there.
+        batch: that is being stored.
 
     Raises:
         Conflict: one is stored by another batch that may still be discarded.
     """
-    wanted = pairs_table(connection, [(subject, key) for subject, key, _, _ in records])
-    query = (
-        select(sealed_record.c.subject_id, sealed_record.c.record_key, sealed_record.c.content_key)
-        .add_columns(sealed_record.c.blinding_id, batch_table.c.batch_id, batch_table.c.state)
-        .join(wanted, and_(wanted.c.a == sealed_record.c.subject_id, wanted.c.b == sealed_record.c.record_key))
-        .join(batch_table, batch_table.c.batch_id == sealed_record.c.batch_id)
-    )
+    rows = connection.execute(_held(connection, pairs)).all()
+    if not rows:
+        return set()
     stored: set[Identity] = set()
-    known: dict[_StoredAs, Identity] = {(*one[:2], one[2], None): one for one in records.values()} | dict(records)
-    for *stored_as, owner, state in connection.execute(query):
-        identity = known.get(tuple(stored_as))
+    by_key = stored_as()
+    known: dict[_StoredAs, Identity] = {(*one[:2], one[2], None): one for one in by_key.values()} | dict(by_key)
+    for *row, owner, state in rows:
+        identity = known.get(tuple(row))
         if identity is None:
             continue
         if owner != batch and state != BatchState.COMPLETE:
@@ -330,3 +365,21 @@ def _stored(connection: Connection, records: Mapping[_StoredAs, Identity], batch
             )
         stored.add(identity)
     return stored
+
+
+def _held(connection: Connection, pairs: Collection[tuple[SubjectId, str]]) -> Select[*tuple[Any, ...]]:
+    """Return what finds the rows of these pairs, in the order of ``_StoredAs``, and whose batch they are.
+
+    On PostgreSQL each pair is looked up by itself. While a load makes the table grow there are no statistics of it, and
+    a plan that joins the two would read the whole table for every chunk.
+    """
+    wanted, columns = pairs_table(connection, pairs), sealed_record.c
+    found = select(columns.subject_id, columns.record_key, columns.content_key, columns.blinding_id, columns.batch_id)
+    same = and_(wanted.c.a == columns.subject_id, wanted.c.b == columns.record_key)
+    if connection.dialect.name == "sqlite":
+        return found.add_columns(batch_table.c.state).join(wanted, same).join(
+            batch_table, batch_table.c.batch_id == columns.batch_id
+        )  # fmt: skip
+    own = found.where(same).offset(0).lateral("own")
+    joined = wanted.join(own, true()).join(batch_table, batch_table.c.batch_id == own.c.batch_id)
+    return select(*own.c, batch_table.c.state).select_from(joined)

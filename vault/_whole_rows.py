@@ -6,8 +6,11 @@ value by value and says what is wrong.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
+from itertools import chain, repeat
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +25,6 @@ from vault.envelope import (
     MAX_PLAINTEXT_BYTES,
     MAX_SEALED_BYTES,
     OVERHEAD_BYTES,
-    VERSION_OF_ROW,
     DataKey,
     Random,
     RowHeader,
@@ -35,6 +37,10 @@ from vault.suites import NONCE_BYTES
 
 _FIELDS: Final = slice(1, 1 + len(RowHeader._fields))
 _RECORD_KEY: Final = 1 + RowHeader._fields.index("record_key")
+_SCHEMA: Final = _FIELDS.stop
+_REST: Final = slice(_SCHEMA + 1, _SCHEMA + 3)
+_begins_as: Final = Struct(f">I{HEADER_BYTES}s{NONCE_BYTES}s").unpack_from
+"""Length, header and nonce of a sealed value; one that is too short for them is left to whoever looks at each value."""
 
 
 def seal_whole(
@@ -52,24 +58,26 @@ def seal_whole(
     Raises:
         BadInput: a plaintext is longer than 64 KiB, or there are too many or too long codes.
     """
-    codes = tuple(values)
-    if max(map(len, values.values()), default=0) > MAX_PLAINTEXT_BYTES:
+    codes, plaintexts = tuple(values), values.values()
+    if max(map(len, plaintexts), default=0) > MAX_PLAINTEXT_BYTES:
         raise too_long(next(code for code, value in values.items() if len(value) > MAX_PLAINTEXT_BYTES))
-    header, encrypt, size_of = data_key.headers[VERSION_OF_ROW], data_key.encrypt, LENGTH.pack
-    bound, nonces, start = header + prefix, random(NONCE_BYTES * len(codes)), 0
-    pieces = [head_of(len(codes))]
-    for plaintext, (head, part) in zip(values.values(), _heads(codes, schema_version), strict=True):
-        nonce = nonces[start : start + NONCE_BYTES]
-        start += NONCE_BYTES
-        sealed = encrypt(nonce, plaintext, bound + part)
-        pieces += head, size_of(BODY + len(sealed)), header, nonce, sealed
-    return b"".join(pieces)
+    header, (heads, parts) = data_key.of_row, _heads(codes, schema_version)
+    nonces = _nonces(len(codes))(random(NONCE_BYTES * len(codes)))
+    sealed = list(map(data_key.encrypt, nonces, plaintexts, map((header + prefix).__add__, parts)))
+    sizes = map(LENGTH.pack, map(BODY.__add__, map(len, sealed)))
+    return head_of(len(codes)) + b"".join(chain.from_iterable(zip(heads, sizes, repeat(header), nonces, sealed)))
 
 
 @lru_cache(maxsize=1024)
-def _heads(codes: tuple[str, ...], schema_version: int) -> tuple[tuple[bytes, bytes], ...]:
-    """Return what stands before each value's length, and the field's part of the associated data."""
-    return tuple((head, field_part(code, schema_version)) for code, head in zip(codes, heads_of(codes), strict=True))
+def _heads(codes: tuple[str, ...], schema_version: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Return what stands before each value's length, and each field's part of the associated data."""
+    return heads_of(codes), tuple(field_part(code, schema_version) for code in codes)
+
+
+@lru_cache(maxsize=1024)
+def _nonces(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    """Return what cuts so many nonces out of the bytes that were drawn for them."""
+    return Struct(f"{NONCE_BYTES}s" * count).unpack
 
 
 def open_whole(
@@ -84,8 +92,13 @@ def open_whole(
         KeyUnavailable: a row's key is not held.
     """
     records: dict[str, tuple[SealedRow, dict[str, bytes]]] = {}
+    parts: dict[bytes, tuple[str, bytes]] = {}
+    version: int | None = None
     for row in rows:
-        opened = _opened(row, fields, keys, deployment)
+        if row[_SCHEMA] != version:
+            version = row[_SCHEMA]
+            parts = _parts(fields, version)
+        opened = _opened(row, parts, keys, deployment)
         if opened is None:
             return None
         if not opened:
@@ -95,34 +108,39 @@ def open_whole(
         if before is not None:
             if not before[1].keys().isdisjoint(opened):
                 return None
-            opened = before[1] | opened
+            before[1].update(opened)
+            opened = before[1]
         records[record_key] = row, opened
     return list(records.values())
 
 
-def _opened(row: SealedRow, fields: frozenset[str], keys: UnlockedKeys, deployment: str) -> dict[str, bytes] | None:
-    schema_version, key_id, payload = row[11:14]
-    parts, key = _parts(fields, schema_version), keys.opening(key_id)
-    header, decrypt = key.headers[VERSION_OF_ROW], key.decrypt
+def _opened(
+    row: SealedRow, parts: Mapping[bytes, tuple[str, bytes]], keys: UnlockedKeys, deployment: str
+) -> dict[str, bytes] | None:
+    key_id, payload = row[_REST]
+    key = keys.opening(key_id)
+    header, decrypt = key.of_row, key.decrypt
     opened: dict[str, bytes] = {}
     passed: set[bytes] = set()
-    at, size = HEAD_BYTES, len(payload)
+    at, size, count = HEAD_BYTES, len(payload), 0
     try:
         bound = header + row_prefix(deployment, row[_FIELDS])
         while at < size:
+            count += 1
             length = at + 1 + payload[at]
-            start, code = length + LENGTH_BYTES, payload[at:length]
-            at = start + int.from_bytes(payload[length:start])
+            code, (sealed, begin, nonce) = payload[at:length], _begins_as(payload, length)
+            start = length + LENGTH_BYTES
+            at = start + sealed
             wanted = parts.get(code)
             if wanted is None:
                 passed.add(code)
                 continue
-            body, nonce = start + BODY, start + HEADER_BYTES
-            if at > size or payload[start:nonce] != header or not OVERHEAD_BYTES <= at - start <= MAX_SEALED_BYTES:
+            if begin != header or at > size or not OVERHEAD_BYTES <= sealed <= MAX_SEALED_BYTES:
                 return None
-            opened[wanted[0]] = decrypt(payload[nonce:body], payload[body:at], bound + wanted[1])
-        is_sound = at == size and begins(payload, len(opened) + len(passed)) and not _has_mark(passed)
-    except (InvalidTag, IntegrityFailed):
+            opened[wanted[0]] = decrypt(nonce, payload[start + BODY : at], bound + wanted[1])
+        are_once = count == len(opened) + len(passed)
+        is_sound = at == size and are_once and begins(payload, count) and not (passed and _has_mark(passed))
+    except (InvalidTag, IntegrityFailed, StructError):
         return None
     return opened if is_sound else None
 

@@ -154,7 +154,10 @@ class Batches:
         with self._data.write() as connection:
             batch = self.get(connection, batch_id)
             if batch.state is BatchState.COMPLETE:
-                raise Conflict(f"Batch {batch_id} is complete and cannot be discarded", hint="Erase subjects instead.")
+                raise Conflict(
+                    f"Batch {batch_id} is complete and cannot be discarded",
+                    hint="Correct its records (`consentry records correct`), or erase what must not be there.",
+                )
             if batch.state is BatchState.OPEN:
                 self._move(connection, batch, {"state": BatchState.DISCARDING})
                 self._record(connection, Act.BATCH_DISCARDED, batch, asking, batch.counts)

@@ -6,7 +6,7 @@ stands in columns whose names no code can have.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,8 +30,8 @@ OBSERVED_AT: Final = "~observed_at"
 
 HEAD: Final = (SUBJECT, KIND, SOURCE, SOURCE_RECORD, OBSERVED_AT)
 
-_ESCAPED: Final = '["\\\\\\x00-\\x1f]'
-"""What JSON writes with a backslash (RFC 8259 section 7)."""
+_ESCAPED: Final = bytes(range(0x20)) + b'"\\'
+"""What JSON writes with a backslash (RFC 8259 section 7); in UTF-8 no other character has such a byte."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -62,8 +62,10 @@ def pack_columns(records: "pa.RecordBatch") -> bytes:
     return bytes(memoryview(sink.getvalue()))
 
 
-def seal_columns(chunk: ColumnChunk, *, keyring: Keyring, placing: Placing, deployment: str) -> SealedChunk:
-    """Seal a chunk under keys that are held for just as long.
+def seal_columns(
+    chunk: ColumnChunk, *, keyring: Keyring, placing: Placing, deployment: str, packed: bool = False
+) -> SealedChunk:
+    """Seal a chunk under keys that are held for just as long; packed, where PostgreSQL is to copy it.
 
     Raises:
         KeyUnavailable: a key was not made durable first.
@@ -73,9 +75,10 @@ def seal_columns(chunk: ColumnChunk, *, keyring: Keyring, placing: Placing, depl
     unique = without_repeats(encoded).values()
     with unlocked_blinding(keyring, {one.subject for one in unique}) as blinding:
         sealed = seal_records(
-            unique, keyring=keyring, blinding=blinding, placing=placing, deployment=deployment, instant=chunk.instant
-        )
-    return SealedChunk(sealed.records, sealed.rows, repeated=len(encoded) - len(unique))
+            unique, keyring=keyring, blinding=blinding, placing=placing, deployment=deployment, instant=chunk.instant,
+            packed=packed,
+        )  # fmt: skip
+    return replace(sealed, repeated=len(encoded) - len(unique))
 
 
 def _encoded(chunk: ColumnChunk, encoder: Encoder) -> Iterator[Encoded]:
@@ -128,13 +131,25 @@ def plaintexts_of(column: "pa.Array") -> list[bytes | None]:
         column = column.dictionary_decode()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return [None if value is None else encode_plaintext(value) for value in plain_values(column)]
-    if pc.any(pc.match_substring_regex(column, _ESCAPED)).as_py():
+    if _has_escaped(column):
         return [None if value is None else encode_plaintext(value) for value in column.to_pylist()]
     quote = pa.scalar('"', column.type)
     quoted = pc.binary_join_element_wise(quote, column, quote, pa.scalar("", column.type))
     binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
     plaintexts: list[bytes | None] = quoted.cast(binary).to_pylist()
     return plaintexts
+
+
+def _has_escaped(column: "pa.Array") -> bool:
+    """Say whether a text of a column has a character that JSON escapes."""
+    import pyarrow as pa
+
+    _, offsets, data = column.buffers()
+    if data is None or not len(column):
+        return False
+    places = memoryview(offsets).cast("q" if pa.types.is_large_string(column.type) else "i")
+    texts = bytes(memoryview(data)[places[column.offset] : places[column.offset + len(column)]])
+    return len(texts.translate(None, _ESCAPED)) < len(texts)
 
 
 def plain_values(column: "pa.Array") -> list[JsonValue]:

@@ -5,27 +5,22 @@ Chunks and rows go through pipes; nothing of them stands in arguments, environme
 one that started it does, however that ends.
 """
 
-import gc
-import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
 from kernel.catalogue import Catalogue
-from kernel.core_dumps import forbid_core_dumps
-from kernel.errors import ConfigurationError, ConsentryError, Unavailable
+from kernel.errors import ConfigurationError
 from vault._keyring import keyring_of
+from vault._processes import Failed, Line, Process, Work, failure_of
 from vault._sealing import Placing
 from vault._storing import SealedChunk, encoder_of
 from vault.bulk_columns import ColumnChunk, seal_columns
 from vault.keystore import KeyStore
 
-_ENDING_SECONDS: Final = 5.0
 _AGAIN: Final = "Run the same command again; it goes on where it stopped."
 
 
@@ -45,10 +40,12 @@ class SealerSetup:
     Attributes:
         open_parts: a function of a module, so that another process can call it.
         catalogue_hash: of the vault that stores; a process that finds another catalogue seals nothing.
+        packed: the data store is PostgreSQL, and rows go to it as it copies them.
     """
 
     open_parts: Callable[[], SealingParts]
     catalogue_hash: str
+    packed: bool = False
 
     def open(self) -> SealingParts:
         """Open the parts.
@@ -86,9 +83,10 @@ class BulkSealers:
         encoder_of(keyring_of(parts.keystore))
         if self._count:
             parts.keystore.database.dispose()
-            self._sealers = [_Process(self._setup) for _ in range(self._count)]
+            work = Work(_work, self._setup, name="consentry-sealer", ended="A sealing process ended", again=_AGAIN)
+            self._sealers = [_Process(work) for _ in range(self._count)]
         else:
-            self._sealers = [_Thread(parts)]
+            self._sealers = [_Thread(parts, packed=self._setup.packed)]
         for sealer in self._sealers:
             self._idle.put(sealer)
         return self
@@ -119,46 +117,25 @@ class BulkSealers:
             self._idle.put(sealer)
 
 
-class _Process:
+class _Process(Process):
     """One sealing process, seen from the one that started it."""
 
-    def __init__(self, setup: SealerSetup) -> None:
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, setup), name="consentry-sealer", daemon=True)
-        self._process.start()
-        theirs.close()
-
     def seal(self, chunk: ColumnChunk) -> SealedChunk:
-        try:
-            self._pipe.send(chunk)
-            answer = self._pipe.recv()
-        except (EOFError, OSError) as err:
-            raise Unavailable("A sealing process ended", hint=_AGAIN) from err
-        if isinstance(answer, _Failed):
-            raise answer.kind(answer.message, hint=answer.hint)
-        sealed: SealedChunk = answer
+        self.ask(chunk)
+        sealed: SealedChunk = self.answer()
         return sealed
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def end(self) -> None:
-        self._pipe.close()
-        self._process.join(_ENDING_SECONDS)
-        self._process.kill()
-        self._process.join()
 
 
 class _Thread:
     """Seals in this process."""
 
-    def __init__(self, parts: SealingParts) -> None:
+    def __init__(self, parts: SealingParts, *, packed: bool) -> None:
         self._parts = parts
         self._placing = Placing(parts.catalogue)
+        self._packed = packed
 
     def seal(self, chunk: ColumnChunk) -> SealedChunk:
-        return _sealed(chunk, self._parts, self._placing)
+        return _sealed(chunk, self._parts, self._placing, packed=self._packed)
 
     def kill(self) -> None:
         """Nothing is left running: the pool waits for what it has begun."""
@@ -167,39 +144,26 @@ class _Thread:
         self._parts.keystore.database.dispose()
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """Why a chunk could not be sealed, without its values."""
-
-    kind: type[ConsentryError]
-    message: str
-    hint: str
-
-
-def _work(pipe: Connection, setup: SealerSetup) -> None:
+def _work(line: Line, setup: SealerSetup) -> None:
     """Seal chunk after chunk until the other end is closed; the body of the process."""
-    forbid_core_dumps()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that stores decides what an interruption means
-    gc.disable()  # nothing here makes cycles, and a pass over a chunk's many rows costs as much as a tenth of them
     parts = setup.open()
     placing = Placing(parts.catalogue)
     try:
         while True:
-            chunk: ColumnChunk = pipe.recv()
-            pipe.send(_answer(chunk, parts, placing))
+            chunk: ColumnChunk = line.recv()
+            line.send(_answer(chunk, parts, placing, packed=setup.packed))
             del chunk
     except (EOFError, OSError):
         parts.keystore.database.dispose()
 
 
-def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing) -> SealedChunk | _Failed:
+def _answer(chunk: ColumnChunk, parts: SealingParts, placing: Placing, *, packed: bool) -> SealedChunk | Failed:
     try:
-        return _sealed(chunk, parts, placing)
-    except ConsentryError as err:
-        return _Failed(type(err), err.message, err.hint)
-    except Exception as err:  # noqa: BLE001 - it may hold plaintext, and is told by its name alone
-        return _Failed(Unavailable, f"A chunk could not be sealed: {type(err).__name__}", _AGAIN)
+        return _sealed(chunk, parts, placing, packed=packed)
+    except Exception as err:  # noqa: BLE001 - the other end is told of each, without what it may hold
+        return failure_of(err, "A chunk could not be sealed", _AGAIN)
 
 
-def _sealed(chunk: ColumnChunk, parts: SealingParts, placing: Placing) -> SealedChunk:
-    return seal_columns(chunk, keyring=keyring_of(parts.keystore), placing=placing, deployment=parts.deployment)
+def _sealed(chunk: ColumnChunk, parts: SealingParts, placing: Placing, *, packed: bool) -> SealedChunk:
+    keyring = keyring_of(parts.keystore)
+    return seal_columns(chunk, keyring=keyring, placing=placing, deployment=parts.deployment, packed=packed)

@@ -191,7 +191,12 @@ class Corrector:
         lock_subjects(connection, [correction.subject], exclusive=True)
         state = get_standing(connection, correction.subject).state
         if state is not Standing.ACTIVE:
-            raise Denied(f"Subject {correction.subject} is {state}: its records are not corrected")
+            raise Denied(
+                f"Subject {correction.subject} is {state}: its records are not corrected",
+                hint="Lift the restriction first, and what was merged away correct under the subject that goes on."
+                if state is Standing.RESTRICTED
+                else "What is left of an erasure stays as it is.",
+            )
         now = now_in_log(connection, self._log, self._clock)
         for permit in permits.values():
             permit.check_live(now)
@@ -288,5 +293,5 @@ def _note(connection: Connection, subject: SubjectId, asking: Asking, now: datet
 def _no_record(correction: Correction) -> NotFound:
     return NotFound(
         f"Subject {correction.subject} has no record {correction.record}",
-        hint="Look its records up with their history.",
+        hint="`consentry reveal --history` names the records of each value.",
     )

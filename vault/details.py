@@ -57,7 +57,7 @@ class DetailSealer:
     def mark_texts(self, texts: Sequence[str]) -> list[bytes]:
         """Return the HMAC (32 bytes) of each text under one service key, made at its first use."""
         key = self._marking.get(_MARKS, lambda: self._keyring.mac_keys(KeyKind.SERVICE, [_MARKS])[_MARKS])
-        return [key.digest_stream([length_prefixed(_MARKS), text.encode()]) for text in texts]
+        return key.digests_after(length_prefixed(_MARKS), [text.encode() for text in texts])
 
     def release(self) -> None:
         """Drop the keys that are held between calls; they go by themselves after a minute."""

@@ -40,6 +40,7 @@ from vault.finality import Finality, Keeping, confirm_final, foresee
 from vault.keystore import KeyStore, destroy_subject_keys, destroyed_keys, subject_keys
 from vault.leftovers import ERASED, sweep_erased
 from vault.pseudonyms import forget_pseudonyms
+from vault.returning import find_cut_off
 from vault.scopes import WHOLE, Why
 from vault.scrubbing import flush_log, scrub
 from vault.subjects import forget_subject, forget_unheld
@@ -308,6 +309,7 @@ class Eraser:
         held = [row for row in rows if row.key_id in needed]
         kept = stored_fields(held) - {MOBILE}
         lost = {MOBILE, ID_NUMBER, *FACTS} - kept
+        cut_off = [] if held else find_cut_off(self._data, self._keystore, work.subject)
         with self._keystore.database.write() as connection:
             keep_epoch(connection)
             staying = {SOURCE_ID, *indexes_of(kept)}
@@ -316,11 +318,14 @@ class Eraser:
             if held:
                 forget_unheld(connection, work.subject, kept)
             else:
-                forget_subject(connection, work.subject)
+                for subject in (work.subject, *cut_off):
+                    forget_subject(connection, subject)
             leaving = subject_keys(connection, work.subject) - needed
             carry_identifiers(connection, self._keyring, work.subject, leaving=leaving, without=lost)
             needed |= sealing_keys(connection, [work.subject])
             destroy_subject_keys(connection, work.subject, needed=needed, erasure=work.erasure_id, clock=self._clock)
+            for subject in cut_off:  # a registration that was interrupted has left this person's identifiers there
+                destroy_subject_keys(connection, subject, needed=(), erasure=work.erasure_id, clock=self._clock)
             forget_pseudonyms(connection, work.subject)
 
     def _conclude(self, work: _Work) -> None:

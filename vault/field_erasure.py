@@ -73,7 +73,7 @@ class FieldErasure:
     """What became of chosen fields.
 
     Attributes:
-        erasure_id: None when there was nothing to erase.
+        erasure_id: None when there was nothing to erase; of what is held for now, that of the erasure which waits.
         fields: of which something was erased.
         counts: values erased, rows deleted, keys destroyed, held_values.
         held_until: when the last legal hold on the chosen fields ends; None where no law holds any of them.
@@ -89,17 +89,12 @@ class FieldErasure:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Who wants which part erased, and why; without a scope it is the fields that are chosen in the end.
-
-    Attributes:
-        goes_on: it was asked for before, and waited for what was held.
-    """
+    """Who wants which part erased, and why; without a scope it is the fields that are chosen in the end."""
 
     select: Select
     asking: Asking
     why: Why
     scope: Scope | None = None
-    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +190,7 @@ class FieldEraser:
             return part.scope.losses([row for row in rows if row.row_no in there])
 
         asked = replace(asking, reason=reason)
-        return self._erase(part.subject, _Request(left_of_it, asked, Why.REQUEST, part.scope, goes_on=True))
+        return self._erase(part.subject, _Request(left_of_it, asked, Why.HOLD_ENDED, part.scope))
 
     def _erase(self, subject: SubjectId, request: _Request) -> FieldErasure:
         interrupted = [self._finish(erasure_id) for erasure_id in self._begun(subject)]
@@ -250,9 +245,10 @@ class FieldEraser:
                 readable = self._verified(rows, keys, subject) if any(losses.values()) else []
                 plan = plan_losses(readable, losses, holding_of(connection, subject, after=now))
                 if not plan.losing:
-                    if plan.held_until is not None and request.scope is not None and not request.goes_on:
-                        self._mark_waiting(connection, subject, plan, request, now)
-                    return FieldErasure(counts=_counts(plan), held_until=plan.held_until)
+                    is_new = request.scope is not None and request.why is not Why.HOLD_ENDED
+                    waits = plan.held_until is not None and is_new
+                    waiting = self._mark_waiting(connection, subject, plan, request, now) if waits else None
+                    return FieldErasure(waiting, counts=_counts(plan), held_until=plan.held_until)
                 _check_active(connection, subject)
                 if any(keys.sealing(pair).key_id in leaving for pair, leaving in plan.keys.items()):
                     return None
@@ -305,8 +301,8 @@ class FieldEraser:
 
     def _mark_waiting(
         self, connection: Connection, subject: SubjectId, plan: FieldPlan, request: _Request, now: datetime
-    ) -> None:
-        """Keep that a part was asked for of which all is held, and leave the entry of it; nothing was destroyed."""
+    ) -> str:
+        """Keep that a part was asked for of which all is held, and leave the entry of it; returns the erasure's id."""
         erasure_id, scope = new_id("era"), request.scope or Scope(ScopeKind.FIELDS)
         event = replace(event_of(request.asking, Act.FIELDS_ERASED), subject=subject, reason="LEGAL_HOLD")
         refs = {"erasure": erasure_id, "scope": scope.kind.value}
@@ -320,6 +316,7 @@ class FieldEraser:
             fields=canonical_json([]).decode(),
             key_ids=canonical_json([]).decode(),
         )
+        return erasure_id
 
     def _finish(self, erasure_id: str) -> FieldErasure:
         row = self._row(erasure_id)

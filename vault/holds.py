@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, insert, or_, select, update
 
 from audit.events import Act
 from consent.asking import Asking
 from consent.entries import EntryLog, event_of, now_in_log
-from consent.standing import Standing, get_standing, lock_subjects
+from consent.standing import Standing, get_standing, lock_subjects, read_kept
 from kernel.catalogue import Compartment
 from kernel.clock import format_instant
 from kernel.encoding import JsonValue
@@ -198,28 +198,39 @@ class WaitingPart:
 
 
 def waiting_parts(connection: Connection, now: datetime) -> list[WaitingPart]:
-    """Return the erasures of parts that people asked for and that may go on; the newest of each subject and scope."""
-    asked = and_(erasure.c.fields.is_not(None), erasure.c.scope.is_not(None), erasure.c.why == Why.REQUEST)
+    """Return the erasures of parts that people asked for and that may go on; the newest of each subject and scope.
+
+    One that has gone on before, and left something held once more, is still of the instant at which it was asked for.
+    Who asked and was merged into another subject since has asked for that one: the records are there.
+    """
+    asked = and_(
+        erasure.c.fields.is_not(None), erasure.c.scope.is_not(None), erasure.c.why.in_([Why.REQUEST, Why.HOLD_ENDED])
+    )
+    asked_at = case((erasure.c.why == Why.REQUEST, erasure.c.started_at))
     newest = (
         select(erasure.c.subject_id, erasure.c.scope, func.max(erasure.c.started_at).label("started_at"))
+        .add_columns(func.max(asked_at).label("asked_at"))
         .where(asked)
         .group_by(erasure.c.subject_id, erasure.c.scope)
         .subquery()
     )
     mine = and_(*(newest.c[name] == erasure.c[name] for name in ("subject_id", "scope", "started_at")))
     query = (
-        select(erasure.c.subject_id, erasure.c.scope, erasure.c.fields, erasure.c.started_at)
+        select(erasure.c.subject_id, erasure.c.scope, erasure.c.fields, newest.c.asked_at)
         .join(newest, mine)
         .where(
             asked,
+            newest.c.asked_at.is_not(None),
             erasure.c.state == _RESTRICTED,
             or_(erasure.c.restricted_until <= now, _has_ended_since(now), _is_free_since(now)),
         )
         .order_by(erasure.c.erasure_id)
     )
+    rows = connection.execute(query).all()
+    kept = read_kept(connection, {SubjectId(row.subject_id) for row in rows})
     return [
-        WaitingPart(SubjectId(row.subject_id), scope_of(row.scope, row.fields), row.started_at)
-        for row in connection.execute(query)
+        WaitingPart(kept.get(row.subject_id, row.subject_id), scope_of(row.scope, row.fields), row.asked_at)
+        for row in rows
     ]
 
 

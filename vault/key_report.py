@@ -14,7 +14,7 @@ from vault._rotation_rows import RotationKind, started
 from vault.custodian import wrapped_by
 from vault.keystore import KeyStore
 from vault.suites import suite_of
-from vault.tables import blind_index, data_key, epoch, identity_fact, named_key
+from vault.tables import blind_index, blinding_key, data_key, epoch, identity_fact, named_key
 
 ROTATED_BY: Final[Mapping[KeyKind, str]] = {
     KeyKind.INDEX: "keys rotate-index",
@@ -24,6 +24,9 @@ ROTATED_BY: Final[Mapping[KeyKind, str]] = {
 }
 """How keys that belong to no subject are rotated; why stands in docs/explanation/vault.md."""
 
+_BLINDING: Final = "blinding"
+_BLINDING_ROTATED_BY: Final = "by an erasure of a part or a split of their subject"
+
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
@@ -31,6 +34,7 @@ class EpochReport:
 
     Attributes:
         custodian: the kind that has wrapped its key, as the key says of itself.
+        named_keys: all that are no data keys, those that blind digests among them.
     """
 
     epoch_id: str
@@ -77,7 +81,7 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class NamedReport:
-    """Keys of one kind that belong to no subject."""
+    """Keys of one kind that belong to no subject, or that blind the digests of subjects."""
 
     kind: str
     suite: str
@@ -124,7 +128,8 @@ def report_keys(keystore: KeyStore) -> KeyReport:
 
 
 def _epochs(connection: Connection) -> list[EpochReport]:
-    under = {table: _counts(connection, table, table.c.epoch_id) for table in (data_key, named_key)}
+    tables = (data_key, named_key, blinding_key)
+    under = {table: _counts(connection, table, table.c.epoch_id) for table in tables}
     query = select(epoch).where(epoch.c.wrapped.is_not(None)).order_by(epoch.c.opened_at)
     return [
         EpochReport(
@@ -134,7 +139,7 @@ def _epochs(connection: Connection) -> list[EpochReport]:
             row.opened_at,
             row.closing_at,
             under[data_key].get(row.epoch_id, 0),
-            under[named_key].get(row.epoch_id, 0),
+            under[named_key].get(row.epoch_id, 0) + under[blinding_key].get(row.epoch_id, 0),
         )
         for row in connection.execute(query)
     ]
@@ -191,10 +196,17 @@ def _named_keys(connection: Connection) -> list[NamedReport]:
     columns = named_key.c
     query = select(columns.kind, columns.suite, func.count(), func.min(columns.created_at))
     rows = connection.execute(query.group_by(columns.kind, columns.suite).order_by(columns.kind, columns.suite))
-    return [
+    named = [
         NamedReport(kind, suite_of(suite).name, count, oldest, ROTATED_BY[KeyKind(kind)])
         for kind, suite, count, oldest in rows
     ]
+    blinds = blinding_key.c
+    query = select(blinds.suite, func.count(), func.min(blinds.created_at)).group_by(blinds.suite)
+    blinding = [
+        NamedReport(_BLINDING, suite_of(suite).name, count, oldest, _BLINDING_ROTATED_BY)
+        for suite, count, oldest in connection.execute(query.order_by(blinds.suite))
+    ]
+    return named + blinding
 
 
 def _unfinished(connection: Connection) -> list[UnfinishedReport]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from audit.events import Act, Event
 from consent.asking import Asking
-from consent.entries import EntryLog, event_of, now_in_log
+from consent.entries import EntryLog, accepted_refs, event_of, now_in_log
 from consent.standing import lock_subjects
 from consent.wake import REVISED, Closing, WakePlanner
 from kernel.catalogue import Compartment, Field
@@ -189,7 +189,8 @@ class SubjectMover:
         _check_not_held(connection, origin)
         if not _chosen(connection, origin, selection):
             raise NotFound(f"Nothing of subject {origin} is selected", hint="Name sources, batches or records of it.")
-        event = replace(event_of(asking, Act.SUBJECT_SPLIT), subject=origin, refs={"fresh": fresh})
+        refs = {"fresh": fresh, **accepted_refs(asking)}
+        event = replace(event_of(asking, Act.SUBJECT_SPLIT), subject=origin, refs=refs)
         self._log.record(connection, event)
         links = self._digests(selection)
         return self._mark(

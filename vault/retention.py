@@ -8,7 +8,7 @@ cycle that a crash interrupted. What is held stays, and so does all of a subject
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,10 +21,11 @@ from audit.events import Act
 from consent.asking import Asking
 from consent.entries import EntryLog, now_in_log
 from consent.standing import Standing, find_standings, lock_subjects
+from consent.wake import REVISED, Closing, WakePlanner
 from kernel.catalogue import Compartment
 from kernel.database import Database
 from kernel.errors import IntegrityFailed, Unavailable
-from kernel.ids import SubjectId
+from kernel.ids import EntryId, SubjectId
 from kernel.ports import Clock, Signer
 from vault._cycle import STARTED, Cycle, SweepOutcome, begin, end, find_begun, get_row, note, outcome_of
 from vault._erasable import rows_of, verify_rows
@@ -68,6 +69,7 @@ class Sweeper:
         *,
         deployment: str,
         keeping: Keeping | None = None,
+        wake: WakePlanner | None = None,
         at: Callable[[str], None] = lambda _point: None,
     ) -> None:
         """Take the parts.
@@ -80,6 +82,7 @@ class Sweeper:
             clock: for times.
             deployment: that the certificates name.
             keeping: of key epochs and archives; see ``vault.finality``.
+            wake: told whose fields have lost values, so that what was derived of them goes as well.
             at: told of each point at which a crash could come.
         """
         self._data = data
@@ -90,6 +93,7 @@ class Sweeper:
         self._clock = clock
         self._deployment = deployment
         self._keeping = keeping or Keeping()
+        self._wake = wake
         self._at = at
         self._retirement = Retirement(data, keystore, log, at)
 
@@ -187,16 +191,23 @@ class Sweeper:
         with self._data.write() as connection:
             lock_subjects(connection, subjects, exclusive=True)
             standings = find_standings(connection, subjects)
-            swept, gone = Swept(), list[SubjectId]()
+            swept, gone = Swept(), dict[SubjectId, frozenset[str]]()
             for subject in subjects:
                 found = standings.get(subject)
                 is_active = found is not None and found.state is Standing.ACTIVE
                 expired = self._taken(connection, cycle, subject) if is_active else None
                 if expired is not None and expired.going:
                     swept.add(expired)
-                    gone.append(subject)
+                    gone[subject] = frozenset(expired.fields)
             if gone:
-                note(connection, self._log, cycle, swept, gone)
+                self._tell(connection, note(connection, self._log, cycle, swept, list(gone)), gone)
+
+    def _tell(self, connection: Connection, entry_id: EntryId, gone: Mapping[SubjectId, frozenset[str]]) -> None:
+        """Have what was derived of the deleted values taken away, from the same commit on."""
+        if self._wake is not None:
+            now = now_in_log(connection, self._log, self._clock)
+            lost = [Closing(one, REVISED, "", "", None, entry_id, now, fields) for one, fields in gone.items()]
+            self._wake.plan(connection, lost)
 
     def _taken(self, connection: Connection, cycle: Cycle, subject: SubjectId) -> Expired | None:
         """Take one subject's expired rows; None where they cannot be believed, or a new key is missing."""

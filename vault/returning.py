@@ -5,7 +5,7 @@ person's ID number and the sources' ids lead to the fresh subject from then on.
 
 The identifiers move in one transaction of the key store, before the fresh subject is registered in the data store. A
 crash between leaves them with a subject that nobody knows yet: the next registration takes it up, and ``resume`` gives
-them back where none comes. They always lead to one of the two.
+them back where none comes. They always lead to one of the two, and go with the leftover where that is erased meanwhile.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,11 +15,12 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from consent.standing import find_standings, lock_subjects
+from consent.standing import Standing, find_standings, lock_subjects
 from kernel.database import Database
 from kernel.errors import Conflict
 from kernel.ids import BatchId, SubjectId, new_id
 from kernel.ports import Clock
+from vault._blinding import without_blinding
 from vault._identity_moves import hand_over_identity
 from vault._keyring import keep_epoch, keyring_of
 from vault.blind_index import ONE_PERSON
@@ -109,13 +110,18 @@ class Returner:
         """Keep returns from being taken back until the caller's transaction on the data store ends.
 
         Raises:
-            Conflict: one of them was taken back already; the person must be resolved again.
+            Conflict: one of them was taken back already, or what the erasure left is being erased, or the person has
+                died; the person must be resolved again.
         """
         if not made:
             return
-        lock_subjects(connection, {one.former for one in made}, exclusive=True)
+        former = {one.former for one in made}
+        lock_subjects(connection, former, exclusive=True)
+        standings = find_standings(connection, former).items()
+        ended = {one for one, standing in standings if standing.state is Standing.ERASING or standing.deceased}
         with self._database.read() as keys:
-            gone = {one.subject for one in made} - _returns(keys, {one.subject for one in made}).keys()
+            there = _returns(keys, {one.subject for one in made})
+        gone = [one.subject for one in made if one.subject not in there or one.former in ended]
         if gone:
             raise Conflict(f"Subject {min(gone)} is not to be registered any more", hint="Resolve the person again.")
 
@@ -124,9 +130,10 @@ class Returner:
         for one in made:
             with self._data.write() as connection:
                 lock_subjects(connection, [one.former], exclusive=True)  # a registration holds it; see ``hold``
-                is_due = not find_standings(connection, [one.subject]) and find_restricted(connection, [one.former])
-                if is_due:
-                    self._give_back(one)
+                standings = find_standings(connection, [one.subject, one.former])
+                former = standings.get(one.former)
+                if one.subject not in standings and former is not None and former.state is Standing.RESTRICTED:
+                    self._give_back(one)  # to the deceased as well; what is being erased takes them by itself
 
     def _give_back(self, one: Return) -> None:
         with self._database.write() as connection:
@@ -142,6 +149,19 @@ class Returner:
             old = [SubjectId(subject) for subject in connection.scalars(query)]
         if old:
             self.take_back(self.find_unregistered(old).values())
+
+
+def find_cut_off(data: Database, keystore: KeyStore, former: SubjectId) -> list[SubjectId]:
+    """Return the fresh subjects of a leftover that were never registered; one that is being erased gets no other.
+
+    One that is not registered and has a blinding key had records: the data store is an older copy.
+    """
+    with keystore.database.read() as connection:
+        query = select(returned.c.subject_id).where(returned.c.from_subject == former)
+        fresh = sorted(without_blinding(connection, {SubjectId(subject) for subject in connection.scalars(query)}))
+    with data.read() as connection:
+        registered = find_standings(connection, fresh)
+    return [subject for subject in fresh if subject not in registered]
 
 
 def _returns(connection: Connection, subjects: Collection[SubjectId]) -> dict[SubjectId, Return]:

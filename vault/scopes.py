@@ -26,12 +26,14 @@ class Why(StrEnum):
     GROUND_ENDED = "ground_ended"
     RETENTION = "retention"
     RESTORED = "restored"
+    HOLD_ENDED = "hold_ended"
 
 
 BASES: Final[Mapping[Why, str]] = {
     Why.REQUEST: "PIPL 47; GDPR 17(1)",
     Why.GROUND_ENDED: "PIPL 47(1)(1) and (3); GDPR 17(1)(a) and (b)",
     Why.RETENTION: "PIPL 19 and 47(1)(2); GDPR 5(1)(e)",
+    Why.HOLD_ENDED: "PIPL 47; GDPR 17(1): asked for before, and held until now",
     Why.RESTORED: "PIPL 47; GDPR 17(1): an older copy brought it back",
 }
 """What each reason rests on, as certificates say it."""

@@ -1,6 +1,6 @@
 """The application: routers, problems, limits; opened around one platform."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -77,10 +77,14 @@ ROUTERS: Final = tuple(
 """One a resource."""
 
 
-def create_app(platform: Platform) -> FastAPI:
+def create_app(platform: Platform, *, closing: Callable[[], None] | None = None) -> FastAPI:
     """Return the HTTP API of one deployment.
 
     The documentation pages of the framework would load scripts from other hosts; they are off, `/openapi.json` is on.
+
+    Args:
+        platform: of the deployment.
+        closing: called when the server ends; None where the caller closes the platform.
 
     Raises:
         ConfigurationError: subject tokens are half configured, or their file holds no sound public keys.
@@ -97,6 +101,7 @@ def create_app(platform: Platform) -> FastAPI:
     )
     settings = platform.settings
     app.state.platform = platform
+    app.state.closing = closing
     app.state.subject_tokens = SubjectTokens.load(settings, LogClock(platform.data, platform.log))
     app.state.pace = Pace(settings.requests_per_minute)
     problems.install(app)
@@ -120,6 +125,10 @@ class _Application(FastAPI):
 
 
 @asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = _THREADS
-    yield
+    try:
+        yield
+    finally:
+        if app.state.closing is not None:
+            app.state.closing()

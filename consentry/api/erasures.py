@@ -63,7 +63,7 @@ class Erasures(BaseModel):
 
 
 class ErasureMade(BaseModel):
-    """What became of a request; ``erasure`` is null where nothing of it was stored, or all of it is held."""
+    """What became of a request; ``erasure`` is null where nothing of it was stored."""
 
     erasure: Erasure | None
     held_until: str | None

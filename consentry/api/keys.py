@@ -45,7 +45,7 @@ class IndexBody(BaseModel):
 
 
 class NamedKeysBody(BaseModel):
-    """Keys of one kind that belong to no subject, and how they are rotated."""
+    """Keys of one kind that are no data keys, and how they are rotated."""
 
     kind: str
     suite: str

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Approval, Home, Json, Subject, SubjectFilter, Token
+from consentry.cli.options import Approval, Home, Json, Subject, SubjectFilter, Token, check_new_file
 from consentry.cli.output import say, say_json, say_pairs, say_table
-from kernel.errors import BadInput
 
 app = typer.Typer(help="Files of a person's record: images, reports, recordings.", no_args_is_help=True)
 
@@ -71,8 +70,7 @@ def get(  # noqa: PLR0917 - options of one command
     from consentry.cli.session import person_from, platform_for
     from consentry.workflows.attach import open_attachment
 
-    if out.exists():
-        raise BadInput(f"{out} is there already", hint="Name another file.")
+    check_new_file(out)
     with platform_for(home) as platform:
         opened = open_attachment(
             platform,

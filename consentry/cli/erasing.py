@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from consentry.cli.options import Home, Json, Subject, SubjectFilter
+from consentry.cli.options import Home, Json, Subject, SubjectFilter, check_new_file
 from consentry.cli.output import say, say_json, say_pairs, say_table
+from consentry.cli.pages import every_page
 from kernel.errors import BadInput
 
 erasures = typer.Typer(no_args_is_help=True, help="Erasures and their certificates.")
@@ -60,12 +61,16 @@ def list_(subject: SubjectFilter = None, home: Home = None, as_json: Json = Fals
 
     who = None if subject is None else SubjectId(subject)
     with platform_for(home) as platform:
-        found = [erasure_json(one) for one in find_erasures(platform, local_operator(), subject=who)]
+        pages = every_page(
+            lambda after: find_erasures(platform, local_operator(), subject=who, after=after),
+            lambda one: one.erasure_id,
+        )
+        found = [erasure_json(one) for one in pages]
     if as_json:
         for one in found:
             say_json(one)
         return
-    columns = ("erasure", "subject", "state", "scope", "why", "finished_at", "final_at", "final")
+    columns = ("erasure", "subject", "state", "scope", "why", "finished_at", "held_until", "final_at", "final")
     say_table(columns, [[one[name] for name in columns] for one in found])
 
 
@@ -82,8 +87,8 @@ def show(
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.show_erasure import erasure_json, show_erasure
 
-    if certificate is not None and certificate.exists():
-        raise BadInput(f"{certificate} is there already", hint="Name another file.")
+    if certificate is not None:
+        check_new_file(certificate)
     with platform_for(home) as platform:
         found = show_erasure(platform, local_operator(), erasure)
     if certificate is not None:

@@ -6,6 +6,7 @@ import typer
 
 from consentry.cli.options import Home, Json, Subject, SubjectFilter
 from consentry.cli.output import say_json, say_pairs, say_table
+from consentry.cli.pages import every_page
 
 app = typer.Typer(help="Holds: keep a person's data from erasure and expiry.", no_args_is_help=True)
 
@@ -77,8 +78,11 @@ def list_of(subject: SubjectFilter = None, home: Home = None, as_json: Json = Fa
     from consentry.workflows.holds import hold_json, list_holds
     from kernel.ids import SubjectId
 
+    who = None if subject is None else SubjectId(subject)
     with platform_for(home) as platform:
-        found = list_holds(platform, local_operator(), subject=None if subject is None else SubjectId(subject))
+        found = every_page(
+            lambda after: list_holds(platform, local_operator(), subject=who, after=after), lambda one: one.hold_id
+        )
         told = [hold_json(one, platform.clock.now()) for one in found]
     if as_json:
         for one in told:

@@ -16,6 +16,10 @@ app = typer.Typer(no_args_is_help=True, help="Take source files through the gate
 Source = Annotated[str, typer.Option(help="Name of the source system; its ids are known under it.")]
 Quarantine = Annotated[Path | None, typer.Option(help="Where bad rows are listed; default beside the first input.")]
 Encoding = Annotated[str, typer.Option(help="Text encoding, for example gb18030.")]
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Through the gate once more, although it was complete before; stores what is new."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 
 
@@ -25,6 +29,7 @@ def fhir(  # noqa: PLR0917 - options of one command
     source: Source = "his",
     encoding: Encoding = "utf-8",
     quarantine: Quarantine = None,
+    again: Again = False,  # noqa: FBT002 - a flag
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
     quiet: Quiet = False,  # noqa: FBT002 - a flag
@@ -36,7 +41,7 @@ def fhir(  # noqa: PLR0917 - options of one command
     with platform_for(home) as platform:
         report = ingest_fhir(
             platform, local_operator(), paths,
-            source=source, encoding=encoding, quarantine=quarantine, show_progress=not quiet,
+            source=source, encoding=encoding, quarantine=quarantine, again=again, show_progress=not quiet,
         )  # fmt: skip
     show(report, as_json=as_json)
 
@@ -48,6 +53,7 @@ def table(  # noqa: PLR0917 - options of one command
     suggest_map: Annotated[bool, typer.Option("--suggest-map", help="Print a draft of the map and stop.")] = False,  # noqa: FBT002
     encoding: Encoding = "utf-8",
     quarantine: Quarantine = None,
+    again: Again = False,  # noqa: FBT002 - a flag
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
     quiet: Quiet = False,  # noqa: FBT002 - a flag
@@ -64,7 +70,7 @@ def table(  # noqa: PLR0917 - options of one command
     with platform_for(home) as platform:
         report = ingest_table(
             platform, local_operator(), file, mapping,
-            encoding=encoding, quarantine=quarantine, show_progress=not quiet,
+            encoding=encoding, quarantine=quarantine, again=again, show_progress=not quiet,
         )  # fmt: skip
     show(report, as_json=as_json)
 
@@ -76,6 +82,7 @@ def events(  # noqa: PLR0917 - options of one command
     source: Source = "app",
     encoding: Encoding = "utf-8",
     quarantine: Quarantine = None,
+    again: Again = False,  # noqa: FBT002 - a flag
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
     quiet: Quiet = False,  # noqa: FBT002 - a flag
@@ -87,7 +94,7 @@ def events(  # noqa: PLR0917 - options of one command
     with platform_for(home) as platform:
         report = ingest_events(
             platform, local_operator(), file, mapping,
-            source=source, encoding=encoding, quarantine=quarantine, show_progress=not quiet,
+            source=source, encoding=encoding, quarantine=quarantine, again=again, show_progress=not quiet,
         )  # fmt: skip
     show(report, as_json=as_json)
 
@@ -100,6 +107,7 @@ def arrow(  # noqa: PLR0917 - options of one command
         int | None, typer.Option(min=0, max=64, help="Processes that seal; default one a core.")
     ] = None,
     quarantine: Quarantine = None,
+    again: Again = False,  # noqa: FBT002 - a flag
     home: Home = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
     quiet: Quiet = False,  # noqa: FBT002 - a flag
@@ -111,7 +119,7 @@ def arrow(  # noqa: PLR0917 - options of one command
     with platform_for(home) as platform:
         report = ingest_arrow(
             platform, local_operator(), file, mapping,
-            quarantine=quarantine, processes=processes, show_progress=not quiet,
+            quarantine=quarantine, processes=processes, again=again, show_progress=not quiet,
         )  # fmt: skip
     show(report, as_json=as_json)
 
@@ -162,7 +170,8 @@ def show(report: "IngestReport", *, as_json: bool) -> None:
         return
     say_pairs(
         {
-            "batch": report.batch_id + (" (was complete already; nothing changed)" if report.repeated else ""),
+            "batch": report.batch_id
+            + (" (was complete already; nothing changed; see --again)" if report.repeated else ""),
             "records stored": report.stored_records,
             "field values stored": report.stored_fields,
             "duplicates": report.duplicates,

@@ -53,13 +53,14 @@ def serve(
     home: Home = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes that answer; more than one on PostgreSQL.", min=1, max=64)
+    ] = 1,
 ) -> None:
     """Run the HTTP API; ends with Ctrl-C."""
-    import uvicorn
-
     from consentry.anchoring import Anchorer
-    from consentry.api.app import create_app
     from consentry.archiving import Archiver
+    from consentry.cli.serving import check_workers, serve_with
     from consentry.cli.session import platform_for
     from consentry.key_tending import KeyTender
     from consentry.outsiders import Outsiders
@@ -70,30 +71,24 @@ def serve(
     from consentry.workflows.configure_log import record_configured
     from consentry.workflows.list_accounts import warn_of_unbound_keys
 
-    with (
-        platform_for(home) as platform,
-        Settler(platform.log),
-        Anchorer(platform, Outsiders.of(platform.settings)),
-        Waker(platform.wake),
-        Teller(platform.wake),
-        Tender(platform),
-        Alarmer(platform),
-        Finisher(platform),
-        Sweeping(platform),
-        KeyTender(platform),
-        Archiver(platform),
-    ):
-        settings = platform.settings
-        record_configured(platform)
-        check_witnessed(platform)
-        warn_of_unbound_keys(platform)
-        uvicorn.run(
-            create_app(platform),
-            host=host or settings.host,
-            port=port or settings.port,
-            server_header=False,
-            access_log=False,
-        )
+    with platform_for(home) as platform:
+        check_workers(platform, workers)
+        with (
+            Settler(platform.log),
+            Anchorer(platform, Outsiders.of(platform.settings)),
+            Waker(platform.wake),
+            Teller(platform.wake),
+            Tender(platform),
+            Alarmer(platform),
+            Finisher(platform),
+            Sweeping(platform),
+            KeyTender(platform),
+            Archiver(platform),
+        ):
+            record_configured(platform)
+            check_witnessed(platform)
+            warn_of_unbound_keys(platform)
+            serve_with(platform, workers, home=home, host=host, port=port)
 
 
 def demo(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kernel.errors import BadInput
 from kernel.ids import is_id
 
 
@@ -13,6 +14,14 @@ def check_subject(text: str | None) -> str | None:
     if text is not None and not is_id(text, "sub"):
         raise typer.BadParameter("this is no subject id, which begins with sub_; `consentry subject find` prints one")
     return text
+
+
+def check_new_file(file: Path) -> None:
+    """Raise ``BadInput`` for a place where no new file can be: asked before anything is opened for it."""
+    if file.exists():
+        raise BadInput(f"{file} is there already", hint="Name another file.")
+    if not file.parent.is_dir():
+        raise BadInput(f"There is no folder {file.parent}", hint="Make it, or name another place.")
 
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; default CONSENTRY_HOME or ./consentry-data.")]

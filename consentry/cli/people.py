@@ -17,6 +17,14 @@ Officer = Annotated[
     list[str] | None,
     typer.Option("--officer", help="Name of a person who accepts it by password, instead of a token; twice."),
 ]
+SecondToken = Annotated[str | None, typer.Option("--accept", help="Token of a second person, who accepts it.")]
+SecondOfficer = Annotated[
+    str | None,
+    typer.Option("--officer", help="Name of the second person, who accepts it by password instead."),
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--passwords-stdin", help="Read the officer's password from standard input.")
+]
 PasswordsStdin = Annotated[
     bool, typer.Option("--passwords-stdin", help="Read the officers' passwords from standard input, one a line.")
 ]
@@ -39,6 +47,21 @@ def people_from(
         know_officer(platform, name=name, password=_password(name, from_stdin=from_stdin)) for name in officers or ()
     ]
     return people
+
+
+def second_from(
+    platform: "Platform", accept: str | None, officer: str | None, *, from_stdin: bool
+) -> "Principal | None":
+    """Return the second person behind a token or password; None where nobody is named.
+
+    Raises:
+        BadInput: two are named, or a password is missing.
+        NotAuthenticated: the token is not live, or the name or password is wrong.
+    """
+    if accept and officer:
+        raise BadInput("Two are named as the second person", hint="Give --accept or --officer.")
+    people = people_from(platform, [accept] if accept else None, [officer] if officer else None, from_stdin=from_stdin)
+    return people[0] if people else None
 
 
 def _password(name: str, *, from_stdin: bool) -> str:

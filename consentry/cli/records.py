@@ -1,11 +1,11 @@
-"""Commands that keep stored records in order: corrections, conflicts of sources, and what has expired."""
+"""Commands that keep stored records in order: corrections, and conflicts of sources."""
 
 from typing import Annotated
 
 import typer
 
 from consentry.cli.options import Home, Json, Reason, Subject, SubjectFilter
-from consentry.cli.output import say, say_json, say_pairs, say_table
+from consentry.cli.output import say, say_json, say_table
 
 app = typer.Typer(help="Keep stored records in order.", no_args_is_help=True)
 
@@ -63,23 +63,6 @@ def conflicts(
     header = ("subject", "field", "why", "sources", "records")
     say_table(header, [[row[name] for name in header] for row in rows])
     say(f"{len(rows)} fields for a person to look at")
-
-
-@app.command("sweep")
-def sweep(home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
-    """Delete what has expired, with its keys; a hold wins. A running server does so by itself, once in each cycle."""
-    from consentry.cli.session import local_operator, platform_for
-    from consentry.workflows.sweep import sweep_expired
-
-    with platform_for(home) as platform:
-        done = sweep_expired(platform, local_operator())
-    if as_json:
-        say_json(done.as_json())
-    elif done.cycle is None:
-        say("nothing has expired")
-        say_pairs({name: value for name, value in done.as_json().items() if name != "sweep"})
-    else:
-        say_pairs(done.as_json())
 
 
 def _read_values(path: str) -> dict[str, object]:

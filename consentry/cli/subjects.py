@@ -8,6 +8,8 @@ import typer
 
 from consentry.cli.options import Home, Json, Reason, Subject, check_subject
 from consentry.cli.output import say, say_json, say_table
+from consentry.cli.pages import every_page
+from consentry.cli.people import PasswordStdin, SecondOfficer, SecondToken, second_from
 from kernel.errors import BadInput, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Find subjects, and record what becomes of them.")
@@ -86,10 +88,13 @@ def release(
 
 
 @app.command("merge")
-def merge(
+def merge(  # noqa: PLR0917 - options of one command
     kept: Annotated[str, typer.Argument(help="Subject who goes on, sub_….", callback=check_subject)],
     dropped: Annotated[str, typer.Argument(help="Subject who was the same person all along.", callback=check_subject)],
     reason: Annotated[str, typer.Option(help="Why, for example how it was found out.")],
+    accept: SecondToken = None,
+    officer: SecondOfficer = None,
+    passwords_stdin: PasswordStdin = False,  # noqa: FBT002 - a flag
     home: Home = None,
 ) -> None:
     """Two subjects are one person: the stricter of both decisions counts; the dropped one stays restricted."""
@@ -100,8 +105,9 @@ def merge(
 
     with platform_for(home) as platform:
         made = merge_subjects(
-            platform, local_operator(), kept=SubjectId(kept), dropped=SubjectId(dropped), reason=reason
-        )
+            platform, local_operator(), kept=SubjectId(kept), dropped=SubjectId(dropped), reason=reason,
+            accepted_by=second_from(platform, accept, officer, from_stdin=passwords_stdin),
+        )  # fmt: skip
         for subject in (dropped, kept):
             run_wake_of(platform, SubjectId(subject))
     say(f"{dropped} is restricted for good; {kept} goes on, with {len(made)} new decisions from the stricter of both")
@@ -118,6 +124,9 @@ def split(  # noqa: PLR0917 - options of one command
     source_id: Annotated[
         list[str] | None, typer.Option(help="What a source calls the other person, as SOURCE:ID; leads to them then.")
     ] = None,
+    accept: SecondToken = None,
+    officer: SecondOfficer = None,
+    passwords_stdin: PasswordStdin = False,  # noqa: FBT002 - a flag
     home: Home = None,
 ) -> None:
     """One subject is two people: the chosen records go to a new one, who begins with every no and with no yes."""
@@ -133,7 +142,10 @@ def split(  # noqa: PLR0917 - options of one command
         source_ids=tuple(source_id or ()),
     )
     with platform_for(home) as platform:
-        done = split_subject(platform, local_operator(), origin=SubjectId(subject), selection=selection, reason=reason)
+        done = split_subject(
+            platform, local_operator(), origin=SubjectId(subject), selection=selection, reason=reason,
+            accepted_by=second_from(platform, accept, officer, from_stdin=passwords_stdin),
+        )  # fmt: skip
         run_wake_of(platform, SubjectId(subject))
     counts = done.outcome.counts
     say(f"{done.fresh} is new, with {counts['rows']} rows of {subject} and {len(done.decisions)} of its decisions")
@@ -148,12 +160,11 @@ def doubts(
     from consentry.cli.session import local_operator, platform_for
     from consentry.workflows.settle_doubts import doubt_json, list_doubts
 
-    rows = []
     with platform_for(home) as platform:
-        page = list_doubts(platform, local_operator())
-        while page:
-            rows += [doubt_json(doubt) for doubt in page]
-            page = list_doubts(platform, local_operator(), after=page[-1].doubt_id)
+        found = every_page(
+            lambda after: list_doubts(platform, local_operator(), after=after), lambda doubt: doubt.doubt_id
+        )
+        rows = [doubt_json(doubt) for doubt in found]
     if as_json:
         for row in rows:
             say_json(row)

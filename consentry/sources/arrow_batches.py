@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from consentry.sources.arrow_maps import ArrowMap
+from consentry.sources.files import check_file
 from consentry.sources.headers import shown_names
 from consentry.sources.records import SourceError
 from consentry.sources.unpacking import check_blocks, check_pages, cut, read_parquet
@@ -31,6 +32,7 @@ def open_batches(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.Recor
     """
     import pyarrow as pa
 
+    check_file(path)
     try:
         with _opened(path, arrow_map) as batches:
             yield batches
@@ -59,8 +61,9 @@ def _opened_parquet(path: Path, arrow_map: ArrowMap) -> "Iterator[Iterator[pa.Re
 
     metadata, columns = pq.read_metadata(path), list(arrow_map.columns)
     _check_header(path, metadata.schema.to_arrow_schema(), arrow_map)
-    check_pages(path, metadata, columns)
-    yield (part.select(columns) for part in read_parquet(path, metadata, columns, rows=ROWS_AT_ONCE))
+    as_they_stand = check_pages(path, metadata, columns)
+    batches = read_parquet(path, metadata, columns, rows=ROWS_AT_ONCE, as_they_stand=as_they_stand)
+    yield (part.select(columns) for part in batches)
 
 
 @contextmanager

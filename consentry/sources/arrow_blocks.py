@@ -18,6 +18,7 @@ _MOST_METADATA_BYTES: Final = 16 * 1024 * 1024
 _CONTINUATION: Final = 0xFFFFFFFF
 _RECORDS: Final = 3
 _DICTIONARY: Final = 2
+_VERSION_4: Final = 3
 
 
 class BadBlock(ValueError):
@@ -70,6 +71,8 @@ def _block(file: BinaryIO, offset: int, metadata_bytes: int) -> Block:
     metadata = file.read(metadata_bytes)
     before = 8 if struct.unpack_from("<I", metadata)[0] == _CONTINUATION else 4
     message = _Table.root(metadata[before:])
+    if message.byte(0) <= _VERSION_4 and message.table(4) is not None:
+        raise BadBlock("metadata in which Arrow 0.17 said that buffers are packed")
     kind, batch = message.byte(1), message.table(2)
     if kind == _DICTIONARY and batch is not None:
         batch = batch.table(1)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from consentry.sources.codes import CodeMaps, load_code_maps
-from consentry.sources.divisions import Divisions, load_divisions
-from consentry.sources.quantities import Indicators, load_indicators
+from consentry.sources.codes import CodeMaps
+from consentry.sources.divisions import Divisions
+from consentry.sources.pack_tables import load_pack_tables
+from consentry.sources.quantities import Indicators
 from consentry.sources.records import RowFault, RowRefused
 from kernel.catalogue import Catalogue
 from kernel.ports import Clock
@@ -57,11 +58,12 @@ def open_context(catalogue: Catalogue, *, pack: Path, clock: Clock, encoding: st
         clock: gives the moment of reading.
         encoding: of the text files to be read, for example ``gb18030``.
     """
+    tables = load_pack_tables(pack)
     return SourceContext(
         catalogue=catalogue,
-        codes=load_code_maps(pack),
-        indicators=load_indicators(pack),
-        divisions=load_divisions(pack),
+        codes=tables.codes,
+        indicators=tables.indicators,
+        divisions=tables.divisions,
         pack=pack,
         now=clock.now(),
         zone=ZoneInfo(catalogue.time_zone),

@@ -18,6 +18,8 @@ _HEADER_BYTES: Final = 64 * 1024
 """A header has some dozens of bytes, and with statistics two values of the column."""
 
 _DEEPEST: Final = 8
+_MOST_SIZE: Final = 2**31 - 1
+_MOST_FIELD: Final = 2**15 - 1
 
 
 class BadHeader(ValueError):
@@ -105,13 +107,16 @@ def _page(fields: "dict[int, Value]") -> Page:
 
 def _size(fields: "dict[int, Value]", number: int) -> int:
     found = fields.get(number)
-    if not isinstance(found, int) or found < 0:
-        raise BadHeader("a size is missing or negative")
+    if not isinstance(found, int) or not 0 <= found <= _MOST_SIZE:  # a reader takes the low 32 bits of a larger one
+        raise BadHeader("a size is missing, negative or too large")
     return found
 
 
 class _Compact:
     """Thrift's compact protocol, as much as headers need.
+
+    What readers could take otherwise is refused: of a field that stands twice they take the last one of its type, and
+    of a field's number the low 16 bits.
 
     Attributes:
         place: of the next byte.
@@ -128,6 +133,8 @@ class _Compact:
         number = 0
         while head := self._byte():
             number = number + (head >> 4) if head >> 4 else self._signed()
+            if number in fields or not 0 < number <= _MOST_FIELD:
+                raise BadHeader("a field stands twice, or has no number")
             fields[number] = self._value(head & 15, depth)
         return fields
 

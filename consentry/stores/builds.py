@@ -49,10 +49,11 @@ def add_view_build(connection: Connection, build: ViewBuild, manifest: str) -> N
 
 def list_view_builds(connection: Connection, *, view: str | None = None) -> list[ViewBuild]:
     """Return the builds, newest first."""
-    query = select(view_build).order_by(view_build.c.position.desc())
+    columns = view_build.c
+    query = select(columns.view, columns.build_id, columns.row_count, columns.built_at)
     if view is not None:
-        query = query.where(view_build.c.view == view)
-    return [ViewBuild(row.view, row.build_id, row.row_count, row.built_at) for row in connection.execute(query)]
+        query = query.where(columns.view == view)
+    return [ViewBuild(*row) for row in connection.execute(query.order_by(columns.position.desc()))]
 
 
 def get_newest_build(connection: Connection, view: str) -> ViewBuild:

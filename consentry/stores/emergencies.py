@@ -1,11 +1,26 @@
 """Emergency accesses: who broke the glass, what an officer said of it, and whose account is frozen because of it."""
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Row,
+    String,
+    and_,
+    any_,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from consentry.stores.readable import read_each
 from consentry.stores.tables import emergency_access
@@ -101,6 +116,13 @@ def freezing(connection: Connection, principal: str, now: datetime) -> list[Emer
     return [_emergency(row) for row in connection.execute(_FREEZING, {"principal": principal, "now": now})]
 
 
+def freezing_any(connection: Connection, principals: Collection[str], now: datetime) -> set[str]:
+    """Return those whose account is frozen at an instant."""
+    dialect = connection.dialect.name
+    bound = json.dumps(list(principals)) if dialect == "sqlite" else list(principals)
+    return {row[0] for row in _FROZEN_AMONG[dialect].rows(connection, principals=bound, now=to_micros(now))}
+
+
 def count_since(connection: Connection, principal: str, since: datetime) -> int:
     """Return how often somebody has broken the glass after an instant."""
     table = emergency_access.c
@@ -159,8 +181,7 @@ def _emergency(row: Row[*tuple[Any, ...]]) -> Emergency:
 
 
 _OF: Final = emergency_access.c
-_FREEZES: Final = and_(
-    _OF.principal_id == bindparam("principal"),
+_FREEZES_ANYBODY: Final = and_(
     _OF.released_at.is_(None),
     or_(
         _OF.verdict == literal_column(f"'{INCIDENT}'"),
@@ -168,5 +189,12 @@ _FREEZES: Final = and_(
         and_(_OF.reviewed_at.is_(None), _OF.due_at <= bindparam("now", type_=_OF.due_at.type)),
     ),
 )
+_FREEZES: Final = and_(_OF.principal_id == bindparam("principal"), _FREEZES_ANYBODY)
 _FREEZING: Final = select(emergency_access).where(_FREEZES).order_by(_OF.opened_at)
 _IS_FROZEN: Final = Prepared(select(_OF.emergency_id).where(_FREEZES).limit(literal_column("1")))
+_GIVEN: Final = func.json_each(bindparam("principals")).table_valued("value")
+_FROZEN: Final = select(_OF.principal_id).where(_FREEZES_ANYBODY)
+_FROZEN_AMONG: Final = {
+    "sqlite": Prepared(_FROZEN.where(_OF.principal_id.in_(select(_GIVEN.c.value)))),
+    "postgresql": Prepared(_FROZEN.where(_OF.principal_id == any_(bindparam("principals", type_=ARRAY(String))))),
+}

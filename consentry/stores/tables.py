@@ -168,12 +168,17 @@ def _window_columns() -> list[Column[Any]]:
     return columns
 
 
+def _told_columns() -> list[Column[Any]]:
+    told = "when a limit of this window was last told of as reached"
+    return [Column(f"{window}_told_at", Instant, comment=told) for window in ("minute", "hour", "day")]
+
+
 reading_count = Table(
     "reading_count",
     metadata,
     Column("principal_id", String(ID_LENGTH), primary_key=True),
     *_window_columns(),
-    Column("refused_at", Instant, comment="when a limit was last told of as reached"),
+    *_told_columns(),
 )
 
 reading_subject = Table(

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from consent.wake import Closing, Outcome, WakeItem, system_asking
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_exports
 from consentry.stores.builds import Ground, Release
 from consentry.wake.parts import WakeParts
 from consentry.wake.recheck import is_allowed, is_erasure, is_revision, touches
@@ -53,11 +54,8 @@ class ExportsHandler:
 
     def _is_allowed(self, item: WakeItem, release: Release, ground: Ground) -> bool:
         from consentry.workflows.run_tags import TAGS_FIELD
-        from deid.exports import load_exports
-        from deid.views import load_views
 
-        folder = pack_folder(self._parts.settings.pack)
-        known = load_exports(folder, self._parts.catalogue, load_views(folder, self._parts.catalogue))
+        known = read_exports(pack_folder(self._parts.settings.pack), self._parts.catalogue)
         if release.definition not in known:
             return False
         fields = known[release.definition].fields | {TAGS_FIELD}

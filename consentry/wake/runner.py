@@ -42,6 +42,14 @@ def run_wake_of(platform: Platform, subject: SubjectId, *, seconds: float = COMM
     return tally
 
 
+def run_own_wake(platform: Platform, *, seconds: float = COMMAND_SECONDS) -> Tally:
+    """Work on what is due and needs nobody outside, and begin nothing more after so many seconds."""
+    tally, deadline = Tally(), time.monotonic() + seconds
+    while time.monotonic() < deadline and (ended := platform.wake.run_next(but=OUTSIDE)) is not None:
+        tally = tally.plus(ended.state)
+    return tally
+
+
 class Waker(Background):
     """Runs our own part of the outbox beside a server: whatever needs nobody outside."""
 

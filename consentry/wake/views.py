@@ -6,10 +6,9 @@ from typing import Final
 from sqlalchemy import Connection
 
 from consent.wake import Closing, Outcome, WakeItem
-from consentry.packs import pack_folder
 from consentry.stores.builds import Ground, ViewBuild
 from consentry.wake.parts import WakeParts
-from consentry.wake.recheck import is_allowed, is_erasure, is_revision, touches
+from consentry.wake.recheck import counted, is_allowed, is_erasure, is_revision, people_of, touches
 
 
 class ViewsHandler:
@@ -21,19 +20,25 @@ class ViewsHandler:
         self._parts = parts
 
     def targets(self, connection: Connection, closing: Closing) -> Sequence[str]:
-        """Return the views with builds for this purpose; what one recipient may not get stays in them."""
+        """Return the views with builds for this purpose; what one recipient may not get stays in them.
+
+        Where some fields were revised it is those that read one of them, and those that the pack has dropped.
+        """
         if is_erasure(closing) or closing.recipient:
             return ()
-        return sorted({build.view for build, _ in self._touched(connection, closing)})
+        views = {build.view for build, _ in self._touched(connection, closing)}
+        if closing.fields:
+            views = {view for view in views if not closing.fields.isdisjoint(self._fields(view) or closing.fields)}
+        return sorted(views)
 
     def run(self, item: WakeItem) -> Outcome:
         """Rewrite the builds that the gate does not allow any more.
 
         A row holds every field of its view; so it stays only where all of them still pass, and what may be used of
-        the rest comes back with the next build. After a correction every row goes, and comes back with what stands.
+        the rest comes back with the next build. After a revision every row goes, and comes back with what stands; those
+        of everybody else whose records were revised go with them, for a file is written whole.
         """
         subject = item.closing.subject
-        names = self._parts.products.names_of(subject)
         with self._parts.data.read() as connection:
             touched = [(b, g) for b, g in self._touched(connection, item.closing) if b.view == item.target]
         fields = frozenset[str]() if is_revision(item.closing) else self._fields(item.target)
@@ -42,8 +47,9 @@ class ViewsHandler:
         closed = [build for build, ground in touched if ground.purpose not in allowed]
         if touched and not closed:
             return Outcome("granted_again")
-        cleared = self._parts.products.clear_views(names, closed)
-        return Outcome(counts={"builds": cleared.files, "rows": cleared.rows})
+        people = people_of(self._parts, item)
+        cleared = self._parts.products.clear_views(people, closed)
+        return Outcome(counts={"builds": cleared.files, "rows": cleared.rows} | counted(people))
 
     def _touched(self, connection: Connection, closing: Closing) -> list[tuple[ViewBuild, Ground]]:
         builds = self._parts.products.builds(connection)
@@ -51,7 +57,4 @@ class ViewsHandler:
 
     def _fields(self, view: str) -> frozenset[str]:
         """Return the fields that the pack's view reads; none where the pack has dropped the view."""
-        from deid.views import load_views
-
-        views = load_views(pack_folder(self._parts.settings.pack), self._parts.catalogue)
-        return views[view].fields if view in views else frozenset()
+        return self._parts.view_fields.get(view, frozenset())

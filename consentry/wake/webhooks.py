@@ -34,7 +34,6 @@ from consentry.wake.webhook_messages import Circle, closing_message, recall_mess
 from consentry.webhooks import GONE, Webhooks, signed_headers
 from kernel.errors import Conflict, Unavailable
 from kernel.ids import SubjectId
-from vault.pseudonyms import Pseudonyms
 
 _HELD_AS: Final = 200
 """Releases that one message names at most, the newest first."""
@@ -70,7 +69,7 @@ class WebhooksHandler:
     def __init__(self, parts: WakeParts, *, poster: Poster | None = None) -> None:
         self._parts = parts
         self._webhooks = Webhooks(parts.sealer, parts.log)
-        self._pseudonyms = Pseudonyms(parts.keystore)
+        self._pseudonyms = parts.pseudonyms
         self._poster = poster or Poster()
 
     def targets(self, connection: Connection, closing: Closing) -> Sequence[str]:

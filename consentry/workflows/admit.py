@@ -6,14 +6,14 @@ log, with the rule that refused.
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from audit.events import Act, Event, Outcome
+from audit.events import Act
 from audit.log import Claim
-from audit.receipts import Binding, Receipt
+from audit.receipts import Receipt
 from consent.entries import details_of
 from consent.permits import Permit, Refusal
 from consentry.access import Reach, RuleDenied, is_emergency, reach_of
@@ -22,14 +22,16 @@ from consentry.principals import Principal
 from consentry.readings import Reading
 from consentry.tickets import ticket_refs
 from consentry.words_said import check_said
+from consentry.workflows.admit_together import JOINT, Asked, claim_of, opened_event
 from consentry.workflows.approvals import check_approved, hold_approval
 from consentry.workflows.cases import check_case, hold_granted
 from consentry.workflows.denials import Tried, denial_of
 from consentry.workflows.freezing import check_not_frozen
 from consentry.workflows.limits import LimitReached, spend_reading, tell_first_refusal
-from kernel.encoding import JsonValue
-from kernel.errors import Denied
+from kernel.catalogue import Catalogue, FieldType
+from kernel.errors import BadInput, Denied
 from kernel.ids import EntryId, SubjectId
+from vault.records import Gathered
 
 
 class NotPermitted(Denied):
@@ -38,12 +40,17 @@ class NotPermitted(Denied):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What the vault asks for, and which fields it must mask; ``entry_id`` is of the reading's own entry."""
+    """What the vault asks for, and which fields it must mask; ``entry_id`` is of the reading's own entry.
+
+    Attributes:
+        gathered: what the vault has read for all who were admitted together; None where it was asked for nothing.
+    """
 
     permit: Permit
     receipt: Receipt
     masked: frozenset[str]
     entry_id: EntryId
+    gathered: Gathered | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +83,16 @@ def begin_reading(
     fields: Collection[str],
     reason: str,
     ticket: str | None = None,
+    of_file: bool = False,
 ) -> Reading:
-    """Return a reading, whose words and ticket were checked and nothing else.
+    """Return a reading, whose words, ticket and kind of fields were checked and nothing else.
 
     Raises:
-        BadInput: no reason, or a ticket of another shape.
+        BadInput: no reason, a ticket of another shape, or a field of files where values are asked for: nothing of it
+            would come, and the log would say that it was opened.
     """
+    if not of_file:
+        _check_values(platform.catalogue, fields)
     asking = platform.asking(caller, reason=check_said(reason, what="Opening a record"))
     return Reading(caller, asking, subject, purpose, frozenset(fields), ticket_refs(ticket))
 
@@ -94,6 +105,7 @@ def admit(
     approval: str | None = None,
     case: str | None = None,
     may_mask: bool = True,
+    opens: bool = False,
 ) -> Admitted:
     """Let a person of staff open fields of one subject.
 
@@ -104,6 +116,7 @@ def admit(
         approval: id of the approval that a minor's record needs (R22).
         case: id of the case grant that the most sensitive fields need (R49); found by itself where it is not named.
         may_mask: whether the way that is asked for can mask values; otherwise masked fields are refused.
+        opens: whether ``Vault.open`` comes next, so that it may read for several at once.
 
     Raises:
         ApprovalNeeded, CaseNeeded: the subject is under 18, or a field among the most sensitive, and no leave fits.
@@ -123,14 +136,15 @@ def admit(
             entered = enter(platform, connection, reading, act=act, masked=reach.masked, refs=leave.refs)
             return entered, claim_of(entered[0]) if isinstance(entered[0], Permit) else None
 
-        (said, entry_id), receipt = platform.log.perform(enter_held)
+        if reach.cased:
+            (said, entry_id), receipt = platform.log.perform(enter_held)
+            gathered = None
+        else:
+            asked = Asked(platform, reading, act, reach.masked, opens)
+            done = platform.log.perform_jointly(enter_held, joint=JOINT, asked=asked)
+            (said, entry_id), receipt, gathered = done.result, done.receipt, done.gathered
     permit = permitted(said)
-    return Admitted(permit, receipt or receipt_of(platform, permit), reach.masked, entry_id)
-
-
-def claim_of(permit: Permit) -> Claim:
-    """Return what the log has to prove for a permit's receipt."""
-    return Claim(permit.entry_id, Binding(permit.actor, permit.purpose, permit.subjects, permit.fields))
+    return Admitted(permit, receipt or receipt_of(platform, permit), reach.masked, entry_id, gathered)
 
 
 def find_leave(
@@ -178,20 +192,24 @@ def enter(
     Raises:
         AccountFrozen: see ``consentry.workflows.freezing``.
     """
-    asking = reading.asking
     check_not_frozen(connection, reading.caller, platform.log.now(connection))
     said = platform.gate.check(
-        connection, asking=asking, purpose=reading.purpose, subject=reading.subject, fields=reading.fields
+        connection, asking=reading.asking, purpose=reading.purpose, subject=reading.subject, fields=reading.fields
     )
     if isinstance(said, Refusal):
         return said, said.entry_id
-    shown: dict[str, JsonValue] = {"masked": sorted(masked)} if masked else {}
-    event = Event(
-        act, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, purpose=reading.purpose,
-        subject=reading.subject, fields=tuple(sorted(said.fields)), counts={"masked": len(masked)} if masked else {},
-        details={"reason": asking.reason, **shown}, refs={"permit": said.permit_id, **refs, **reading.refs},
-    )  # fmt: skip
+    event = opened_event(reading, act, said.fields, said.permit_id, masked=masked, refs=refs)
     return said, platform.log.record(connection, event)
+
+
+def _check_values(catalogue: Catalogue, fields: Collection[str]) -> None:
+    known = [catalogue.fields[code] for code in sorted(fields) if code in catalogue.fields]
+    files = [field.code for field in known if field.type is FieldType.ATTACHMENT]
+    if files:
+        raise BadInput(
+            f"{', '.join(files)}: files, no values",
+            hint="Leave it out: `consentry attach list` names a person's files, `consentry attach get` opens one.",
+        )
 
 
 def permitted(said: Permit | Refusal) -> Permit:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from audit.events import Act, Event, Outcome
 from consent.ages import AgeClass
 from consent.entries import now_in_log
-from consent.standing import find_standings, get_standing
+from consent.standing import SubjectStanding, find_standings, get_standing
 from consentry.access import RuleDenied
 from consentry.approval_inspection import SEALED, differing_approval, granted
 from consentry.platform import Platform
@@ -138,7 +138,7 @@ def check_approved(
     if standing is None or (declared is not None and LawfulBasis.EMERGENCY in declared.bases):
         return None
     now = now_in_log(connection, platform.log, platform.clock)
-    if standing.age_class_on(now.date()) not in _MINOR_OR_UNKNOWN:
+    if not is_minor_or_unknown(standing, now):
         return None
     found = None if approval is None else find_approval(connection, approval)
     fits = (
@@ -158,6 +158,11 @@ def check_approved(
             hint="Have one given anew, and run `consentry audit reconcile`.",
         )
     return found.approval_id
+
+
+def is_minor_or_unknown(standing: SubjectStanding, now: datetime) -> bool:
+    """Say whether a subject is under 18, or of unknown age, at an instant."""
+    return standing.age_class_on(now.date()) in _MINOR_OR_UNKNOWN
 
 
 def _check_sound(platform: Platform, *, purpose: str, role: str, reason: str, hours: int) -> None:

@@ -144,8 +144,9 @@ def open_attachment(
     with platform.data.read() as connection:
         told = platform.attachments.get(connection, attachment_id)
     reading = begin_reading(
-        platform, caller, subject=told.subject, purpose=purpose, fields=[told.field], reason=reason, ticket=ticket
-    )
+        platform, caller, subject=told.subject, purpose=purpose, fields=[told.field], reason=reason, ticket=ticket,
+        of_file=True,
+    )  # fmt: skip
     reading = replace(reading, refs={**reading.refs, "attachment": attachment_id})
     admitted = admit(platform, reading, approval=approval, case=case, may_mask=False)
     opened = platform.attachments.open(admitted.permit, admitted.receipt, attachment_id=attachment_id)

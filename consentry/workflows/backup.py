@@ -26,8 +26,8 @@ from vault.backups import SUFFIX, BackupHeader, read_header, writing_backup
 ACT: Final = "backup.run"
 """What a role must be allowed."""
 
-_STORES: Final = {BackupStore.DATA: Store.DATA, BackupStore.KEYS: Store.KEYS}
-_NAMES: Final = {BackupStore.DATA: "data store", BackupStore.KEYS: "key store"}
+STORES: Final = {BackupStore.DATA: Store.DATA, BackupStore.KEYS: Store.KEYS}
+STORE_NAMES: Final = {BackupStore.DATA: "data store", BackupStore.KEYS: "key store"}
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 _READ_BYTES: Final = 1 << 20
 
@@ -90,12 +90,12 @@ def create_backup(
     made = []
     with (
         scratch_folder(folder) as scratch,
-        snapshots(databases, [_STORES[store] for store in stores], scratch) as found,
+        snapshots(databases, [STORES[store] for store in stores], scratch) as found,
     ):
         for store in sorted(stores):
             path = folder / _name(headers[store])
             with writing_backup(path, headers[store], recipients[store], platform.signer) as writer:
-                copied = send_rows(found[_STORES[store]], _STORES[store], writer)
+                copied = send_rows(found[STORES[store]], STORES[store], writer)
             made.append(Made(headers[store], path, copied.total, path.stat().st_size))
     for one in made:
         _record(platform, asking, Act.BACKUP_CREATED, one.header, {"rows": one.rows}, digest=_digest(one.path))
@@ -158,7 +158,7 @@ def _recipients(platform: Platform, stores: Collection[BackupStore]) -> dict[Bac
     missing = [store for store in stores if not texts[store]]
     if missing:
         raise ConfigurationError(
-            f"There is no recipient for backups of the {_NAMES[missing[0]]}",
+            f"There is no recipient for backups of the {STORE_NAMES[missing[0]]}",
             hint="Run `consentry backup keygen` elsewhere, and set backup_data_recipient and backup_keys_recipient.",
         )
     found = {store: BackupRecipient.parse(texts[store]) for store in stores}
@@ -167,7 +167,7 @@ def _recipients(platform: Platform, stores: Collection[BackupStore]) -> dict[Bac
     wrong = [store for store, one in found.items() if one.store is not store]
     if wrong:
         raise ConfigurationError(
-            f"The recipient of the {_NAMES[wrong[0]]}'s backups is of the other store",
+            f"The recipient of the {STORE_NAMES[wrong[0]]}'s backups is of the other store",
             hint="Exchange the two settings.",
         )
     return found
@@ -190,7 +190,7 @@ def _headers(platform: Platform, stores: Collection[BackupStore], checkpoint: st
             store=store,
             deployment=platform.settings.deployment,
             made_at=now,
-            revision=check_made(databases[store], _STORES[store]),
+            revision=check_made(databases[store], STORES[store]),
             checkpoint=checkpoint,
             pair=next((other for kind, other in ids.items() if kind is not store), ""),
             ends_at=ends_at if store is BackupStore.KEYS else None,

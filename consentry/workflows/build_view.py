@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from audit.events import Act, Event, Outcome
+from audit.receipts import Receipt
 from consent.asking import Asking
+from consent.permits import Permit
 from consentry.access import check_may_act
+from consentry.ahead import one_ahead
 from consentry.layout import VIEW_FILE
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_views
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.progress import progress
 from consentry.rewriting import count_rows, read_rows, rewrite_without
+from consentry.sealing import opening
 from consentry.stores.builds import ViewBuild, add_view_build
 from consentry.view_rows import OwnRows, ProcessRows, RowMaker
 from consentry.workflows.withheld import ended_meanwhile
@@ -26,11 +31,13 @@ from deid.files import file_sha256
 from deid.manifest import FILE_NAME, VIEW_GRADE, Manifest, Product, columns_of, signed_manifest
 from deid.schemas import arrow_schema
 from deid.view_definition import PSEUDONYM
-from deid.views import ViewDefinition, load_views
+from deid.views import ViewDefinition
 from kernel.encoding import JsonValue
 from kernel.errors import NotFound
 from kernel.ids import SubjectId, new_id
 from vault.bulk_columns import SOURCE, SOURCE_RECORD, SUBJECT
+from vault.cohort_openers import CohortOpeners
+from vault.setwise import chunks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,12 +78,12 @@ class Built:
 
 def view_names(platform: Platform) -> list[str]:
     """Return the codes of the pack's views."""
-    return sorted(load_views(pack_folder(platform.settings.pack), platform.catalogue))
+    return sorted(read_views(pack_folder(platform.settings.pack), platform.catalogue))
 
 
 def get_view(platform: Platform, name: str) -> ViewDefinition:
     """Return a view of the pack; raises ``NotFound``."""
-    views = load_views(pack_folder(platform.settings.pack), platform.catalogue)
+    views = read_views(pack_folder(platform.settings.pack), platform.catalogue)
     if name not in views:
         raise NotFound(f"The pack has no view {name!r}", hint=f"It has {', '.join(sorted(views))}.")
     return views[name]
@@ -135,14 +142,15 @@ class _Run:
         subjects = self._subjects()
         with (
             progress(f"view {self.view.code}", total=len(subjects), shown=show_progress) as done,
+            opening(self.platform.settings, self.platform.catalogue, len(subjects)) as openers,
             pq.ParquetWriter(self.built.folder / VIEW_FILE, arrow_schema(self.view), compression="zstd") as writer,
         ):
-            for start in range(0, len(subjects), BATCH_SUBJECTS):
-                batch = subjects[start : start + BATCH_SUBJECTS]
-                for rows in self._batch_rows(maker, batch):
+            batches = self._permitted(subjects)
+            for size, access in batches if openers is None else one_ahead(batches):
+                for rows in () if access is None else self._batch_rows(maker, *access, openers):
                     self.built.rows += rows.num_rows
                     writer.write_table(rows)
-                done(len(batch))
+                done(size)
 
     def _subjects(self) -> list[SubjectId]:
         found: list[SubjectId] = []
@@ -153,30 +161,39 @@ class _Run:
                 return found
             found += page
 
-    def _batch_rows(self, maker: RowMaker, batch: list[SubjectId]) -> "Iterator[pa.Table]":
-        with self.platform.data.write() as connection:
-            verdict = self.platform.gate.check_many(
-                connection, asking=self.asking, purpose=self.view.purpose, subjects=batch, fields=self.view.fields
+    def _permitted(self, subjects: list[SubjectId]) -> Iterator[tuple[int, tuple[Permit, Receipt] | None]]:
+        """Yield the size of each batch, with permit and receipt where somebody is permitted."""
+        for batch in chunks(subjects, BATCH_SUBJECTS):
+            with self.platform.data.write() as connection:
+                verdict = self.platform.gate.check_many(
+                    connection, asking=self.asking, purpose=self.view.purpose, subjects=batch, fields=self.view.fields
+                )
+            permit = verdict.permit
+            permitted = frozenset[SubjectId]() if permit is None else permit.subjects
+            for subject, reasons in verdict.refused.items():
+                if subject not in permitted:
+                    self.built.left_out[min(reason.value for reason in reasons.values())] += 1
+            if permit is None:
+                yield len(batch), None
+                continue
+            receipt = self.platform.log.receipt(
+                permit.entry_id,
+                actor=self.asking.actor,
+                purpose=self.view.purpose,
+                subjects=permit.subjects,
+                fields=permit.fields,
             )
-        permit = verdict.permit
-        permitted = frozenset[SubjectId]() if permit is None else permit.subjects
-        for subject, reasons in verdict.refused.items():
-            if subject not in permitted:
-                self.built.left_out[min(reason.value for reason in reasons.values())] += 1
-        if permit is None:
-            return
-        receipt = self.platform.log.receipt(
-            permit.entry_id,
-            actor=self.asking.actor,
-            purpose=self.view.purpose,
-            subjects=permit.subjects,
-            fields=permit.fields,
-        )
+            yield len(batch), (permit, receipt)
+
+    def _batch_rows(
+        self, maker: RowMaker, permit: Permit, receipt: Receipt, openers: CohortOpeners | None
+    ) -> "Iterator[pa.Table]":
         names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
         subjects = {name: subject for subject, name in names.items()}
         opened = self.platform.vault.open_cohort(
-            permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day()
-        )
+            permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day(),
+            openers=openers,
+        )  # fmt: skip
         for columns in _streamed(opened, names):
             rows = maker.rows(columns)
             for name in rows[PSEUDONYM].unique().to_pylist():

@@ -18,6 +18,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.sources.context import open_context
 from consentry.sources.posted import Posted, clean_values
+from consentry.sources.records import RowRefused
 from consentry.words_said import check_said
 from consentry.workflows.admit import NotPermitted
 from consentry.workflows.denials import check_allowed
@@ -89,9 +90,15 @@ def correct_record(platform: Platform, caller: Principal, wrong: Wrong) -> Corre
 
 def _clean(platform: Platform, wrong: Wrong) -> Mapping[str, JsonValue]:
     for code in wrong.values:
-        platform.catalogue.get_field(code)
+        platform.catalogue.get_value_field(code)
     context = open_context(platform.catalogue, pack=pack_folder(platform.settings.pack), clock=platform.clock)
-    return clean_values(wrong.values, context)
+    try:
+        return clean_values(wrong.values, context)
+    except RowRefused as refused:
+        raise BadInput(
+            f"The value of {refused.field or 'a field'} cannot be stored: {refused.fault}",
+            hint="Write it as a source would; docs/how-to/ingest.md says what each reason means.",
+        ) from None
 
 
 def _check_free(platform: Platform, caller: Principal, subject: SubjectId, values: Mapping[str, JsonValue]) -> None:

@@ -28,7 +28,7 @@ class ErasedPart:
     outcome: FieldErasure
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Return the outcome for programs; ``nothing`` where nothing of it was stored, or all of it is held."""
+        """Return the outcome for programs; ``nothing`` where nothing of it was stored."""
         found = self.outcome
         finished = "erased" if found.held_until is None else "restricted"
         said: dict[str, JsonValue] = {

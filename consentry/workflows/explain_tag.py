@@ -77,7 +77,10 @@ def explain_tag(
         platform, asking, scope=inputs.scope, pseudonyms=[pseudonym], purpose=inputs.purpose, fields=inputs.fields
     )
     if withheld:
-        raise NotFound("Nobody with a live decision is behind this pseudonym", hint="It may have been withdrawn.")
+        raise NotFound(
+            "Nobody with a live decision is behind this pseudonym",
+            hint="It may have been withdrawn, or the data have changed since the last run.",
+        )
     reading = Reading(caller, asking, live[pseudonym], inputs.purpose, frozenset({TAGS_FIELD}))
     with denials_recorded(platform, reading):
         leave = find_leave(platform, reading, frozenset(), approval=approval, case=None)

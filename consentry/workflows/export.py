@@ -11,6 +11,7 @@ from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.access import check_may_act
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_exports, read_views
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.rewriting import read_rows
@@ -19,9 +20,9 @@ from consentry.stores.tag_values import TagRun, get_newest_run
 from consentry.workflows.run_tags import TAGS_FIELD, load_pack_taxonomy
 from consentry.workflows.withheld import ended_meanwhile, read_pseudonyms, withheld_pseudonyms
 from consentry.workshop import making
-from deid.exports import ExportDefinition, load_exports
+from deid.exports import ExportDefinition
 from deid.manifest import FILE_NAME, Manifest, Product, columns_of, signed_manifest
-from deid.views import ViewDefinition, load_views
+from deid.views import ViewDefinition
 from kernel.encoding import JsonValue
 from kernel.errors import ConsentryError, Denied, NotFound
 from kernel.ids import SubjectId, new_id
@@ -89,8 +90,7 @@ def run_export(platform: Platform, caller: Principal, name: str) -> Released:
 
 def _definition(platform: Platform, name: str) -> tuple[ExportDefinition, ViewDefinition]:
     folder = pack_folder(platform.settings.pack)
-    views = load_views(folder, platform.catalogue)
-    exports = load_exports(folder, platform.catalogue, views)
+    views, exports = read_views(folder, platform.catalogue), read_exports(folder, platform.catalogue)
     if name not in exports:
         raise NotFound(f"The pack has no export {name!r}", hint=f"It has {', '.join(sorted(exports)) or 'none'}.")
     return exports[name], views[exports[name].view]

@@ -36,6 +36,7 @@ from consentry.workflows.ingest_permits import Granted, Needs, Outlook, PermitDe
 from consentry.workflows.ingest_report import IngestReport
 from kernel.catalogue import IndexKind
 from kernel.clock import to_micros
+from kernel.collecting import rarely_collecting
 from kernel.ids import SubjectId
 from vault.bulk_columns import ColumnChunk, pack_columns
 from vault.bulk_sealers import BulkSealers
@@ -67,6 +68,7 @@ def ingest_arrow(
     *,
     quarantine: Path | None = None,
     processes: int | None = None,
+    again: bool = False,
     on_rows: Callable[[int], None] | None = None,
     show_progress: bool = False,
 ) -> IngestReport:
@@ -75,6 +77,7 @@ def ingest_arrow(
     Args:
         mapping: which column is what; YAML.
         processes: how many seal; None for one a core, 0 for this one alone.
+        again: take the file through the gate once more although it was complete before.
         on_rows: told the number of rows that each chunk moved on.
     Returns:
         The report; ``repeated`` when the same file was complete before, and nothing was done.
@@ -91,7 +94,7 @@ def ingest_arrow(
         pass
     digest = platform.batches.digest(input_pieces([file, mapping], [platform.catalogue.hash]))
     asking = platform.asking(caller)
-    batch = open_batch(platform, asking, kind="arrow", input_digest=digest)
+    batch = open_batch(platform, asking, kind="arrow", input_digest=digest, again=again)
     report = IngestReport(batch.batch_id, repeated=batch.is_done)
     with (
         progress("arrow records", shown=show_progress) as done,
@@ -162,8 +165,9 @@ class _Run(Intake):
 
     def _take_in(self, on_rows: Callable[[int], None]) -> None:
         waiting: deque[_Chunk] = deque()
-        setup = sealer_setup(self.platform.settings, self.platform.catalogue)
-        with BulkSealers(setup, processes=self.processes) as sealers:
+        platform = self.platform
+        setup = sealer_setup(platform.settings, platform.catalogue, packed=not platform.data.is_sqlite)
+        with rarely_collecting(), platform.data.roomy(), BulkSealers(setup, processes=self.processes) as sealers:
             for block in self._blocks():
                 for chunk in self._chunks(self._look(block), sealers):
                     waiting.append(chunk)

@@ -87,15 +87,15 @@ class People:
         import pyarrow as pa
 
         records = prepared.records
-        stated = [IdentityKeys(*own) for own in _identities(records)]
-        distinct = list(dict.fromkeys(stated))
-        found = dict(zip(distinct, self._resolver.resolve_many(distinct), strict=True))
+        stated = list(_identities(records))
+        distinct = {own: IdentityKeys(*own) for own in dict.fromkeys(stated)}
+        found = dict(zip(distinct, self._resolver.resolve_many(list(distinct.values())), strict=True))
         resolutions = [found[own] for own in stated]
         places = records[PLACE].to_pylist()
         doubtful, bad = [], []
         for place, own, resolution in zip(places, stated, resolutions, strict=True):
             if resolution.kind is ResolutionKind.DOUBTFUL:
-                doubtful.append((own, resolution))
+                doubtful.append((distinct[own], resolution))
                 bad.append(BadRow(f"{self._file}:{place}", RowFault.IDENTITY_DOUBTFUL))
             elif resolution.subject is None:
                 bad.append(BadRow(f"{self._file}:{place}", RowFault.UNKNOWN_PERSON))
@@ -104,7 +104,7 @@ class People:
         if bad:
             columns = columns.filter(subjects.is_valid())
             places = columns[PLACE].to_pylist()
-        owned = {own: one.subject for own, one in found.items() if one.subject is not None}
+        owned = {distinct[own]: one.subject for own, one in found.items() if one.subject is not None}
         telling = [(subject, own) for own, subject in owned.items() if not own.is_reference]
         return Block(
             rows=rows_of(columns.drop_columns([SOURCE_SUBJECT, PLACE])),

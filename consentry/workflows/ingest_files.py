@@ -33,9 +33,10 @@ def ingest_fhir(
     source: str,
     encoding: str = "utf-8",
     quarantine: Path | None = None,
+    again: bool = False,
     show_progress: bool = False,
 ) -> IngestReport:
-    """Ingest FHIR R4 bundles and NDJSON; several paths are one batch."""
+    """Ingest FHIR R4 bundles and NDJSON; several paths are one batch. ``again``: see ``consentry.workflows.ingest``."""
     from consentry.sources.fhir import read_fhir
 
     check_source(source)
@@ -43,7 +44,7 @@ def ingest_fhir(
     return _ingest(
         platform, caller, _expanded(paths), "fhir", [source, encoding],
         lambda: read_fhir(paths, context, source=source),
-        quarantine=quarantine or quarantine_path(paths[0]), show_progress=show_progress,
+        quarantine=quarantine or quarantine_path(paths[0]), again=again, show_progress=show_progress,
     )  # fmt: skip
 
 
@@ -55,9 +56,10 @@ def ingest_table(
     *,
     encoding: str = "utf-8",
     quarantine: Path | None = None,
+    again: bool = False,
     show_progress: bool = False,
 ) -> IngestReport:
-    """Ingest a table by its map."""
+    """Ingest a table by its map. ``again``: see ``consentry.workflows.ingest``."""
     from consentry.sources.maps import load_map
     from consentry.sources.tables import read_table
 
@@ -67,7 +69,7 @@ def ingest_table(
     return _ingest(
         platform, caller, [file, mapping], "table", [encoding],
         lambda: read_table(file, table_map, context),
-        quarantine=quarantine or quarantine_path(file), show_progress=show_progress,
+        quarantine=quarantine or quarantine_path(file), again=again, show_progress=show_progress,
     )  # fmt: skip
 
 
@@ -90,9 +92,13 @@ def ingest_events(
     source: str,
     encoding: str = "utf-8",
     quarantine: Path | None = None,
+    again: bool = False,
     show_progress: bool = False,
 ) -> IngestReport:
-    """Ingest behaviour events, by a map where the tracker has other names."""
+    """Ingest behaviour events, by a map where the tracker has other names.
+
+    ``again``: see ``consentry.workflows.ingest``.
+    """
     from consentry.sources.events import load_event_map, read_events
 
     check_source(source)
@@ -101,7 +107,7 @@ def ingest_events(
     return _ingest(
         platform, caller, [file, *([mapping] if mapping else [])], "events", [source, encoding],
         lambda: read_events(file, context, event_map, source=source),
-        quarantine=quarantine or quarantine_path(file), show_progress=show_progress,
+        quarantine=quarantine or quarantine_path(file), again=again, show_progress=show_progress,
     )  # fmt: skip
 
 
@@ -114,6 +120,7 @@ def _ingest(  # noqa: PLR0917 - one input and how it is read
     read: Callable[[], Reading],
     *,
     quarantine: Path,
+    again: bool,
     show_progress: bool,
 ) -> IngestReport:
     check_may_act(platform.catalogue, caller, "records.ingest")
@@ -121,8 +128,9 @@ def _ingest(  # noqa: PLR0917 - one input and how it is read
     digest = platform.batches.digest(input_pieces(files, [platform.catalogue.hash, *settings]))
     with progress(f"{kind} records", shown=show_progress) as done, QuarantineWriter(quarantine) as bad:
         report = ingest(
-            platform, caller, kind=kind, input_digest=digest, read=lambda: rows, on_rows=done, quarantine=bad
-        )
+            platform, caller, kind=kind, input_digest=digest, read=lambda: rows, on_rows=done, again=again,
+            quarantine=bad,
+        )  # fmt: skip
     report.quarantine = bad.path if bad.count else None
     platform.log.settle()
     return report

@@ -103,7 +103,7 @@ class Intake(ABC):
 
     def _refine_ages(self, connection: Connection, stated: Mapping[SubjectId, date]) -> None:
         """Let a birth date that a record states keep somebody a minor for longer, never for shorter."""
-        known = find_standings(connection, stated)
+        known = find_standings(connection, stated) if stated else {}
         if known:
             births = {subject: stated[subject] for subject in known}
             made = register_subjects(connection, births, clock=self.platform.clock)

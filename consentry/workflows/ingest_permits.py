@@ -99,9 +99,10 @@ class Granted:
         covered = {}
         for subject, codes in asked.items():
             reasons = verdict.refused.get(subject, {})
-            covered[subject] = codes.difference(reasons)
-            for code in codes:
-                self._note(subject, code, reasons.get(code))
+            covered[subject] = codes.difference(reasons) if reasons else codes
+            if reasons or self.refused:
+                for code in codes:
+                    self._note(subject, code, reasons.get(code))
         return covered
 
     def _note(self, subject: SubjectId, code: str, why: Reason | None) -> None:
@@ -152,7 +153,9 @@ class PermitDesk:
             connection, asking=self.asking, purpose=purpose, subjects=list(asked), fields=_together(asked),
             recipient=recipient,
         )  # fmt: skip
-        passing = {who: frozenset(code for code, why in of.items() if why is None) for who, of in said.items()}
+        answers = {id(of): of for of in said.values()}  # people in the same situation share one
+        passes = {one: frozenset(code for code, why in of.items() if why is None) for one, of in answers.items()}
+        passing = {who: passes[id(of)] for who, of in said.items()}
         outlook[purpose, recipient] = passing
         return passing
 

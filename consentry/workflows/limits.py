@@ -1,6 +1,8 @@
 """Limits of reading (R48): counted with the access entry, refused beyond, and told to officers on the way there."""
 
 import math
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -12,9 +14,9 @@ from consentry.access import RuleDenied
 from consentry.alarms import AlarmKind, raise_alarm
 from consentry.platform import Platform
 from consentry.principals import Principal
-from consentry.reading_limits import Reached, counted, exceeded, neared
+from consentry.reading_limits import Count, Reached, Window, counted, exceeded, is_ordinary, neared
 from consentry.readings import Reading
-from consentry.stores.reading import keep_counts, lock_counts, tell_refusal
+from consentry.stores.reading import Kept, keep_counts, lock_counts, tell_refusal
 from kernel.clock import format_instant
 from kernel.ids import SubjectId
 from kernel.oversight import ReadingLimits
@@ -88,10 +90,19 @@ def _spend(
     keep_counts(connection, asking.actor, subject, counts, now=now)
 
 
+def counted_within(
+    platform: Platform, asking: Asking, kept: Kept, *, fields: int, now: datetime
+) -> Mapping[Window, Count] | None:
+    """Return what is to be kept after one more reading; None where that comes to a limit, or near one."""
+    counts = counted(kept.counts, fields=fields, last_read=kept.last_read, now=now, catalogue=platform.catalogue)
+    limits, percent = limits_of(platform, asking.role), platform.catalogue.oversight.reading.near_percent
+    return counts if is_ordinary(kept.counts, counts, limits, percent=percent) else None
+
+
 def tell_first_refusal(platform: Platform, connection: Connection, caller: Principal, refused: LimitReached) -> None:
-    """Raise the alarm where it is the first refusal in the window of the limit."""
+    """Raise the alarm where it is the caller's first refusal in the window of the limit."""
     now, reached = platform.log.now(connection), refused.reached
-    if not tell_refusal(connection, caller.principal_id, since=reached.began_at, now=now):
+    if not tell_refusal(connection, caller.principal_id, reached.window, since=reached.began_at, now=now):
         return
     told = _told(caller.principal_id, caller.role, reached)
     raise_alarm(connection, AlarmKind.LIMIT_REACHED, told, now=now)

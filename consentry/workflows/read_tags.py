@@ -19,7 +19,7 @@ from kernel.ids import SubjectId
 
 @dataclass(frozen=True, slots=True)
 class SubjectTags:
-    """Values by tag; ``as_of`` is None when the subject was in no run."""
+    """Values by tag; ``as_of`` is None when the subject was in no run, or its data have changed since."""
 
     as_of: date | None
     values: Mapping[str, JsonValue] = field(repr=False)
@@ -51,5 +51,7 @@ def read_tags(platform: Platform, caller: Principal, *, subject: SubjectId, appr
     platform.log.settle()
     name = platform.pseudonyms.pseudonyms([subject], scope=view.scope)[subject]
     with platform.data.read() as connection:
+        if platform.wake.outdated(connection, subject):
+            return SubjectTags(None, {})  # they were made of other data than what is stored now
         as_of, values = newest_values(connection, scope=view.scope, pseudonym=name)
     return SubjectTags(as_of, values)

@@ -18,6 +18,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.workflows.erase import check_reason
 from consentry.workflows.split_subject import ACT as IDENTIFY
+from consentry.workflows.two_people import check_second_person
 from kernel.errors import Conflict
 from kernel.ids import SubjectId
 from vault.leftovers import is_leftover
@@ -56,24 +57,39 @@ def release_subject(platform: Platform, caller: Principal, *, subject: SubjectId
 
 
 def merge_subjects(
-    platform: Platform, caller: Principal, *, kept: SubjectId, dropped: SubjectId, reason: str
+    platform: Platform,
+    caller: Principal,
+    *,
+    kept: SubjectId,
+    dropped: SubjectId,
+    reason: str,
+    accepted_by: Principal | None,
 ) -> tuple[Decision, ...]:
     """Let one subject go on for two who are the same person, with the stricter of both decisions and all records.
 
     The dropped one's records are sealed under the kept one's keys, its own keys are destroyed, and its sources lead to
     the kept one. What was derived of either is cleared away, and comes back with the next build.
 
+    Args:
+        platform: every part.
+        caller: who merges.
+        kept: who goes on.
+        dropped: who was the same person all along.
+        reason: in words; sealed beside the entries.
+        accepted_by: a second person, who has seen that they are one.
     Returns:
         The decisions that were recorded for the kept subject.
     Raises:
-        BadInput: no reason, or both are the same.
+        BadInput: no reason, no second person, or both subjects are the same.
+        Denied: the role of the caller or of the second person may not.
         NotFound: one of them is not registered.
         Conflict: one of them is erased or was merged away before, one is deceased and the other not, records of one
             are being moved or erased, or a hold on the dropped one does not stand for the kept one.
     """
     check_may_act(platform.catalogue, caller, IDENTIFY)
-    asking = platform.asking(caller)
     check_reason(reason)
+    second = check_second_person(platform, caller, accepted_by, IDENTIFY)
+    asking = replace(platform.asking(caller), accepted_by=second.principal_id)
     with platform.data.write() as connection:
         made = platform.registry.merge(connection, kept=kept, dropped=dropped, asking=replace(asking, reason=reason))
         change = platform.mover.begin_merge(connection, kept=kept, dropped=dropped, asking=asking)

@@ -25,9 +25,9 @@ from consentry.platform import Platform, open_keystore, open_platform, open_sign
 from consentry.principals import Principal
 from consentry.restore_marker import tell_restored
 from consentry.restored_log import check_restored_log, compare_with_signed, open_known
-from consentry.restoring import STORES, Sealed, check_files, put_in_place, receive, scratch_stores
+from consentry.restoring import Sealed, check_files, put_in_place, receive, scratch_stores
 from consentry.settings import Settings
-from consentry.workflows.backup import ACT
+from consentry.workflows.backup import ACT, STORES
 from kernel.clock import SystemClock
 from kernel.database import Database
 from kernel.encoding import JsonValue

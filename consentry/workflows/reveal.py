@@ -56,7 +56,9 @@ def reveal(
     reading = begin_reading(
         platform, caller, subject=subject, purpose=purpose, fields=fields, reason=reason, ticket=ticket
     )
-    admitted = admit(platform, reading, approval=approval, case=case)
+    admitted = admit(platform, reading, approval=approval, case=case, opens=True)
     permit, receipt = admitted.permit, admitted.receipt
-    records = platform.vault.open(permit, receipt, subject=subject, fields=permit.fields, masked=admitted.masked)
+    records = platform.vault.open(
+        permit, receipt, subject=subject, fields=permit.fields, masked=admitted.masked, gathered=admitted.gathered
+    )
     return Opened(records, permit.entry_id, receipt.index, receipt.tree_size, admitted.masked)

@@ -14,6 +14,7 @@ from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consentry.access import check_may_act
 from consentry.packs import pack_folder
+from consentry.parsed_packs import read_taxonomy
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.builds import ViewBuild, get_newest_build
@@ -26,7 +27,7 @@ from kernel.errors import ConfigurationError
 from kernel.ids import SubjectId, new_id
 from tagging.cohort import MINIMUM_CELL
 from tagging.evaluate import TIME_ZONE, evaluate
-from tagging.taxonomy import Taxonomy, load_taxonomy
+from tagging.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +74,7 @@ class TagInputs:
 
 def load_pack_taxonomy(platform: Platform) -> Taxonomy:
     """Load the pack's taxonomy."""
-    return load_taxonomy(pack_folder(platform.settings.pack) / "taxonomy.yaml")
+    return read_taxonomy(pack_folder(platform.settings.pack))
 
 
 def tag_inputs(platform: Platform) -> TagInputs:

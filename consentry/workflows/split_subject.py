@@ -8,6 +8,7 @@ from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.words_said import check_said
 from consentry.workflows.denials import check_allowed
+from consentry.workflows.two_people import check_second_person
 from kernel.errors import BadInput, Conflict
 from kernel.ids import BatchId, RecordId, SubjectId, new_id
 from vault.moving import MoveOutcome, Selection
@@ -31,20 +32,36 @@ class Split:
 
 
 def split_subject(
-    platform: Platform, caller: Principal, *, origin: SubjectId, selection: Selection, reason: str
+    platform: Platform,
+    caller: Principal,
+    *,
+    origin: SubjectId,
+    selection: Selection,
+    reason: str,
+    accepted_by: Principal | None,
 ) -> Split:
     """Give some records of a subject to a new one, sealed under its own keys, with what finds the person.
 
     What was derived of the former is cleared away, as it was of two people.
 
+    Args:
+        platform: every part.
+        caller: who splits.
+        origin: who was two people.
+        selection: what is the other person's.
+        reason: in words; sealed beside the entries.
+        accepted_by: a second person, who has seen that they are two.
+
     Raises:
-        Denied: the role may not.
-        BadInput: no reason.
+        Denied: the role of the caller or of the second person may not.
+        BadInput: no reason, or no second person.
         NotFound: the subject is not registered, or nothing of it is selected.
         Conflict: it is erased, held, was merged away or is being moved; or a source id is not its own.
     """
     check_allowed(platform, caller, ACT, persons_only=True, subject=origin)
-    asking = replace(platform.asking(caller), reason=check_said(reason, what="A split"))
+    said = check_said(reason, what="A split")
+    second = check_second_person(platform, caller, accepted_by, ACT)
+    asking = replace(platform.asking(caller, reason=said), accepted_by=second.principal_id)
     _check_own(platform, origin, selection)
     fresh = SubjectId(new_id("sub"))
     with platform.data.write() as connection:

@@ -71,12 +71,31 @@ def check_two_people(platform: Platform, people: Sequence[Principal], act: str) 
             "Two different persons must accept this", hint="Give --accept TOKEN or --officer NAME, twice in all."
         )
     for one in people:
-        if one.kind is not PrincipalKind.PERSON:
-            raise Denied("Only people may accept this", hint="Sign in as a person.")
-        try:
-            check_may_act(platform.catalogue, one, act)
-        except Denied as err:
-            raise Denied(f"{one.principal_id} may not accept this: {err.message}", hint=err.hint) from None
+        _check_may_accept(platform, one, act)
+
+
+def check_second_person(platform: Platform, caller: Principal, second: Principal | None, act: str) -> Principal:
+    """Return the second person; raises unless it is somebody else than the caller whose role allows the act as well.
+
+    Raises:
+        BadInput: nobody does, or the caller alone.
+        Denied: a machine, or the person's role may not.
+    """
+    if second is None or second.principal_id == caller.principal_id:
+        raise BadInput(
+            "A second person must accept this", hint="Give --accept TOKEN or --officer NAME of somebody else than you."
+        )
+    _check_may_accept(platform, second, act)
+    return second
+
+
+def _check_may_accept(platform: Platform, one: Principal, act: str) -> None:
+    if one.kind is not PrincipalKind.PERSON:
+        raise Denied("Only people may accept this", hint="Sign in as a person.")
+    try:
+        check_may_act(platform.catalogue, one, act)
+    except Denied as err:
+        raise Denied(f"{one.principal_id} may not accept this: {err.message}", hint=err.hint) from None
 
 
 def named_in(people: Sequence[Principal]) -> dict[str, str]:

@@ -37,7 +37,8 @@ def withheld_pseudonyms(
 ) -> tuple[set[str], dict[str, SubjectId]]:
     """Ask the gate about everybody behind some pseudonyms, and say whom to leave out.
 
-    A pseudonym whose way back is gone belongs to an erased subject and is left out.
+    A pseudonym whose way back is gone belongs to an erased subject and is left out; so is somebody of whom what was
+    derived is of other data than what is stored now, until it is taken away.
 
     Returns:
         The pseudonyms to leave out, and the subjects behind the others.
@@ -57,6 +58,8 @@ def withheld_pseudonyms(
             )
         if verdict.permit is not None:
             permitted.update(s for s in verdict.permit.subjects if s not in verdict.refused)
+    with platform.data.read() as connection:
+        permitted -= platform.wake.outdated(connection)
     live = {name: subject for name, subject in subjects.items() if subject in permitted}
     return {name for name in pseudonyms if name not in live}, live
 

@@ -20,6 +20,7 @@ from audit.signer_service import answer, serve_signer
 from audit.signing import NoteSigner, create_signing_key, load_signing_key
 from audit.verifier import CompactRange, open_checkpoint
 from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, IntegrityFailed, Unavailable
+from tests.loopback import start_serving
 
 LEAVES = [bytes([number]) * 32 for number in range(7)]
 
@@ -35,8 +36,7 @@ def served(tree, tmp_path):
     """The same signer behind a socket."""
     path = tmp_path / "s"
     with serve_signer(tree, path) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+        thread = start_serving(server)
         yield path
         server.shutdown()
         thread.join()
@@ -121,8 +121,7 @@ def test_signer_that_is_gone_is_unavailable_and_back_when_it_is(tree, tmp_path):
     remote = None
     for size in (0, 1):
         with serve_signer(tree, path) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
+            thread = start_serving(server)
             remote = remote or RemoteSigner(path)
             remote.close()
             assert remote.extend(size, LEAVES[:1]).size == size + 1

@@ -25,7 +25,7 @@ from benchmarks.outside_dialogue import measured
     ("group", "figures"),
     [
         ("audit", lambda: audit_writing.run(each=2, rounds=1)),
-        ("audit", lambda: audit_proving.run(entries=300, beside=300)),
+        ("audit", lambda: audit_proving.run(entries=300, beside=60, starts=1)),
         ("audit", lambda: audit_queries.run(entries=2_000, lookups=10)),
         ("consent", lambda: consent.run(subjects=40)),
         ("tags", lambda: tags.run(subjects=300, events=6_000)),

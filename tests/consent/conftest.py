@@ -50,6 +50,7 @@ ASKING = Asking("prn_test", "capture", RequestId("req_test"))
 CARE = NoticeRef("care", "1", "en")
 CHILD_CARE = NoticeRef("child_care", "1", "en")
 GROWN_UP = date(1985, 3, 1)
+STARTED = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 INSURERS = ("insurer_a", "insurer_b", "insurer")
 RECIPIENTS = (*INSURERS, "lab")
 SECTIONS = {
@@ -322,6 +323,15 @@ def open_office(database: Database, clock: FixedClock, catalogue: Catalogue | No
     return Office(database, known, clock, journal, Registry(known, journal, sealer, clock), Gate(known, journal, clock))
 
 
+def open_filled(database: Database, clock: FixedClock) -> Office:
+    """Wire the parts, record the assessment and the recipients, and publish the care notices."""
+    office = open_office(database, clock)
+    office.fill_register()
+    office.publish()
+    office.publish(code="child_care", audience="child")
+    return office
+
+
 def create_tables(database: Database) -> None:
     """Create what this package and the log need."""
     with database.write() as connection:
@@ -330,17 +340,16 @@ def create_tables(database: Database) -> None:
 
 
 @pytest.fixture(scope="session")
-def offices() -> Callable[[str], Office]:
-    """Opens the parts over the store at a URL, creating its tables; the care notice is published."""
+def offices(filled_on_sqlite: Path) -> Callable[[str], Office]:
+    """Opens the parts over a new store at a URL, with its tables; the care notice is published."""
 
     def opened(url: str) -> Office:
+        if url.startswith("sqlite:///"):
+            shutil.copy(filled_on_sqlite, url.removeprefix("sqlite:///"))
+            return open_office(open_database(url, label="data store"), FixedClock(STARTED))
         store = open_database(url, label="data store", must_exist=False)
         create_tables(store)
-        office = open_office(store, FixedClock(datetime(2026, 11, 21, 2, 0, tzinfo=UTC)))
-        office.fill_register()
-        office.publish()
-        office.publish(code="child_care", audience="child")
-        return office
+        return open_filled(store, FixedClock(STARTED))
 
     return opened
 
@@ -394,21 +403,47 @@ def either(request: pytest.FixtureRequest) -> Database:
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(scope="session")
+def filled_on_sqlite(tables_of_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with the care notice published; tests work on copies."""
+    path = tmp_path_factory.mktemp("filled") / "data.db"
+    shutil.copy(tables_of_sqlite, path)
+    store = open_database(f"sqlite:///{path}", label="data store")
+    open_filled(store, FixedClock(STARTED))
+    store.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def filled_on_postgresql(tables_of_postgresql: str, lasting_pg_database: Callable[..., str]) -> str:
+    """The URL of a PostgreSQL store with the care notice published; tests work on copies."""
+    url = lasting_pg_database(tables_of_postgresql)
+    store = open_database(url, label="data store")
+    open_filled(store, FixedClock(STARTED))
+    store.dispose()
+    return url
+
+
 @pytest.fixture
-def office(database: Database, clock: FixedClock) -> Office:
+def office(filled_on_sqlite: Path, tmp_path: Path, clock: FixedClock) -> Iterator[Office]:
     """The parts over SQLite, with the care notice published."""
-    opened = open_office(database, clock)
-    opened.fill_register()
-    opened.publish()
-    opened.publish(code="child_care", audience="child")
-    return opened
+    shutil.copy(filled_on_sqlite, tmp_path / "data.db")
+    store = open_database(f"sqlite:///{tmp_path / 'data.db'}", label="data store")
+    yield open_office(store, clock)
+    store.dispose()
 
 
 @pytest.fixture
-def either_office(either: Database, clock: FixedClock) -> Office:
+def office_on_postgresql(
+    filled_on_postgresql: str, pg_database: Callable[..., str], clock: FixedClock
+) -> Iterator[Office]:
+    """The parts over PostgreSQL, with the care notice published."""
+    store = open_database(pg_database(filled_on_postgresql), label="data store")
+    yield open_office(store, clock)
+    store.dispose()
+
+
+@pytest.fixture(params=["office", "office_on_postgresql"], ids=["database", "postgres"])
+def either_office(request: pytest.FixtureRequest) -> Office:
     """The parts over each engine in turn, with the care notice published."""
-    opened = open_office(either, clock)
-    opened.fill_register()
-    opened.publish()
-    opened.publish(code="child_care", audience="child")
-    return opened
+    return request.getfixturevalue(request.param)

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent.gate import Reason
+from consent.gate import Check, Reason
 from consent.guardians import record_guardian
 from consent.registry import ActorKind, DecisionAct
+from consent.situations import read_situations
 from consent.standing import Standing, set_deceased, set_standing
-from kernel.catalogue import ConsentKind
+from consent.uses import counted_subjects
+from kernel.catalogue import ConsentKind, LawfulBasis
 from kernel.errors import BadInput, Denied
-from kernel.ids import SubjectId, new_id
+from kernel.ids import EntryId, SubjectId, new_id
 
 EXAMPLES = 1_000 if os.environ.get("CONSENTRY_NIGHTLY") else 60
 PURPOSES = ["P01", "P02", "P02", "P05", "P06", "P07", "P08", "P11", "P11", "P12", "P12", "P13", "P15"]
@@ -220,7 +222,7 @@ def play_act(story, subject, act, purpose, facts):
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=histories())
 def test_gate_agrees_with_the_replayed_history(shared, drawn):
-    """After any history, check, check_many and preview_many say what a replay of all accepted acts says."""
+    """After any history, check, check_each, check_many and preview_many say what a replay of all accepted acts says."""
     office, (purposes, history) = shared, drawn
     people = [office.subject(), office.subject(date(2015, 3, 1)), office.subject(date(1990, 3, 1))]
     model = Naive(office.catalogue, states=dict.fromkeys(people, Standing.ACTIVE), child=people[1])
@@ -260,6 +262,8 @@ def compare(office, model, subjects, purposes):
                 compare_many(office.gate.check_many(connection, subjects=subjects, **ask), expected)
                 subject = subjects[len(model.history) % len(subjects)]
                 compare_one(office, connection, subject, expected[subject], ask)
+                if recipient is None:
+                    compare_each(office, connection, expected, purpose)
 
 
 def compare_many(verdict, expected):
@@ -272,6 +276,26 @@ def compare_many(verdict, expected):
         for code, reason in reasons.items():
             permitted = verdict.permit is not None and verdict.permit.allows(subject, code)
             assert permitted == (reason is None)
+
+
+def compare_each(office, connection, expected, purpose):
+    """A plain yes for all fields that pass, by the same decisions as alone; never where one of the fields fails."""
+    passing = {subject: [c for c, reason in reasons.items() if reason is None] for subject, reasons in expected.items()}
+    asked = [Check(office.asking, purpose, subject, fields) for subject, fields in passing.items()]
+    asked += [Check(office.asking, purpose, subject, list(reasons)) for subject, reasons in expected.items()]
+    told = office.gate.check_each(connection, asked)
+    assert told[len(passing) :] == [None] * len(expected)
+    age = office.catalogue.digital_age
+    counted = counted_subjects(read_situations(connection, passing, purpose=purpose, digital_age=age))
+    is_emergency = LawfulBasis.EMERGENCY in office.catalogue.get_purpose(purpose).bases
+    for (subject, fields), prospect in zip(passing.items(), told, strict=False):
+        assert (prospect is None) == (not fields or is_emergency or subject in counted)
+        if prospect is not None:
+            permit = prospect.given(EntryId(new_id("ent")))
+            alone = office.gate.check(connection, asking=office.asking, purpose=purpose, subject=subject, fields=fields)
+            assert prospect.fields == permit.fields == alone.fields == set(fields)
+            assert (permit.basis_of, permit.subjects, permit.narrowed) == (alone.basis_of, alone.subjects, {})
+            assert (prospect.event.basis, prospect.event.fields) == (permit.basis_of[subject], tuple(sorted(fields)))
 
 
 def compare_one(office, connection, subject, expected, ask):

@@ -1,7 +1,7 @@
 """A deployment on SQLite, opened under a standing clock, and short forms of what people do with it."""
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from consentry.platform import Platform, open_platform
 from consentry.principals import Principal, PrincipalKind
 from consentry.settings import Settings, load_settings
 from consentry.workflows.accounts import add_key, add_person
-from consentry.workflows.capture import ActAnswer, capture_act
+from consentry.workflows.capture import ActAnswer, capture_act, capture_acts
 from consentry.workflows.ingest_http import ingest_posted
 from consentry.workflows.initialise import Account, initialise
 from kernel.clock import FixedClock
@@ -21,6 +21,8 @@ from kernel.encoding import JsonValue
 from kernel.ids import PrincipalId, SubjectId
 
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")
+SECOND = Principal(PrincipalId("prn_second"), "second", PrincipalKind.PERSON, "compliance_officer")
+"""Who accepts what two people must stand for."""
 """Whoever runs the command line of the embedded profile."""
 
 STARTED = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -135,6 +137,26 @@ class Captured:
         for purpose in grants:
             self.grant(name, purpose)
         return subject
+
+    def people(
+        self,
+        names: Iterable[str],
+        *grants: str,
+        birth_date: str = "1990-05-20",
+        sharing: Mapping[str, str] | None = None,
+    ) -> list[SubjectId]:
+        """Register people in one go, each as ``person`` does it, and grant a purpose to a recipient as well."""
+        acts, opened = [], []
+        for name in names:
+            who = {"source": "app", "id": name, "birth_date": birth_date, "sex": "female"}
+            opened.append(len(acts))
+            acts.append(self.act("contract", who, "P01", "P02", "P04"))
+            acts += [self.act("grant", self.known(name), purpose) for purpose in grants]
+            for purpose, recipient in (sharing or {}).items():
+                acts.append(self.act("grant", self.known(name), purpose, recipient=recipient))
+        said = capture_acts(self.platform, self.caller, [ConsentAct.model_validate(act) for act in acts])
+        assert all(isinstance(one, ActAnswer) for one in said), said
+        return [said[place].subject for place in opened]
 
     def grant(self, name: str, purpose: str, **more: object) -> str:
         """Grant one purpose; returns the decision's id."""

@@ -1,10 +1,7 @@
 """Parties outside the house on loopback: real witnesses, authorities for timestamps, and who answers as told."""
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,21 +16,14 @@ from audit.witness_state import open_witness_state
 from consentry.api.witness import create_witness_app
 from kernel.clock import SystemClock
 from kernel.database import Database
+from tests.loopback import served, start_serving
 
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application on loopback; yields its address."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(20)
+    with served(uvicorn.Config(app, log_level="warning", lifespan="off")) as address:
+        yield address
 
 
 @contextmanager
@@ -53,7 +43,7 @@ def answering(answer) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    start_serving(server)
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()

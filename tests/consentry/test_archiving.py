@@ -52,6 +52,21 @@ def test_unchanged_key_store_is_not_backed_up_again_and_what_is_over_goes(deploy
         assert second != first
 
 
+def test_what_leads_to_a_person_is_backed_up_as_well(deployment, clock, recipients, monkeypatch):
+    """A pseudonym needs no new key; a backup that lacks it would lose the way back."""
+    settings = load_settings(**{**deployment.settings.model_dump(), **recipients, "backup_keys_minutes": 1})
+    now = [0.0]
+    monkeypatch.setattr("consentry.archiving.time.monotonic", lambda: now[0])
+    with open_platform(settings, clock=clock) as platform:
+        archiver, captured = Archiver(platform), Captured(platform)
+        subjects = [captured.person(name) for name in ("u-1", "u-2")]
+        for subject in subjects:
+            platform.pseudonyms.pseudonyms([subject], scope="view:x")
+            now[0] += 61
+            archiver.work()
+        assert len(list(settings.backups_path.glob("keys-*"))) == len(subjects)
+
+
 def test_final_erasures_are_told(platform, captured):
     """Once the epoch of its keys has ended, an erasure has a second entry."""
     subject = captured.person("u-1")

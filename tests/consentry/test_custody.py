@@ -270,8 +270,9 @@ def test_a_wrong_settings_file_of_a_custodian_is_told(deployment, tmp_path, cont
     path.write_text(content)
     with pytest.raises(ConfigurationError, match=said):
         load_custody(path, deployment.settings)
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="cannot be read") as told:
         load_custody(tmp_path / "none.toml", deployment.settings)
+    assert told.value.hint == "Check the place of the custodian's file."
 
 
 def test_a_custodians_file_begins_at_the_defaults(deployment, tmp_path):

@@ -111,3 +111,11 @@ def test_every_variable_that_the_code_reads_is_documented():
         for path in (ROOT / package).rglob("*.py"):
             for name in re.findall(r"CONSENTRY_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8")):
                 assert f"`{name}`" in text, f"{name} in {path.name}"
+
+
+def test_every_page_is_on_the_first_one():
+    """Whoever opens the documents finds each of them from there."""
+    docs = ROOT / "docs"
+    first = (docs / "index.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(docs)) for page in docs.rglob("*.md")} - {"index.md"}
+    assert set(re.findall(r"\]\(([^)#]+\.md)\)", first)) == pages

@@ -4,6 +4,7 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from consentry.key_tending import KeyTender
 from consentry.workflows.find_subject import search_subjects
@@ -18,6 +19,7 @@ from consentry.workflows.rotate import (
 from kernel.errors import BadInput, Denied
 from tests.consentry.conftest import ADMIN
 from vault.data_rotation import DataKeys
+from vault.tables import blinding_key, data_key, named_key
 
 
 class Killed(BaseException):
@@ -81,6 +83,20 @@ def test_a_server_that_ends_stops_between_two_steps(ward):
     assert len(key_status(ward, ADMIN).epochs) == 2
     assert len(resume_rotations(ward, ADMIN).epochs) == 1
     assert end_old_epoch(ward, ward.asking(ADMIN)) is None
+
+
+def test_status_counts_every_key_of_an_epoch(ward):
+    """Also those that blind digests: an epoch under which one hangs is not told to be empty."""
+    told = key_status(ward, ADMIN)
+    with ward.keys.read() as connection:
+        kept = {
+            table.name: connection.scalar(select(func.count()).select_from(table))
+            for table in (data_key, named_key, blinding_key)
+        }
+    assert kept["blinding_key"] > 0
+    assert sum(one.data_keys for one in told.epochs) == kept["data_key"]
+    assert sum(one.named_keys for one in told.epochs) == kept["named_key"] + kept["blinding_key"]
+    assert sum(one.keys for one in told.named_keys if one.kind == "blinding") == kept["blinding_key"]
 
 
 def test_status_names_nobody_and_no_key(ward, captured):

@@ -3,8 +3,20 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from consentry.reading_limits import Count, Unit, Window, counted, exceeded, limit_of, neared, window_begins
+from consentry.reading_limits import (
+    Count,
+    Unit,
+    Window,
+    counted,
+    exceeded,
+    is_ordinary,
+    limit_of,
+    neared,
+    window_begins,
+)
 from kernel.oversight import ReadingLimits
 
 NOON = datetime(2026, 11, 21, 4, 30, 20, tzinfo=UTC)
@@ -72,3 +84,20 @@ def test_every_limit_has_its_number():
     """Each window and unit is bounded by default."""
     assert all(limit_of(ReadingLimits(), window, unit) > 0 for window in Window for unit in Unit)
     assert Count(NOON).of(Unit.FIELDS) == 0
+
+
+_NUMBERS = st.integers(0, 12)
+_COUNTS = st.fixed_dictionaries(
+    {
+        window: st.builds(Count, st.sampled_from([NOON, NOON - timedelta(days=2)]), _NUMBERS, _NUMBERS, _NUMBERS)
+        for window in Window
+    }
+)
+
+
+@given(before=_COUNTS, after=_COUNTS, limit=st.integers(1, 12), percent=st.sampled_from([50, 80, 100]))
+def test_an_ordinary_reading_is_neither_beyond_nor_the_first_to_come_near(before, after, limit, percent):
+    """What is asked for every reading says the same as what tells of limits."""
+    limits = ReadingLimits(**{f"{unit}_{window}": limit for unit in Unit for window in Window})
+    is_told = exceeded(after, limits) is not None or bool(neared(before, after, limits, percent=percent))
+    assert is_ordinary(before, after, limits, percent=percent) is not is_told

@@ -21,7 +21,7 @@ from consentry.workflows.represent import merge_subjects
 from consentry.workflows.tend import expire_in_steps
 from kernel.clock import FixedClock
 from kernel.errors import Unavailable
-from tests.consentry.conftest import ADMIN
+from tests.consentry.conftest import ADMIN, SECOND
 from vault.tables import record_change
 
 
@@ -160,7 +160,7 @@ def test_server_finishes_what_a_full_disk_broke_off(settings, clock, capturing):
         with full(platform.keys), pytest.raises(Unavailable):
             erase_subject(platform, ADMIN, subject=gone, reason="asked")
         with full(platform.keys), pytest.raises(Unavailable):
-            merge_subjects(platform, ADMIN, kept=kept, dropped=dropped, reason="one person")
+            merge_subjects(platform, ADMIN, kept=kept, dropped=dropped, reason="one person", accepted_by=SECOND)
         Finisher(platform).work()
         with platform.data.read() as connection:
             assert get_standing(connection, gone).state is Standing.ERASED

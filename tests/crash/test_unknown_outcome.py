@@ -58,7 +58,7 @@ def test_lost_answer_to_each_commit_opens_nothing_on_it(ward, notes, work, happe
 
     assert in_child(child) == os.EX_OK
     refused = notes.told("refused")
-    assert len(refused) > 3
+    assert len(refused) >= 2  # an access commits its entries, and ends the snapshot of proof and rows
     assert all(hint for _, *hint in refused)
     check_started(ward, notes)
 

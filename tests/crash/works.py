@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from sqlalchemy import create_engine, select, text
 from consent.standing import Standing
 from consentry.platform import Platform, open_platform
 from consentry.restoring import Sealed
-from consentry.settings import load_settings
+from consentry.settings import Settings, load_settings
 from consentry.workflows import ingest_arrow as bulk
 from consentry.workflows.attach import SentFile, store_attachment
 from consentry.workflows.backup import create_backup
@@ -29,7 +30,7 @@ from consentry.workflows.sweep import sweep_expired
 from kernel.catalogue import Compartment
 from kernel.errors import Conflict
 from kernel.ids import SubjectId
-from tests.consentry.conftest import ADMIN
+from tests.consentry.conftest import ADMIN, SECOND
 from tests.crash.practice import Practice, Seen, captured, keys_of
 from vault.backup_keys import BackupIdentity, BackupStore
 from vault.blind_index import MOBILE, SOURCE_ID
@@ -215,9 +216,9 @@ def merge(practice: Practice, platform: Platform) -> Task:
 
 def merged(practice: Practice, platform: Platform, kept: str, dropped: str) -> None:
     """Merge, unless it is done."""
-    subjects = practice.subjects[kept], practice.subjects[dropped]
-    if platform.resolver.find("app", dropped) == subjects[1]:
-        merge_subjects(platform, ADMIN, kept=subjects[0], dropped=subjects[1], reason="the same person")
+    goes_on, goes = practice.subjects[kept], practice.subjects[dropped]
+    if platform.resolver.find("app", dropped) == goes:
+        merge_subjects(platform, ADMIN, kept=goes_on, dropped=goes, reason="the same person", accepted_by=SECOND)
 
 
 def split(practice: Practice, platform: Platform) -> Task:
@@ -232,7 +233,8 @@ def split(practice: Practice, platform: Platform) -> Task:
 
     def act(platform: Platform) -> None:
         if platform.resolver.find("app", other) == practice.subjects[kept]:
-            split_subject(platform, ADMIN, origin=practice.subjects[kept], selection=selection, reason="two people")
+            origin = practice.subjects[kept]
+            split_subject(platform, ADMIN, origin=origin, selection=selection, reason="two people", accepted_by=SECOND)
 
     def then(platform: Platform) -> None:
         """The person decides anew, and is seen."""
@@ -257,25 +259,57 @@ def restoration(practice: Practice, platform: Platform) -> Task:
     practice.seen[name] = Seen("gone")
     files = {BackupStore.KEYS: Sealed(made.path, identity)}
 
+    return Task(restoring(practice, settings, files), going=going, lose=lambda: lose(practice, *files))
+
+
+def data_restoration(practice: Practice, platform: Platform) -> Task:
+    """Put back a lost data store, perhaps with its key store, from backups that lack nothing but their own entries."""
+    practice.living(platform, 2)
+    stores = practice.random.choice([[BackupStore.DATA], list(BackupStore)])
+    number = practice.next()
+    identities = {store: BackupIdentity.create(practice.folder / f"{store}-{number}", store) for store in BackupStore}
+    recipients = {f"backup_{store}_recipient": str(one.recipient) for store, one in identities.items()}
+    settings = load_settings(**{**platform.settings.model_dump(), **recipients})
+    kept = settings.signer_state_path.with_name(f"kept-{number}")
+    platform.log.settle()
+    shutil.copy(settings.signer_state_path, kept)
+    with open_platform(settings, clock=platform.clock) as backing_up:
+        made = create_backup(backing_up, ADMIN, folder=practice.folder, stores=stores)
+    files = {one.header.store: Sealed(one.path, identities[one.header.store]) for one in made}
+
+    def lost() -> None:
+        lose(practice, *files)
+        kept.replace(settings.signer_state_path)  # nobody has signed for the entries of the backups themselves
+
+    return Task(restoring(practice, settings, files), lose=lost)
+
+
+def restoring(
+    practice: Practice, settings: Settings, files: Mapping[BackupStore, Sealed]
+) -> Callable[[Platform | None], None]:
+    """Put backups in the places of lost stores."""
+
     def act(_platform: Platform | None) -> None:
         with contextlib.suppress(Conflict):  # it is in place already: a start does the rest
             restore(settings, ADMIN, files, clock=practice.ward.clock)
 
-    return Task(act, going=going, lose=lambda: lose_keys(practice))
+    return act
 
 
-def lose_keys(practice: Practice) -> None:
-    """Take the key store away, as a dead disk would."""
+def lose(practice: Practice, *stores: BackupStore) -> None:
+    """Take stores away, as a dead disk would."""
     settings = practice.ward.settings
-    if settings.key_store_url.startswith("sqlite"):
-        for path in settings.home.glob("keys.db*"):
-            path.unlink()
-        return
-    engine = create_engine(settings.key_store_url.replace("postgresql:", "postgresql+psycopg:", 1))
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
+    urls = {BackupStore.DATA: settings.data_store_url, BackupStore.KEYS: settings.key_store_url}
+    for store in stores:
+        if urls[store].startswith("sqlite"):
+            for path in settings.home.glob(f"{store}.db*"):
+                path.unlink()
+            continue
+        engine = create_engine(urls[store].replace("postgresql:", "postgresql+psycopg:", 1))
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        engine.dispose()
 
 
 def row_keys(platform: Platform, subject: SubjectId, *compartments: Compartment) -> set[bytes]:
@@ -298,5 +332,5 @@ def batches_of(platform: Platform, subject: SubjectId) -> set[str]:
 
 WORKS: tuple[Make, ...] = (
     ingestion, bulk_load, upload, erasure, part_erasure, sweep, data_key_rotation, suite_change, epoch_change,
-    reindexing, merge, split, restoration,
+    reindexing, merge, split, restoration, data_restoration,
 )  # fmt: skip

@@ -47,7 +47,7 @@ from tests.consentry.conftest import Captured
 from tests.journeys.declared_acts import BACKGROUND, COMMANDS, ROUTES, WORKFLOWS
 from tests.vault.decryptions import DRIVEN, INSIDE, Decryptions, watched
 
-pytestmark = pytest.mark.xdist_group("completeness")
+pytestmark = pytest.mark.xdist_group("demo")
 
 ROOT = Path(__file__).parents[2]
 ADMIN = Principal(PrincipalId("local:test"), "test", PrincipalKind.PERSON, "administrator")

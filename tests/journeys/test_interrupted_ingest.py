@@ -191,11 +191,12 @@ def test_interrupted_batch_can_be_taken_back(desk, small_chunks):
     corrected = ["ingest", "table", desk.file("v2.csv", visits().replace("2199", "2024")), *words[3:]]
     line = desk.refuses(2, *corrected)
     assert line.startswith(f"Batch {batch} holds the same record and is not complete")
+    assert batch in desk.refuses(2, "ingest", "discard", "bat_none").partition("Open are ")[2]
     assert desk.run("ingest", "discard", batch).out == f"{batch} is discarded: nothing of it is left\n"
     assert desk.run(*corrected).status == 0
     ((other,),) = desk.select("SELECT batch_id FROM batch WHERE state = 'complete' ORDER BY opened_at DESC LIMIT 1")
     assert f"Batch {other} is complete and cannot be discarded" in desk.refuses(2, "ingest", "discard", other)
-    assert "There is no batch" in desk.refuses(2, "ingest", "discard", "bat_none")
+    assert "There is no batch bat_none. No batch is open" in desk.refuses(2, "ingest", "discard", "bat_none")
     assert desk.select("SELECT DISTINCT state FROM sealed_record JOIN batch USING (batch_id)") == [("complete",)]
 
 

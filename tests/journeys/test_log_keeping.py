@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from consentry.workflows.recover_log import recover_log
 from consentry.workflows.two_people import know_officer
 from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, IntegrityFailed, Unavailable
 from kernel.ids import PrincipalId
+from tests.loopback import start_serving
 
 pytestmark = pytest.mark.xdist_group("promises")
 
@@ -155,8 +155,7 @@ def signing(folder: Path, name: str, origin: str) -> Iterator[VerifierKey]:
         create_signing_key(folder / f"{name}.key", origin)
     signer = load_tree_signer(folder / f"{name}.key", folder / f"{name}.state")
     with serve_signer(signer, folder / "s") as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+        thread = start_serving(server)
         yield signer.verifier_key
         server.shutdown()
         thread.join()
@@ -318,8 +317,7 @@ def test_deployment_signs_through_a_signer_of_its_own(tmp_path: Path) -> None:
     create_signing_key(tmp_path / "key", "hospital.example/log")
     settings = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s")
     with serve_signer(load_tree_signer(tmp_path / "key", tmp_path / "state"), tmp_path / "s") as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+        thread = start_serving(server)
         made = initialise(settings, admin="admin", person="dr.lin", person_role="clinician")
         used = load_settings(home=tmp_path / "home", signer_socket=tmp_path / "s", deployment=made.deployment)
         with open_platform(used) as platform:

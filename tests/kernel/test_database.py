@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool
 from kernel import database as database_module
 from kernel.database import Database, Instant, new_metadata, open_database, ping, sqlite_journal_mode
 from kernel.errors import BadInput, Unavailable
+from kernel.shared_writes import Piece, run_shared
 
 METADATA = new_metadata()
 NOTE = Table(
@@ -240,8 +241,13 @@ def test_a_full_store_is_said_where_a_savepoint_went_with_it(store: Database, is
         with store.write() as connection:
             fill(connection)
 
+    def share():
+        piece = Piece(fill)
+        run_shared(store.write, [piece])
+        raise piece.error
+
     with pytest.raises(Unavailable, match="full") as caught:
-        store.write_together(fill) if is_shared else write()
+        share() if is_shared else write()
     assert "The disk is full" in caught.value.hint
 
 
@@ -375,3 +381,16 @@ def test_commit_that_postgresql_refuses_changed_nothing(postgres: Database, monk
             with postgres.write() as connection:
                 connection.execute(insert(NOTE), {"id": 1, "body": "a"})
         assert told.value.hint.startswith(said)
+
+
+def test_a_large_transaction_gets_room_and_gives_it_back(store):
+    """Each connection is told when its next transaction begins."""
+
+    def room() -> int:
+        with store.write() as connection:
+            return int(connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
+
+    usual = room()
+    with store.roomy():
+        assert room() == -database_module.LARGE_ROOM_KIB
+    assert room() == usual == -database_module.USUAL_ROOM_KIB

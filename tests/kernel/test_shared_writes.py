@@ -1,6 +1,5 @@
-"""Writers who wait together share a commit; what one of them does wrong is its own affair."""
+"""Writers who share a commit; what one of them does wrong is its own affair."""
 
-import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 
@@ -9,7 +8,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
 from kernel.database import Database, open_database
 from kernel.errors import Denied, Unavailable
-from kernel.shared_writes import SharedWrites
+from kernel.shared_writes import Piece, run_shared
 
 METADATA = MetaData()
 THINGS = Table("thing", METADATA, Column("number", Integer, primary_key=True))
@@ -40,22 +39,11 @@ def numbers(store: Database) -> set[int]:
         return set(connection.scalars(select(THINGS.c.number)))
 
 
-def at_once(runs: list[Callable[[], object]]) -> list[object]:
-    """What each run returned or raised, all of them waiting at the same time."""
-    said: list[object] = [None] * len(runs)
-
-    def one(place: int) -> None:
-        try:
-            said[place] = runs[place]()
-        except Exception as err:  # noqa: BLE001 - looked at by the test
-            said[place] = err
-
-    threads = [threading.Thread(target=one, args=(place,)) for place in range(len(runs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return said
+def run(write, works, **around) -> list[object]:
+    """What each work returned or raised, all of them in one transaction."""
+    pieces = [Piece(work) for work in works]
+    run_shared(write, pieces, **around)
+    return [one.result if one.error is None else one.error for one in pieces]
 
 
 def deny() -> None:
@@ -69,7 +57,7 @@ def fail() -> None:
 def test_each_gets_its_own_result_and_what_is_refused_leaves_nothing(store):
     """A refusal takes back its own work alone, and an error of another kind as well."""
     works = [adding(1), adding(2, deny), adding(3), adding(4, fail), adding(5)]
-    said = at_once([lambda work=work: store.write_together(work) for work in works])
+    said = run(store.write, works)
     assert (said[0], said[2], said[4]) == (1, 3, 5)
     assert isinstance(said[1], Denied)
     assert isinstance(said[3], ValueError)
@@ -77,45 +65,80 @@ def test_each_gets_its_own_result_and_what_is_refused_leaves_nothing(store):
 
 
 class Counted:
-    """Opens transactions of a store and counts them; the first one lets others queue up."""
+    """Opens transactions of a store and counts those that are committed."""
 
-    def __init__(self, store: Database, waiting: int) -> None:
+    def __init__(self, store: Database) -> None:
         self.commits = 0
         self._store = store
-        self._waiting = waiting
-        self.shared = SharedWrites(self.write)
 
     @contextmanager
     def write(self):
-        if self.commits == 0:
-            while len(self.shared._queue) < self._waiting:
-                threading.Event().wait(0.001)
         with self._store.write() as connection:
             yield connection
         self.commits += 1
 
 
-def test_those_who_wait_share_a_commit(tmp_path):
-    """Twenty callers while the first one is at it: two transactions."""
+@pytest.fixture
+def on_file(tmp_path):
+    """A store in a file, with one table."""
     store = open_database(f"sqlite:///{tmp_path / 'x.db'}", label="data store", must_exist=False)
     METADATA.create_all(store.engine)
-    counted = Counted(store, 19)
-    said = at_once([lambda number=number: counted.shared.run(adding(number)) for number in range(20)])
-    assert set(said) == numbers(store) == set(range(20))
-    assert counted.commits == 2
+    yield store
     store.dispose()
 
 
-def test_an_error_takes_nobody_else_along(tmp_path):
+def test_those_who_wait_share_a_commit(on_file):
+    """Twenty works, one transaction."""
+    counted = Counted(on_file)
+    said = run(counted.write, [adding(number) for number in range(20)])
+    assert set(said) == numbers(on_file) == set(range(20))
+    assert counted.commits == 1
+
+
+def test_an_error_takes_nobody_else_along(on_file):
     """The others of its transaction run again, each alone; a refusal among them stays one."""
-    store = open_database(f"sqlite:///{tmp_path / 'x.db'}", label="data store", must_exist=False)
-    METADATA.create_all(store.engine)
-    counted = Counted(store, 4)
     works = [adding(1), adding(2), adding(3, fail), adding(4, deny), adding(5)]
-    said = at_once([lambda work=work: counted.shared.run(work) for work in works])
+    said = run(on_file.write, works)
     assert [str(one) for one in said] == ["1", "2", "wrong", "no", "5"]
-    assert numbers(store) == {1, 2, 5}
-    store.dispose()
+    assert numbers(on_file) == {1, 2, 5}
+
+
+def test_what_is_done_together_is_not_done_alone(on_file):
+    """What the round takes over is left out; the rest runs after it, in the same transaction."""
+    pieces = [Piece(adding(number)) for number in range(3)]
+
+    def first(connection):
+        connection.execute(insert(THINGS), {"number": 10})
+        pieces[0].result = 10
+        return pieces[1:]
+
+    counted = Counted(on_file)
+    run_shared(counted.write, pieces, first=first)
+    assert [one.result for one in pieces] == [10, 1, 2]
+    assert numbers(on_file) == {10, 1, 2}
+    assert counted.commits == 1
+
+
+def test_what_fails_together_runs_alone(on_file):
+    """Nothing of the common try stands."""
+
+    def first(connection):
+        connection.execute(insert(THINGS), {"number": 10})
+        raise Denied("together")
+
+    assert run(on_file.write, [adding(1), adding(2)], first=first) == [1, 2]
+    assert numbers(on_file) == {1, 2}
+
+
+def test_a_store_that_fails_is_not_tried_again(on_file):
+    """A full disk is told to all; nobody writes on it at once once more."""
+
+    def first(connection):
+        connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
+
+    said = run(on_file.write, [adding(1), adding(2)], first=first)
+    assert [type(one) for one in said] == [Unavailable, Unavailable]
+    assert numbers(on_file) == set()
 
 
 def test_a_commit_that_fails_is_told_to_all():
@@ -126,5 +149,4 @@ def test_a_commit_that_fails_is_told_to_all():
         raise Unavailable("locked")
         yield
 
-    with pytest.raises(Unavailable, match="locked"):
-        SharedWrites(write).run(adding(1))
+    assert [str(one) for one in run(write, [adding(1), adding(2)])] == ["locked", "locked"]

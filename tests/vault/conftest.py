@@ -1,5 +1,6 @@
 """A whole vault over two real stores, with the gate and the log that it needs."""
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
 import audit.tables
 import consent.tables
@@ -210,8 +212,16 @@ class House:
                 permits[purpose] = verdict.permit
         return permits
 
+    def pairs(self, *records: PlainRecord) -> set[tuple[SubjectId, Compartment]]:
+        """The subjects and compartments that these records need keys for."""
+        return {(one.subject, self.catalogue.get_field(code).compartment) for one in records for code in one.values}
+
+    def make_keys(self, *records: PlainRecord, batch: Batch | None = None) -> None:
+        """Make keys as an ingestion does before its rows."""
+        self.keystore.ensure_data_keys(self.pairs(*records), batch=None if batch is None else batch.batch_id)
+
     def store_chunk(self, batch: Batch, *records: PlainRecord) -> StoreCounts:
-        self.keystore.ensure_data_keys(self.vault.key_pairs(records), batch=batch.batch_id)
+        self.make_keys(*records, batch=batch)
         with self.data.write() as connection:
             return self.vault.store(connection, records, permits=self.permits(connection, records), batch=batch)
 
@@ -329,15 +339,21 @@ def _wired(
     )
 
 
+def create_tables(data: Database, keys: Database) -> None:
+    """Create what the vault, the gate and the log need."""
+    for metadata in (audit.tables.metadata, consent.tables.metadata, data_metadata):
+        metadata.create_all(data.engine)
+    keystore_metadata.create_all(keys.engine)
+
+
 @contextmanager
 def opened_house(folder: Path, clock: FixedClock, data_url: str, keys_url: str, suite: Suite = AES) -> Iterator[House]:
     """Build a house over new stores by URL, and close them in the end."""
     data = open_database(data_url, label="data store", must_exist=False, busy_timeout_ms=5_000)
     keys = open_database(keys_url, label="key store", must_exist=False, busy_timeout_ms=5_000)
     try:
-        for metadata in (audit.tables.metadata, consent.tables.metadata, data_metadata):
-            metadata.create_all(data.engine)
-        keystore_metadata.create_all(keys.engine)
+        if not inspect(keys.engine).has_table("data_key"):
+            create_tables(data, keys)
         signer = create_signing_key(folder / "signing.key", "audit.example/log")
         custodian = KeyfileCustodian.create(folder / "root.key")
         house = _wired(folder, data, keys, clock=clock, custodian=custodian, signer=signer, suite=suite)
@@ -346,6 +362,27 @@ def opened_house(folder: Path, clock: FixedClock, data_url: str, keys_url: str, 
     finally:
         data.dispose()
         keys.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two SQLite stores with their tables; tests work on copies."""
+    folder = tmp_path_factory.mktemp("tables")
+    stores = [open_database(f"sqlite:///{folder / name}.db", label=name, must_exist=False) for name in ("data", "keys")]
+    create_tables(*stores)
+    for store in stores:
+        store.dispose()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pg_tables(lasting_pg_database: Callable[..., str]) -> str:
+    """The URL of a PostgreSQL store with the tables of both; tests work on copies."""
+    url = lasting_pg_database()
+    store = open_database(url, label="data store")
+    create_tables(store, store)
+    store.dispose()
+    return url
 
 
 @pytest.fixture
@@ -358,15 +395,22 @@ def build(tmp_path: Path, clock: FixedClock) -> Iterator[Callable[..., House]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, build: Callable[[str, str], House]) -> House:
-    """A house on two SQLite files."""
-    return build(f"sqlite:///{tmp_path / 'data.db'}", f"sqlite:///{tmp_path / 'keys.db'}")
+def sqlite_stores(tmp_path: Path, sqlite_tables: Path) -> tuple[str, str]:
+    """The URLs of two SQLite files with their tables."""
+    shutil.copytree(sqlite_tables, tmp_path, dirs_exist_ok=True)
+    return f"sqlite:///{tmp_path / 'data.db'}", f"sqlite:///{tmp_path / 'keys.db'}"
 
 
 @pytest.fixture
-def sm_house(tmp_path: Path, build: Callable[..., House]) -> House:
+def house(sqlite_stores: tuple[str, str], build: Callable[..., House]) -> House:
+    """A house on two SQLite files."""
+    return build(*sqlite_stores)
+
+
+@pytest.fixture
+def sm_house(sqlite_stores: tuple[str, str], build: Callable[..., House]) -> House:
     """A house on two SQLite files with keys of SM4 and SM3."""
-    return build(f"sqlite:///{tmp_path / 'data.db'}", f"sqlite:///{tmp_path / 'keys.db'}", SM)
+    return build(*sqlite_stores, SM)
 
 
 @pytest.fixture(params=["house", "sm_house"], ids=["aes", "sm"])
@@ -376,9 +420,10 @@ def suited_house(request: pytest.FixtureRequest) -> House:
 
 
 @pytest.fixture
-def pg_house(pg_url: str, build: Callable[[str, str], House]) -> House:
+def pg_house(pg_tables: str, pg_database: Callable[..., str], build: Callable[..., House]) -> House:
     """A house on PostgreSQL; both stores lie in one database here, their tables do not meet."""
-    return build(pg_url, pg_url)
+    url = pg_database(pg_tables)
+    return build(url, url)
 
 
 @pytest.fixture(params=["house", "pg_house"])

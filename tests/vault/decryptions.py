@@ -27,11 +27,15 @@ INSIDE = {
     "vault.doubts.settle_doubt": "moves index entries to the one of two people",
     "vault.field_erasure.FieldEraser.erase": "seals under a new key what stays",
     "vault.field_erasure.FieldEraser.erase_scope": "seals under a new key what stays",
+    "vault.field_erasure.FieldEraser.go_on": "as erase_scope",
     "vault.moving.SubjectMover.finish": "seals under another subject's keys what it gets",
     "vault.moving.SubjectMover.resume": "as finish",
     "vault.records.Vault.find_conflicts": "compares values of several sources, and names fields and sources",
     "vault.retention.Sweeper.steps": "seals under a new key what stays",
     "vault.retention.Sweeper.sweep": "as steps",
+    "vault.returning.Returner.come_back": "seals under a fresh subject's keys the identifiers of who comes back",
+    "vault.returning.Returner.resume": "as come_back",
+    "vault.returning.Returner.take_back": "as come_back, the other way round",
     "vault.sampling.check_sample": "verifies a restored copy, and counts",
 }
 """Public ways to a decryption that take no receipt: what each does, and returns no value of a person."""

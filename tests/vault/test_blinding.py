@@ -150,7 +150,7 @@ def test_a_chunk_that_was_sealed_by_an_older_key_is_sealed_again(house):
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:I10")
     batch = house.open_batch()
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=batch.batch_id)
+    house.make_keys(record, batch=batch)
     chunk = sealed(house, record)
     with house.keys.write() as connection:
         make_blinding_keys(connection, keyring_of(house.keystore), {subject: 2})

@@ -1,5 +1,6 @@
 """Records by columns: stored as one by one, checked under the lock, sealed by processes that are told no value."""
 
+import pickle
 import resource
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from consent.standing import Standing, set_standing
+from kernel.bulk_insert import BulkInsert
 from kernel.clock import SystemClock, to_micros
 from kernel.database import open_database
 from kernel.encoding import JsonValue
@@ -21,7 +23,7 @@ from kernel.errors import BadInput, ConfigurationError, Conflict, Denied, Unavai
 from kernel.ids import SubjectId
 from tests.vault.conftest import DEPLOYMENT, YEAR, House, small_catalogue
 from vault._keyring import keyring_of
-from vault._sealing import Placing
+from vault._sealing import ROW, Placing, pack_row
 from vault._storing import KeysMoved, SealedChunk, StoreCounts
 from vault.bulk_columns import HEAD, ColumnChunk, pack_columns, seal_columns
 from vault.bulk_sealers import BulkSealers, SealerSetup, SealingParts
@@ -63,7 +65,7 @@ def stored(house: House, batch, chunk: SealedChunk, records: Sequence[PlainRecor
 def in_bulk(house: House, *records: PlainRecord) -> StoreCounts:
     """Store records by columns in a batch of their own and complete it."""
     batch = house.open_batch()
-    house.keystore.ensure_data_keys(house.vault.key_pairs(records), batch=batch.batch_id)
+    house.make_keys(*records, batch=batch)
     counts = stored(house, batch, sealed(house, *records), records)
     house.complete(batch)
     return counts
@@ -135,7 +137,7 @@ def test_a_withheld_field_is_not_sealed(house):
         house.record(subject, number=1, name="a", diagnosis="icd10:I10"),
         house.record(subject, number=2, name="b"),
     ]
-    house.keystore.ensure_data_keys(house.vault.key_pairs(records), batch=None)
+    house.make_keys(*records)
     chunk = sealed(house, *records, withheld={subject: frozenset({"name"})})
     assert [one.codes for one in chunk.records] == [("diagnosis",)]
 
@@ -158,7 +160,7 @@ def test_dictionaries_and_long_texts_are_read_as_texts(house):
     """How Arrow lays a column out says nothing about its values."""
     subject = house.subject()
     record = house.record(subject, name="a", diagnosis='say "b"')
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     batch = columns_of([record])
     batch = batch.set_column(batch.schema.get_field_index("name"), "name", batch["name"].dictionary_encode())
     batch = batch.set_column(
@@ -177,7 +179,7 @@ def test_keys_that_moved_since_the_sealing_refuse_the_chunk(any_house):
     record = house.record(subject, number=2, consult_chat="second")
     chunk = sealed(house, record)
     with house.keys.write() as connection:
-        pairs = [(subject, compartment) for _, compartment in house.vault.key_pairs([record])]
+        pairs = [(subject, compartment) for _, compartment in house.pairs(record)]
         keyring = keyring_of(house.keystore)
         newest = keyring.newest_among([subject])
         keyring.make_successors(connection, {pair: {newest[pair]} for pair in pairs})
@@ -190,7 +192,7 @@ def test_a_sealed_chunk_passes_the_same_gates(house):
     """Permits, standing and the batch's state count when it is stored, not when it was sealed."""
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:I10", name="a")
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     chunk, batch = sealed(house, record), house.open_batch()
     permit = house.permit([subject], "P02", "diagnosis")
     with house.data.write() as connection, pytest.raises(Denied, match="'name'"):
@@ -209,11 +211,43 @@ def test_chunks_show_no_value(house):
     """Neither the columns on their way to a process nor what comes back."""
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:B20")
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     columns = ColumnChunk(pack_columns(columns_of([record])), {}, 0)
     assert b"B20" in columns.records
     for shown in (repr(columns), str(columns), repr(sealed(house, record))):
         assert "B20" not in shown
+
+
+def packed(house: House, *records: PlainRecord) -> SealedChunk:
+    """Seal records for PostgreSQL, as a process would, and take them in as they arrive from it."""
+    chunk = ColumnChunk(pack_columns(columns_of(records)), {}, to_micros(house.clock.now()))
+    keyring, placing = keyring_of(house.keystore), Placing(house.catalogue)
+    made = seal_columns(chunk, keyring=keyring, placing=placing, deployment=DEPLOYMENT, packed=True)
+    arrived: SealedChunk = pickle.loads(pickle.dumps(made))
+    return arrived
+
+
+def test_packed_rows_are_copied_as_they_are(pg_house):
+    """What was there is left out; the others open as any, whatever ends they have."""
+    house, subject = pg_house, pg_house.subject()
+    records = [house.record(subject, number=number, name="a", consult_chat="b") for number in range(4)]
+    house.make_keys(*records)
+    house.store(records[1])
+    chunk, batch = packed(house, *records, records[3]), house.open_batch()
+    assert stored(house, batch, chunk, records) == StoreCounts(3, 6, 2, 0)
+    house.complete(batch)
+    assert [one.values for one in house.open(subject, "P05", "name", "consult_chat")] == [records[0].values] * 4
+
+
+@pytest.mark.parametrize("field", ["name", "consult_chat", "diagnosis"])
+def test_a_packed_row_is_what_the_columns_say(house, field):
+    """Packed by hand or column by column: the same bytes."""
+    record = house.record(house.subject(), **{field: "icd10:I10"})
+    house.make_keys(record)
+    (row,) = sealed(house, record).rows
+    purpose, by_hand = pack_row(row)
+    assert purpose == row[ROW.index("purpose")]
+    assert by_hand[2:] == BulkInsert(sealed_record, ROW).pack(row)[2:]  # after the number of the columns
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
@@ -238,7 +272,7 @@ def test_a_process_seals_and_its_end_is_told(house, tmp_path):
     record = house.record(subject, diagnosis="icd10:B20")
     keyless = chunk_of(house, house.record(house.subject(), name="b"))
     too_long = chunk_of(house, house.record(subject, diagnosis="x" * 70_000))
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     setup = SealerSetup(partial(open_parts, tmp_path), house.catalogue.hash)
     with BulkSealers(setup, processes=1) as sealers:
         with pytest.raises(KeyUnavailable, match="no blinding key"):

@@ -149,7 +149,7 @@ def test_nobody_waits_for_the_lock_while_the_custodian_is_asked(far, engine, clo
     far.custodian = HeldKeys(far.custodian._custodian, clock, seconds=60)
     holding = far.restarted()
     engine.fault = fault
-    holding.keystore.ensure_data_keys(holding.vault.key_pairs([record]), batch=None)
+    holding.make_keys(record)
     assert locked == [False]
 
 

@@ -7,7 +7,7 @@ from base64 import b64encode
 import pytest
 
 from kernel.errors import ConfigurationError, IntegrityFailed
-from tests.vault.custodian_services import MISBEHAVIOURS, TransitEngine, answering, misbehaving
+from tests.vault.custodian_services import MISBEHAVIOURS, TransitEngine, answering, misbehaving, own_certificate
 from vault.custodian import (
     CustodianRefused,
     CustodianUnavailable,
@@ -186,6 +186,23 @@ def test_a_server_that_is_not_there_is_given_up_in_time(token):
     """A closed port is no other thing than a dead server."""
     with pytest.raises(CustodianUnavailable, match="ConnectError"):
         at("http://127.0.0.1:9", token).wrap(KEY, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(30, None), (-1, "certificate has expired"), (90, "certificate is not yet valid")]
+)
+def test_a_certificate_that_does_not_verify_is_told(engine, token, tmp_path, days, told):
+    """Waiting helps nobody whose server's certificate has ended; what is wrong with it is said at once."""
+    tls, trusted = own_certificate(tmp_path, days=days)
+    with answering(engine.answer, tls=tls) as url:
+        key = TransitKey(url, "consentry", token_file=token, ca_file=trusted)
+        custodian = TransitCustodian(key, deployment="dep", timeout_ms=5_000)
+        if told is None:
+            assert custodian.unwrap(custodian.wrap(KEY, CONTEXT), CONTEXT) == KEY
+        else:
+            with pytest.raises(CustodianUnavailable, match=told):
+                custodian.wrap(KEY, CONTEXT)
+        custodian.close()
 
 
 @pytest.mark.parametrize("status", [412, 429, 473, 500, 503])

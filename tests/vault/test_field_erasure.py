@@ -148,11 +148,11 @@ def test_the_rows_of_an_older_copy_open_under_none_of_todays_keys(any_house):
     subject = fill(house)
     with house.data.read() as connection:
         old = [row for row in rows_of(connection, subject) if row.compartment == "clinical"]
-    with house.vault._keyring.unlocked([subject], list(Compartment)) as keys:
+    with house.vault._reading.keyring.unlocked([subject], list(Compartment)) as keys:
         opened = [value for row in old for value in open_values(row, keys, DEPLOYMENT).values()]
     assert any("头疼".encode() in value for value in opened)
     erase(house, subject, "consult_chat")
-    with house.vault._keyring.unlocked([subject], list(Compartment)) as keys:
+    with house.vault._reading.keyring.unlocked([subject], list(Compartment)) as keys:
         for row in old:
             with pytest.raises(KeyUnavailable):
                 open_values(row, keys, DEPLOYMENT)
@@ -403,19 +403,19 @@ def test_a_choice_that_never_stands_still_is_given_up(house):
 def test_a_read_that_an_erasure_overtakes_sees_what_stays(house, monkeypatch):
     """Rows found before and keys after the erasure: the reader looks again instead of missing records."""
     subject = fill(house)
-    keyring, left = house.vault._keyring, iter([True])
-    unlocked = keyring.unlocked
+    keyring, left = house.vault._reading.keyring, iter([True])
+    wrapped = keyring.wrapped
 
     @contextmanager
     def overtaken(*asked):
         if next(left, False):
             erase(house, subject, "consult_chat")
-        with unlocked(*asked) as keys:
+        with wrapped(*asked) as keys:
             yield keys
 
     permit = house.permit(subject, "P02", "diagnosis", "consult_chat")
     receipt = house.receipt(permit)
-    monkeypatch.setattr(keyring, "unlocked", overtaken)
+    monkeypatch.setattr(keyring, "wrapped", overtaken)
     (record,) = house.vault.open(permit, receipt, subject=subject, fields=["diagnosis", "consult_chat"])
     assert record.values == {"diagnosis": "icd10:I10"}
 
@@ -458,6 +458,6 @@ def test_resealing_nothing_changes_nothing(house):
     """No move, no statement."""
     subject = fill(house)
     before = column(house.data, sealed_record.c.payload)
-    with house.data.write() as connection, house.vault._keyring.unlocked([subject], []) as keys:
+    with house.data.write() as connection, house.vault._reading.keyring.unlocked([subject], []) as keys:
         reseal(connection, [], keys, deployment="dep_test")
     assert column(house.data, sealed_record.c.payload) == before

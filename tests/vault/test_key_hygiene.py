@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
+from types import BuiltinMethodType, MethodType, MethodWrapperType
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import update
 from consent.asking import Asking
 from kernel.errors import IntegrityFailed
 from kernel.ids import RequestId, SubjectId
-from vault._keys import BlindingKey, MacKey, UnlockedKeys, WrappingKey
+from vault._keys import BlindingKey, MacKey, UnlockedKeys, WrappedKeys, WrappingKey
 from vault.data_rotation import DataKeys, rotate_data_keys
 from vault.envelope import DataKey
 from vault.epoch_rotation import rotate_epoch
@@ -23,6 +24,8 @@ from vault.tables import sealed_record
 ASKING = Asking("prn_test", "ingest", RequestId("req_test"))
 
 KEYS = (DataKey, WrappingKey, MacKey, BlindingKey, GcmAead)
+METHODS = (BuiltinMethodType, MethodType, MethodWrapperType)
+"""What is bound to an object; of anything else no attribute is asked, for a lazy module would be imported by that."""
 
 
 def living_keys() -> list[object]:
@@ -35,9 +38,11 @@ def living_keys() -> list[object]:
 
 
 def is_key(thing: object) -> bool:
-    if isinstance(thing, UnlockedKeys):
+    if isinstance(thing, UnlockedKeys | WrappedKeys):
         return len(thing) > 0
-    return isinstance(thing, KEYS) or isinstance(getattr(thing, "__self__", None), AESGCM)
+    if type(thing) in METHODS:
+        return isinstance(thing.__self__, AESGCM)
+    return isinstance(thing, KEYS)
 
 
 @pytest.fixture

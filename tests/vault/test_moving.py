@@ -172,7 +172,7 @@ def test_merged_subject_takes_no_more_data_not_even_what_a_restriction_allows(ho
     kept, dropped = house.subject(), house.subject()
     batch = house.open_batch()
     record = house.record(dropped, device_id="d-1")
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=batch.batch_id)
+    house.make_keys(record, batch=batch)
     merge(house, kept, dropped)
     with house.data.write() as connection:
         permits = house.permits(connection, [record])

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 
 from kernel.catalogue import FieldType
 from kernel.errors import Denied, IntegrityFailed
@@ -65,6 +65,21 @@ def test_a_changed_value_opens_no_column(house):
         connection.execute(update(sealed_record).values(kind="order"))
     permit = house.permit([subject], "P05", "name")
     with pytest.raises(IntegrityFailed):
+        list(house.vault.open_cohort(permit, house.receipt(permit), fields=["name"]))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_row_under_the_key_of_another_of_the_cohort_opens_nothing(house, place):
+    """Whichever of the two comes first: it is told as what it is, and not as a key that is missing."""
+    subjects = sorted(house.subject() for _ in range(2))
+    house.store(*[house.record(subject, name="a") for subject in subjects])
+    table = sealed_record.c
+    with house.data.write() as connection:
+        keys = {row.subject_id: row.key_id for row in connection.execute(select(table.subject_id, table.key_id))}
+        forged = update(sealed_record).where(table.subject_id == subjects[place])
+        connection.execute(forged.values(key_id=keys[subjects[1 - place]]))
+    permit = house.permit(subjects, "P05", "name")
+    with pytest.raises(IntegrityFailed, match="belongs to another subject"):
         list(house.vault.open_cohort(permit, house.receipt(permit), fields=["name"]))
 
 

@@ -141,7 +141,7 @@ def test_a_permit_of_another_purpose_does_not_pass_for_the_right_one(house):
     """The key under which a permit is handed in must be its purpose."""
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:I10")
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     other = house.permit(subject, "P06", "diagnosis")
     with house.data.write() as connection, pytest.raises(Denied, match="is for P06"):
         house.vault.store(connection, [record], permits={"P02": other}, batch=house_batch(house, connection))
@@ -169,7 +169,7 @@ def test_a_blocked_subject_takes_no_more_data_even_with_an_older_permit(house, s
     """A restriction or erasure between permit and storing is seen under the lock."""
     subject = house.subject()
     record = house.record(subject, diagnosis="icd10:I10")
-    house.keystore.ensure_data_keys(house.vault.key_pairs([record]), batch=None)
+    house.make_keys(record)
     batch = house.open_batch()
     with house.data.write() as connection:
         permits = house.permits(connection, [record])
@@ -351,7 +351,7 @@ def test_a_cohort_refuses_fields_beyond_the_permit(house):
 
 def test_a_slow_cohort_read_ends_with_its_permit(house, monkeypatch):
     """The bound holds for the last subject as for the first."""
-    monkeypatch.setattr("vault.records._SUBJECTS_AT_ONCE", 1)
+    monkeypatch.setattr("vault._cohorts.SUBJECTS_AT_ONCE", 1)
     subjects = [house.subject(), house.subject()]
     permit = house.permit(subjects, "P02", "diagnosis")
     opened = house.vault.open_cohort(permit, house.receipt(permit), fields=["diagnosis"])
@@ -440,7 +440,7 @@ def test_the_same_record_from_two_transactions_at_once_is_a_conflict(pg_house):
     """Of two writers that both found the record new the second is told to try again."""
     subject = pg_house.subject()
     record = pg_house.record(subject, diagnosis="icd10:I10")
-    pg_house.keystore.ensure_data_keys(pg_house.vault.key_pairs([record]), batch=None)
+    pg_house.make_keys(record)
     first, second = pg_house.open_batch(), pg_house.open_batch()
     said = []
 

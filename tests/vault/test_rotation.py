@@ -217,7 +217,7 @@ def test_rotation_and_new_keys_at_the_same_time_lose_none(any_house):
     def ensure(some):
         try:
             for record in some:
-                any_house.keystore.ensure_data_keys(any_house.vault.key_pairs([record]), batch=None)
+                any_house.make_keys(record)
         except Exception as err:  # noqa: BLE001 - handed to the main thread
             failures.append(err)
 

@@ -119,7 +119,7 @@ def test_other_codes_and_names_are_refused():
 
 def test_a_machine_that_lacks_a_cipher_says_so():
     """OpenSSL has no Camellia in GCM, as another build may have no SM4."""
-    lacking = Suite(9, "camellia", "Camellia-GCM", 16, lambda key: GcmAead(Camellia(key)), hashes.SHA256())
+    lacking = Suite(9, "camellia", "Camellia-GCM", 16, lambda key: GcmAead(Camellia(key)), hashes.SHA256(), Camellia)
     with pytest.raises(ConfigurationError, match="cannot do Camellia-GCM"):
         check_supported(lacking)
 

@@ -34,7 +34,7 @@ def test_vault_stores_no_field_outside_the_catalogue(any_house, codes):
     subject = any_house.subject()
     batch = any_house.open_batch()
     known = any_house.record(subject, diagnosis="icd10:I10")
-    any_house.keystore.ensure_data_keys(any_house.vault.key_pairs([known]), batch=batch.batch_id)
+    any_house.make_keys(known, batch=batch)
     record = any_house.record(subject, **dict.fromkeys(codes, "icd10:I10"))
     with any_house.data.write() as connection:
         permits = any_house.permits(connection, [known])
@@ -42,12 +42,6 @@ def test_vault_stores_no_field_outside_the_catalogue(any_house, codes):
             any_house.vault.store(connection, [record], permits=permits, batch=batch)
     with any_house.data.read() as connection:
         assert connection.execute(sealed_record.select()).all() == []
-
-
-def test_keys_are_made_for_no_field_outside_the_catalogue(house):
-    """What has no compartment has no key."""
-    with pytest.raises(BadInput, match="not in the catalogue"):
-        house.vault.key_pairs([house.record(house.subject(), shoe_size="41")])
 
 
 def test_field_of_files_takes_no_plain_value(house):

@@ -5,12 +5,13 @@ import os
 import pytest
 
 from kernel.catalogue import Compartment
+from kernel.errors import IntegrityFailed
 from kernel.ids import SubjectId
 from vault._keys import UnlockedKeys
 from vault._versions import MARK
 from vault._whole_rows import open_whole, seal_whole
 from vault.envelope import DataKey, RowHeader, row_prefix
-from vault.payload import pack
+from vault.payload import pack, unpack
 from vault.suites import SUITES
 
 HEADER = RowHeader("encounter", "his", "clinical", "P02", "sub_1", "rec_1", "A" * 22, 1, 2, None)
@@ -78,3 +79,14 @@ def test_corrections_and_repeated_fields_are_not_opened_whole(keys):
     assert open_whole(rows, frozenset({"name"}), keys, "dep") is None
     twice = pack({"name": b"1" * 40}) + pack({"name": b"1" * 40})[3:]
     assert opened(keys, b"\x01\x00\x02" + twice[3:], "page") is None
+
+
+@pytest.mark.parametrize("wanted", ["name", "page"])
+def test_a_field_told_twice_is_not_opened_whatever_number_the_row_states(keys, wanted):
+    """Neither one that is asked for nor one that is not: reading value by value refuses both."""
+    payload = sealed(keys, {"name": b'"a"'})
+    twice = payload + payload[3:]
+    assert opened(keys, twice, wanted) is None
+    assert opened(keys, b"\x01\x00\x02" + twice[3:], wanted) is None
+    with pytest.raises(IntegrityFailed):
+        list(unpack(twice))

@@ -196,7 +196,7 @@ class TransitCustodian:
             ):
                 return response.status_code, _parsed(response)
         except (httpx.HTTPError, ssl.SSLError, OSError) as err:
-            raise TryAgain(type(err).__name__) from None
+            raise _not_believed(err) or TryAgain(type(err).__name__) from None
         except (httpx.InvalidURL, UnicodeEncodeError):
             raise ConfigurationError(
                 "The address or the token of transit cannot be used", hint="Check transit_address and the token file."
@@ -210,6 +210,19 @@ class TransitCustodian:
             raise ConfigurationError(
                 "The authorities of transit_ca_file cannot be read", hint="Give certificates in PEM."
             ) from None
+
+
+def _not_believed(err: BaseException) -> CustodianUnavailable | None:
+    """Return the error for a server whose certificate does not verify, which passes by nobody's waiting."""
+    cause: BaseException | None = err
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return None
+    return CustodianUnavailable(
+        f"The certificate of the transit server is not believed: {cause.verify_message.rstrip('.')}",
+        hint="Renew it, or check transit_address and transit_ca_file. Nothing was opened or changed.",
+    )
 
 
 def _binding(bound: bytes) -> dict[str, str]:

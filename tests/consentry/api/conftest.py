@@ -1,10 +1,7 @@
 """The API behind a real server on the loopback interface, and an operator's login that issues subject tokens."""
 
 import json
-import socket
 import ssl
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,14 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import OKPKey
+from starlette.routing import BaseRoute
 
 from consentry.api.app import create_app
 from consentry.platform import Platform, open_platform
 from consentry.settings import load_settings
 from kernel.clock import FixedClock
+from tests.loopback import served
 
 PAGE = "https://app.example"
 """The origin of the operator's page."""
@@ -29,23 +29,25 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody: the servers here speak plain HTTP, and a client would read all authorities anew otherwise."""
 
 
+ANALYSED: dict[int, BaseRoute] = {}
+"""The routes of each router as an application has included them, by the router."""
+
+
+def application(platform: Platform) -> FastAPI:
+    """The API of a platform; the framework analyses its routes, which are the same for each, once a process."""
+    app = create_app(platform)
+    for place, route in enumerate(app.router.routes):
+        if (router := getattr(route, "original_router", None)) is not None:
+            app.router.routes[place] = ANALYSED.setdefault(id(router), route)
+    return app
+
+
 @contextmanager
 def serving(platform: Platform) -> Iterator[str]:
     """Serve the API of a platform; yields the address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(platform), access_log=False, server_header=False, log_config=None)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the server did not start"
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=30)
-        listener.close()
+    config = uvicorn.Config(application(platform), access_log=False, server_header=False, log_config=None)
+    with served(config) as address:
+        yield address
 
 
 class Client:

@@ -36,6 +36,14 @@ def test_part_and_whole_are_erased_and_shown(patient, officer):
     assert officer.get(f"/erasures/{made['erasure']}").json() == made
 
 
+def test_a_part_that_is_held_has_an_erasure_that_waits(patient, officer):
+    """Whoever asked is told its id, until when it waits, and that nothing was destroyed by it."""
+    said = officer.post(f"/subjects/{patient}/erasures", {"reason": "x", "fields": ["sex"]}).json()
+    made = said["erasure"]
+    assert (made["state"], made["held_until"], made["certificate"]) == ("restricted", said["held_until"], None)
+    assert officer.get(f"/erasures/{made['erasure']}").json() == made
+
+
 def test_what_cannot_be_erased_is_said(patient, officer, *, refused):
     """Nothing of it stored, two parts at once, names that nothing has, no such subject or erasure."""
     path = f"/subjects/{patient}/erasures"
@@ -43,7 +51,6 @@ def test_what_cannot_be_erased_is_said(patient, officer, *, refused):
         "erasure": None,
         "held_until": None,
     }
-    assert officer.post(path, {"reason": "x", "fields": ["sex"]}).json()["held_until"] is not None
     for body in (
         {"compartment": "clinical", "purpose": "P02"},
         {"compartment": "horoscope"},

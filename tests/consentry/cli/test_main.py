@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,17 @@ def test_help_imports_no_heavy_library():
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "Commands:" in ended.stdout
     assert ended.stderr == ""
+
+
+def test_no_command_is_there_twice():
+    """The later one would hide the earlier one without a word."""
+    for group in groups(cli.app):
+        names = [one.name or one.callback.__name__ for one in group.registered_commands]
+        assert sorted(set(names)) == sorted(names)
+
+
+def groups(app: typer.Typer) -> Iterator[typer.Typer]:
+    """A tree of commands and every one below it."""
+    yield app
+    for group in app.registered_groups:
+        yield from groups(group.typer_instance)

@@ -1,5 +1,6 @@
 """The officer's commands on the register: words in both languages, any past moment, figures, and the nightly check."""
 
+import io
 import json
 import sqlite3
 import stat
@@ -190,15 +191,17 @@ def set_act(home, act):
     connection.close()
 
 
+def token_of(at, monkeypatch, name: str) -> str:
+    """The token of a new officer."""
+    made = lines_of(at("account", "person", name, "--role", "compliance_officer", "--json"))[0]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(made["password"] + "\n"))
+    token: str = at("account", "token", name, "--password-stdin").out.strip()
+    return token
+
+
 def test_tokens_of_two_people_accept_what_differs(at, home, subject, monkeypatch):
     """Each signs in; together they open the gate again."""
-    import io
-
-    tokens = []
-    for name in ("officer.a", "officer.b"):
-        made = lines_of(at("account", "person", name, "--role", "compliance_officer", "--json"))[0]
-        monkeypatch.setattr(sys, "stdin", io.StringIO(made["password"] + "\n"))
-        tokens.append(at("account", "token", name, "--password-stdin").out.strip())
+    tokens = [token_of(at, monkeypatch, name) for name in ("officer.a", "officer.b")]
     set_act(home, "refuse")
     assert at("audit", "reconcile").status == 1
     ended = at("audit", "reconcile", "--release", "known", "--accept", tokens[0], "--accept", tokens[1])
@@ -206,10 +209,14 @@ def test_tokens_of_two_people_accept_what_differs(at, home, subject, monkeypatch
     assert at("consent", "explain", subject, "P07", "diagnosis").status == 0
 
 
-def test_merge_says_what_it_leaves(at, subject):
+def test_merge_says_what_it_leaves(at, subject, monkeypatch):
     """The dropped one is restricted for good, and the command says whose keys seal its records now."""
     dropped = at("subject", "find", "--source", "app", "--id", "u-2").out.strip()
-    said = at("subject", "merge", subject, dropped, "--reason", "two accounts")
+    words = ("subject", "merge", subject, dropped, "--reason", "two accounts")
+    assert "A second person must accept this" in at(*words).line
+    token = token_of(at, monkeypatch, "officer.c")
+    assert "Two are named" in at(*words, "--accept", token, "--officer", "officer.c").line
+    said = at(*words, "--accept", token)
     assert said.status == 0, said.err
     assert f"{dropped} is restricted for good" in said.out
     assert f"its records are sealed under {subject} from now on" in said.out

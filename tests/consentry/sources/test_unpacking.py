@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -108,6 +109,21 @@ def test_texts_that_grow_from_prefixes_are_refused(tmp_path, arrow_map):
         read(path, arrow_map)
 
 
+@pytest.mark.parametrize(("version", "is_read"), [("V1", True), ("V2", False)])
+def test_what_the_refusal_of_such_texts_advises_is_read(tmp_path, arrow_map, version, is_read):
+    """The same rows by an engine that writes differences when it is asked for the second version of the format."""
+    path, rows = tmp_path / "engine.parquet", table(pa.array([f"department {number:05}" for number in range(4_000)]))
+    with duckdb.connect() as engine:
+        engine.register("source", rows)
+        engine.execute(f"COPY source TO '{path}' (PARQUET_VERSION {version})")
+    if is_read:
+        assert read(path, arrow_map) == 4_000
+        return
+    with pytest.raises(SourceError, match="encoded as DELTA_") as refused:
+        read(path, arrow_map)
+    assert "DuckDB: PARQUET_VERSION v1" in refused.value.hint
+
+
 def test_lists_of_nothing_are_counted(tmp_path, write, context, monkeypatch):
     """Items that cost nothing on disk cost memory."""
     monkeypatch.setattr(unpacking, "_MOST_ITEMS", 100)
@@ -148,6 +164,18 @@ def test_nested_texts_come_as_they_are_written(tmp_path):
     parts = list(unpacking.read_parquet(path, metadata, ["q"], rows=2))
     assert [row for part in parts for row in part["q"].to_pylist()] == values
     assert not any("dictionary" in str(part.schema) for part in parts)
+
+
+def test_texts_that_stand_in_full_are_read_so_where_they_are_small(tmp_path, monkeypatch):
+    """Those of a dictionary keep it, and so do all where a row group of them is large."""
+    rows = pa.table({"full": [f"text {number}" for number in range(100)], "again": ["same"] * 100})
+    pq.write_table(rows, path := tmp_path / "f.parquet", use_dictionary=["again"], row_group_size=50)
+    metadata, names = pq.read_metadata(path), ["full", "again"]
+    assert unpacking.check_pages(path, metadata, names) == {"full"}
+    parts = list(unpacking.read_parquet(path, metadata, names, rows=30, as_they_stand={"full"}))
+    assert pa.Table.from_batches(parts).equals(rows)
+    monkeypatch.setattr(unpacking, "MOST_DECODED_BYTES", 100)
+    assert unpacking.check_pages(path, metadata, names) == frozenset()
 
 
 def test_a_table_by_a_map_is_bounded_too(tmp_path):
@@ -207,3 +235,97 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path, arrow_map, name):
             read(path, arrow_map)
         except SourceError as refused:
             assert "x." in refused.message  # noqa: PT017 - either is right
+
+
+def zigzag(number: int) -> bytes:
+    """A number as headers have it."""
+    left, out = number << 1, b""
+    while left > 127:
+        out, left = out + bytes([left & 127 | 128]), left >> 7
+    return out + bytes([left])
+
+
+def header(*sizes: bytes, values: int = 1) -> bytes:
+    """A header of a data page of PLAIN values whose sizes are written as they are given."""
+    own = b"\x15" + zigzag(values) + b"\x15\x00\x15\x06\x15\x06\x00"
+    return b"\x15\x00" + b"".join(sizes) + b"\x0c" + zigzag(5) + own + b"\x00"
+
+
+SMALL, PACKED = b"\x15" + zigzag(9), b"\x15" + zigzag(9)
+LARGE = zigzag(1 << 30)
+
+
+def test_a_header_that_is_written_by_hand_is_read():
+    """What the tests below change."""
+    (page,) = read_pages(io.BytesIO(header(SMALL, PACKED)), 0, 64, 1)
+    assert (page.unpacked_bytes, page.values) == (9, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(b"\x15" + LARGE, b"\x06" + zigzag(2) + zigzag(9), PACKED),
+        header(SMALL, b"\x05" + zigzag(2) + LARGE, PACKED),
+        header(SMALL, PACKED, b"\x05" + zigzag(65_536 + 2) + LARGE),
+        header(SMALL, PACKED, values=(1 << 32) + 1),
+        header(b"\x15" + zigzag((1 << 32) + 9), PACKED),
+    ],
+    ids=["type", "twice", "number", "values", "size"],
+)
+def test_headers_that_readers_take_otherwise_are_refused(data):
+    """Arrow keeps the last field of the right type, and the low bits of numbers: 9 bytes here, a gigabyte there."""
+    with pytest.raises(BadHeader):
+        list(read_pages(io.BytesIO(data), 0, 64, 2))
+
+
+def test_buffers_that_were_packed_as_in_arrow_0_17_are_refused(tmp_path, arrow_map):
+    """The block says nothing of it, its metadata does, and Arrow unpacks: the size that is stated is the packed one."""
+    path, rows = tmp_path / "bomb.arrow", table(pa.array([LONG]))
+    options = pa.ipc.IpcWriteOptions(compression="zstd", metadata_version=pa.ipc.MetadataVersion.V4)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema, options=options) as writer:
+        (batch,) = rows.to_batches()
+        writer.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "ZSTD"})
+    with pytest.raises(SourceError, match="no readable Arrow file"):
+        read(path, arrow_map)
+
+
+def test_values_that_repeat_in_lists_of_one_length_are_counted(tmp_path, monkeypatch):
+    """They hold dictionaries as other lists do."""
+    monkeypatch.setattr(unpacking, "MOST_DECODED_BYTES", 16 * 1024 * 1024)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(["长" * 100_000] * 256), 4)
+    pq.write_table(pa.table({"a": lists}), path := tmp_path / "bomb.parquet", compression="zstd")
+    assert path.stat().st_size < 64 * 1024
+    with pytest.raises(SourceError, match="rows unpack to"):
+        list(read_rows(path, "utf-8"))
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_texts_of_foreign_types_are_refused(tmp_path, is_listed):
+    """Arrow writes out what repeats in them before anything can be counted."""
+    texts = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['"x"'] * 4))
+    column = pa.ListArray.from_arrays(pa.array([0, 4], pa.int32()), texts) if is_listed else texts
+    pq.write_table(pa.table({"a": column}), path := tmp_path / "bomb.parquet")
+    with pytest.raises(SourceError, match=r"column 'a' is of .*extension<arrow\.json>"):
+        list(read_rows(path, "utf-8"))
+
+
+def test_columns_of_nothing_come_in_few_rows(tmp_path, monkeypatch):
+    """A null costs a bit in a column, and a place in each row that is made of it."""
+    monkeypatch.setattr(unpacking, "MOST_DECODED_BYTES", 1024 * 1024)
+    nothing = pa.table({f"c{number}": pa.nulls(200, pa.bool_()) for number in range(300)})
+    pq.write_table(nothing, path := tmp_path / "bomb.parquet")
+    parts = list(unpacking.read_parquet(path, pq.read_metadata(path), nothing.column_names, rows=200))
+    assert [part.num_rows for part in parts] == [54, 54, 54, 38]
+    with pa.ipc.new_file(path := tmp_path / "bomb.arrow", nothing.schema) as writer:
+        writer.write_table(nothing)
+    with pa.ipc.open_file(path) as file:
+        assert [part.num_rows for part in unpacking.cut(path, file.get_batch(0), 200)] == [50] * 4
+
+
+def test_lists_of_nothing_are_counted_over_all_columns(tmp_path, monkeypatch):
+    """Each column alone may have as many."""
+    monkeypatch.setattr(unpacking, "_MOST_ITEMS_TOGETHER", 250)
+    lists = pa.array([[None] * 100], pa.list_(pa.int32()))
+    pq.write_table(pa.table({"a": lists, "b": lists, "c": lists}), path := tmp_path / "bomb.parquet")
+    with pytest.raises(SourceError, match="the lists of row group 0 have 300 items together"):
+        list(read_rows(path, "utf-8"))

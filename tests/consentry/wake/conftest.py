@@ -33,10 +33,9 @@ class Shelf:
     def fill(self, count: int, *, builds: int = 2, recipient: str | None = None) -> None:
         """Register alike people with a diagnosis, and derive views and tags of them."""
         captured = self.captured
-        for number in range(count):
-            self.people.append(captured.person(f"u-{number}", "P02", "P07", birth_date="1980-05-20"))
-            if recipient is not None:
-                captured.grant(f"u-{number}", "P12", recipient=recipient)
+        sharing = {} if recipient is None else {"P12": recipient}
+        names = [f"u-{number}" for number in range(count)]
+        self.people += captured.people(names, "P02", "P07", birth_date="1980-05-20", sharing=sharing)
         posted = {"diagnosis": ["icd10:I10"], "birth_date": "1980-05-20", "sex": "female"}
         captured.store([captured.posted(f"u-{n}", number=f"r-{n}", **posted) for n in range(count)])
         for _ in range(builds):

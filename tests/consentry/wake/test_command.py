@@ -113,3 +113,11 @@ def test_restricting_clears_at_once(say, home, shelving) -> None:
     with open_platform(home[0]) as platform:
         shelf = shelving(platform, None)
         assert shelf.rows_of(home[1]) == shelf.tags_of(home[1]) == 0
+
+
+def test_sweep_works_on_what_is_due(say, home, shelving) -> None:
+    """The command that may have set something in motion does our own part of it before it returns."""
+    assert say("records", "sweep")[0] == 0
+    with open_platform(home[0]) as platform:
+        shelf = shelving(platform, None)
+        assert shelf.rows_of(home[2]) == shelf.tags_of(home[2]) == 0

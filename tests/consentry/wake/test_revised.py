@@ -16,6 +16,7 @@ from consentry.workflows.run_tags import run_tags
 from consentry.workflows.split_subject import selection_of, split_subject
 from kernel.errors import Conflict, Denied
 from kernel.ids import PrincipalId, RecordId
+from tests.consentry.conftest import SECOND
 
 OFFICER = Principal(PrincipalId("prn_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
 DOCTOR = Principal(PrincipalId("prn_doc"), "doc", PrincipalKind.PERSON, "clinician")
@@ -60,7 +61,7 @@ def test_merge_clears_both_and_the_next_build_has_one_person(shelf):
     kept, dropped = shelf.people[:2]
     names = shelf.names(dropped)
     assert names
-    merge_subjects(shelf.platform, OFFICER, kept=kept, dropped=dropped, reason="one person")
+    merge_subjects(shelf.platform, OFFICER, kept=kept, dropped=dropped, reason="one person", accepted_by=SECOND)
     run_wake(shelf.platform, 100)
     assert shelf.rows_of(kept) == shelf.rows_of(dropped) == 0
     assert shelf.names(dropped) == set()
@@ -75,7 +76,9 @@ def test_split_clears_the_former_and_asks_the_new_one(shelf):
     shelf.fill(2, builds=1)
     origin = shelf.people[0]
     selection = selection_of(sources=("app",), batches=(), records=(), source_ids=("app:u-0",))
-    done = split_subject(shelf.platform, OFFICER, origin=origin, selection=selection, reason="two people")
+    done = split_subject(
+        shelf.platform, OFFICER, origin=origin, selection=selection, reason="two people", accepted_by=SECOND
+    )
     run_wake(shelf.platform, 100)
     assert shelf.rows_of(origin) == 0
     assert shelf.platform.resolver.find("app", "u-0") == done.fresh
@@ -91,9 +94,9 @@ def test_who_may_not_say_who_is_who_neither_merges_nor_splits(shelf):
     one, two = shelf.people
     selection = selection_of(sources=("app",), batches=(), records=(), source_ids=())
     with pytest.raises(Denied):
-        merge_subjects(shelf.platform, DOCTOR, kept=one, dropped=two, reason="x")
+        merge_subjects(shelf.platform, DOCTOR, kept=one, dropped=two, reason="x", accepted_by=SECOND)
     with pytest.raises(Denied):
-        split_subject(shelf.platform, DOCTOR, origin=one, selection=selection, reason="x")
+        split_subject(shelf.platform, DOCTOR, origin=one, selection=selection, reason="x", accepted_by=SECOND)
     foreign = selection_of(sources=("app",), batches=(), records=(), source_ids=("app:u-1",))
     with pytest.raises(Conflict, match="is not known to"):
-        split_subject(shelf.platform, OFFICER, origin=one, selection=foreign, reason="x")
+        split_subject(shelf.platform, OFFICER, origin=one, selection=foreign, reason="x", accepted_by=SECOND)

@@ -14,6 +14,7 @@ import pytest
 from audit.entries import decode_entry
 from audit.tables import leaf
 from consentry.workflows.webhooks import add_webhook
+from tests.loopback import start_serving
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Receiver:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
         self._ended = threading.Event()
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        start_serving(self._server)
 
     def script(self, status: int, **answer: Any) -> None:
         """Answer the next POST so; several calls stand in a row, afterwards 204."""

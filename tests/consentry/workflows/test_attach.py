@@ -11,9 +11,12 @@ from audit.tables import leaf
 from consentry.attachment_media import check_begins_as, clean_name, media_type_of
 from consentry.platform import Platform
 from consentry.principals import DailyCapReached, authenticate_key
-from consentry.workflows.admit import NotPermitted
+from consentry.workflows.admit import NotPermitted, begin_reading
 from consentry.workflows.approvals import ApprovalNeeded
 from consentry.workflows.attach import SentFile, list_attachments, open_attachment, store_attachment
+from consentry.workflows.break_glass import break_glass
+from consentry.workflows.read_versions import open_history, open_profile
+from consentry.workflows.reveal import reveal
 from kernel.catalogue import ATTACHMENT_MEDIA
 from kernel.errors import BadInput, Denied, NotFound
 from tests.consentry.conftest import ADMIN, Captured
@@ -81,6 +84,29 @@ def test_a_file_goes_in_and_comes_out(platform: Platform, captured: Captured, pa
         reader.principal_id,
     )
     assert [entry["counts"] for entry in entries(platform, "attachments.listed")] == [{"attachments": 1}]
+
+
+@pytest.mark.parametrize("look", ["reveal", "history", "profile", "emergency"])
+def test_files_are_not_asked_for_as_values(platform: Platform, captured: Captured, patient: str, look: str):
+    """Nothing of them would come, and the log would say that they were opened; what to do instead is said."""
+    store(platform)
+    reader = doctor(captured)
+    permits = entries(platform, "gate.permit")
+
+    def ask(*fields: str) -> object:
+        asked = {"subject": patient, "purpose": "P02", "fields": fields, "reason": "follow-up"}
+        if look == "reveal":
+            return reveal(platform, reader, **asked)
+        if look == "emergency":
+            return break_glass(platform, reader, **asked | {"purpose": "P15"})
+        opens = open_history if look == "history" else open_profile
+        return opens(platform, begin_reading(platform, reader, **asked))
+
+    with pytest.raises(BadInput, match="images: files") as refused:
+        ask("sex", "images")
+    assert "consentry attach get" in refused.value.hint
+    assert entries(platform, "vault.reveal") == []
+    assert entries(platform, "gate.permit") == permits
 
 
 def test_without_a_grant_nothing_is_stored(platform: Platform, captured: Captured):

@@ -10,9 +10,8 @@ from audit.entries import decode_entry
 from audit.events import Act
 from audit.tables import leaf
 from consent.ages import AgeClass
-from consent.standing import get_standing
+from consent.standing import Standing, get_standing, set_standing
 from consentry.principals import Principal, PrincipalKind
-from consentry.sources.records import RowRefused
 from consentry.workflows.admit import NotPermitted, begin_reading
 from consentry.workflows.approvals import ApprovalNeeded
 from consentry.workflows.capture import withdraw_purpose
@@ -22,6 +21,7 @@ from consentry.workflows.read_versions import current_json, open_history, open_p
 from consentry.workflows.tend import end_basis
 from kernel.errors import BadInput, Conflict, Denied, NotFound
 from kernel.ids import PrincipalId, RecordId, SubjectId
+from vault.corrections import Correction
 
 OFFICER = Principal(PrincipalId("prn_officer"), "officer", PrincipalKind.PERSON, "compliance_officer")
 DOCTOR = Principal(PrincipalId("prn_doc"), "doc", PrincipalKind.PERSON, "clinician")
@@ -82,20 +82,42 @@ def test_who_may_reveal_may_not_correct_for_that(platform, patient, caller):
 
 
 @pytest.mark.parametrize(
-    ("values", "error"),
+    ("values", "said"),
     [
-        ({"district": "999999"}, RowRefused),
-        ({"sex": ""}, RowRefused),
-        ({"sex": ["female", "male"]}, RowRefused),
-        ({"shoe_size": "41"}, BadInput),
-        ({}, BadInput),
+        ({"district": "999999"}, "value of district cannot be stored: unknown_place"),
+        ({"sex": ""}, "value of sex cannot be stored: missing"),
+        ({"sex": ["female", "male"]}, "value of sex cannot be stored"),
+        ({"shoe_size": "41"}, "'shoe_size' is not in the catalogue"),
+        ({}, "needs a value"),
     ],
     ids=["no such place", "blank", "two values", "unclassified field", "nothing"],
 )
-def test_value_that_no_source_could_send_is_refused(platform, patient, values, error):
+def test_value_that_no_source_could_send_is_refused(platform, patient, values, said):
     """A field outside the catalogue, or a value that its type cannot have, is not stored by this way either (R54)."""
-    with pytest.raises(error):
+    with pytest.raises(BadInput, match=said) as refused:
         correct_record(platform, OFFICER, wrong(platform, patient, **values))
+    assert refused.value.hint
+
+
+def test_file_is_no_value_of_a_correction(platform, patient):
+    """Whoever wants another file sends it."""
+    asked = wrong(platform, patient, sex="male")
+    with pytest.raises(BadInput, match="'images' holds files"):
+        correct_record(platform, OFFICER, Wrong(patient, asked.record, {"images": "chest.png"}, "x"))
+
+
+@pytest.mark.parametrize(
+    ("state", "hint"), [(Standing.RESTRICTED, "Lift the restriction"), (Standing.ERASING, "left of an erasure")]
+)
+def test_correction_of_who_is_not_active_says_what_to_do(platform, patient, state, hint):
+    """The gate refuses as well; the vault's own word comes where the state changes after its permit."""
+    asked = wrong(platform, patient, sex="male")
+    correction = Correction(patient, asked.record, {"sex": "male"}, "x")
+    with platform.data.write() as connection:
+        set_standing(connection, patient, state, now=platform.clock.now())
+    with platform.data.write() as connection, pytest.raises(Denied) as refused:
+        platform.corrector.correct(connection, correction, permits={}, asking=platform.asking(OFFICER))
+    assert hint in refused.value.hint
 
 
 def test_correction_needs_a_reason_and_a_record_of_the_subject(platform, captured, patient):

@@ -66,6 +66,7 @@ CLEANED: Final = {
     "answered_act",
     "attachment",
     "blind_index",
+    "blinding_key",
     "case_grant",
     "cohort_verdict",
     "data_key",

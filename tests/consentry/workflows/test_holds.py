@@ -1,24 +1,37 @@
 """Holds: an officer keeps data for a dispute, the log tells of it, and letting go lets what waited go on."""
 
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from consent.standing import Standing, get_standing
-from consentry.platform import Platform
+from consentry.platform import Platform, open_platform
 from consentry.workflows.erase import erase_subject
 from consentry.workflows.erase_part import erase_part
 from consentry.workflows.holds import hold_json, list_holds, release_hold, set_hold
 from consentry.workflows.reconcile import reconcile
+from consentry.workflows.represent import merge_subjects
 from consentry.workflows.sweep import sweep_expired
+from kernel.clock import FixedClock
 from kernel.errors import BadInput, Conflict, Denied, NotFound
 from kernel.ids import SubjectId
-from tests.consentry.conftest import ADMIN, Captured
+from tests.consentry.conftest import ADMIN, SECOND, Captured, Deployed
 from vault.scopes import Scope, ScopeKind
-from vault.tables import legal_hold, sealed_record
+from vault.tables import erasure, legal_hold, sealed_record
 
 REASON = "court order of 3 November"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def both(
+    request: pytest.FixtureRequest, copied_to: Callable[[str, Path], Deployed], tmp_path: Path, clock: FixedClock
+) -> Iterator[Platform]:
+    """A platform on each engine."""
+    with open_platform(copied_to(request.param, tmp_path / "both").settings, clock=clock) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -104,6 +117,52 @@ def test_a_part_erasure_goes_on_with_the_sweep(platform: Platform, patient: Subj
     platform.clock.advance(timedelta(days=30))
     assert len(sweep_expired(platform, ADMIN).parts) == 1
     assert behaviour_of(platform, patient) == since > 0
+
+
+def test_a_part_erasure_that_goes_on_twice_takes_nothing_newer(both: Platform):
+    """Two holds end one after the other; what was collected between the request and the first end stays."""
+    captured = Captured(both)
+    subject = captured.person("u-1", "P07", "P08")
+    viewed = {"event_type": "page_view", "page": "home", "session_id": "s-1"}
+    captured.store([captured.posted("u-1", kind="event", number="e-1", **viewed)])
+    first, second = (hold(both, subject, field=field) for field in ("page", "session_id"))
+    part_of(both, subject)
+    both.clock.advance(timedelta(days=1))
+    before = behaviour_of(both, subject)
+    captured.store([captured.posted("u-1", kind="event", number="e-2", **viewed)])
+    newer = behaviour_of(both, subject) - before
+    both.clock.advance(timedelta(days=1))
+    release_hold(both, ADMIN, first.hold_id, reason="settled")
+    assert behaviour_of(both, subject) == newer + before  # a value less in one of them
+    both.clock.advance(timedelta(days=1))
+    release_hold(both, ADMIN, second.hold_id, reason="settled")
+    assert behaviour_of(both, subject) == newer > 0
+    with both.data.read() as connection:
+        found = connection.execute(select(erasure.c.why, erasure.c.state).order_by(erasure.c.started_at)).all()
+    assert [tuple(one) for one in found] == [
+        ("request", "restricted"), ("hold_ended", "restricted"), ("hold_ended", "erased"),
+    ]  # fmt: skip
+    assert sweep_expired(both, ADMIN).parts == []
+    assert reconcile(both, ADMIN).mismatches == []
+
+
+def test_a_part_erasure_goes_on_with_who_is_kept(platform: Platform, captured: Captured):
+    """Records that moved by a merge are still those of which the part was asked for; what came since stays."""
+    subject, kept = captured.person("u-1", "P07", "P08"), captured.person("u-2", "P07", "P08")
+    viewed = {"event_type": "page_view", "page": "home", "session_id": "s-1"}
+    captured.store([captured.posted("u-1", kind="event", number="e-1", **viewed)])
+    for one in (subject, kept):
+        hold(platform, one, ends_at=platform.clock.now() + timedelta(days=30))
+    part_of(platform, subject)
+    platform.clock.advance(timedelta(days=1))
+    merge_subjects(platform, ADMIN, kept=kept, dropped=subject, reason="one person", accepted_by=SECOND)
+    moved = behaviour_of(platform, kept)
+    captured.store([captured.posted("u-2", kind="event", number="e-2", **viewed)])
+    newer = behaviour_of(platform, kept) - moved
+    platform.clock.advance(timedelta(days=30))
+    assert len(sweep_expired(platform, ADMIN).parts) == 1
+    assert (behaviour_of(platform, kept), moved > 0) == (newer, True)
+    assert sweep_expired(platform, ADMIN).parts == []
 
 
 def test_a_whole_erasure_takes_a_part_that_waits_along(platform: Platform, patient: SubjectId):

@@ -114,6 +114,16 @@ def test_covered_fields_are_stored_once(bulk, name):
     assert (rows_in(bulk.platform), state_of(bulk.platform)) == (4, ["complete", "complete"])
 
 
+def test_a_complete_file_passes_the_gate_again_where_that_is_asked_for(bulk):
+    """It finds what is there, instead of nothing at all."""
+    file, mapping = bulk.write(visits("u-1"), mapping=TWO)
+    first, second, third = (
+        ingest_arrow(bulk.platform, ADMIN, file, mapping, processes=0, again=again) for again in (False, False, True)
+    )
+    assert (first.stored_records, second.repeated, third.repeated) == (1, True, False)
+    assert (third.stored_records, third.duplicates) == (0, 1)
+
+
 def test_permits_and_entries_are_of_the_chunk(bulk):
     """One permit for each purpose and chunk, under one request, and the steps of the batch."""
     bulk.ingest(visits("u-1", "u-2", each=3), mapping=TWO)
@@ -280,7 +290,10 @@ def test_a_file_that_is_not_the_maps_is_refused_as_a_whole(bulk):
     naive = pa.table({"patient": ["u-1"], "visit": ["1"], "department": ["x"], "at": [AT.replace(tzinfo=None)]})
     pq.write_table(naive, bulk.folder / "naive.parquet")
     (bulk.folder / "m.yaml").write_text(TWO)
-    for name, told in (("naive.parquet", "instants"), ("no.parquet", "readable"), ("x.csv", "format")):
+    (bulk.folder / "cut.parquet").write_bytes((bulk.folder / "naive.parquet").read_bytes()[:100])
+    (bulk.folder / "x.csv").write_text("patient\n")
+    wrong = {"naive": "instants", "no": "No such file", "cut": "no readable parquet"}
+    for name, told in [(f"{name}.parquet", told) for name, told in wrong.items()] + [("x.csv", "format")]:
         with pytest.raises(BadInput, match=told):
             ingest_arrow(bulk.platform, ADMIN, bulk.folder / name, bulk.folder / "m.yaml", processes=0)
     assert (rows_in(bulk.platform), state_of(bulk.platform)) == (0, [])

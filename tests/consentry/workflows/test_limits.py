@@ -93,6 +93,22 @@ def test_a_first_reading_beyond_a_limit_is_told(platform, doctor, patient):
     assert [(one["unit"], one["window"]) for one in logged if one["event"] == "limit.reached"] == [("fields", "hour")]
 
 
+def test_each_window_tells_of_its_own_first_refusal(platform, doctor, patient, clock):
+    """A limit of the minute that was told of does not hide that of the hour around it."""
+
+    def refused(limits):
+        with capture_logs() as logged, pytest.raises(LimitReached):
+            opened(changed(platform, "clinician", limits=limits), doctor, patient)
+        return [one["window"] for one in logged if one["event"] == "limit.reached"]
+
+    minute, hour = ReadingLimits(reads_minute=0), ReadingLimits(reads_hour=0)
+    assert [refused(minute), refused(minute)] == [["minute"], []]
+    assert [refused(hour), refused(hour)] == [["hour"], []]
+    clock.advance(timedelta(minutes=1))
+    assert [refused(minute), refused(hour)] == [["minute"], []]
+    assert refused(ReadingLimits(reads_day=0)) == ["day"]
+
+
 def test_guesses_at_an_index_are_readings(platform, doctor, patient):
     """Found or not, each counts, so that nobody tries a list of numbers through; the refusal is logged and told."""
     bounded = changed(platform, "clinician", limits=ReadingLimits(reads_minute=3))

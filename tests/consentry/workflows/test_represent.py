@@ -1,5 +1,6 @@
 """What officers record about a subject's standing and those who stand in for it; what time does to the register."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import select
 from audit.events import Act
 from audit.queries import find_entries
 from consent.decisions import ActorNotEntitled
-from consent.standing import get_standing
+from consent.standing import Standing, get_standing
 from consentry.principals import Principal, PrincipalKind
 from consentry.stores.tables import read_approval
 from consentry.workflows.approvals import approve_read
@@ -24,9 +25,12 @@ from consentry.workflows.represent import (
     record_deceased,
     release_subject,
 )
+from consentry.workflows.split_subject import split_subject
 from consentry.workflows.tend import end_basis, finish_task, list_tasks, task_json, tend
 from kernel.errors import BadInput, Conflict, Denied, NotFound
 from kernel.ids import PrincipalId
+from tests.consentry.conftest import ADMIN, SECOND
+from vault.moving import Selection
 
 CLINICIAN = Principal(PrincipalId("prn_doc"), "doc", PrincipalKind.PERSON, "clinician")
 DAY = timedelta(days=1)
@@ -173,10 +177,10 @@ def test_merged_away_subject_stays_restricted_and_its_acts_are_the_kept_ones(pla
     """R15, R16: a withdrawal under the former id reaches the kept one, and the dropped one is not released."""
     kept, dropped = captured.person("u-1", "P07"), captured.person("u-2", "P07")
     with pytest.raises(Denied):
-        merge_subjects(platform, CLINICIAN, kept=kept, dropped=dropped, reason="x")
+        merge_subjects(platform, CLINICIAN, kept=kept, dropped=dropped, reason="x", accepted_by=SECOND)
     with pytest.raises(BadInput, match="reason"):
-        merge_subjects(platform, captured.caller, kept=kept, dropped=dropped, reason=" ")
-    merge_subjects(platform, captured.caller, kept=kept, dropped=dropped, reason="two accounts")
+        merge_subjects(platform, captured.caller, kept=kept, dropped=dropped, reason=" ", accepted_by=SECOND)
+    merge_subjects(platform, captured.caller, kept=kept, dropped=dropped, reason="two accounts", accepted_by=SECOND)
     with platform.data.read() as connection:
         planned = {item.closing.cause for item in platform.wake.of_subject(connection, dropped)}
     assert planned <= {"restrict"}
@@ -190,6 +194,43 @@ def test_merged_away_subject_stays_restricted_and_its_acts_are_the_kept_ones(pla
     assert set(refused(kept).values()) == {"WITHDRAWN"}
     clock.advance(timedelta(minutes=1))
     assert withdraw_purpose(platform, captured.caller, dropped, "P09", recipient=None).subject == kept
+
+
+@pytest.mark.parametrize(
+    ("second", "error", "said"),
+    [
+        (None, BadInput, "second person"),
+        (ADMIN, BadInput, "second person"),
+        (CLINICIAN, Denied, "prn_doc may not accept"),
+        (replace(SECOND, kind=PrincipalKind.KEY), Denied, "Only people"),
+    ],
+    ids=["nobody", "the same", "another role", "a machine"],
+)
+def test_merge_and_split_need_a_second_person_who_may(platform, captured, second, error, said):
+    """Whoever says alone who is who mixes two people's records; nothing is changed then."""
+    kept, dropped = captured.person("u-1", "P07"), captured.person("u-2", "P07")
+    selection = Selection(sources=frozenset({"app"}))
+    with pytest.raises(error, match=said):
+        merge_subjects(platform, ADMIN, kept=kept, dropped=dropped, reason="x", accepted_by=second)
+    with pytest.raises(error, match=said):
+        split_subject(platform, ADMIN, origin=kept, selection=selection, reason="x", accepted_by=second)
+    with platform.data.read() as connection:
+        assert {get_standing(connection, one).state for one in (kept, dropped)} == {Standing.ACTIVE}
+
+
+def test_entries_of_merge_and_split_name_the_second_person(platform, captured):
+    """Beside the actor, in the entry that says what was done."""
+    kept, dropped = captured.person("u-1", "P07"), captured.person("u-2", "P07")
+    captured.store([captured.posted("u-2", "profile", "r-2", sex="female")])
+    merge_subjects(platform, ADMIN, kept=kept, dropped=dropped, reason="x", accepted_by=SECOND)
+    selection = Selection(sources=frozenset({"app"}))
+    split_subject(platform, ADMIN, origin=kept, selection=selection, reason="x", accepted_by=SECOND)
+    platform.log.settle()
+    with platform.data.read() as connection:
+        (merged,) = find_entries(connection, act=Act.SUBJECT_RESTRICTED)
+        (split,) = find_entries(connection, act=Act.SUBJECT_SPLIT)
+    for entry in (merged, split):
+        assert (entry.members["actor"], entry.members["refs"]["accepted_by"]) == (ADMIN.principal_id, "prn_second")
 
 
 def test_erasure_forgets_approvals(platform, captured):

@@ -274,3 +274,29 @@ def test_acts_of_one_call_follow_the_fresh_subject(platform: Platform):
     assert {one.subject for one in made} == {made[0].subject} != {former}
     with platform.data.read() as connection:
         assert find_standings(connection, [made[0].subject])
+
+
+def test_what_a_crash_cut_off_goes_with_the_leftover(both: Platform):
+    """Identifiers that lead to a subject that was never registered are erased when the last floor ends."""
+    _, former = patient(both)
+    fresh = cut_off(both, former)
+    assert keys_of(both, fresh) > 0
+    made = both.returner.find_unregistered([fresh])
+    both.clock.advance(timedelta(days=31 * 366))
+    sweep_expired(both, ADMIN)
+    assert (state(both, former), found(both), keys_of(both, fresh)) == (Standing.ERASED, {None}, 0)
+    both.returner.take_back(made.values())
+    assert found(both) == {None}
+    with both.keys.read() as connection:
+        assert connection.execute(select(returned)).all() == []
+        assert connection.scalars(select(blind_index.c.subject_id).where(blind_index.c.subject_id == fresh)).all() == []
+
+
+def test_who_died_during_a_registration_does_not_come_back(platform: Platform):
+    """The identifiers are given back, and the registration is refused as that of any deceased."""
+    captured, former = patient(platform)
+    cut_off(platform, former)
+    record_deceased(platform, ADMIN, subject=former, no_kin=False)
+    with pytest.raises(SubjectDeceased):
+        captured.record(captured.act("contract", AGAIN, "P01"))
+    assert found(platform) == {former}

@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +15,7 @@ from consentry.workflows.break_glass import break_glass
 from consentry.workflows.tell_alarms import tell_alarms
 from consentry.workflows.webhooks import add_webhook, disable_webhook
 from tests.consentry.conftest import ADMIN
+from tests.loopback import start_serving
 
 
 class Receiver:
@@ -115,7 +115,7 @@ def test_server_sends_alarms_by_itself(platform, captured):
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Officers) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        start_serving(server)
         add_webhook(platform, ADMIN, recipient=OFFICERS, url=f"http://127.0.0.1:{server.server_port}/alarms")
         subject = captured.person("u-1", "P02")
         doctor, _ = captured.person_account("dr.wu", "clinician")

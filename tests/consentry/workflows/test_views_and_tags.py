@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from consent.assessments import revoke_assessment
 from consent.wake import system_asking
+from consentry.layout import VIEW_FILE
 from consentry.platform import open_platform
 from consentry.settings import load_settings
 from consentry.stores.builds import list_releases, list_view_builds
@@ -46,10 +47,9 @@ def profiled_deployment(copied, tmp_path_factory) -> tuple[Deployed, list[str]]:
     """Alike people with a diagnosis, in a view and with tags, and their subject ids; tests work on copies."""
     made = copied(tmp_path_factory.mktemp("profiled") / "home")
     with open_platform(made.settings, clock=FixedClock(STARTED)) as platform:
-        captured, subjects = Captured(platform), []
-        for number in range(PEOPLE):
-            subjects.append(captured.person(f"u-{number}", "P02", "P07", birth_date="1980-05-20"))
-            captured.grant(f"u-{number}", "P12", recipient="research_partner")
+        captured, names = Captured(platform), [f"u-{number}" for number in range(PEOPLE)]
+        sharing = {"P12": "research_partner"}
+        subjects = captured.people(names, "P02", "P07", birth_date="1980-05-20", sharing=sharing)
         records = [
             captured.posted(f"u-{n}", number=f"r-{n}", diagnosis=["icd10:I10"], birth_date="1980-05-20", sex="female")
             for n in range(PEOPLE)
@@ -87,6 +87,18 @@ def test_view_holds_permitted_people_only(captured, platform, admin) -> None:
     captured.store([captured.posted(n, number=n, diagnosis=["icd10:I10"]) for n in ("u-1", "u-2")])
     built = build_view(platform, admin, "subject_profile")
     assert (built.people, built.left_out) == (1, {"REFUSED": 1})
+
+
+def test_a_view_of_many_is_the_same(platform, admin, profiled, configured, monkeypatch) -> None:
+    """A process opens the records, the gate is asked one batch ahead, and a batch without anybody is passed."""
+    monkeypatch.setattr("consentry.workflows.build_view.BATCH_SUBJECTS", 5)
+    for subject in sorted(profiled)[5:10]:
+        withdraw_purpose(platform, admin, subject, "P07", recipient=None)
+    plain = build_view(platform, admin, "subject_profile")
+    monkeypatch.setattr("consentry.sealing.WORTH_PROCESSES", PEOPLE)
+    many = build_view(configured(opening_processes=1), admin, "subject_profile")
+    rows = [pq.read_table(built.folder / VIEW_FILE).to_pylist() for built in (plain, many)]
+    assert (many.people, many.left_out, rows[1]) == (PEOPLE - 5, plain.left_out, rows[0])
 
 
 def test_manifest_is_signed_and_an_edited_file_shows(platform, admin, profiled) -> None:

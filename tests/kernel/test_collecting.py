@@ -1,0 +1,17 @@
+"""The collector rests during bulk work, and goes on afterwards as before."""
+
+import gc
+
+import pytest
+
+from kernel.collecting import rarely_collecting
+
+
+def test_the_collector_is_as_before_afterwards():
+    """Also where the work fails."""
+    before = gc.get_threshold()
+    with pytest.raises(ZeroDivisionError), rarely_collecting():
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] > before[0]
+        raise ZeroDivisionError
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
