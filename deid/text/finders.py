@@ -10,6 +10,7 @@ from typing import Protocol
 
 from deid.text.addresses import AddressFinder
 from deid.text.dates import DateFinder
+from deid.text.english import ENGLISH_FINDERS
 from deid.text.kinds import Kind
 from deid.text.labelled import LabelFinder
 from deid.text.names import NameFinder
@@ -45,4 +46,5 @@ class Finder(Protocol):
 @cache
 def all_finders() -> Sequence[Finder]:
     """Return every finder that ships, built once."""
-    return (Scanner(), LabelFinder(), DateFinder(), NameFinder(), AddressFinder(), OrganisationFinder())
+    chinese = (NameFinder(), AddressFinder(), OrganisationFinder())
+    return (Scanner(), LabelFinder(), DateFinder(), *chinese, *ENGLISH_FINDERS)

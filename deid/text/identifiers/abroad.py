@@ -38,12 +38,12 @@ _CUES: Final = re.compile(
     r"|answering|registered|hotline|helpline|landline|pager|voice ?mail|switchboard"
     r"|(?:line|desk|office|home|work|[tmpcho]) ?[:=])"
     r"|(?P<other>account|acct|card|order|invoice|tracking|case|ticket|ref(?:erence)?|confirmation|licen[cs]e|passport"
-    r"|policy|zip|postal|isbn|issn|mrn|ids?|ssn|security|lot|batch|serial|model|ndc|iban|doses?|version|pages?|pmid|doi"
+    r"|policy|zip|postal|isbn|issn|ndc|mrn|ids?|ssn|security|lot|batch|serial|model|iban|doses?|version|pages?|pmid|doi"
     r"|trial|nct|grant|born|dob|dated?|since|between|from|range|ratio|total|count|level|levels))(?![a-z])"
 )
 """The word nearest to a number decides; ``_WEAK`` ones where there is none of these."""
 
-_WEAK: Final = re.compile(r"(?<![a-z])(?:at|on|line|desk|office|home|work|numbers?)(?![a-z])")
+_WEAK: Final = re.compile(r"(?<![a-z])(?:line|desk|office|home|work|numbers?)(?![a-z])")
 _REACH: Final = 40
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 
@@ -59,6 +59,8 @@ _OTHER_SHAPE: Final = re.compile(
 """ZIP+4, social security, addresses of machines, ranges of years, fractions, books."""
 
 _FEWEST, _MOST = 7, 13
+_LONGEST_ABROAD: Final = 19
+"""Fifteen digits and an extension."""
 _GROUPS_OF_PHONE: Final = 3
 
 
@@ -89,8 +91,9 @@ def _judge_north_american(candidate: Candidate) -> Verdict | None:
 
 
 def _judge_international(candidate: Candidate) -> Verdict | None:
-    digits = len(candidate.number)
-    return None if not _FEWEST < digits <= _MOST + 6 else Verdict(0.8, kind=_kind(_cue(candidate)))
+    cue, digits = _cue(candidate), len(candidate.number)
+    is_other = cue is not None and cue["other"] and candidate.matched.startswith("0")
+    return None if is_other or not _FEWEST < digits <= _LONGEST_ABROAD else Verdict(0.8, kind=_kind(cue))
 
 
 def _judge_national(candidate: Candidate) -> Verdict | None:

@@ -1,0 +1,24 @@
+"""Letters of the alphabets that have capitals, as the inside of character classes."""
+
+from typing import Final
+
+_RANGES: Final = ((0x41, 0x5B), (0x61, 0x7B), (0xC0, 0x250), (0x370, 0x530), (0x1E00, 0x1F00))
+"""Latin, Greek, Cyrillic; Unicode blocks."""
+
+_LETTERS: Final = [chr(code) for first, last in _RANGES for code in range(first, last) if chr(code).isalpha()]
+
+
+def _class(letters: list[str]) -> str:
+    """Return the letters as ranges."""
+    ranges: list[list[str]] = []
+    for letter in letters:
+        if ranges and ord(letter) == ord(ranges[-1][1]) + 1:
+            ranges[-1][1] = letter
+        else:
+            ranges.append([letter, letter])
+    return "".join(first if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+CAPITAL: Final = _class([letter for letter in _LETTERS if letter.isupper()])
+SMALL: Final = _class([letter for letter in _LETTERS if not letter.isupper()])
+LETTER: Final = _class(_LETTERS)

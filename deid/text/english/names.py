@@ -1,0 +1,206 @@
+"""Names of persons in runs of capitalised words: by lists of names, by titles and cues, and by not being words."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Final
+
+from deid.text.english import context
+from deid.text.english.letters import LETTER
+from deid.text.english.runs import Run, Token
+from deid.text.kinds import Kind
+from deid.text.lists.english import cue, given_names, is_word, places, surnames
+from deid.text.lists.reading import alternation
+from deid.text.spans import Hit
+
+_OFFICES: Final = frozenset(
+    "miss mister sir madam general major sister nurse judge justice governor mayor president officer coach aunt auntie uncle"
+    " pastor father lord lady captain colonel doctor professor dame sen rep col gen pres hon fr sr maj".split()
+)
+"""Titles that are words, too: a name behind them is one only if it is no word."""
+
+_MEDICAL: Final = re.compile(
+    r"(?:itis|osis|emia|aemia|ectomy|otomy|ostomy|plasty|scopy|graph[yi]?|gram|algia|oma|pathy|plegia|uria|pnea|rrhea|rrhagia"
+    r"|megaly|ism|genic|lysis|trophy|cyte|phil|penia|pril|sartan|olol|statin|azole|cillin|m[yi]cin|cycline|floxacin|mab|nib|vir"
+    r"|zepam|zolam|pine|prazole|tidine|gliptin|glutide|flozin|formin|ine|one|ide|ate|ium|ic|ous|ase|oid|tomy|oxin|parin|cept"
+    r"|ology|logist|scope|stomy|dipine|lukast|triptan|setron|afil|dronate|profen|oxetine|terol|asone|olone)s?\Z"
+)
+"""Endings of findings, procedures and medicines."""
+
+_SHORTEST: Final = 3
+_LONG: Final = 4
+_NAMES_IN_ROW: Final = 4
+
+
+def persons(run: Run) -> Iterator[Hit]:
+    """Yield the persons that a run names; possessive endings part a run."""
+    begin = 0
+    for place, token in enumerate(run.tokens, start=1):
+        if token.is_possessive or place == len(run.tokens):
+            hit = _person(run.part(begin, place))
+            if hit is not None:
+                yield hit
+            begin = place
+
+
+def _person(run: Run) -> Hit | None:
+    title = _titled(run)
+    core = run.part(title, len(run.tokens)) if title else run
+    if not core.tokens:
+        return None
+    is_titled = bool(title) or _title_before().search(core.before) is not None
+    is_office = _plain_title(run, title) in _OFFICES
+    core = _trimmed(core, keeps_words=is_titled and not is_office)
+    if core is None or (context.CLINICAL.match(core.after) and core.tokens[-1].plain in _eponyms()):
+        return None
+    if is_titled and (not is_office or _looks_like_name(core.tokens[0])):
+        return _hit(core, "english.title", 0.85)
+    score = _score_of_several(core) if len(core.tokens) > 1 else _score_of_one(core)
+    return _hit(core, "english.name", score) if score else None
+
+
+def _hit(run: Run, source: str, score: float) -> Hit:
+    return Hit(run.start, run.end, Kind.PERSON, score, checked=False, source=source)
+
+
+@cache
+def _eponyms() -> frozenset[str]:
+    return cue("eponyms")
+
+
+@cache
+def _title_before() -> re.Pattern[str]:
+    return re.compile(rf"(?<![{LETTER}])(?:{alternation(cue('titles'))})\.? {{1,2}}\Z")
+
+
+def _titled(run: Run) -> int:
+    """Return how many tokens at the beginning are titles."""
+    count = 0
+    while count < len(run.tokens) and run.tokens[count].plain in cue("titles"):
+        count += 1
+    return count
+
+
+def _plain_title(run: Run, title: int) -> str:
+    if title:
+        return run.tokens[title - 1].plain
+    words = run.before.split()
+    return words[-1].strip(".") if words else ""
+
+
+@cache
+def _no_names() -> frozenset[str]:
+    return cue("no_names") | cue("products")
+
+
+def is_given(token: Token) -> bool:
+    """Whether it is a given name, be it a word as well."""
+    return token.plain in given_names() or token.plain in cue("words_first") or _all_parts(token, given_names())
+
+
+def _is_doubtful(token: Token) -> bool:
+    return token.plain in cue("words_first")
+
+
+def is_family(token: Token) -> bool:
+    """Whether it is a surname."""
+    return token.plain in surnames() or _all_parts(token, surnames())
+
+
+def _all_parts(token: Token, names: frozenset[str]) -> bool:
+    return "-" in token.plain and all(part in names for part in token.plain.split("-"))
+
+
+def is_unlisted(token: Token) -> bool:
+    """Whether nothing is known of it: no word, no place, no product, no medical term, no abbreviation."""
+    plain = token.plain.removesuffix("'s")
+    if len(plain) < _SHORTEST or token.is_initial or plain in _no_names() or plain in _eponyms() or plain in places():
+        return False
+    if any(is_word(part) for part in (plain, *plain.split("-"))) or any(map(str.isdigit, plain)):
+        return False
+    is_code = token.is_capitals or not token.written[1:].islower()
+    return not _MEDICAL.search(plain) and not (is_code and not _is_compound(token.written))
+
+
+def _is_compound(written: str) -> bool:
+    """Whether capitals inside are those of ``McDonald``, ``O'Neill``, ``Jean-Luc``, or of a name all in capitals."""
+    if written.isupper():
+        return len(written) > _LONG + 1
+    return all(part[1:].islower() for part in re.split("['’-]|(?<=Mc)|(?<=Mac)", written) if len(part) > 1)
+
+
+def _looks_like_name(token: Token) -> bool:
+    return is_given(token) or (is_family(token) and not is_word(token.plain)) or is_unlisted(token)
+
+
+def _trimmed(run: Run, *, keeps_words: bool) -> Run | None:
+    """Return the run without words at its ends that are no names; None where none is left."""
+    tokens = run.tokens
+    begin, end = 0, len(tokens)
+    while begin < end and _goes_first(run, begin, keeps_words=keeps_words):
+        begin += 1
+    while end > begin and _goes_last(tokens, begin, end, keeps_words=keeps_words):
+        end -= 1
+    return run.part(begin, end) if begin < end else None
+
+
+def _goes_first(run: Run, place: int, *, keeps_words: bool) -> bool:
+    token = run.tokens[place]
+    if token.plain in _no_names() or token.plain in cue("titles"):
+        return True
+    if keeps_words or token.is_initial:
+        return False
+    if _is_doubtful(token):
+        return place + 1 < len(run.tokens) and is_given(run.tokens[place + 1]) and run.opens_sentence and place == 0
+    return is_word(token.plain) and not (
+        token.plain in given_names() or (is_family(token) and not run.opens_sentence and len(run.tokens) == 1 + place)
+    )
+
+
+def _goes_last(tokens: tuple[Token, ...], begin: int, end: int, *, keeps_words: bool) -> bool:
+    token = tokens[end - 1]
+    if token.plain in _no_names() or token.plain in cue("degrees"):
+        return True
+    if keeps_words or (token.is_initial and end - begin > 1):
+        return False
+    return is_word(token.plain) and not is_family(token) and not is_given(token)
+
+
+def _score_of_several(run: Run) -> float:
+    """Return how sure it is that two words or more are a name; 0 where they are none."""
+    tokens = run.tokens
+    if len(tokens) > _NAMES_IN_ROW + 1:
+        return 0.0
+    words = [token for token in tokens if is_word(token.plain) and not is_given(token) and not token.is_initial]
+    if tokens[0].plain in given_names() and not _is_doubtful(tokens[0]) and len(words) <= 1:
+        return 0.85
+    is_cued = context.NAMING.search(run.before) is not None
+    if words and not (len(words) == 1 and is_family(words[0]) and (is_cued or is_given(tokens[0]))):
+        return 0.0
+    if is_cued or any(is_given(token) for token in tokens):
+        return 0.8
+    if all(is_family(token) or is_unlisted(token) or token.is_initial for token in tokens):
+        return 0.6 if any(is_family(token) for token in tokens) else 0.55
+    return 0.0
+
+
+def _score_of_one(run: Run) -> float:
+    """Return how sure it is that one word is a name; 0 where it is none."""
+    token, before = run.tokens[0], run.before
+    if token.is_initial:
+        return 0.0
+    is_cued = context.NAMING.search(before) is not None
+    if _is_doubtful(token):
+        acts = context.ACTS.match(run.after) is not None
+        return 0.6 if is_cued or (not run.opens_sentence and (acts or context.PERSONAL.search(before))) else 0.0
+    if token.plain in given_names():
+        return 0.75 if is_cued or not run.opens_sentence else 0.65
+    if is_family(token) and not is_word(token.plain) and not token.is_capitals:
+        return 0.7 if is_cued else 0.6
+    if is_cued and (is_unlisted(token) or is_family(token)):
+        return 0.7
+    if not is_unlisted(token) or token.is_capitals:
+        return 0.0
+    if not run.opens_sentence:
+        return 0.55
+    return 0.5 if token.is_possessive or context.ACTS.match(run.after) or run.after[:1] in ":,\n" else 0.0

@@ -1,0 +1,72 @@
+"""Organisations in runs of capitalised words: by what they end or begin with, and by the words around."""
+
+import re
+from typing import Final
+
+from deid.text.english import context
+from deid.text.english.letters import CAPITAL, LETTER
+from deid.text.english.names import is_family, is_given, is_unlisted
+from deid.text.english.runs import Run
+from deid.text.kinds import Kind
+from deid.text.lists.english import cue, is_word
+from deid.text.lists.reading import alternation
+from deid.text.spans import Hit
+
+_LEGAL: Final = re.compile(rf",? ?(?:{alternation(cue('legal'))})(?![{LETTER}])\.?", re.IGNORECASE)
+_JOINED: Final = re.compile(
+    rf"(?:, [{CAPITAL}][{LETTER}'’-]+)?,? (?:and|&) [{CAPITAL}][{LETTER}'’-]+(?: [{CAPITAL}][{LETTER}'’-]+)?"
+)
+_SURNAMES_BEFORE: Final = re.compile(rf"[{CAPITAL}][{LETTER}'’-]+, \Z")
+_OF: Final = re.compile(rf" (?:of|for|at) (?:the )?[{CAPITAL}][{LETTER}'’-]+(?: [{CAPITAL}][{LETTER}'’-]+){{0,3}}")
+
+
+def organisation(run: Run) -> Hit | None:
+    """Return the organisation that a run names, with what is joined to it; None where it names none."""
+    tokens = run.tokens
+    legal = _LEGAL.match(run.text, run.end)
+    if legal is not None and legal.group()[:1] in ", ":
+        return _hit(run.start, legal.end(), 0.85)
+    last = tokens[-1].plain
+    if last in cue("legal") and len(tokens) > 1:
+        return _hit(run.start, run.end + run.after.startswith("."), 0.85)
+    if last in cue("organisations") and len(tokens) > 1 and not _is_heading(run):
+        return _hit(run.start, run.end, 0.75)
+    if last in cue("organisation_heads") and (of := _OF.match(run.text, run.end)) is not None:
+        return _hit(run.start, of.end(), 0.75)
+    return _by_context(run)
+
+
+def _hit(start: int, end: int, score: float) -> Hit:
+    return Hit(start, end, Kind.ORGANIZATION, score, checked=False, source="english.organisation")
+
+
+def _is_heading(run: Run) -> bool:
+    """Whether it is a heading or a usual phrase rather than a name: plain words at the beginning of a line."""
+    return run.opens_sentence and all(is_word(token.plain) and not is_family(token) for token in run.tokens[:-1])
+
+
+def _by_context(run: Run) -> Hit | None:
+    joined = _JOINED.match(run.text, run.end)
+    end = joined.end() if joined is not None and _is_surnames(run) else run.end
+    is_behind = context.FIRM_BEHIND.match(run.text, end) is not None and not run.tokens[-1].is_initial
+    if context.SURE_FIRM.search(run.before) and not _is_person(run):
+        return _hit(run.start, end, 0.7)
+    if is_behind and not _is_person(run):
+        return _hit(run.start, end, 0.65)
+    if (
+        context.AT_FIRM.search(run.before)
+        and not run.opens_sentence
+        and " at" in run.before[-6:]
+        and not _is_person(run)
+    ):
+        is_name = any(is_unlisted(token) for token in run.tokens) or end > run.end
+        return _hit(run.start, end, 0.55) if is_name else None
+    return None
+
+
+def _is_surnames(run: Run) -> bool:
+    return len(run.tokens) == 1 and is_family(run.tokens[0])
+
+
+def _is_person(run: Run) -> bool:
+    return is_given(run.tokens[0]) and not is_word(run.tokens[0].plain)
