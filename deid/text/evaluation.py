@@ -60,10 +60,11 @@ class Evaluation:
     """The scores of a run.
 
     Attributes:
-        scores: by type, and one of all together last.
+        scores: by type, those of pools, and one of all together last.
         unscored: gold types that stand for none of our kinds, with how many spans.
         texts, characters: that were read.
         false_hits: found spans that touch no gold span of any type, scored or not, by kind.
+        withheld: texts that could not be judged in time, all of whose spans are missed.
     """
 
     scores: tuple[Score, ...]
@@ -71,11 +72,55 @@ class Evaluation:
     texts: int
     characters: int
     false_hits: Mapping[Kind, int]
+    withheld: int = 0
 
     @property
     def false_hits_per_1000(self) -> float:
         """False hits for each thousand characters."""
         return 1000 * sum(self.false_hits.values()) / self.characters if self.characters else 0.0
+
+    def score(self, name: str) -> Score:
+        """Return the row of a type, a pool or ``ALL``; an empty one where nothing of it was read or found."""
+        none = dict.fromkeys(Measure, 0)
+        return next((score for score in self.scores if score.type == name), Score(name, 0, 0, none, none))
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What gold types of a run stand for, and which of them are counted together.
+
+    Attributes:
+        kinds: by gold type, those of the run that are scored.
+        pools: gold types by the name of their pool.
+    """
+
+    kinds: Mapping[str, frozenset[Kind]]
+    pools: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(
+        cls,
+        texts: Iterable[GoldText],
+        types: Mapping[str, Sequence[str]] | None,
+        pools: Mapping[str, Iterable[str]] | None,
+    ) -> "Groups":
+        """Return those of some texts.
+
+        Raises:
+            BadInput: a gold type of one's own stands for what is no kind.
+        """
+        names = sorted({span.type for text in texts for span in text.spans})
+        kinds = {name: found for name in names if (found := kinds_of(name, types))}
+        return cls(kinds, {name: frozenset(pool) for name, pool in (pools or {}).items()})
+
+    def with_pools(self, names: Iterable[str]) -> list[str]:
+        """Return the rows into which a span of some gold types counts, once each."""
+        own = set(names)
+        return [*sorted(own), *(pool for pool, pooled in self.pools.items() if pooled & own), ALL]
+
+    def of_kind(self, kind: Kind) -> list[str]:
+        """Return the gold types that a kind answers; its own name where the run has none."""
+        return [name for name, kinds in self.kinds.items() if kind in kinds] or [kind.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,44 +135,59 @@ def evaluate(
     texts: Iterable[GoldText],
     find: Callable[[str], Sequence[Span]],
     types: Mapping[str, Sequence[str]] | None = None,
+    pools: Mapping[str, Iterable[str]] | None = None,
 ) -> Evaluation:
     """Find in every text and compare.
+
+    A found span that answers no gold span counts against every gold type that its kind stands for.
 
     Args:
         texts: with all that stands in them.
         find: returns sorted, disjoint spans.
         types: gold types of one's own, by the names of our kinds.
+        pools: gold types that are counted together besides, by a name for them.
+
+    Raises:
+        BadInput: a gold type of one's own stands for what is no kind.
     """
+    texts = list(texts)
+    groups = Groups.of(texts, types, pools)
     counts = _Counts(Counter(), Counter(), Counter(), Counter())
     unscored: Counter[str] = Counter()
     false_hits: Counter[Kind] = Counter()
-    number = characters = 0
+    withheld = 0
     for text in texts:
         spans = find(text.text)
-        number, characters = number + 1, characters + len(text.text)
+        if any(span.type is Kind.WITHHELD for span in spans):
+            withheld, spans = withheld + 1, ()
         false_hits.update(span.type for span in spans if not any(_touch(span, gold) for gold in text.spans))
-        unscored.update(gold.type for gold in text.spans if not kinds_of(gold.type, types))
-        _compare(text, spans, counts, types)
-    names = sorted(counts.gold.keys() | counts.found.keys(), key=lambda name: (name == ALL, name))
-    scores = tuple(_score(name, counts) for name in names)
-    return Evaluation(scores, dict(unscored), number, characters, dict(false_hits))
+        unscored.update(gold.type for gold in text.spans if gold.type not in groups.kinds)
+        _compare(text, spans, counts, groups)
+    characters = sum(len(text.text) for text in texts)
+    return Evaluation(_scores(counts, groups), dict(unscored), len(texts), characters, dict(false_hits), withheld)
 
 
-def _compare(text: GoldText, spans: Sequence[Span], counts: _Counts, types: Mapping[str, Sequence[str]] | None) -> None:
-    scored = [(gold, kinds) for gold in text.spans if (kinds := kinds_of(gold.type, types))]
+def _scores(counts: _Counts, groups: Groups) -> tuple[Score, ...]:
+    names = counts.gold.keys() | counts.found.keys()
+    plain = sorted(names - groups.pools.keys() - {ALL})
+    ordered = (*plain, *(pool for pool in groups.pools if pool in names), *({ALL} & names))
+    return tuple(_score(name, counts) for name in ordered)
+
+
+def _compare(text: GoldText, spans: Sequence[Span], counts: _Counts, groups: Groups) -> None:
+    scored = [(gold, groups.kinds[gold.type]) for gold in text.spans if gold.type in groups.kinds]
     for gold, kinds in scored:
-        near = [span for span in spans if span.type in kinds and _touch(span, gold)]
-        met = _met(gold, near)
-        for name in (gold.type, ALL):
+        met = _met(gold, [span for span in spans if span.type in kinds and _touch(span, gold)])
+        for name in groups.with_pools([gold.type]):
             counts.gold[name] += 1
             counts.recalled.update((name, measure) for measure in met)
     for span in spans:
-        touched = [(gold, kinds) for gold, kinds in scored if span.type in kinds and _touch(span, gold)]
+        touched = [gold for gold, kinds in scored if span.type in kinds and _touch(span, gold)]
         others = [gold for gold in text.spans if _touch(span, gold)]
-        if not touched and others and not any(kinds_of(gold.type, types) for gold in others):
+        if not touched and others and not any(gold.type in groups.kinds for gold in others):
             continue
-        met = {measure for gold, _ in touched for measure in _right(span, gold)}
-        for name in (*sorted({gold.type for gold, _ in touched} or {span.type.value}), ALL):
+        met = {measure for gold in touched for measure in _right(span, gold)}
+        for name in groups.with_pools({gold.type for gold in touched} or groups.of_kind(span.type)):
             counts.found[name] += 1
             counts.right.update((name, measure) for measure in met)
 

@@ -1,12 +1,15 @@
 """Texts with known spans, to measure detection by: readers for three formats, and which of our kinds a gold type is.
 
-Formats: JSON lines ``{"id", "text", "spans": [{"start", "end", "type"}]}``; the JSON of presidio-research; CoNLL with
-one character (and a digit, as in the Weibo corpus) and a BIO label on each line.
+Formats: JSON lines ``{"id", "text", "spans": [{"start", "end", "type"}]}``; the JSON of presidio-research; CoNLL with a
+BIO label at the end of each line and, at its beginning, a character (with a digit behind it in the Weibo corpus) or a
+word.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +33,10 @@ _ALIASES: Final[dict[str, frozenset[Kind]]] = {
     "US_DRIVER_LICENSE": frozenset({Kind.DRIVER_LICENCE}),
     "US_PASSPORT": frozenset({Kind.PASSPORT}),
     "MEDICAL_RECORD": frozenset({Kind.RECORD_NUMBER}),
+    "US_BANK_NUMBER": frozenset({Kind.ACCOUNT_NUMBER}),
+    "PER": frozenset({Kind.PERSON}),
+    "ORG": frozenset({Kind.ORGANIZATION}),
+    "LOC": _PLACES,
     "PER.NAM": frozenset({Kind.PERSON}),
     "ORG.NAM": frozenset({Kind.ORGANIZATION}),
     "LOC.NAM": _PLACES,
@@ -76,6 +83,26 @@ def kinds_of(type_name: str, more: Mapping[str, Sequence[str]] | None = None) ->
         ) from None
 
 
+def read_types(path: Path) -> dict[str, list[str]]:
+    """Return what gold types stand for, from a JSON file ``{"GOLD TYPE": ["KIND", …]}``; an empty list is not scored.
+
+    Raises:
+        BadInput: the file cannot be read as that, or names what is no kind.
+    """
+    hint = 'The file holds {"GOLD TYPE": ["KIND", …]}.'
+    try:
+        said = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError) as err:
+        raise BadInput(f"{path.name} cannot be read: {type(err).__name__}", hint=hint) from None
+    if not isinstance(said, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in said.values()
+    ):
+        raise BadInput(f"{path.name} does not map gold types to kinds", hint=hint)
+    for type_name in said:
+        kinds_of(type_name, said)
+    return said
+
+
 def read_gold(path: Path) -> list[GoldText]:
     """Return the texts of a file; the ending says the format: ``.jsonl``, ``.json`` or ``.conll``.
 
@@ -93,7 +120,7 @@ def read_gold(path: Path) -> list[GoldText]:
 
 
 def _read_lines(content: str, name: str) -> Iterator[GoldText]:
-    for number, line in enumerate(content.splitlines(), start=1):
+    for number, line in enumerate(content.split("\n"), start=1):  # a text may hold the other signs that end lines
         if not line.strip():
             continue
         try:
@@ -126,19 +153,38 @@ def _checked(text: GoldText) -> GoldText:
     return text
 
 
+_CHARACTER: Final = re.compile("(.)[0-9]?", re.DOTALL)
+"""A token that is one character, with where in its word it stands."""
+
+
 def _read_conll(content: str, name: str) -> Iterator[GoldText]:
-    for number, block in enumerate(content.replace("\r\n", "\n").split("\n\n")):
-        rows = [line.split("\t") for line in block.split("\n") if line.strip()]
-        if not rows:
-            continue
-        if any(len(row) != 2 or not row[0] for row in rows):  # noqa: PLR2004 - a character and its label
-            raise BadInput(f"{name}, block {number + 1}: no character and label", hint="Lines are TOKEN<tab>LABEL.")
-        text = "".join(token[0] for token, _ in rows)
-        yield GoldText(str(number), text, tuple(_labelled(label for _, label in rows)))
+    blocks = [
+        [line.split("\t") if "\t" in line else line.split() for line in block.split("\n") if line.strip()]
+        for block in content.replace("\r\n", "\n").split("\n\n")
+    ]
+    for number, rows in enumerate(blocks, start=1):
+        if any(len(row) < 2 or not row[0] for row in rows):  # noqa: PLR2004 - a token and its label
+            raise BadInput(f"{name}, block {number}: no token and label", hint="Lines are TOKEN<tab>LABEL.")
+    has_words = not all(_CHARACTER.fullmatch(row[0]) for rows in blocks for row in rows)
+    for number, rows in enumerate(blocks):
+        if rows:
+            yield _joined(str(number), rows, has_words=has_words)
+
+
+def _joined(name: str, rows: Sequence[Sequence[str]], *, has_words: bool) -> GoldText:
+    """Put words together with spaces between them, characters without."""
+    tokens = [row[0] if has_words else row[0][0] for row in rows]
+    gap = " " if has_words else ""
+    begins = list(accumulate((len(token) + len(gap) for token in tokens[:-1]), initial=0))
+    spans = (
+        GoldSpan(begins[span.start], begins[span.end - 1] + len(tokens[span.end - 1]), span.type)
+        for span in _labelled(row[-1] for row in rows)
+    )
+    return GoldText(name, gap.join(tokens), tuple(spans))
 
 
 def _labelled(labels: Iterator[str]) -> Iterator[GoldSpan]:
-    """Yield the spans of BIO labels; an ``I-`` that continues nothing begins one."""
+    """Yield the spans of BIO labels, counted in tokens; an ``I-`` that continues nothing begins one."""
     begun, running = 0, ""
     position = -1
     for position, label in enumerate(labels):

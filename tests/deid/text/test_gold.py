@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deid.text.gold import GoldSpan, kinds_of, read_gold
+from deid.text.gold import GoldSpan, kinds_of, read_gold, read_types
 from deid.text.kinds import Kind
 from kernel.errors import BadInput
 
@@ -40,6 +40,37 @@ def test_conll_with_a_digit_behind_each_character(tmp_path):
     assert (second.text, second.spans) == ("好", ())
 
 
+def test_conll_of_words(tmp_path):
+    """Columns between the word and its label are passed over; words are joined by spaces."""
+    rows = ["John NNP B-PER", "Smith NNP I-PER", "left VBD O", "U.S. NNP B-LOC"]
+    (text,) = read_gold(written(tmp_path, "gold.conll", "\n".join(rows)))
+    assert text.text == "John Smith left U.S."
+    assert [(text.text[span.start : span.end], span.type) for span in text.spans] == [
+        ("John Smith", "PER"),
+        ("U.S.", "LOC"),
+    ]
+
+
+def test_a_text_may_hold_signs_that_end_lines_elsewhere(tmp_path):
+    """A line ends with a line feed and nothing else."""
+    line = json.dumps({"id": "a", "text": "一\u2028二\x85三", "spans": []}, ensure_ascii=False)
+    texts = read_gold(written(tmp_path, "gold.jsonl", f"{line}\r\n{line}"))
+    assert [text.text for text in texts] == ["一\u2028二\x85三"] * 2
+
+
+def test_types_of_ones_own_come_from_a_file(tmp_path):
+    """What they stand for is checked, with a message that names the file or the type."""
+    assert read_types(written(tmp_path, "map.json", '{"TITLE": ["PERSON"], "AGE": []}')) == {
+        "TITLE": ["PERSON"],
+        "AGE": [],
+    }
+    for content, told in (("[]", "map gold types"), ('{"A": "PERSON"}', "map gold types"), ('{"A": ["B"]}', "'A'")):
+        with pytest.raises(BadInput, match=told):
+            read_types(written(tmp_path, "map.json", content))
+    with pytest.raises(BadInput, match=r"map\.json cannot be read"):
+        read_types(written(tmp_path, "map.json", "{"))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
@@ -49,7 +80,8 @@ def test_conll_with_a_digit_behind_each_character(tmp_path):
         ("gold.jsonl", "[]", "line 1"),
         ("gold.json", '[{"full_text": 5, "spans": []}]', "no gold texts"),
         ("gold.json", "{", "no gold texts"),
-        ("gold.conll", "张\tO\n\n张 O", "block 2"),
+        ("gold.conll", "张\tO\n\n张", "block 2"),
+        ("gold.conll", "张\tO\n\n\tO", "block 2"),
     ],
 )
 def test_what_is_no_gold_is_refused_with_its_place(tmp_path, name, content, told):
