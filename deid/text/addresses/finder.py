@@ -1,13 +1,16 @@
 """Addresses and places as one finder: from divisions on, behind cues and labels, and around numbers of houses."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from deid.text.addresses.gazetteer import Place, chains_of, is_whole, places_in, products, stands_alone
 from deid.text.addresses.grammar import POSTCODE
-from deid.text.addresses.reading_on import Reach, name_begin, read_on
+from deid.text.addresses.naming import name_begin
+from deid.text.addresses.reading_on import Reach, read_on
 from deid.text.kinds import Kind
 from deid.text.lists import simplified
 from deid.text.lists.divisions import Strength
@@ -34,10 +37,18 @@ _HOUSE: Final = re.compile(f"[路街道巷弄同里段庄村](?= ?{_DIGIT}{{1,5}
 
 _BUILDING: Final = re.compile(f"(?:{_DIGIT}{{1,4}}|(?<![A-Za-z])[A-Za-z]) ?(?:栋|幢|单元|号楼|座|#)")
 
+_FLAT: Final = re.compile("(?<=[\u4e00-\u9fff])[0-9]{1,3}-[0-9]{1,2}-[0-9]{2,5}(?![0-9-])")
+"""House, stairs and flat."""
+
+_ABOVE: Final = re.compile("(?:街道办事处|街道|社区|[镇乡村市县区旗州省])\\Z")
+"""What the part before a name ends with."""
+
 _TOWN: Final = re.compile("[镇乡](?=[\u4e00-\u9fff]{1,5}?(?:村|屯|庄|组))")
 
 _NEAR: Final = 12
-"""Characters behind a cue in which the suffix of an address stands."""
+"""Characters behind a cue, or before a number, in which a suffix stands."""
+
+_PARTS_BEFORE: Final = 3
 
 _VALUE: Final = re.compile(r"[^。;；!！?？\n〔〕<>{}\"“”|]{2,80}+")
 _VALUE_ENDS: Final = re.compile(
@@ -81,20 +92,34 @@ class AddressFinder:
 
 
 class _Page:
-    """One text while it is read."""
+    """One text while it is read.
+
+    Attributes:
+        read: how far addresses were read, by where they begin.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.places = places_in(text)
         self.at: Mapping[int, Place] = {place.start: place for place in self.places}
         self.cues = {match.end(): match.group().rstrip(": ：") for match in _cues().cue.finditer(text)}
-        self.done = 0
+        self.read: list[tuple[int, int]] = []
 
     def hits(self) -> Iterator[Hit]:
-        for hit in (*self._from_places(), *self._behind_cues(), *self._labelled(), *self._around_numbers()):
-            yield hit
-            if hit.kind is Kind.ADDRESS and (code := POSTCODE.match(self.text, hit.end)):
-                yield _hit(*code.span("code"), Kind.POSTCODE, "postcode.address")
+        """Yield the hits of all rules, and the postcodes behind addresses."""
+        for rule in (self._from_places, self._behind_cues, self._labelled, self._around_numbers):
+            found = list(rule())
+            for hit in found:
+                yield hit
+                code = POSTCODE.match(self.text, hit.end) if hit.kind is Kind.ADDRESS else None
+                if code is not None:
+                    yield _hit(*code.span("code"), Kind.POSTCODE, "postcode.address")
+            self.read = sorted((*self.read, *((hit.start, hit.end) for hit in found)))
+
+    def _is_read(self, place: int) -> bool:
+        """Whether a place lies in what an earlier rule has read."""
+        following = bisect_right(self.read, (place, len(self.text)))
+        return following > 0 and place < self.read[following - 1][1]
 
     def _is_strong(self, start: int) -> bool:
         return self.cues.get(start) in _cues().strong
@@ -109,8 +134,7 @@ class _Page:
                 done = hit.end
 
     def _of_chain(self, chain: list[Place]) -> Iterator[Hit]:
-        while len(chain) > 1 and chain[0].strength is Strength.PART and chain[1].level <= chain[0].level:
-            chain = chain[1:]
+        chain = chain[_first_of(chain) :]
         text, start, end = self.text, chain[0].start, chain[-1].end
         is_sure = any(stands_alone(text, place) for place in chain)
         found = read_on(text, end, self.at, Reach.DIVISION)
@@ -128,7 +152,11 @@ class _Page:
 
     def _behind_cues(self) -> Iterator[Hit]:
         for start, cue in self.cues.items():
-            if start in self.at or _cues().suffix.search(self.text, start, start + _NEAR) is None:
+            if (
+                start in self.at
+                or self._is_read(start)
+                or _cues().suffix.search(self.text, start, start + _NEAR) is None
+            ):
                 continue
             found = read_on(self.text, start, self.at)
             if found.reach >= Reach.SETTLEMENT:
@@ -148,30 +176,52 @@ class _Page:
 
     def _around_numbers(self) -> Iterator[Hit]:
         for match in _HOUSE.finditer(self.text):
-            begin = name_begin(self.text, match.end())
-            if match.end() - begin > 1:
-                yield from self._with_house(begin, match.end())
+            suffix = match.start() - (self.text[match.start() - 1 : match.end()] in ("胡同", "大道"))
+            yield from self._named(suffix, match.end() + 1, Reach.HOUSE)
         for match in _TOWN.finditer(self.text):
-            begin = name_begin(self.text, match.start())
-            if begin < match.start():
-                yield from self._with_house(begin, match.end(), Reach.SETTLEMENT, least=match.end() + 2)
+            yield from self._named(match.start(), match.end() + 2, Reach.SETTLEMENT)
         for match in _BUILDING.finditer(self.text):
-            yield from self._building(match.start())
+            hits = list(self._in_estate(match.start()))
+            found = read_on(self.text, match.start(), self.at)
+            if not hits and found.flats > 1 and not self._is_read(match.start()):
+                hits = [_hit(match.start(), found.end, Kind.ADDRESS, "address.house")]
+            yield from hits
+        for match in _FLAT.finditer(self.text):
+            yield from self._in_estate(match.start())
 
-    def _with_house(self, begin: int, reach_end: int, reach: Reach = Reach.HOUSE, least: int = 0) -> Iterator[Hit]:
+    def _in_estate(self, number: int) -> Iterator[Hit]:
+        """Yield an address whose last name ends with the suffix of an estate before a number."""
+        suffix = _settled().search(self.text, max(0, number - _NEAR), number)
+        if suffix is not None:
+            yield from self._named(suffix.start(), number + 1, Reach.HOUSE)
+
+    def _named(self, suffix: int, least: int, reach: Reach) -> Iterator[Hit]:
+        """Yield an address in which a name ends before a suffix.
+
+        Args:
+            least: where it ends at the earliest.
+            reach: how fine it is at least.
+        """
+        begin = suffix if self._is_read(suffix) else name_begin(self.text, suffix)
+        if begin == suffix:
+            return
+        for _ in range(_PARTS_BEFORE):
+            above = _ABOVE.search(self.text, max(0, begin - _NEAR), begin)
+            further = name_begin(self.text, above.start()) if above else begin
+            if above is None or further == above.start():
+                break
+            begin = further
         found = read_on(self.text, begin, self.at)
-        if found.reach >= reach and found.end > max(reach_end, least - 1):
+        if found.reach >= reach and found.end >= least:
             yield _hit(begin, found.end, Kind.ADDRESS, "address.house")
 
-    def _building(self, start: int) -> Iterator[Hit]:
-        suffix = _settled().search(self.text, max(0, start - 6), start)
-        begin = name_begin(self.text, suffix.start()) if suffix else start
-        if suffix and begin < suffix.start() and read_on(self.text, begin, self.at).end > start:
-            yield _hit(begin, read_on(self.text, begin, self.at).end, Kind.ADDRESS, "address.house")
-            return
-        found = read_on(self.text, start, self.at)
-        if found.flats > 1:
-            yield _hit(start, found.end, Kind.ADDRESS, "address.house")
+
+def _first_of(chain: list[Place]) -> int:
+    """Return which place an address begins with: none that is a word too and that a wider one follows."""
+    for index, (place, following) in enumerate(pairwise(chain)):
+        if place.strength is not Strength.PART or following.level > place.level:
+            return index
+    return len(chain) - 1
 
 
 @cache
@@ -181,7 +231,8 @@ def _product() -> re.Pattern[str]:
 
 @cache
 def _settled() -> re.Pattern[str]:
-    return re.compile(f"(?:{alternation(sections_of('address_words.txt')['settled'])})\\Z")
+    sections = sections_of("address_words.txt")
+    return re.compile(f"(?:{alternation((*sections['settled'], *sections['loose']))})\\Z")
 
 
 def _hit(start: int, end: int, kind: Kind, rule: str) -> Hit:
