@@ -22,6 +22,7 @@ _INSIDE: Final = "a step of other workflows of this list, which leave the entry"
 _TOLD: Final = "puts into words what its caller has read, with the entry of that reading"
 _RULES: Final = "the pack's definitions and the operator's parties; no person"
 _COUNTS: Final = "counts without ids"
+_FILES: Final = "reads and writes files that its caller names; no store, no key, nobody's record"
 _LOG: Final = "looks at checkpoints, keys and settings of the log itself; no person"
 
 WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
@@ -101,6 +102,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "counters.read_filings": _INSIDE,
     "counters.record_filing": (Act.DUTY_RECORDED,),
     "decide.decide": (Act.PERMIT, Act.REFUSAL),
+    "deidentify_file.deidentify_file": _FILES,
     "denials.check_allowed": (Act.ACCESS_DENIED,),
     "denials.check_source": (Act.ACCESS_DENIED,),
     "denials.contract_kept": (Act.ACCESS_DENIED,),
@@ -126,6 +128,7 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "show_erasure.scrub_stores": "rewrites both stores from their live rows; reads nobody's data",
     "show_erasure.show_erasure": (Act.AUDIT_READ, Act.ERASURE_FINAL),
     "erase.restrict_subject": (Act.SUBJECT_RESTRICTED,),
+    "evaluate_text.evaluate_text": _FILES,
     "explain_consent.explain_consent": (Act.CONSENT_READ,),
     "explain_tag.explain_tag": (Act.PERMIT, Act.REFUSAL, Act.TAGS_EXPLAINED),
     "export.run_export": (Act.PERMIT, Act.REFUSAL, Act.EXPORT_RELEASED, Act.EXPORT_REFUSED),
@@ -460,6 +463,8 @@ COMMANDS: Final = {
     "consent verify-receipt": _ALONE,
     "consent wake": "follow_wake.show_wake",
     "consent withdraw": "capture.withdraw_purpose",
+    "deid evaluate": "evaluate_text.evaluate_text",
+    "deid text": "deidentify_file.deidentify_file",
     "demo": "runs the other commands on people who do not exist",
     "emergency list": "review_emergency.list_emergencies",
     "emergency open": "break_glass.break_glass",
