@@ -88,7 +88,8 @@ def test_an_output_that_is_there_is_kept_without_force(run, source, tmp_path):
         (["--in", "in.jsonl", "--out", "out.jsonl", "--workers", "0"], "--workers"),
     ],
 )
-def test_wrong_input_is_told_in_one_line_and_leaves_nothing(run, source, tmp_path, monkeypatch, words, said):
+@pytest.mark.usefixtures("source")
+def test_wrong_input_is_told_in_one_line_and_leaves_nothing(run, tmp_path, monkeypatch, words, said):
     """Exit 2, no output and no draft."""
     monkeypatch.chdir(tmp_path)
     ended = run("deid", "text", *words)
