@@ -5,7 +5,8 @@ What only says the sort of thing (当地医院, 三甲医院, 人民医院, 保�
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import Enum
 from functools import cache
 from typing import Final, NamedTuple
@@ -36,7 +37,7 @@ _LONGEST: Final = 18
 _LONGEST_FIRM: Final = 24
 """Characters of a name before its suffix."""
 
-_ENDS: Final = frozenset("的了吗呢吧啊呀哦嗯我你您他她它们这那哪怎么就也都还又很不没在到去从是被把让给问说看想请")
+_ENDS: Final = frozenset("的了吗呢吧啊呀哦嗯我你您他她它们这那哪怎么就也还又很不没在到去从是被把让给问说看想请")
 """Characters that a name does not go over."""
 
 _ORDINAL: Final = re.compile("第[一二三四五六七八九十0-9]{1,3}|[0-9]{3}")
@@ -45,6 +46,7 @@ _AROUND: Final = 4
 _RARE: Final = 112
 """Words that are dearer may be a proper name; commoner ones say what sort of thing it is."""
 
+_LONGEST_STEM: Final = 5
 _PROPER: Final = 2
 """Characters of a proper name at least."""
 
@@ -61,13 +63,19 @@ _COMMON_CHARACTER: Final = 80
 _BRANCH: Final = re.compile("(?:[东西南北]院区?|[\u4e00-\u9fff]{1,3}(?:院区|校区|分院)|分院|分公司)")
 
 
+_SHORT: Final = re.compile("第?[一二三四五六七八九十]{1,3}(?:中|小|院)(?![心午旬药医考年学校国华级等期度长子间时])")
+_UNIVERSITY: Final = re.compile("[\u4e00-\u9fff]?(?:医大|北医|浙大|川大|武大|山大|吉大|中大|郑大|南大|苏大)附?\\Z")
+
+
 class _Words(NamedTuple):
     """The list as it is asked."""
 
     suffix: re.Pattern[str]
     firm: frozenset[str]
     body: frozenset[str]
+    office: frozenset[str]
     stem: frozenset[str]
+    usual: frozenset[str]
     kind: frozenset[str]
     vague: frozenset[str]
     medical: frozenset[str]
@@ -79,14 +87,16 @@ class _Words(NamedTuple):
 @cache
 def _words() -> _Words:
     sections = sections_of("organisation_words.txt")
-    suffixes = (*sections["care"], *sections["school"], *sections["firm"], *sections["body"])
+    suffixes = (word for name in ("care", "school", "firm", "office", "body") for word in sections[name])
     han = "[\u4e00-\u9fff]"
     firms, work = alternation(sections["employer"]), "上班|工作|打工|任职|就职|实习|当|做|干|供职|退休|搬砖"
     return _Words(
         re.compile(alternation(suffixes)),
-        frozenset(name for name in sections["firm"] if name.endswith("有限公司") or name == "有限责任公司"),
+        frozenset(name for name in sections["firm"] if name.endswith("公司") and name[0] in "有股集控"),
         frozenset(sections["body"]),
+        frozenset(sections["office"]),
         frozenset((*sections["stem"], *sections["employer"])),
+        frozenset(sections["usual"]),
         frozenset(sections["kind"]),
         frozenset(sections["vague"]),
         frozenset(" ".join(lines_of("medical_words.txt")).split()),
@@ -114,8 +124,8 @@ class OrganisationFinder:
         if not reading.has_han:
             return
         text, words = without_marks(simplified(reading.text)), _words()
-        for suffix in words.suffix.finditer(text):
-            yield from _named(text, suffix)
+        yield from _joined(text, (hit for suffix in words.suffix.finditer(text) for hit in _named(text, suffix)))
+        yield from _numbered(text)
         for bank in words.bank.finditer(text):
             yield _hit(_with_place(text, bank.start()), bank.end(), "organisation.bank")
         for bare in words.bare.finditer(text):
@@ -134,6 +144,30 @@ def _named(text: str, suffix: re.Match[str]) -> Iterator[Hit]:
     found = _from_place(text, least, suffix) or _from_words(text, least, suffix)
     if found is not None:
         yield _hit(found[0], end, found[1])
+
+
+def _joined(text: str, hits: Iterable[Hit]) -> Iterator[Hit]:
+    """Yield names; one that directly follows another, or is attached to it, together with it."""
+    before: Hit | None = None
+    for hit in hits:
+        if before is not None and text[before.end : hit.start] in ("", "附属", "附设"):
+            before = replace(before, end=max(before.end, hit.end))
+        elif before is None or hit.start >= before.end:
+            before = hit
+        else:
+            before = replace(before, start=min(before.start, hit.start), end=max(before.end, hit.end))
+        yield before
+
+
+def _numbered(text: str) -> Iterator[Hit]:
+    """Yield schools and hospitals that are called by a number behind a place or a university: 成都七中, 哈医大二院."""
+    for match in _SHORT.finditer(text):
+        start = _with_place(text, match.start())
+        above = _UNIVERSITY.search(text, max(0, match.start() - _DIGITS), match.start())
+        if start < match.start():
+            yield _hit(start, match.end(), "organisation.place")
+        elif above is not None and match.group().endswith("院"):
+            yield _hit(above.start(), match.end(), "organisation.known")
 
 
 def _reach_left(text: str, place: int, most: int, *, letters: bool = False) -> int:
@@ -173,10 +207,10 @@ def _from_place(text: str, least: int, suffix: re.Match[str]) -> tuple[int, str]
         if place.strength is not Strength.FULL and not _is_word(text, start, end, suffix.end()):
             continue
         rest = [text[first:last] for first, last in segment(text, end, suffix.start())]
-        if any(word in words.vague and word not in words.kind for word in rest) or not _is_led(place, rest):
+        if not _is_led(place, rest) or any(_is_vague(rest, index) for index in range(len(rest))):
             continue
         if rest or suffix.group() not in words.body:
-            return start, "organisation.place"
+            return _with_stem(text, start), "organisation.place"
     return None
 
 
@@ -188,6 +222,21 @@ def _is_word(text: str, start: int, end: int, suffix_end: int) -> bool:
     while left > max(0, start - _AROUND) and is_han(text[left - 1]):
         left -= 1
     return any(first == start and last >= end for first, last in segment(text, left, suffix_end))
+
+
+def _is_vague(rest: list[str], index: int) -> bool:
+    """Whether a word between a place and a suffix makes it no name; single characters may be of one in the middle."""
+    words, word = _words(), rest[index]
+    is_edge = index in (0, len(rest) - 1)
+    return word in words.vague and word not in words.kind and (len(word) > 1 or is_edge)
+
+
+def _with_stem(text: str, start: int) -> int:
+    """Return where a known name begins that directly precedes."""
+    for size in range(_LONGEST_STEM, 1, -1):
+        if text[max(0, start - size) : start] in _words().stem:
+            return max(0, start - size)
+    return start
 
 
 def _is_led(place: Place, rest: list[str]) -> bool:
@@ -217,8 +266,11 @@ def _from_words(text: str, least: int, suffix: re.Match[str]) -> tuple[int, str]
         begin -= len(word)
     if uses[_Use.KNOWN]:
         return begin, "organisation.known"
-    if suffix.group() in _words().body:
-        return None
+    is_weak = suffix.group() in _words().body or suffix.group() in _words().office
+    if is_weak:
+        return (
+            (begin, "organisation.proper") if uses[_Use.PROPER] >= _PROPER and len(suffix.group()) > _PROPER else None
+        )
     if _ORDINAL.search(text, begin, suffix.start()):
         return begin, "organisation.ordinal"
     if max(uses[_Use.PROPER], uses[_Use.SINGLE]) >= _PROPER:
@@ -239,7 +291,7 @@ def _use_of(word: str, *, is_firm: bool) -> _Use:
     if len(word) == 1:
         is_grammar = word_costs().get(word, UNKNOWN) < _COMMON_CHARACTER or _ACTION.match(word)
         return _Use.NONE if is_grammar else _Use.SINGLE
-    return _Use.PROPER if _is_proper(word) else _Use.NONE
+    return _Use.PROPER if word in words.usual or _is_proper(word) else _Use.NONE
 
 
 def _is_proper(word: str) -> bool:

@@ -35,7 +35,7 @@ _DIGIT: Final = "[0-9一二三四五六七八九十]"
 _HOUSE: Final = re.compile(f"[路街道巷弄同里段庄村](?= ?{_DIGIT}{{1,5}}[甲乙丙]?(?:[-之][0-9]{{1,4}})? ?(?:号|弄|#))")
 """A suffix of a road before the number of a house."""
 
-_BUILDING: Final = re.compile(f"(?:{_DIGIT}{{1,4}}|(?<![A-Za-z])[A-Za-z]) ?(?:栋|幢|单元|号楼|座|#)")
+_BUILDING: Final = re.compile(f"(?:{_DIGIT}{{1,4}}|(?<![A-Za-z])[A-Za-z]) ?(?:栋|幢|单元|号楼|座|(?<! )#(?! ))")
 
 _FLAT: Final = re.compile("(?<=[\u4e00-\u9fff])[0-9]{1,3}-[0-9]{1,2}-[0-9]{2,5}(?![0-9-])")
 """House, stairs and flat."""
