@@ -3,7 +3,8 @@
 Importing this module imports presidio; only ``deid.text.engine`` does so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from presidio_analyzer import (
@@ -13,12 +14,14 @@ from presidio_analyzer import (
     LocalRecognizer,
     RecognizerResult,
 )
-from presidio_analyzer.nlp_engine import NlpArtifacts, NoOpNlpEngine
+from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from deid.text.finders import Finder
 from deid.text.kinds import Kind
 from deid.text.reading import Reading, read
-from deid.text.spans import Span, settle
+from deid.text.spans import Hit, Span, settle
+from deid.text.thresholds import least_scores
+from deid.text.watch import LONG, Proposal, Watch
 
 CHECKED: Final = "checked"
 """Key of a result's metadata: whether a check digit was verified."""
@@ -28,19 +31,18 @@ SOURCE: Final = "source"
 
 
 class ReadingArtifacts(NlpArtifacts):
-    """Artifacts without tokens that carry the window as the finders read it, so that it is folded once for all."""
+    """Artifacts without tokens that carry the window as the finders read it, so that it is folded once for all.
 
-    def __init__(self, reading: Reading) -> None:
+    Attributes:
+        extra: finders for this document alone.
+        watch: over this document, where somebody watches.
+    """
+
+    def __init__(self, reading: Reading, extra: Sequence[Finder] = (), watch: Watch | None = None) -> None:
         super().__init__([], cast("Any", ()), [], [], None, reading.language)
         self.reading = reading
-
-
-class ReadingEngine(NoOpNlpEngine):
-    """The step that presidio runs before the recognizers: here the folding, and no model."""
-
-    def process_text(self, text: str, language: str) -> NlpArtifacts:
-        """Return the text as it is read."""
-        return ReadingArtifacts(read(text, language))
+        self.extra = extra
+        self.watch = watch
 
 
 class TextRecognizer(LocalRecognizer):
@@ -63,7 +65,7 @@ class TextRecognizer(LocalRecognizer):
         name: str = "consentry",
     ) -> None:
         self._finders = tuple(finders)
-        self._least = {kind: thresholds.get(kind, thresholds["default"]) for kind in Kind}
+        self._least = least_scores(thresholds)
         kinds = sorted({kind.value for finder in finders for kind in finder.kinds})
         super().__init__(supported_entities=kinds, supported_language=language, name=name)
         self._called = name
@@ -77,23 +79,36 @@ class TextRecognizer(LocalRecognizer):
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Return what is found of the kinds that are asked for, disjoint and sorted, in offsets of ``text``."""
-        if isinstance(nlp_artifacts, ReadingArtifacts):
-            reading = nlp_artifacts.reading
-        else:
-            reading = read(text, self.supported_language)
-        hits = [
-            hit
-            for finder in self._finders
-            for hit in finder.find(reading)
-            if hit.kind in entities and hit.score >= self._least[hit.kind]
-        ]
-        return [self._result(span, reading) for span in settle(hits)] if hits else []
+        if not isinstance(nlp_artifacts, ReadingArtifacts):
+            nlp_artifacts = ReadingArtifacts(read(text, self.supported_language))
+        hits = [hit for hit in self._proposed(nlp_artifacts) if hit.kind in entities]
+        return [self._result(span, nlp_artifacts.reading) for span in settle(hits)] if hits else []
+
+    def _proposed(self, artifacts: ReadingArtifacts) -> Iterator[Hit]:
+        """Yield the hits that are strong enough; raises ``CannotJudge`` when the time is over."""
+        reading, watch = artifacts.reading, artifacts.watch
+        is_watched = watch is not None and (watch.notes or len(reading.text) >= LONG)
+        for finder in (*self._finders, *artifacts.extra) if artifacts.extra else self._finders:
+            hits = finder.find(reading)
+            for hit in _watched(hits, watch, reading, self._least) if watch is not None and is_watched else hits:
+                if hit.score >= self._least[hit.kind]:
+                    yield hit
 
     def _result(self, span: Span, reading: Reading) -> RecognizerResult:
         start, end = reading.folded.original_span(span.start, span.end)
         why = AnalysisExplanation(self._called, span.score, pattern_name=span.source, validation_result=span.checked)
         said = {**self._named, CHECKED: span.checked, SOURCE: span.source}
         return RecognizerResult(span.type.value, start, end, span.score, why, said)
+
+
+def _watched(hits: Iterable[Hit], watch: Watch, reading: Reading, least: Mapping[Kind, float]) -> Iterator[Hit]:
+    watch.check()
+    for hit in hits:
+        watch.check()
+        if watch.notes:
+            start, end = reading.folded.original_span(hit.start, hit.end)
+            watch.note(Proposal(replace(hit, start=start, end=end), hit.score < least[hit.kind]))
+        yield hit
 
 
 class JudgesDecide(ContextAwareEnhancer):

@@ -12,7 +12,9 @@ from deid.text.engine import Detector, PresidioDetector
 from deid.text.finders import Finder
 from deid.text.kinds import Kind
 from deid.text.reading import language_of
-from deid.text.spans import Hit, Scrubbed, Span, mask, masked_places, original_offset, settle
+from deid.text.spans import Hit, Scrubbed, Span, Unmasking, mask, masked_places, settle
+from deid.text.trace import Trace, traced
+from deid.text.watch import CannotJudge, Proposal, Watch
 
 MAX_CHARACTERS: Final = 1_000_000
 """Longer documents are withheld unread: fifteen times the longest value that the vault stores."""
@@ -25,7 +27,9 @@ _MAX_ROUNDS: Final = 8
 """A mark can free a number that stood glued to what it replaced; texts that need more rounds are built to evade."""
 
 _Detect = Callable[[str], list[Hit]]
-"""Finds the hits in one window of a document whose language and own identifiers are settled."""
+"""Finds the hits in one window of a document whose language, own identifiers and watch are settled."""
+
+_WITHHELD: Final = "withheld"
 
 
 class TextScrubber:
@@ -58,10 +62,8 @@ class TextScrubber:
             sorted, disjoint spans in offsets of ``text``; one span of kind ``WITHHELD`` over the whole text when it
             could not be judged within the budget.
         """
-        try:
-            return self._find_all(text, language, own)
-        except _CannotJudge:
-            return [Span(0, len(text), Kind.WITHHELD, 1.0)]
+        watch = Watch(self._monotonic() + self._budget_seconds, self._monotonic)
+        return self._judged(text, language, own, _Notes(watch))
 
     def scrub(self, text: str, language: str = "auto", own: Sequence[Finder] = ()) -> Scrubbed:
         """Replace every identifier by the mark of its kind, such as ``〔手机〕``.
@@ -70,6 +72,12 @@ class TextScrubber:
         """
         spans = self.find(text, language, own)
         return Scrubbed(mask(text, spans), tuple(spans))
+
+    def trace(self, text: str, language: str = "auto", own: Sequence[Finder] = ()) -> Trace:
+        """Return the spans, and what every rule said on the way to them; no character of the text."""
+        notes = _Notes(Watch(self._monotonic() + self._budget_seconds, self._monotonic, notes=True))
+        spans = self._judged(text, language, own, notes)
+        return traced(spans, notes.proposals)
 
     def scrub_many(self, texts: Iterable[str]) -> list[Scrubbed]:
         """Scrub documents one by one, each with its own budget."""
@@ -81,37 +89,68 @@ class TextScrubber:
                 self._detector = PresidioDetector()
             return self._detector
 
-    def _find_all(self, text: str, language: str, own: Sequence[Finder]) -> list[Span]:
+    def _judged(self, text: str, language: str, own: Sequence[Finder], notes: "_Notes") -> list[Span]:
+        try:
+            return self._find_all(text, language, own, notes)
+        except CannotJudge:
+            return [Span(0, len(text), Kind.WITHHELD, 1.0, _WITHHELD)]
+
+    def _find_all(self, text: str, language: str, own: Sequence[Finder], notes: "_Notes") -> list[Span]:
         """Repeat on the masked text until nothing is found, so that masking twice is masking once."""
         if len(text) > MAX_CHARACTERS:
-            raise _CannotJudge
+            raise CannotJudge
         language = language_of(text) if language == "auto" else language
-        detect = partial(self._ready_detector().detect, language=language, extra=own)
-        deadline = self._monotonic() + self._budget_seconds
+        detect = partial(self._ready_detector().detect, language=language, extra=own, watch=notes.watch)
         spans: list[Span] = []
         places: Sequence[int] | None = None
         for _ in range(_MAX_ROUNDS):
-            fresh = self._find_once(mask(text, spans), detect, deadline, places)
+            fresh = _find_once(mask(text, spans), detect, notes, places)
+            notes.end_round(spans)
             if not fresh:
                 return spans
             found = list(_in_original(fresh, spans))
             spans = sorted([*spans, *found], key=lambda span: span.start)
             places = masked_places(spans, found)
-        raise _CannotJudge
-
-    def _find_once(self, text: str, detect: _Detect, deadline: float, places: Sequence[int] | None) -> list[Span]:
-        """Find in all windows, or in those that hold one of the places, which a mark has changed."""
-        hits: list[Hit] = []
-        for core_start in range(0, len(text), _CORE):
-            if self._monotonic() > deadline:
-                raise _CannotJudge
-            if places is None or _is_within(places, core_start - _MARGIN, core_start + _CORE + _MARGIN):
-                hits += _window_hits(text, core_start, detect)
-        return settle(hits)
+        raise CannotJudge
 
 
-class _CannotJudge(Exception):
-    """The document is too long, takes too long, or holds something longer than a window's margin."""
+class _Notes:
+    """The watch over a document, and what was proposed in its rounds.
+
+    Attributes:
+        proposals: of the rounds that ended, in offsets of the document.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.proposals: list[Proposal] = []
+        self._of_round: list[Proposal] = []
+
+    def end_window(self, start: int) -> None:
+        """Move what was proposed in a window that begins at ``start`` to the text of the round."""
+        self._of_round += (_moved(proposal, lambda place: start + place) for proposal in self.watch.taken())
+
+    def end_round(self, spans: Sequence[Span]) -> None:
+        """Move it to the document, of which the round saw these spans masked."""
+        to = Unmasking(spans).original
+        self.proposals += (_moved(proposal, to) for proposal in self._of_round)
+        self._of_round = []
+
+
+def _moved(proposal: Proposal, to: Callable[[int], int]) -> Proposal:
+    hit = proposal.hit
+    return replace(proposal, hit=replace(hit, start=to(hit.start), end=to(hit.end)))
+
+
+def _find_once(text: str, detect: _Detect, notes: _Notes, places: Sequence[int] | None) -> list[Span]:
+    """Find in all windows, or in those that hold one of the places, which a mark has changed."""
+    hits: list[Hit] = []
+    for core_start in range(0, len(text), _CORE):
+        notes.watch.check()
+        if places is None or _is_within(places, core_start - _MARGIN, core_start + _CORE + _MARGIN):
+            hits += _window_hits(text, core_start, detect)
+            notes.end_window(max(0, core_start - _MARGIN))
+    return settle(hits)
 
 
 def _window_hits(text: str, core_start: int, detect: _Detect) -> Iterator[Hit]:
@@ -121,7 +160,7 @@ def _window_hits(text: str, core_start: int, detect: _Detect) -> Iterator[Hit]:
         if not core_start <= start + hit.start < core_start + _CORE:
             continue
         if start + hit.end == end < len(text):
-            raise _CannotJudge
+            raise CannotJudge
         yield replace(hit, start=start + hit.start, end=start + hit.end)
 
 
@@ -133,5 +172,6 @@ def _is_within(places: Sequence[int], start: int, end: int) -> bool:
 
 def _in_original(fresh: Iterable[Span], spans: Sequence[Span]) -> Iterator[Span]:
     """Move spans of the masked text to the text in which ``spans`` were masked."""
+    to = Unmasking(spans).original
     for span in fresh:
-        yield replace(span, start=original_offset(spans, span.start), end=original_offset(spans, span.end))
+        yield replace(span, start=to(span.start), end=to(span.end))

@@ -1,8 +1,9 @@
 """What text detection finds: spans, and one answer where hits overlap."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from deid.text.kinds import MARKS, Kind
 
@@ -75,15 +76,37 @@ def settle(hits: Iterable[Hit]) -> list[Span]:
     The highest rank gives type and score; the span covers every hit that overlapped, so that nothing a losing hit
     saw (the host of an address, the tail of a number) is left standing.
     """
-    groups: list[list[Hit]] = []
+    return [_merged(group) for group in overlapping(sorted(hits, key=lambda hit: (hit.start, hit.end, hit.kind)))]
+
+
+class Stretch(Protocol):
+    """Anything that stands from start to end, end-exclusive."""
+
+    @property
+    def start(self) -> int:
+        """Its first character."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """One past its last."""
+        ...
+
+
+_Stretch = TypeVar("_Stretch", bound=Stretch)
+
+
+def overlapping(stretches: Iterable[_Stretch]) -> list[list[_Stretch]]:
+    """Group stretches, sorted by their start, so that each overlaps another of its group and none of the rest."""
+    groups: list[list[_Stretch]] = []
     reach = -1
-    for hit in sorted(hits, key=lambda hit: (hit.start, hit.end, hit.kind)):
-        if hit.start < reach:
-            groups[-1].append(hit)
+    for stretch in stretches:
+        if stretch.start < reach:
+            groups[-1].append(stretch)
         else:
-            groups.append([hit])
-        reach = max(reach, hit.end)
-    return [_merged(group) for group in groups]
+            groups.append([stretch])
+        reach = max(reach, stretch.end)
+    return groups
 
 
 def mask(text: str, spans: Iterable[Span]) -> str:
@@ -108,14 +131,24 @@ def masked_places(spans: Iterable[Span], chosen: Iterable[Span]) -> list[int]:
     return places
 
 
-def original_offset(spans: Iterable[Span], masked_offset: int) -> int:
-    """Return where a place outside the marks of ``mask(text, spans)`` stands in the text."""
-    shift = 0
-    for span in spans:
-        if masked_offset <= span.start + shift:
-            break
-        shift += len(MARKS[span.type]) - (span.end - span.start)
-    return masked_offset - shift
+class Unmasking:
+    """Leads from ``mask(text, spans)`` back to the text; a look-up takes no longer where there are many spans.
+
+    Args:
+        spans: sorted and disjoint.
+    """
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._places: list[int] = []
+        self._shifts = [0]
+        for span in spans:
+            shift = self._shifts[-1]
+            self._places.append(span.start + shift)
+            self._shifts.append(shift + len(MARKS[span.type]) - (span.end - span.start))
+
+    def original(self, masked_offset: int) -> int:
+        """Return where a place outside the marks stands in the text."""
+        return masked_offset - self._shifts[bisect_left(self._places, masked_offset)]
 
 
 def _merged(group: list[Hit]) -> Span:

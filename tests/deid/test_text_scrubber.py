@@ -1,6 +1,6 @@
 """Scrubbing documents: offsets, idempotence, long texts and the time bound."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from deid.text import MARKS, Kind, Span, TextScrubber
 from deid.text.engine import PresidioDetector
 from deid.text.finders import Finder
+from deid.text.reading import Reading
 from deid.text.scanner import Scanner
 from deid.text.scrubber import MAX_CHARACTERS
 from deid.text.spans import Hit
+from deid.text.watch import Watch
 
 _FRAGMENTS = st.sampled_from(
     [
@@ -69,7 +71,7 @@ class SteppingClock:
 class Insatiable:
     """A detector that finds the first character of whatever it is given."""
 
-    def detect(self, text: str, language: str = "zh", extra: object = ()) -> list[Hit]:
+    def detect(self, text: str, language: str = "zh", extra: object = (), watch: object = None) -> list[Hit]:
         return [Hit(len(text) - 1, len(text), Kind.MOBILE, 0.9, checked=False)]
 
 
@@ -145,8 +147,28 @@ def test_slow_document_becomes_a_single_mark() -> None:
 def test_budget_is_checked_within_a_long_document() -> None:
     """A document that is fast enough at first is withheld when a later window is too late."""
     text = "头晕三天，打13800138000。" * 6_000
-    assert TextScrubber(budget_ms=60_000, monotonic=SteppingClock(1.0)).scrub(text).is_withheld is False
+    assert TextScrubber(budget_ms=60_000, monotonic=SteppingClock(0.001)).scrub(text).is_withheld is False
     assert TextScrubber(budget_ms=3_000, monotonic=SteppingClock(1.0)).scrub(text).is_withheld
+
+
+def test_budget_is_checked_within_one_window() -> None:
+    """A finder that goes on and on in a single window is stopped, and the document withheld."""
+
+    class Endless:
+        """Gives a hit for every second that it is let."""
+
+        name = "endless"
+        kinds = frozenset((Kind.MOBILE,))
+        languages = frozenset(("zh",))
+
+        def find(self, reading: Reading) -> Iterator[Hit]:
+            while True:
+                yield Hit(0, 11, Kind.MOBILE, 0.9, checked=False)
+
+    slow = TextScrubber(
+        budget_ms=50_000, monotonic=SteppingClock(1.0), detector=PresidioDetector([Endless(), Scanner()])
+    )
+    assert slow.scrub("头" * 5_000).is_withheld
 
 
 def test_each_document_has_its_own_budget() -> None:
@@ -190,9 +212,11 @@ def test_a_second_round_reads_only_what_a_mark_has_changed() -> None:
     class Counting(PresidioDetector):
         """Notes the windows."""
 
-        def detect(self, text: str, language: str = "zh", extra: Sequence[Finder] = ()) -> list[Hit]:
+        def detect(
+            self, text: str, language: str = "zh", extra: Sequence[Finder] = (), watch: Watch | None = None
+        ) -> list[Hit]:
             windows.append(len(text))
-            return super().detect(text, language, extra)
+            return super().detect(text, language, extra, watch)
 
     windows: list[int] = []
     scrubber = TextScrubber(detector=Counting([Scanner()]))

@@ -2,7 +2,7 @@
 
 from deid.text.kinds import MARKS, Kind
 from deid.text.scanner import islands
-from deid.text.spans import Hit, Scrubbed, Span, mask, masked_places, original_offset, settle
+from deid.text.spans import Hit, Scrubbed, Span, Unmasking, mask, masked_places, settle
 
 
 def test_check_digit_wins_over_length() -> None:
@@ -25,6 +25,20 @@ def test_score_decides_between_equal_hits() -> None:
     assert settle(hits) == settle(reversed(hits)) == [Span(3, 14, Kind.MOBILE, 0.9)]
 
 
+def test_the_subjects_own_record_wins_over_all() -> None:
+    """What is known of the subject gives the type, be the others longer, surer or proved by a check digit."""
+    own = Hit(4, 8, Kind.RECORD_NUMBER, 0.5, checked=False, source="record.number")
+    others = [Hit(0, 18, Kind.ID_NUMBER, 1.0, checked=True), Hit(0, 30, Kind.EMAIL, 0.9, checked=False)]
+    (span,) = settle([*others, own])
+    assert (span.start, span.end, span.type, span.source) == (0, 30, Kind.RECORD_NUMBER, "record.number")
+
+
+def test_the_winner_tells_its_rule_and_its_proof() -> None:
+    """Both stay with the span."""
+    (span,) = settle([Hit(0, 18, Kind.ID_NUMBER, 1.0, checked=True, source="id_number")])
+    assert (span.source, span.checked) == ("id_number", True)
+
+
 def test_touching_hits_stay_apart() -> None:
     """End-exclusive spans that only touch do not overlap."""
     hits = [Hit(0, 5, Kind.EMAIL, 0.9, checked=False), Hit(5, 9, Kind.MOBILE, 0.9, checked=False)]
@@ -44,7 +58,7 @@ def test_masked_offsets_lead_back_to_the_text() -> None:
     masked = mask(text, spans)
     assert masked == "甲〔手机〕乙〔邮箱〕丙"
     for character in "甲乙丙":
-        assert original_offset(spans, masked.index(character)) == text.index(character)
+        assert Unmasking(spans).original(masked.index(character)) == text.index(character)
 
 
 def test_every_kind_has_a_mark_that_no_scanner_reads() -> None:
