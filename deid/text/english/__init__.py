@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from deid.text.english.addresses import EnglishAddressFinder
 from deid.text.english.dates import EnglishDateFinder
 from deid.text.english.finder import EnglishNameFinder
 from deid.text.english.labels import EnglishLabelFinder
 
-ENGLISH_FINDERS: Final = (EnglishLabelFinder(), EnglishDateFinder(), EnglishNameFinder())
+ENGLISH_FINDERS: Final = (EnglishLabelFinder(), EnglishAddressFinder(), EnglishDateFinder(), EnglishNameFinder())
 """Each decides by the letters of a text whether it has anything to do."""

@@ -43,11 +43,21 @@ ACTS: Final = re.compile(
 )
 
 IN_PLACE: Final = re.compile(
-    rf"{_HEAD}(?:in|from|to|near|into|through|across|visit(?:ed|ing)?|throughout|around|outside|inside|southern|northern|eastern"
-    rf"|western|central|north|south|east|west|downtown|city of|town of|village of|county of|state of|republic of|capital of"
-    rf"|leav(?:e|ing)|reach(?:ed)?|based in|lives? in|travell?ing to|trip to)[ \n]\Z"
+    rf"{_HEAD}(?:in|near|into|through|across|visit(?:ed|ing)?|throughout|around|outside|inside|southern|northern|eastern"
+    rf"|western|central|north|south|east|west|downtown|(?:city|town|village|county|state|republic|capital|part|north|south|east"
+    rf"|west) of|leav(?:e|ing)|reach(?:ed)?|(?<!heard )(?<!call )(?<!message )(?<!letter )(?<!email )(?<!note )from"
+    rf"|(?:go|goes|going|went|gone|travel(?:l?ing|l?ed)?|mov(?:e|ed|ing)|fl(?:y|ew|ying|own|ight)|return(?:ed|ing)?|back"
+    rf"|driv(?:e|ing)|drove|trip|com(?:e|ing)|came|relocat(?:ed|ing)|deported|arriv(?:ed|ing)|welcome|way|visit)(?: here| back)? to"
+    rf"|arrived at)[ \n](?:the )?\Z"
 )
 """A place may follow."""
+
+PLACE_BEHIND: Final = re.compile(
+    r"(?:'s|’s)? (?:city|town|bridge|airport|rivers?|county|province|region|district|area|station|beach(?:es)?|islands?|lake|government"
+    r"|border|embassy|weather|metro|harbou?r|valley|mountains|downtown|suburbs?|coast|peninsula|was (?:super )?(?:fun|great|beautiful)"
+    r" to visit|is the capital)(?![a-z])"
+)
+"""A place stands before it."""
 
 AT_FIRM: Final = re.compile(
     rf"{_HEAD}(?:work(?:s|ed|ing)? (?:for|at|with)|employ(?:ed|ee|ees|er)(?: (?:by|at|of|is|was))?:?|employer:|company:|organi[sz]ation:"

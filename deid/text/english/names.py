@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final
 
 from deid.text.english import context
-from deid.text.english.letters import LETTER
+from deid.text.english.letters import CAPITAL, LETTER
 from deid.text.english.runs import Run, Token
 from deid.text.kinds import Kind
 from deid.text.lists.english import cue, given_names, is_word, places, surnames
@@ -23,9 +23,14 @@ _MEDICAL: Final = re.compile(
     r"(?:itis|osis|emia|aemia|ectomy|otomy|ostomy|plasty|scopy|graph[yi]?|gram|algia|oma|pathy|plegia|uria|pnea|rrhea|rrhagia"
     r"|megaly|ism|genic|lysis|trophy|cyte|phil|penia|pril|sartan|olol|statin|azole|cillin|m[yi]cin|cycline|floxacin|mab|nib|vir"
     r"|zepam|zolam|pine|prazole|tidine|gliptin|glutide|flozin|formin|ine|one|ide|ate|ium|ic|ous|ase|oid|tomy|oxin|parin|cept"
-    r"|ology|logist|scope|stomy|dipine|lukast|triptan|setron|afil|dronate|profen|oxetine|terol|asone|olone)s?\Z"
+    r"|ology|logist|grapher|ician|scope|stomy|dipine|lukast|triptan|setron|afil|dronate|profen|oxetine|terol|asone|olone)s?\Z"
 )
 """Endings of findings, procedures and medicines."""
+
+_CONTRACTED: Final = re.compile("['’](?:re|d|ll|ve|m|t|mon|all|em|tis|cause)\\Z", re.IGNORECASE)
+_LISTED_BEFORE: Final = re.compile(rf"[{LETTER}]{{3,}},? (?:and |& )?\\Z")
+_LISTED_BEHIND: Final = re.compile(rf"(?:,|,? and|,? &) [{CAPITAL}]")
+"""A list of names."""
 
 _SHORTEST: Final = 3
 _LONG: Final = 4
@@ -122,11 +127,16 @@ def is_unlisted(token: Token) -> bool:
     return not _MEDICAL.search(plain) and not (is_code and not _is_compound(token.written))
 
 
+_COMPOUND: Final = re.compile(
+    r"['’-]|(?<=\AMc)|(?<=\AMac)|(?<=\A[DL]e)|(?<=\A[DLV][aiu])|(?<=\AVan)|(?<=\AFitz)|(?<=\ASt)"
+)
+
+
 def _is_compound(written: str) -> bool:
     """Whether capitals inside are those of ``McDonald``, ``O'Neill``, ``Jean-Luc``, or of a name all in capitals."""
     if written.isupper():
         return len(written) > _LONG + 1
-    return all(part[1:].islower() for part in re.split("['’-]|(?<=Mc)|(?<=Mac)", written) if len(part) > 1)
+    return all(part[1:].islower() for part in _COMPOUND.split(written) if len(part) > 1)
 
 
 def _looks_like_name(token: Token) -> bool:
@@ -146,24 +156,34 @@ def _trimmed(run: Run, *, keeps_words: bool) -> Run | None:
 
 def _goes_first(run: Run, place: int, *, keeps_words: bool) -> bool:
     token = run.tokens[place]
-    if token.plain in _no_names() or token.plain in cue("titles"):
+    if _is_no_name(token):
         return True
     if keeps_words or token.is_initial:
         return False
+    following = run.tokens[place + 1] if place + 1 < len(run.tokens) else None
     if _is_doubtful(token):
-        return place + 1 < len(run.tokens) and is_given(run.tokens[place + 1]) and run.opens_sentence and place == 0
-    return is_word(token.plain) and not (
-        token.plain in given_names() or (is_family(token) and not run.opens_sentence and len(run.tokens) == 1 + place)
-    )
+        return following is not None and is_given(following) and run.opens_sentence and place == 0
+    if not is_word(token.plain) or token.plain in given_names():
+        return False
+    if following is None:
+        return not is_family(token) or run.opens_sentence
+    return not (following.is_initial or context.NAMING.search(run.before))
 
 
 def _goes_last(tokens: tuple[Token, ...], begin: int, end: int, *, keeps_words: bool) -> bool:
     token = tokens[end - 1]
-    if token.plain in _no_names() or token.plain in cue("degrees"):
+    if _is_no_name(token) or token.plain in cue("degrees"):
         return True
     if keeps_words or (token.is_initial and end - begin > 1):
         return False
+    if end - begin > 1 and any(other.is_initial for other in tokens[begin : end - 1]):
+        return False
     return is_word(token.plain) and not is_family(token) and not is_given(token)
+
+
+def _is_no_name(token: Token) -> bool:
+    is_known = token.plain in _no_names() or token.plain in cue("titles")
+    return is_known or _CONTRACTED.search(token.written) is not None or token.written[0].islower()
 
 
 def _score_of_several(run: Run) -> float:
@@ -171,15 +191,19 @@ def _score_of_several(run: Run) -> float:
     tokens = run.tokens
     if len(tokens) > _NAMES_IN_ROW + 1:
         return 0.0
-    words = [token for token in tokens if is_word(token.plain) and not is_given(token) and not token.is_initial]
+    words = [token for token in tokens if is_word(token.plain) and not (is_given(token) or token.is_initial)]
+    words = [token for token in words if token.written[0].isupper()]
     if tokens[0].plain in given_names() and not _is_doubtful(tokens[0]) and len(words) <= 1:
         return 0.85
     is_cued = context.NAMING.search(run.before) is not None
-    if words and not (len(words) == 1 and is_family(words[0]) and (is_cued or is_given(tokens[0]))):
+    has_initial = any(token.is_initial for token in tokens[1:-1])
+    if words and not (len(words) == 1 and (is_cued or has_initial or (is_family(words[0]) and is_given(tokens[0])))):
         return 0.0
-    if is_cued or any(is_given(token) for token in tokens):
+    if is_cued or any(is_given(token) for token in tokens) or has_initial:
         return 0.8
-    if all(is_family(token) or is_unlisted(token) or token.is_initial for token in tokens):
+    if all(
+        is_family(token) or is_unlisted(token) or token.is_initial or token.written[0].islower() for token in tokens
+    ):
         return 0.6 if any(is_family(token) for token in tokens) else 0.55
     return 0.0
 
@@ -187,9 +211,11 @@ def _score_of_several(run: Run) -> float:
 def _score_of_one(run: Run) -> float:
     """Return how sure it is that one word is a name; 0 where it is none."""
     token, before = run.tokens[0], run.before
-    if token.is_initial:
+    if token.is_initial or token.plain == "st":
         return 0.0
     is_cued = context.NAMING.search(before) is not None
+    if token.plain in cue("months"):
+        return 0.0
     if _is_doubtful(token):
         acts = context.ACTS.match(run.after) is not None
         return 0.6 if is_cued or (not run.opens_sentence and (acts or context.PERSONAL.search(before))) else 0.0
@@ -199,6 +225,9 @@ def _score_of_one(run: Run) -> float:
         return 0.7 if is_cued else 0.6
     if is_cued and (is_unlisted(token) or is_family(token)):
         return 0.7
+    if is_family(token) and not run.opens_sentence and not token.is_capitals:
+        is_listed = _LISTED_BEFORE.search(before) and (before.endswith("and ") or _LISTED_BEHIND.match(run.after))
+        return 0.5 if is_listed else 0.0
     if not is_unlisted(token) or token.is_capitals:
         return 0.0
     if not run.opens_sentence:

@@ -6,13 +6,16 @@ from typing import Final
 
 from deid.text.english import context
 from deid.text.english.names import is_family, is_given, is_unlisted
-from deid.text.english.runs import Run
+from deid.text.english.runs import Run, Token
 from deid.text.kinds import Kind
-from deid.text.lists.english import cue, is_word, places
+from deid.text.lists.english import countries, cue, is_word, places
+from deid.text.lists.reading import alternation
 from deid.text.spans import Hit
 
 _LONGEST: Final = 4
-_MORE: Final = re.compile(rf",? (?:(?:{'|'.join(sorted(cue('state_codes')))})(?![A-Za-z])|[A-Z][a-z]+)")
+_MORE: Final = re.compile(
+    rf",? (?:(?:{alternation(cue('state_codes'))})(?![A-Za-z])|(?:{alternation(name.title() for name in countries() | cue('states'))})(?![A-Za-z]))"
+)
 
 
 def places_in(run: Run) -> Iterator[Hit]:
@@ -40,17 +43,38 @@ def _listed_at(run: Run, begin: int) -> int:
 
 def _is_meant(run: Run, part: Run) -> bool:
     """Whether one word that may be a name or an ordinary word, too, stands for the place."""
-    token = part.tokens[0]
-    is_behind_place = context.IN_PLACE.search(part.before) is not None
+    token, is_alone = part.tokens[0], len(run.tokens) == 1
+    is_told = context.IN_PLACE.search(part.before) is not None or _is_told_behind(part)
     if is_word(token.plain):
-        return is_behind_place and len(run.tokens) == 1
+        return is_told and is_alone and not run.opens_sentence
+    if token.plain in countries() and not is_given_alone(token):
+        return is_alone or is_told
     if is_given(token) or is_family(token):
-        is_alone = len(run.tokens) == 1 or token is run.tokens[-1]
-        return is_alone and (is_behind_place or (not is_given(token) and len(run.tokens) == 1))
+        ends_run = is_alone or token is run.tokens[-1]
+        return ends_run and (
+            is_told or (is_alone and not is_given(token) and context.NAMING.search(run.before) is None)
+        )
     return True
 
 
+def is_given_alone(token: Token) -> bool:
+    """Whether a country bears a name that many people bear."""
+    return token.plain in _PEOPLE_TOO
+
+
+_PEOPLE_TOO: Final = frozenset(("chad", "jordan", "georgia", "israel"))
+
+
+def _is_told_behind(part: Run) -> bool:
+    return context.PLACE_BEHIND.match(part.after) is not None or _MORE.match(part.after) is not None
+
+
 def _is_unknown_place(run: Run) -> bool:
-    if context.IN_PLACE.search(run.before) is None or run.tokens[-1].is_possessive:
+    if run.tokens[-1].is_possessive or any(is_given(token) for token in run.tokens if token.written[0].isupper()):
         return False
-    return all(is_unlisted(token) and not is_given(token) for token in run.tokens)
+    is_told = context.IN_PLACE.search(run.before) is not None or context.PLACE_BEHIND.match(run.after) is not None
+    if not is_told or context.NAMING.search(run.before) is not None:
+        return False
+    if len(run.tokens) == 1:
+        return is_unlisted(run.tokens[0]) and not (is_family(run.tokens[0]) and not is_word(run.tokens[0].plain))
+    return all(is_unlisted(token) or is_family(token) or token.written[0].islower() for token in run.tokens)

@@ -20,7 +20,7 @@ _WORD: Final = (
 def _run() -> re.Pattern[str]:
     particle = f"(?:{alternation(cue('particles'))}) "
     return re.compile(
-        rf"(?<![{LETTER}0-9_@#/])(?:{particle}(?=[{CAPITAL}]))?{_WORD}(?: (?:{particle}){{0,2}}{_WORD}){{0,9}}"
+        rf"(?<![{LETTER}0-9_@#/])(?:{particle}(?=[{CAPITAL}]))?{_WORD}(?: {{1,2}}(?:{particle}){{0,2}}{_WORD}){{0,9}}"
     )
 
 

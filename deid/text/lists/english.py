@@ -16,7 +16,7 @@ def is_word(word: str) -> bool:
     Names that many people bear are left out of the words, but for those that are words above all (``cue("words_first")``).
     """
     words = _listed("english_words.txt")
-    return word in words or (word.endswith("s") and word[:-1] in words)
+    return word in words or (word.endswith("s") and word[:-1] in words and word not in surnames())
 
 
 def given_names() -> frozenset[str]:
@@ -39,4 +39,10 @@ def cue(section: str) -> frozenset[str]:
 def places() -> frozenset[str]:
     """Return cities, states and countries; those of several words with spaces."""
     listed = {place.replace("_", " ") for place in _listed("english_places.txt")}
-    return frozenset(listed | cue("states") | cue("countries") | cue("city_words"))
+    return frozenset(listed | countries() | cue("states") | cue("city_words"))
+
+
+@cache
+def countries() -> frozenset[str]:
+    """Return countries and parts of the world."""
+    return frozenset({place.replace("_", " ") for place in _listed("english_countries.txt")} | cue("countries"))

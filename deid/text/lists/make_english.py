@@ -46,7 +46,8 @@ def main(folder: Path, into: Path = _HERE) -> None:
     _write(into / "english_words.txt", _uninflected(words - usual))
     _write(into / "english_given.txt", given - no_names)
     _write(into / "english_surnames.txt", last - no_names)
-    _write(into / "english_places.txt", (name.replace(" ", "_") for name in _places(folder)))
+    _write(into / "english_places.txt", (name.replace(" ", "_") for name in _cities(folder)))
+    _write(into / "english_countries.txt", (name.replace(" ", "_") for name in _countries(folder)))
 
 
 def _write(path: Path, words: Iterable[str]) -> None:
@@ -94,11 +95,14 @@ def _parts(names: object) -> Iterator[str]:
             yield from (part for part in re.split("[ -]", said.lower()) if _NAME.fullmatch(part))
 
 
-def _places(folder: Path) -> Iterator[str]:
+def _cities(folder: Path) -> Iterator[str]:
     for city in json.loads((folder / "cities15000.json").read_text("utf-8")).values():
         least = _PEOPLE_IN_THE_US if city["countrycode"] == "US" else _PEOPLE
         if city["population"] >= least and _is_latin(city["name"]):
             yield city["name"].lower().replace("’", "'")
+
+
+def _countries(folder: Path) -> Iterator[str]:
     for country in json.loads((folder / "countries.json").read_text("utf-8")).values():
         yield country["name"].lower()
 
