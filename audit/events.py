@@ -93,6 +93,7 @@ class Act(StrEnum):
     TAGS_READ = "tags.read"
     TAGS_EXPLAINED = "tags.explained"
     COHORT_COUNTED = "cohort.counted"
+    TEXT_DEIDENTIFIED = "text.deidentified"
     ACCESS_DENIED = "access.denied"
     ERASURE_STARTED = "erasure.started"
     KEYS_DESTROYED = "keys.destroyed"
@@ -209,6 +210,7 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.TAGS_READ: "consentry",
     Act.TAGS_EXPLAINED: "consentry",
     Act.COHORT_COUNTED: "consentry",
+    Act.TEXT_DEIDENTIFIED: "consentry",
     Act.ACCESS_DENIED: "consentry",
     Act.ERASURE_STARTED: "vault",
     Act.KEYS_DESTROYED: "vault",

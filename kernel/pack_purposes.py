@@ -47,6 +47,7 @@ ACTS: Final = frozenset(
         "tags.explain",
         "tags.read",
         "tags.run",
+        "text.deidentify",
         "vault.break_glass",
         "vault.reveal",
         "view.build",

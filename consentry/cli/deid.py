@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from consentry.cli.options import Json
-from consentry.cli.output import say, say_json, say_table
+from consentry.cli.output import say, say_json
 from kernel.errors import Denied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from consentry.workflows.deidentify_file import FileReport
-    from deid.text.evaluation import Evaluation, Score
 
 app = typer.Typer(no_args_is_help=True, help="Free text: identifiers found and taken out.")
 
@@ -69,43 +66,14 @@ def evaluate(
 ) -> None:
     """How well identifiers are found in texts whose spans are known: recall and precision by type, and false hits."""
     from consentry.workflows.evaluate_text import evaluate_text
+    from deid.text.evaluation_report import as_json as report_as_json
+    from deid.text.evaluation_report import as_markdown
 
     measured = evaluate_text(gold, language=lang.value, types=types)
     if as_json:
-        say_json(as_document(measured))
-        return
-    header = ("type", "gold", "found", "exact R", "exact P", "overlap R", "overlap P", "cover R", "cover P")
-    say_table(header, [_row(score) for score in measured.scores])
-    say(f"{measured.texts} texts, {measured.characters} characters")
-    say(f"False hits for 1,000 characters: {measured.false_hits_per_1000:.3f}")
-    if measured.unscored:
-        left_out = (f"{name} ({count})" for name, count in sorted(measured.unscored.items()))
-        say(f"Not scored, as they are none of our kinds: {', '.join(left_out)}")
-
-
-def as_document(measured: "Evaluation") -> dict[str, object]:
-    """Return an evaluation for programs."""
-    return {
-        "texts": measured.texts,
-        "characters": measured.characters,
-        "false_hits_per_1000": round(measured.false_hits_per_1000, 4),
-        "false_hits": dict(measured.false_hits),
-        "not_scored": dict(measured.unscored),
-        "types": [dict(_members(score)) for score in measured.scores],
-    }
-
-
-def _members(score: "Score") -> "Iterator[tuple[str, object]]":
-    from deid.text.evaluation import Measure
-
-    yield from (("type", score.type), ("gold", score.gold), ("found", score.found))
-    for measure in Measure:
-        yield f"{measure}_recall", score.recall(measure)
-        yield f"{measure}_precision", score.precision(measure)
-
-
-def _row(score: "Score") -> list[object]:
-    return [f"{value:.4f}" if isinstance(value, float) else value for _, value in _members(score)]
+        say_json(report_as_json(measured))
+    else:
+        say(as_markdown(measured))
 
 
 def _tell(report: "FileReport") -> None:

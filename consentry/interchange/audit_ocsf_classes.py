@@ -158,6 +158,7 @@ ACTIVITIES: Final[dict[Act, Activity]] = {
     Act.TAGS_READ: _data(_DATA_READ, "tags"),
     Act.TAGS_EXPLAINED: _data(_DATA_READ, "tags"),
     Act.COHORT_COUNTED: _data(_DATA_QUERY, "tags"),
+    Act.TEXT_DEIDENTIFIED: _api(_READ, "text"),
     Act.ACCESS_DENIED: _api(OTHER, "call"),
     Act.ERASURE_STARTED: _data(_DATA_UPDATE, "subject"),
     Act.KEYS_DESTROYED: _data(_DATA_DELETE, "keys"),

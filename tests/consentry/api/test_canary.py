@@ -92,6 +92,7 @@ def bodies(captured, subject, granted):
         ("app", f"/consents/{granted}/withdraw", {"at": "2026-11-21T01:00:00Z"}),
         ("his", "/records", {"source": "app", "records": [record | {"identity": {"sex": "female"}}]}),
         ("doctor", "/decisions", {"subject_id": subject, "purpose": "P02", "fields": ["sex"], "recipient": "lab"}),
+        ("analyst", "/deid/text", {"texts": [MOBILE, ID_NUMBER], "profile": "redact"}),
         ("doctor", f"/subjects/{subject}/reveal", {"purpose": "P09", "fields": ["diagnosis"], "reason": "visit"}),
         ("doctor", "/tokens", {"name": "dr.lin", "password": "wrong"}),
         ("app", f"/consents/{granted}/renew", {"notice": captured.notice("P02"), "evidence": EVIDENCE, "max_uses": 3}),

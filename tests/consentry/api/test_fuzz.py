@@ -94,6 +94,7 @@ def world(copied, serve, capturing, tmp_path_factory):
             ("capture", f"/consents/{granted}/withdraw", {"at": "2026-11-21T01:00:00Z"}),
             ("ingest", "/records", {"source": "app", "records": [record | {"identity": {"sex": "female"}}]}),
             ("clinician", "/decisions", {"subject_id": subject, "purpose": "P02", "fields": ["sex"]}),
+            ("analyst", "/deid/text", {"texts": ["头痛三天", "13800138000"], "profile": "redact", "language": "zh"}),
             ("clinician", f"/subjects/{subject}/reveal", {"purpose": "P02", "fields": ["sex"], "reason": "visit"}),
             ("clinician", "/tokens", {"name": "", "password": "x"}),
             ("capture", f"/consents/{granted}/renew", RENEWAL),

@@ -205,6 +205,7 @@ def test_schema_has_the_routes_of_the_release(operations):
         "POST /v1/consents/{decision_id}/renew",
         "POST /v1/consents/{decision_id}/withdraw",
         "POST /v1/decisions",
+        "POST /v1/deid/text",
         "POST /v1/emergencies",
         "POST /v1/emergencies/releases",
         "POST /v1/emergencies/{emergency_id}/review",
