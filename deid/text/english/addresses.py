@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from deid.text.english.letters import CAPITAL, LETTER
+from deid.text.english.letters import CAPITAL, LETTER, with_capitals
 from deid.text.kinds import Kind
 from deid.text.lists.english import cue, is_word, places
 from deid.text.lists.reading import alternation
@@ -16,8 +16,11 @@ _END: Final = rf"(?![{LETTER}0-9])"
 _BEGIN: Final = rf"(?<![{LETTER}0-9.,/$€£#+-])"
 _NUMBER: Final = r"[0-9]{1,6}[A-Za-z]?(?:[-/][0-9]{1,5}[A-Za-z]?)?"
 _NAME: Final = rf"(?:[{CAPITAL}][{LETTER}]*(?:['’.-]{{1,2}}[{LETTER}]+)*\.?|[0-9]{{1,3}}(?:st|nd|rd|th))"
-_LINK: Final = "(?:de|del|della|di|da|do|dos|das|du|des|la|le|las|los|les|el|al|e|y|of|the|van|von|der|den|af|på|i|u|nad|pod|v|ve|na)"
-_NAMES: Final = rf"(?:(?:{_LINK} ){{0,2}}{_NAME} ){{1,5}}"
+_LINK: Final = "(?:de|del|della|di|da|do|dos|das|du|des|la|le|las|los|les|el|al|e|y|of|the|van|von|der|den|af|på|i|u|nad|pod|v|ve|na|dei|degli|delle|dello|aux?|sur|am|an|im|zum|zur)"
+_NAMES: Final = rf"(?:{_NAME} (?:(?:{_LINK} ){{0,2}}{_NAME} ){{0,4}})"
+_CORNER: Final = (
+    rf"(?:(?:{_NUMBER} ){{0,2}}(?:[{LETTER}]{{1,3}}\.? )?{_NAMES}(?:{_NUMBER}|[{LETTER}]{{2,12}})(?![{LETTER}0-9]))"
+)
 _DIRECTION: Final = r"(?:[NSEW]|[NS]\.?[EW]|North|South|East|West)\.?"
 
 _CUE: Final = re.compile(
@@ -37,23 +40,26 @@ def _streets() -> re.Pattern[str]:
     """Return how streets are written with their numbers, each way a group."""
     kinds = alternation(word.title() for word in cue("streets"))
     heads = alternation(form for word in cue("foreign_street_heads") for form in (word, word.title()))
-    head = rf"(?:C/ ?|(?:{heads})\.? )(?:(?:{_LINK} ){{0,3}}{_NAME}[ ,]{{1,2}})"
+    head = rf"(?:C/ ?|(?:{heads})\.? (?:d['’]|l['’])?)(?:(?:{_LINK} ){{0,3}}{_NAME}[ ,]{{1,2}})"
     ways = {
         "numbered": rf"(?:{_NUMBER},? ){{1,2}}(?:{_DIRECTION} )?{_NAMES}(?:{kinds}){_END}\.?(?: {_DIRECTION}{_END})?",
         "small": rf"{_NUMBER} (?:[a-z0-9]{{2,20}} ){{1,3}}(?:{alternation(cue('sure_streets'))}){_END}\.?",
         "headed": rf"(?:{_NUMBER},? ){{0,2}}{head}{{1,5}}(?:[Nnº°]{{1,2}}\.? ?)?{_NUMBER}{_END}",
-        "ended": rf"(?:{_NUMBER} ){{0,2}}(?:{_NAME} ){{0,3}}(?:[{LETTER}]{{2,24}}-?)?"
-        rf"(?:{alternation(cue('foreign_street_ends'))}) {_NUMBER}{_END}\.?",
+        "ended": rf"(?:{_NUMBER} ){{0,2}}(?:{_NAME} ){{0,3}}(?:[{LETTER}]{{3,24}} )?(?:[{LETTER}]{{2,24}}-?)?"
+        rf"(?:{alternation(cue('foreign_street_ends'))})\.? {_NUMBER}{_END}\.?",
         "named": rf"(?:{_NUMBER} ){{0,2}}{_NAMES}{_NUMBER}{_END}\.?",
-        "street": rf"{_NAMES}(?:[Ss]treet|[Aa]venue|[Bb]oulevard|St\.|Ave\.?|Blvd\.?|Rd\.?){_END}",
-        "led": rf"[0-9]{{1,6}} (?:{head}{{1,4}}|{_NAMES})(?<! )",
+        "street": rf"(?:{_NUMBER} ){{0,2}}{_NAMES}(?:[Ss]treet|[Aa]venue|[Bb]oulevard|St\.|Ave\.?|Blvd\.?|Rd\.?){_END}",
+        "corner": rf"(?:the )?corner of {_CORNER} and {_CORNER}",
+        "led": rf"(?:[0-9]{{1,6}} ){{1,2}}(?:(?:{heads})\.? [{LETTER}]{{3,24}}{_END}|(?:{_LINK} )?{_NAME}(?: {_NAME}){{0,3}}{_END})",
     }
     return re.compile(_BEGIN + "(?:" + "|".join(f"(?P<{name}>{way})" for name, way in ways.items()) + ")")
 
 
 _BOX: Final = re.compile(
     rf"{_BEGIN}(?:[0-9]{{1,6}} )?(?:P\.? ?O\.? ?Box|Post(?:al)? ?[Bb]ox|PO ?Box|Post Office Box|Postfach|Apartado|Casilla|BP|Postbus|Boks)"
-    rf" #?[0-9]{{1,6}}{_END}|{_BEGIN}(?:PSC|CMR|Unit|USS [{CAPITAL}][{LETTER}]+) ?[0-9]{{0,5}},? ?Box [0-9]{{1,5}}{_END}",
+    rf" #?[0-9]{{1,6}}{_END}|{_BEGIN}(?:PSC|CMR|Unit) ?[0-9]{{0,5}},? ?Box [0-9]{{1,5}}{_END}"
+    rf"|{_BEGIN}US(?:S|NS|NV|CGC) [{LETTER}]+(?=,?\s{{1,2}}[AFD]PO )",
+    re.IGNORECASE,
 )
 _UNIT: Final = re.compile(
     rf"{_BEGIN}(?:Apt|Apartment|Suite|Ste|Unit|Room|Rm|Floor|Fl|Bldg|Building|Flat|Lot)\.? ?#?[0-9]{{1,5}}[A-Za-z]?{_END}",
@@ -66,12 +72,13 @@ _STATE_ZIP: Final = re.compile(
 )
 _UK_POSTCODE: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][ABD-HJLNP-UW-Z]{2}(?![A-Za-z0-9])")
 
-_SEPARATOR: Final = r"(?:[ ]?,[ ]?\n?[ ]{0,2}(?:\?{3} )?|\.?[ ]?\n[ ]{0,2}(?:\?{3} )?|[ ])"
+_SEPARATOR: Final = r"(?:(?:[ ]?,|\.)?[ ]?\n[ ]{0,2}(?:\?{3} )?(?:, )?|[ ]?,[ ]{1,2}|[ ])"
 _MORE: Final = re.compile(
-    rf"(?:{_SEPARATOR}(?P<unit>(?i:apt|apartment|suite|ste|unit|room|floor|bldg|flat|lot|box)\.? ?#?[0-9]{{1,5}}[A-Za-z]?){_END}"
-    rf"|{_SEPARATOR}(?P<zip>(?:[A-Z]{{1,3}}-)?[0-9]{{3,5}}(?:[ -][0-9]{{2,4}})?(?: [A-Z]{{2}})?){_END}(?!,[0-9])"
-    rf"|{_SEPARATOR}(?P<code>(?:{alternation(cue('state_codes'))}|nan)(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?){_END}"
-    rf"|{_SEPARATOR}(?P<city>(?:(?:{_LINK} ){{0,2}}{_NAME} ){{0,3}}{_NAME}(?: \([{LETTER}]+\))?)(?=[ ]?[,\n.]|[ ]?\Z|[ ][0-9A-Z]))"
+    rf"{_SEPARATOR}(?:(?P<unit>(?i:apt|apartment|suite|ste|unit|room|floor|bldg|flat|lot|box)\.? ?#?[0-9]{{1,5}}[A-Za-z]?){_END}"
+    rf"|(?P<zip>(?:[A-Z]{{1,3}}-)?[0-9]{{3,5}}(?:[ -][0-9]{{2,4}})?(?: [A-Z]{{2}})?){_END}(?![.,][0-9])"
+    rf"|(?P<code>(?:[A-Z]{{1,3}}|nan)(?=[ ,\n.]|\Z)(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?){_END}"
+    rf"|(?P<street>{_NAMES}(?:{alternation(word.title() for word in cue('streets'))})s?){_END}"
+    rf"|(?P<city>(?:(?:{_LINK} ){{0,2}}{_NAME} ){{0,3}}(?:{_LINK} )?{_NAME}(?: \([{LETTER} ]{{2,30}}\))?)(?<!\.))"
 )
 _LINE_LABEL: Final = re.compile(rf"[{LETTER} -]{{0,20}}:")
 _MOST_PARTS: Final = 7
@@ -86,7 +93,7 @@ class EnglishAddressFinder:
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield addresses as far as they reach; they may overlap."""
-        text = reading.text
+        text = with_capitals(reading.text) or reading.text
         if reading.has_han and _UNIT.search(text) is None and _STATE_ZIP.search(text) is None:
             return
         for match in _streets().finditer(text):
@@ -109,7 +116,7 @@ def _hit(start: int, end: int, score: float) -> Hit:
 def _score(match: re.Match[str]) -> float:
     """Return how sure a stretch is a street; 0 where it is something else."""
     way, text = match.lastgroup, match.string
-    if way in ("headed", "ended"):
+    if way in ("headed", "ended", "corner"):
         return 0.75
     before = text[max(0, match.start() - _CUE_REACH) : match.start()].lower()
     names = [word for word in re.findall(rf"[{LETTER}]{{2,}}", match.group())]
@@ -124,8 +131,17 @@ def _score(match: re.Match[str]) -> float:
     if way == "named":
         is_led = match.group()[0].isdigit()
         is_line = text[: match.start()].endswith(("\n", "\n ")) and text[match.end() :][:1] in ("", "\n", ",", ".")
-        return 0.6 if is_followed or is_led or is_line or (is_unlisted and _CUE.search(before)) else 0.0
-    return 0.6 if is_followed or (is_unlisted and _is_address_cue(before)) else 0.0
+        return (
+            0.6
+            if is_followed
+            or (is_led and is_unlisted)
+            or is_line
+            or _is_address_cue(before)
+            or (is_unlisted and _CUE.search(before))
+            else 0.0
+        )
+    is_twice_led = re.match("[0-9]+ [0-9]", match.group()) is not None
+    return 0.6 if is_followed or (is_unlisted and (is_twice_led or _is_address_cue(before))) else 0.0
 
 
 def _is_address_cue(before: str) -> bool:
@@ -136,21 +152,25 @@ def _is_address_cue(before: str) -> bool:
 
 def _reach(text: str, end: int) -> int:
     """Return where an address ends whose first part ends there: units, town, state, postcode, country follow."""
+    previous = None
     for _ in range(_MOST_PARTS):
         more = _MORE.match(text, end)
-        if more is None or not _is_part(more):
+        if more is None or not _is_part(more, previous):
             break
-        end = more.end()
+        end, previous = more.end(), more.lastgroup
     return end
 
 
-def _is_part(more: re.Match[str]) -> bool:
-    if more["city"] is None:
+def _is_part(more: re.Match[str], previous: str | None) -> bool:
+    """Say whether what follows belongs to the address; a word alone does behind a comma, in a new line or a unit."""
+    is_apart = more.group()[0] != " "
+    if more.lastgroup == "code":
+        return is_apart or previous in ("unit", "city")
+    if more.lastgroup != "city":
         return True
-    start = more.start("city")
-    if _LINE_LABEL.match(more.string, start) or "\n\n" in more.group():
+    if _LINE_LABEL.match(more.string, more.start("city")):
         return False
     words = [word.lower() for word in re.findall(rf"[{LETTER}]{{2,}}", more["city"])]
-    is_listed = " ".join(words) in places() or any(word in places() for word in words)
-    is_apart = more.group()[0] in ",\n."
-    return is_listed or (is_apart and any(not is_word(word) for word in words)) or (is_apart and more["city"].isupper())
+    if " ".join(words) in places() or (words and words[-1] in places()):
+        return True
+    return (is_apart or previous == "unit") and any(not is_word(word) for word in words)

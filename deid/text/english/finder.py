@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from deid.text.english.letters import LETTER
+from deid.text.english.letters import LETTER, with_capitals
 from deid.text.english.names import persons
 from deid.text.english.organisations import organisation
 from deid.text.english.places import places_in
@@ -15,6 +15,7 @@ from deid.text.spans import Hit
 
 _PROSE: Final = re.compile(rf"[ -~‘’“”–\n\t{LETTER}]{{24,}}+")
 _SMALL_WORDS: Final = re.compile("(?<![A-Za-z])[a-z]{2,}(?![A-Za-z])")
+_LEAST_WITHOUT_CAPITALS: Final = 0.6
 _LEAST_WORDS: Final = 3
 """Within Chinese, English is read where this many small words stand together."""
 
@@ -29,14 +30,22 @@ class EnglishNameFinder:
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield the hits of all rules; they may overlap."""
         if not reading.has_han:
-            for run in runs(reading.text):
-                yield from _hits(run)
+            yield from _in_english(reading.text)
             return
         prose = [match.span() for match in _PROSE.finditer(reading.text) if _is_english(match.group())]
         if prose:
             for run in runs(reading.text):
                 if any(start <= run.start and run.end <= end for start, end in prose):
                     yield from _hits(run)
+
+
+def _in_english(text: str) -> Iterator[Hit]:
+    """Yield all hits; in text that has no capitals, or nothing else, only those that stand on a list or behind a cue."""
+    capitalised = with_capitals(text)
+    for run in runs(capitalised or text):
+        for hit in _hits(run):
+            if capitalised is None or hit.score >= _LEAST_WITHOUT_CAPITALS:
+                yield hit
 
 
 def _is_english(stretch: str) -> bool:

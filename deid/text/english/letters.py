@@ -1,5 +1,6 @@
 """Letters of the alphabets that have capitals, as the inside of character classes."""
 
+import re
 from typing import Final
 
 _RANGES: Final = ((0x41, 0x5B), (0x61, 0x7B), (0xC0, 0x250), (0x370, 0x530), (0x1E00, 0x1F00))
@@ -22,3 +23,18 @@ def _class(letters: list[str]) -> str:
 CAPITAL: Final = _class([letter for letter in _LETTERS if letter.isupper()])
 SMALL: Final = _class([letter for letter in _LETTERS if not letter.isupper()])
 LETTER: Final = _class(_LETTERS)
+
+_CASED: Final = re.compile(rf"[{CAPITAL}][{SMALL}]")
+_WORDS: Final = re.compile(rf"[{LETTER}]{{2,}}[^{LETTER}]+[{LETTER}]{{2,}}")
+
+
+def with_capitals(text: str) -> str | None:
+    """Return a text whose letters are all small or all capitals as if each word began with a capital.
+
+    Returns:
+        a text as long; None where capitals tell something, or where there is nothing to tell.
+    """
+    if _CASED.search(text) is not None or _WORDS.search(text) is None:
+        return None
+    titled = re.sub(rf"[{LETTER}]+", lambda word: word.group()[0].upper() + word.group()[1:].lower(), text)
+    return titled if len(titled) == len(text) else None
