@@ -75,7 +75,8 @@ FIRM_BEHIND: Final = re.compile(
     r"(?:'s|’s)? (?:offices?|headquarters|hq|orchestra|songwriter|resignation|employees?|staff|ceo|cfo|cto|founders?|customers?|stores?"
     r"|branch(?:es)?|shares|stock|website|products?|services?|team|spokes(?:man|woman|person)|factory|warehouse|campus|is (?:a|an|the)"
     r" (?:[a-z-]+ ){0,3}(?:agency|company|firm|startup|start-up|brainchild|bank|insurer|retailer|manufacturer|provider|business|maker"
-    r"|organi[sz]ation|non-?profit|charity|brand|supplier|consultancy))(?![a-z])"
+    r"|organi[sz]ation|non-?profit|charity|brand|supplier|consultancy))(?![a-z])",
+    re.IGNORECASE,
 )
 """An organisation stands before it."""
 

@@ -10,6 +10,7 @@ from deid.text.english.organisations import organisation
 from deid.text.english.places import places_in
 from deid.text.english.runs import Run, runs
 from deid.text.kinds import Kind
+from deid.text.lists.english import cue, is_word
 from deid.text.reading import Reading
 from deid.text.spans import Hit
 
@@ -41,11 +42,15 @@ class EnglishNameFinder:
 
 def _in_english(text: str) -> Iterator[Hit]:
     """Yield all hits; in text that has no capitals, or nothing else, only those that stand on a list or behind a cue."""
-    capitalised = with_capitals(text)
+    capitalised = with_capitals(text, _stays_small)
     for run in runs(capitalised or text):
         for hit in _hits(run):
             if capitalised is None or hit.score >= _LEAST_WITHOUT_CAPITALS:
                 yield hit
+
+
+def _stays_small(word: str) -> bool:
+    return is_word(word) or word in cue("no_names")
 
 
 def _is_english(stretch: str) -> bool:

@@ -1,6 +1,7 @@
 """Letters of the alphabets that have capitals, as the inside of character classes."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 _RANGES: Final = ((0x41, 0x5B), (0x61, 0x7B), (0xC0, 0x250), (0x370, 0x530), (0x1E00, 0x1F00))
@@ -28,13 +29,20 @@ _CASED: Final = re.compile(rf"[{CAPITAL}][{SMALL}]")
 _WORDS: Final = re.compile(rf"[{LETTER}]{{2,}}[^{LETTER}]+[{LETTER}]{{2,}}")
 
 
-def with_capitals(text: str) -> str | None:
+def with_capitals(text: str, stays_small: Callable[[str], bool] = lambda _: False) -> str | None:
     """Return a text whose letters are all small or all capitals as if each word began with a capital.
 
+    Args:
+        stays_small: says of a word in small letters that it would be written so within a sentence.
     Returns:
         a text as long; None where capitals tell something, or where there is nothing to tell.
     """
     if _CASED.search(text) is not None or _WORDS.search(text) is None:
         return None
-    titled = re.sub(rf"[{LETTER}]+", lambda word: word.group()[0].upper() + word.group()[1:].lower(), text)
+
+    def capitalised(word: re.Match[str]) -> str:
+        small = word.group().lower()
+        return small if stays_small(small) else small[0].upper() + small[1:]
+
+    titled = re.sub(rf"[{LETTER}]+", capitalised, text)
     return titled if len(titled) == len(text) else None

@@ -29,7 +29,7 @@ _MEDICAL: Final = re.compile(
 
 _CONTRACTED: Final = re.compile("['’](?:re|d|ll|ve|m|t|mon|all|em|tis|cause)\\Z", re.IGNORECASE)
 _LISTED_BEFORE: Final = re.compile(rf"[{LETTER}]{{3,}},? (?:and |& )?\\Z")
-_LISTED_BEHIND: Final = re.compile(rf"(?:,|,? and|,? &) [{CAPITAL}]")
+_LISTED_BEHIND: Final = re.compile(rf"(?:, |,? and |,? & )[{CAPITAL}]")
 """A list of names."""
 
 _SHORTEST: Final = 3
@@ -218,7 +218,10 @@ def _score_of_one(run: Run) -> float:
         return 0.0
     if _is_doubtful(token):
         acts = context.ACTS.match(run.after) is not None
-        return 0.6 if is_cued or (not run.opens_sentence and (acts or context.PERSONAL.search(before))) else 0.0
+        if is_cued or (not run.opens_sentence and (acts or context.PERSONAL.search(before))):
+            return 0.6
+        is_name = not run.opens_sentence and token.plain not in cue("titles") and not before.endswith("the ")
+        return 0.5 if is_name and not token.is_capitals else 0.0
     if token.plain in given_names():
         return 0.75 if is_cued or not run.opens_sentence else 0.65
     if is_family(token) and not is_word(token.plain) and not token.is_capitals:

@@ -13,15 +13,26 @@ from deid.text.lists.reading import alternation
 from deid.text.spans import Hit
 
 _LEGAL: Final = re.compile(rf",? ?(?:{alternation(cue('legal'))})(?![{LETTER}])\.?", re.IGNORECASE)
-_JOINED: Final = re.compile(
-    rf"(?:, [{CAPITAL}][{LETTER}'’-]+)?,? (?:and|&) [{CAPITAL}][{LETTER}'’-]+(?: [{CAPITAL}][{LETTER}'’-]+)?"
+_JOINED: Final = re.compile(rf"(?:, [{CAPITAL}][{LETTER}'’-]+)?,? (?:and|&) [{CAPITAL}][{LETTER}'’-]+")
+_THREE: Final = re.compile(rf", [{CAPITAL}][{LETTER}'’-]+,? (?:and|&) [{CAPITAL}][{LETTER}'’-]+")
+_PEOPLE_BEFORE: Final = re.compile(
+    r"(?:[:,]|(?<![a-z])(?:by|with|and|to|for|are|were|met|meet|siblings|children|sons|daughters)) \Z"
 )
-_SURNAMES_BEFORE: Final = re.compile(rf"[{CAPITAL}][{LETTER}'’-]+, \Z")
+_LEAD: Final = re.compile(r"[?*>• -]{0,4}")
+_ABOVE: Final = re.compile(rf"[?*>• -]{{0,4}}[{CAPITAL}][{LETTER}.,'’-]*(?: [{LETTER}.,'’-]+){{0,5}}")
+_NUMBER: Final = re.compile("[0-9]")
+_LINE: Final = 60
+_HEADING: Final = 3
 _OF: Final = re.compile(rf" (?:of|for|at) (?:the )?[{CAPITAL}][{LETTER}'’-]+(?: [{CAPITAL}][{LETTER}'’-]+){{0,3}}")
 
 
 def organisation(run: Run) -> Hit | None:
     """Return the organisation that a run names, with what is joined to it; None where it names none."""
+    whole = run
+    while run.tokens and run.tokens[0].plain in cue("no_names"):
+        run = run.part(1, len(run.tokens))
+    if not run.tokens:
+        return None
     tokens = run.tokens
     legal = _LEGAL.match(run.text, run.end)
     if legal is not None and legal.group()[:1] in ", ":
@@ -29,7 +40,7 @@ def organisation(run: Run) -> Hit | None:
     last = tokens[-1].plain
     if last in cue("legal") and len(tokens) > 1:
         return _hit(run.start, run.end + run.after.startswith("."), 0.85)
-    if last in cue("organisations") and len(tokens) > 1 and not _is_heading(run):
+    if last in cue("organisations") and len(tokens) > 1 and not _is_heading(whole):
         return _hit(run.start, run.end, 0.75)
     if last in cue("organisation_heads") and (of := _OF.match(run.text, run.end)) is not None:
         return _hit(run.start, of.end(), 0.75)
@@ -42,10 +53,16 @@ def _hit(start: int, end: int, score: float) -> Hit:
 
 def _is_heading(run: Run) -> bool:
     """Whether it is a heading or a usual phrase rather than a name: plain words at the beginning of a line."""
+    if run.tokens[0].plain == "the" and len(run.tokens) > _HEADING:
+        return False
     return run.opens_sentence and all(is_word(token.plain) and not is_family(token) for token in run.tokens[:-1])
 
 
 def _by_context(run: Run) -> Hit | None:
+    if _is_surnames(run) and (three := _THREE.match(run.text, run.end)) and not _PEOPLE_BEFORE.search(run.before):
+        return _hit(run.start, three.end(), 0.7)
+    if _is_in_letterhead(run) and not _is_person(run):
+        return _hit(run.start, run.end, 0.6)
     joined = _JOINED.match(run.text, run.end)
     end = joined.end() if joined is not None and _is_surnames(run) else run.end
     is_behind = context.FIRM_BEHIND.match(run.text, end) is not None and not run.tokens[-1].is_initial
@@ -62,6 +79,16 @@ def _by_context(run: Run) -> Hit | None:
         is_name = any(is_unlisted(token) for token in run.tokens) or end > run.end
         return _hit(run.start, end, 0.55) if is_name else None
     return None
+
+
+def _is_in_letterhead(run: Run) -> bool:
+    """Whether it is a line by itself, below one of a few words in capitals and above one with a number."""
+    line = run.text.rfind("\n", 0, run.start) + 1
+    if not _LEAD.fullmatch(run.text, line, run.start) or not run.after.startswith("\n") or not line:
+        return False
+    above = run.text[run.text.rfind("\n", 0, line - 1) + 1 : line - 1]
+    below = run.text[run.end + 1 : run.end + 1 + _LINE].partition("\n")[0]
+    return _ABOVE.fullmatch(above) is not None and _NUMBER.search(below) is not None and ":" not in below
 
 
 def _is_surnames(run: Run) -> bool:

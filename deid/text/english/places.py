@@ -75,6 +75,8 @@ def _is_unknown_place(run: Run) -> bool:
     is_told = context.IN_PLACE.search(run.before) is not None or context.PLACE_BEHIND.match(run.after) is not None
     if not is_told or context.NAMING.search(run.before) is not None:
         return False
+    if context.PLACE_BEHIND.match(run.after) is not None:
+        return all(is_unlisted(token) or is_family(token) or token.is_initial for token in run.tokens)
     if len(run.tokens) == 1:
         return is_unlisted(run.tokens[0]) and not (is_family(run.tokens[0]) and not is_word(run.tokens[0].plain))
-    return all(is_unlisted(token) or is_family(token) or token.written[0].islower() for token in run.tokens)
+    return any(is_unlisted(token) for token in run.tokens)
