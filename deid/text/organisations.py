@@ -40,6 +40,8 @@ _LONGEST_FIRM: Final = 24
 _ENDS: Final = frozenset("的了吗呢吧啊呀哦嗯我你您他她它们这那哪怎么就也还又很不没在到去从是被把让给问说看想请")
 """Characters that a name does not go over."""
 
+_AND: Final = frozenset("和与或及跟")
+
 _ORDINAL: Final = re.compile("第[一二三四五六七八九十0-9]{1,3}|[0-9]{3}")
 _AROUND: Final = 4
 
@@ -124,7 +126,7 @@ class OrganisationFinder:
         if not reading.has_han:
             return
         text, words = without_marks(simplified(reading.text)), _words()
-        yield from _joined(text, (hit for suffix in words.suffix.finditer(text) for hit in _named(text, suffix)))
+        yield from _joined(text, _all_named(text))
         yield from _numbered(text)
         for bank in words.bank.finditer(text):
             yield _hit(_with_place(text, bank.start()), bank.end(), "organisation.bank")
@@ -134,11 +136,26 @@ class OrganisationFinder:
             yield _hit(*employer.span("works"), "organisation.employer")
 
 
-def _named(text: str, suffix: re.Match[str]) -> Iterator[Hit]:
-    """Yield the name that ends with the suffix, if what precedes makes it one."""
+def _all_named(text: str) -> Iterator[Hit]:
+    """Yield the names that end with a suffix; one that "and" joins to another begins behind that."""
+    begin = 0
+    for suffix in _words().suffix.finditer(text):
+        yield from _named(text, suffix, begin)
+        if text[suffix.end() : suffix.end() + 1] in _AND:
+            begin = suffix.end() + 1
+
+
+def _named(text: str, suffix: re.Match[str], begin: int) -> Iterator[Hit]:
+    """Yield the name that ends with the suffix, if what precedes makes it one.
+
+    Args:
+        text: simplified Chinese.
+        suffix: of an organisation.
+        begin: where the name begins at the earliest.
+    """
     is_firm = suffix.group() in _words().firm
     letters = suffix.group() in _words().firm or suffix.group() in ("公司", "集团")
-    least = _reach_left(text, suffix.start(), _LONGEST_FIRM if is_firm else _LONGEST, letters=letters)
+    least = max(begin, _reach_left(text, suffix.start(), _LONGEST_FIRM if is_firm else _LONGEST, letters=letters))
     branch = _BRANCH.match(text, suffix.end())
     end = branch.end() if branch else suffix.end()
     found = _from_place(text, least, suffix) or _from_words(text, least, suffix)
@@ -194,7 +211,7 @@ def _reach_left(text: str, place: int, most: int, *, letters: bool = False) -> i
 def _words_of(text: str, least: int, end: int) -> list[str]:
     """Return the words before an end, without one that is cut where the name may begin at the earliest."""
     left = least
-    while left > max(0, least - 2) and is_han(text[left - 1]):
+    while left > max(0, least - 2) and is_han(text[left - 1]) and text[left - 1] not in _AND:
         left -= 1
     return [text[start:stop] for start, stop in segment(text, left, end) if start >= least]
 

@@ -102,6 +102,7 @@ class _Page:
         self.text = text
         self.places = places_in(text)
         self.at: Mapping[int, Place] = {place.start: place for place in self.places}
+        self.ends: Mapping[int, Place] = {place.end: place for place in self.places}
         self.cues = {match.end(): match.group().rstrip(": ：") for match in _cues().cue.finditer(text)}
         self.read: list[tuple[int, int]] = []
 
@@ -139,7 +140,7 @@ class _Page:
         is_sure = any(stands_alone(text, place) for place in chain)
         found = read_on(text, end, self.at, Reach.DIVISION)
         if found.reach is Reach.HOUSE or (found.reach >= Reach.SETTLEMENT and (is_sure or start in self.cues)):
-            yield _hit(start, found.end, Kind.ADDRESS, "address.division")
+            yield _hit(self._begin_above(start), found.end, Kind.ADDRESS, "address.division")
         elif is_sure and not self._is_product(chain):
             is_full = any(place.strength is Strength.FULL for place in chain)
             yield _hit(start, max(end, found.end), Kind.PLACE, "place.full" if is_full else "place.short")
@@ -205,15 +206,22 @@ class _Page:
         begin = suffix if self._is_read(suffix) else name_begin(self.text, suffix)
         if begin == suffix:
             return
-        for _ in range(_PARTS_BEFORE):
-            above = _ABOVE.search(self.text, max(0, begin - _NEAR), begin)
-            further = name_begin(self.text, above.start()) if above else begin
-            if above is None or further == above.start():
-                break
-            begin = further
+        begin = self._begin_above(begin)
         found = read_on(self.text, begin, self.at)
         if found.reach >= reach and found.end >= least:
             yield _hit(begin, found.end, Kind.ADDRESS, "address.house")
+
+    def _begin_above(self, begin: int) -> int:
+        """Return where the parts begin that precede and that no list has: 玉英县, 柳林镇."""
+        for _ in range(_PARTS_BEFORE):
+            place = self.ends.get(begin)
+            left = place.start if place else begin
+            above = _ABOVE.search(self.text, max(0, left - _NEAR), left)
+            further = name_begin(self.text, above.start()) if above else left
+            if above is None or further == above.start():
+                break
+            begin = further
+        return begin
 
 
 def _first_of(chain: list[Place]) -> int:

@@ -96,5 +96,6 @@ def suffixes() -> Suffixes:
     """Return the patterns, made from ``lists/address_words.txt`` once."""
     sections = sections_of("address_words.txt")
     road, settled, body = (alternation(sections[section]) for section in ("road", "settled", "body"))
-    counted = f"(?:{alternation((*sections['loose'], *sections['body']))})(?= ?{_NUMBER} ?(?:{_HOUSE}|{_INSIDE}))"
-    return Suffixes(re.compile(road), re.compile(settled), re.compile(counted), re.compile(body))
+    loose = alternation((*sections["loose"], *sections["body"]))
+    counted = re.compile(f"(?:{loose})(?= ?(?:{_NUMBER} ?(?:{_HOUSE}|{_INSIDE})|{_THREE}))")
+    return Suffixes(re.compile(road), re.compile(settled), counted, re.compile(body))

@@ -114,7 +114,7 @@ def _next(text: str, place: int, places: Mapping[int, Place], reach: Reach, unit
     here = places.get(place)
     if here is not None and here.strength is Strength.FULL:
         return _Part(here.end, Reach.DIVISION)
-    part = _numbered(text, place, reach, unit) or _named(text, place, reach, unit) or _built(text, place)
+    part = _numbered(text, place, reach, unit) or _named(text, place, reach, unit) or _built(text, place, reach)
     if part is None and here is not None and reach < Reach.HOUSE:
         return _Part(here.end, Reach.DIVISION)
     return part or _special(text, place, unit)
@@ -179,6 +179,6 @@ def _suffix(text: str, place: int, end: int, pattern: re.Pattern[str], reach: Re
     return None
 
 
-def _built(text: str, place: int) -> _Part | None:
-    match = BUILT.match(text, place)
+def _built(text: str, place: int, reach: Reach) -> _Part | None:
+    match = BUILT.match(text, place) if reach > Reach.NOTHING else None
     return _Part(match.end(), Reach.SETTLEMENT, "name") if match else None
