@@ -6,6 +6,7 @@ from functools import cache
 from typing import Final
 
 from deid.text.english.letters import CAPITAL, LETTER, with_capitals
+from deid.text.english.prose import english_stretches
 from deid.text.kinds import Kind
 from deid.text.lists.english import cue, is_word, places
 from deid.text.lists.reading import alternation
@@ -93,20 +94,24 @@ class EnglishAddressFinder:
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield addresses as far as they reach; they may overlap."""
-        text = with_capitals(reading.text) or reading.text
-        if reading.has_han and _UNIT.search(text) is None and _STATE_ZIP.search(text) is None:
-            return
-        for match in _streets().finditer(text):
-            score = _score(match)
-            if score:
-                end = _reach(text, match.end())
-                yield _hit(match.start(), end, max(score, 0.6) if end > match.end() else score)
-        for pattern in (_BOX, _STATE_ZIP, _UK_POSTCODE):
-            for match in pattern.finditer(text):
-                yield _hit(match.start(), _reach(text, match.end()), 0.8)
-        for match in _UNIT.finditer(text):
-            if _SURE_UNIT.match(match.group()):
-                yield _hit(match.start(), _reach(text, match.end()), 0.65)
+        stretches = list(english_stretches(reading))
+        text = (with_capitals(reading.text) if stretches else None) or reading.text
+        for start, end in stretches:
+            yield from _within(text, start, end)
+
+
+def _within(text: str, start: int, end: int) -> Iterator[Hit]:
+    for match in _streets().finditer(text, start, end):
+        score = _score(match)
+        if score:
+            reach = _reach(text, match.end())
+            yield _hit(match.start(), reach, max(score, 0.6) if reach > match.end() else score)
+    for pattern in (_BOX, _STATE_ZIP, _UK_POSTCODE):
+        for match in pattern.finditer(text, start, end):
+            yield _hit(match.start(), _reach(text, match.end()), 0.8)
+    for match in _UNIT.finditer(text, start, end):
+        if _SURE_UNIT.match(match.group()):
+            yield _hit(match.start(), _reach(text, match.end()), 0.65)
 
 
 def _hit(start: int, end: int, score: float) -> Hit:

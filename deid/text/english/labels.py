@@ -135,7 +135,8 @@ _LABEL: Final = re.compile(
 )
 _VALUES: Final = {name: re.compile(rf"(?:{named.value})(?![0-9A-Za-z])") for name, named in _NAMED.items()}
 
-_INITIALS: Final = re.compile(r"[A-Za-z]{2}")
+_STRETCH: Final = re.compile(r"[ -~\n\t]{8,}+")
+"""ASCII, in which labels and numbers are written; Chinese text has little of it."""
 _DAY: Final = re.compile(r"[0-9]{1,2}[-/][0-9]{1,2}[-/](?:[0-9]{2}){1,2}|(?:19|20)[0-9]{2}[-/][0-9]{1,2}[-/][0-9]{1,2}")
 _UNIT: Final = re.compile(r" ?(?:%|mg|ml|mcg|kg|cm|mm|g/|patients?|people|days?|weeks?|months?|years?|times)(?![a-z])")
 _PLAIN_WORD: Final = re.compile("[A-Za-z-]+")
@@ -151,12 +152,13 @@ class EnglishLabelFinder:
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield a hit for each label with a number behind it."""
-        if not reading.has_codes or _INITIALS.search(reading.text) is None:
+        if not reading.has_codes:
             return
-        for label in _LABEL.finditer(reading.text):
-            hit = _hit(reading.text, label)
-            if hit is not None:
-                yield hit
+        for stretch in _STRETCH.finditer(reading.text):
+            for label in _LABEL.finditer(reading.text, *stretch.span()):
+                hit = _hit(reading.text, label)
+                if hit is not None:
+                    yield hit
 
 
 def _hit(text: str, label: re.Match[str]) -> Hit | None:

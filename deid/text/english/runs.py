@@ -106,9 +106,9 @@ class Run:
         return Run(self.text, self.tokens[begin:end])
 
 
-def runs(text: str) -> Iterator[Run]:
-    """Yield the runs of a text in order."""
-    for match in _run().finditer(text):
+def runs(text: str, start: int, end: int) -> Iterator[Run]:
+    """Yield the runs of ``text[start:end]`` in order."""
+    for match in _run().finditer(text, start, end):
         yield Run(text, tuple(_tokens(match)))
 
 
