@@ -16,6 +16,8 @@ from deid.text.spans import Hit, Scrubbed, Span, Unmasking, mask, masked_places,
 from deid.text.trace import Trace, traced
 from deid.text.watch import CannotJudge, Proposal, Watch
 
+DEFAULT_BUDGET_MS: Final = 2_000
+
 MAX_CHARACTERS: Final = 1_000_000
 """Longer documents are withheld unread: fifteen times the longest value that the vault stores."""
 
@@ -46,7 +48,7 @@ class TextScrubber:
     def __init__(
         self,
         *,
-        budget_ms: int = 2_000,
+        budget_ms: int = DEFAULT_BUDGET_MS,
         monotonic: Callable[[], float] = time.monotonic,
         detector: Detector | None = None,
     ) -> None:
