@@ -57,7 +57,7 @@ def _streets() -> re.Pattern[str]:
 
 
 _BOX: Final = re.compile(
-    rf"{_BEGIN}(?:[0-9]{{1,6}} )?(?:P\.? ?O\.? ?Box|Post(?:al)? ?[Bb]ox|PO ?Box|Post Office Box|Postfach|Apartado|Casilla|BP|Postbus|Boks)"
+    rf"{_BEGIN}(?:[0-9]{{1,6}} )?(?:P\.? ?O\.? ?Box|Post(?:al)? ?[Bb]ox|PO ?Box|Post Office Box|Postfach|Apartado|Casilla|B\.P\.|Postbus|Boks)"
     rf" #?[0-9]{{1,6}}{_END}|{_BEGIN}(?:PSC|CMR|Unit) ?[0-9]{{0,5}},? ?Box [0-9]{{1,5}}{_END}"
     rf"|{_BEGIN}US(?:S|NS|NV|CGC) [{LETTER}]+(?=,?\s{{1,2}}[AFD]PO )",
     re.IGNORECASE,
@@ -135,6 +135,8 @@ def _score(match: re.Match[str]) -> float:
     is_unlisted = any(not is_word(name.lower()) for name in names)
     if way == "named":
         is_led = match.group()[0].isdigit()
+        if _MEASURE.match(text, match.end()) or ". " in match.group():
+            return 0.0
         is_line = text[: match.start()].endswith(("\n", "\n ")) and text[match.end() :][:1] in ("", "\n", ",", ".")
         return (
             0.6
@@ -147,6 +149,11 @@ def _score(match: re.Match[str]) -> float:
         )
     is_twice_led = re.match("[0-9]+ [0-9]", match.group()) is not None
     return 0.6 if is_followed or (is_unlisted and (is_twice_led or _is_address_cue(before))) else 0.0
+
+
+_MEASURE: Final = re.compile(
+    r" ?(?:%|[mk]?g(?![a-z])|mcg|ml|units?|mm|cm|bpm|iu|kcal|years?|months?|weeks?|days?|hours?|min|/)|[.,][0-9]|-[0-9]"
+)
 
 
 def _is_address_cue(before: str) -> bool:

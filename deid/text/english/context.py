@@ -81,10 +81,11 @@ FIRM_BEHIND: Final = re.compile(
 """An organisation stands before it."""
 
 CLINICAL: Final = re.compile(
-    r"(?:'s|’s)?[ -](?:disease|syndrome|sign|signs|test|palsy|scale|score|criteria|classification|fracture|lymphoma|thyroiditis|tumou?r"
+    r"(?:'s|’s|['’])?[ -](?:disease|syndrome|sign|test|palsy|scale|score|criteria|classification|fracture|lymphoma|thyroiditis|tumou?r"
     r"|procedure|operation|maneuver|manoeuvre|reflex|esophagus|oesophagus|phenomenon|chorea|ulcer|cells?|contracture|node|nodes|tube"
     r"|catheter|solution|law|effect|method|stain|agar|virus|fever|dementia|monitor|coma|position|valve|duct|gland|loop|bodies|body"
-    r"|triad|point|cyst|hernia|dystrophy|ataxia|anemia|anaemia|sarcoma|nephropathy|cirrhosis|ring|space|vaccine)(?![a-z])",
+    r"|triad|point|cyst|hernia|dystrophy|ataxia|anemia|anaemia|sarcoma|nephropathy|cirrhosis|ring|space|vaccine|curve|model"
+    r"|correlation|exact|estimator|regression|plot|correction|stage|staging|grade|index|lactate|scan|negative|positive)s?(?![a-z])",
     re.IGNORECASE,
 )
 """What bears a physician's name and names no patient."""

@@ -13,11 +13,8 @@ from deid.text.lists.english import cue, given_names, is_word, places, surnames
 from deid.text.lists.reading import alternation
 from deid.text.spans import Hit
 
-_OFFICES: Final = frozenset(
-    "miss mister sir madam general major sister nurse judge justice governor mayor president officer coach aunt auntie uncle"
-    " pastor father lord lady captain colonel doctor professor dame sen rep col gen pres hon fr sr maj".split()
-)
-"""Titles that are words, too: a name behind them is one only if it is no word."""
+_PLAIN_TITLES: Final = frozenset(("mr", "mrs", "ms", "dr", "prof", "rev", "herr", "frau", "mme", "mlle"))
+"""Titles that are nothing else; behind the others a name is one only if it is no word."""
 
 _MEDICAL: Final = re.compile(
     r"(?:itis|osis|emia|aemia|ectomy|otomy|ostomy|plasty|scopy|graph[yi]?|gram|algia|oma|pathy|plegia|uria|pnea|rrhea|rrhagia"
@@ -54,11 +51,12 @@ def _person(run: Run) -> Hit | None:
     if not core.tokens:
         return None
     is_titled = bool(title) or _title_before().search(core.before) is not None
-    is_office = _plain_title(run, title) in _OFFICES
+    is_office = _plain_title(run, title) not in _PLAIN_TITLES
     core = _trimmed(core, keeps_words=is_titled and not is_office)
     if core is None or (context.CLINICAL.match(core.after) and core.tokens[-1].plain in _eponyms()):
         return None
-    if is_titled and (not is_office or _looks_like_name(core.tokens[0])):
+    is_code = len(core.tokens) == 1 and core.tokens[0].is_capitals and len(core.tokens[0].plain) <= _LONG
+    if is_titled and not is_code and (not is_office or _looks_like_name(core.tokens[0])):
         return _hit(core, "english.title", 0.85)
     score = _score_of_several(core) if len(core.tokens) > 1 else _score_of_one(core)
     return _hit(core, "english.name", score) if score else None
@@ -70,7 +68,7 @@ def _hit(run: Run, source: str, score: float) -> Hit:
 
 @cache
 def _eponyms() -> frozenset[str]:
-    return cue("eponyms")
+    return frozenset(name.removesuffix("'s") for name in cue("eponyms"))
 
 
 @cache
@@ -95,7 +93,7 @@ def _plain_title(run: Run, title: int) -> str:
 
 @cache
 def _no_names() -> frozenset[str]:
-    return cue("no_names") | cue("products")
+    return cue("no_names") | cue("products") | cue("clinical")
 
 
 def is_given(token: Token) -> bool:
@@ -214,7 +212,7 @@ def _score_of_one(run: Run) -> float:
     if token.is_initial or token.plain == "st":
         return 0.0
     is_cued = context.NAMING.search(before) is not None
-    if token.plain in cue("months"):
+    if token.plain in cue("months") or (len(token.plain) < _SHORTEST and not (is_cued and token.plain in surnames())):
         return 0.0
     if _is_doubtful(token):
         acts = context.ACTS.match(run.after) is not None

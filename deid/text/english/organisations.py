@@ -40,7 +40,7 @@ def organisation(run: Run) -> Hit | None:
     last = tokens[-1].plain
     if last in cue("legal") and len(tokens) > 1:
         return _hit(run.start, run.end + run.after.startswith("."), 0.85)
-    if last in cue("organisations") and len(tokens) > 1 and not _is_heading(whole):
+    if last in cue("organisations") and len(tokens) > 1 and not _is_heading(whole) and not _is_usual(run):
         return _hit(run.start, run.end, 0.75)
     if last in cue("organisation_heads") and (of := _OF.match(run.text, run.end)) is not None:
         return _hit(run.start, of.end(), 0.75)
@@ -56,6 +56,12 @@ def _is_heading(run: Run) -> bool:
     if run.tokens[0].plain == "the" and len(run.tokens) > _HEADING:
         return False
     return run.opens_sentence and all(is_word(token.plain) and not is_family(token) for token in run.tokens[:-1])
+
+
+def _is_usual(run: Run) -> bool:
+    """Whether it is a kind of place rather than one of them: ``Emergency Department``."""
+    usual = cue("organisations") | cue("organisation_words") | cue("usual")
+    return all(token.plain in usual for token in run.tokens)
 
 
 def _by_context(run: Run) -> Hit | None:
