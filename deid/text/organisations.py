@@ -40,6 +40,9 @@ _LONGEST_FIRM: Final = 24
 _ENDS: Final = frozenset("的了吗呢吧啊呀哦嗯我你您他她它们这那哪怎么就也还又很不没在到去从是被把让给问说看想请")
 """Characters that a name does not go over."""
 
+_FIRM_ENDS: Final = frozenset("于去往跑与及或跟向由对有要想会能做再才最某个家")
+"""Characters that the name of a limited company does not go over besides; nearly any other may be in it."""
+
 _AND: Final = frozenset("和与或及跟")
 
 _ORDINAL: Final = re.compile("第[一二三四五六七八九十0-9]{1,3}|[0-9]{3}")
@@ -290,9 +293,9 @@ def _from_words(text: str, least: int, suffix: re.Match[str]) -> tuple[int, str]
         )
     if _ORDINAL.search(text, begin, suffix.start()):
         return begin, "organisation.ordinal"
-    if max(uses[_Use.PROPER], uses[_Use.SINGLE]) >= _PROPER:
-        return begin, "organisation.firm" if is_firm else "organisation.proper"
-    return None
+    if is_firm:
+        return (begin, "organisation.firm") if uses[_Use.PROPER] and suffix.start() - begin >= _PROPER else None
+    return (begin, "organisation.proper") if max(uses[_Use.PROPER], uses[_Use.SINGLE]) >= _PROPER else None
 
 
 def _use_of(word: str, *, is_firm: bool) -> _Use:
@@ -301,10 +304,11 @@ def _use_of(word: str, *, is_firm: bool) -> _Use:
         return _Use.KNOWN
     if word in words.kind or _ORDINAL.fullmatch(word):
         return _Use.SORT
+    if is_firm:
+        ends = word in (_FIRM_ENDS if len(word) == 1 else words.vague)
+        return _Use.NONE if ends else _Use.PROPER
     if word in words.vague:
         return _Use.NONE
-    if is_firm:
-        return _Use.PROPER
     if len(word) == 1:
         is_grammar = word_costs().get(word, UNKNOWN) < _COMMON_CHARACTER or _ACTION.match(word)
         return _Use.NONE if is_grammar else _Use.SINGLE

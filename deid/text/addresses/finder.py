@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from deid.text.addresses.gazetteer import Place, chains_of, is_whole, places_in, products, stands_alone
-from deid.text.addresses.grammar import POSTCODE
+from deid.text.addresses.grammar import POSTCODE, POSTCODE_BEFORE
 from deid.text.addresses.naming import name_begin
 from deid.text.addresses.reading_on import Reach, read_on
 from deid.text.kinds import Kind
@@ -32,7 +32,10 @@ _SCORES: Final = {
 }
 
 _DIGIT: Final = "[0-9一二三四五六七八九十]"
-_HOUSE: Final = re.compile(f"[路街道巷弄同里段庄村](?= ?{_DIGIT}{{1,5}}[甲乙丙]?(?:[-之][0-9]{{1,4}})? ?(?:号|弄|#))")
+_HOUSE: Final = re.compile(
+    "[路街道巷弄同里段庄村]"
+    f"(?= ?{_DIGIT}{{1,5}}[甲乙丙]?(?:[-之][0-9]{{1,4}})? ?(?:号|弄|#|段[0-9 ])|(?<=[路街道巷])[A-Za-z] ?座)"
+)
 """A suffix of a road before the number of a house."""
 
 _BUILDING: Final = re.compile(f"(?:{_DIGIT}{{1,4}}|(?<![A-Za-z])[A-Za-z]) ?(?:栋|幢|单元|号楼|座|(?<! )#(?! ))")
@@ -112,10 +115,17 @@ class _Page:
             found = list(rule())
             for hit in found:
                 yield hit
-                code = POSTCODE.match(self.text, hit.end) if hit.kind is Kind.ADDRESS else None
-                if code is not None:
-                    yield _hit(*code.span("code"), Kind.POSTCODE, "postcode.address")
+                if hit.kind is Kind.ADDRESS:
+                    yield from self._postcodes(hit)
             self.read = sorted((*self.read, *((hit.start, hit.end) for hit in found)))
+
+    def _postcodes(self, address: Hit) -> Iterator[Hit]:
+        """Yield the postcode directly behind an address, and the one before it."""
+        behind = POSTCODE.match(self.text, address.end)
+        before = POSTCODE_BEFORE.search(self.text, max(0, address.start - _NEAR), address.start)
+        for code in (behind, before):
+            if code is not None:
+                yield _hit(*code.span("code"), Kind.POSTCODE, "postcode.address")
 
     def _is_read(self, place: int) -> bool:
         """Whether a place lies in what an earlier rule has read."""

@@ -71,6 +71,8 @@ BARE: Final = re.compile(r" ?[0-9]{1,4}(?:-[0-9]{1,5}){0,3}(?!号)" + _NO_MEASUR
 
 POSTCODE: Final = re.compile(r"[ ,，(]{0,3}(?:邮编|邮政编码)?[:： ]{0,2}(?P<code>[0-9]{6})(?![0-9A-Za-z.])")
 
+POSTCODE_BEFORE: Final = re.compile(r"(?<![0-9A-Za-z.])(?P<code>[0-9]{6}|[0-9]{5}(?= )) ?\Z")
+
 GAP: Final = re.compile("[ ]{1,2}|[ ]?[,，/·(-][ ]?")
 """What may stand between two parts; a sign only before a part with a number or a division."""
 
