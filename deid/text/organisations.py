@@ -261,7 +261,7 @@ def _with_stem(text: str, start: int) -> int:
 
 def _is_led(place: Place, rest: list[str]) -> bool:
     """Whether a name that may be a word as well is followed by what names are made of."""
-    return place.strength is not Strength.PART or not rest or rest[0] in _words().kind or rest[0].startswith("第")
+    return place.strength > Strength.PART or not rest or rest[0] in _words().kind or rest[0].startswith("第")
 
 
 class _Use(Enum):

@@ -12,9 +12,10 @@ from deid.text.addresses.grammar import POSTCODE, POSTCODE_BEFORE
 from deid.text.addresses.naming import name_begin
 from deid.text.addresses.reading_on import Reach, read_on
 from deid.text.kinds import Kind
-from deid.text.lists import simplified
+from deid.text.lists import simplified, word_costs
 from deid.text.lists.divisions import Strength
 from deid.text.lists.reading import alternation, sections_of
+from deid.text.lists.words import UNKNOWN
 from deid.text.marks import without_marks
 from deid.text.reading import Reading
 from deid.text.spans import Hit
@@ -52,6 +53,9 @@ _NEAR: Final = 12
 """Characters behind a cue, or before a number, in which a suffix stands."""
 
 _PARTS_BEFORE: Final = 3
+
+_RARE: Final = 112
+"""Short names of districts that are dearer as words are hardly any common word."""
 
 _VALUE: Final = re.compile(r"[^。;；!！?？\n〔〕<>{}\"“”|]{2,80}+")
 _VALUE_ENDS: Final = re.compile(
@@ -132,8 +136,14 @@ class _Page:
         following = bisect_right(self.read, (place, len(self.text)))
         return following > 0 and place < self.read[following - 1][1]
 
-    def _is_strong(self, start: int) -> bool:
-        return self.cues.get(start) in _cues().strong
+    def _is_introduced(self, chain: list[Place]) -> bool:
+        """Whether what stands before a place says that it is one; less is needed where it is no common word."""
+        cue = self.cues.get(chain[0].start)
+        is_rare = chain[0].strength > Strength.WORD and self._cost(chain[0]) >= _RARE
+        return cue is not None and (cue in _cues().strong or is_rare)
+
+    def _cost(self, place: Place) -> int:
+        return word_costs().get(self.text[place.start : place.end], UNKNOWN)
 
     def _from_places(self) -> Iterator[Hit]:
         done = 0
@@ -154,7 +164,7 @@ class _Page:
         elif is_sure and not self._is_product(chain):
             is_full = any(place.strength is Strength.FULL for place in chain)
             yield _hit(start, max(end, found.end), Kind.PLACE, "place.full" if is_full else "place.short")
-        elif self._is_strong(start) and is_whole(text, start, end):
+        elif self._is_introduced(chain) and is_whole(text, start, end):
             yield _hit(start, max(end, found.end), Kind.PLACE, "place.cue")
 
     def _is_product(self, chain: list[Place]) -> bool:
@@ -237,7 +247,7 @@ class _Page:
 def _first_of(chain: list[Place]) -> int:
     """Return which place an address begins with: none that is a word too and that a wider one follows."""
     for index, (place, following) in enumerate(pairwise(chain)):
-        if place.strength is not Strength.PART or following.level > place.level:
+        if place.strength > Strength.PART or following.level > place.level:
             return index
     return len(chain) - 1
 

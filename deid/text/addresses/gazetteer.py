@@ -61,20 +61,21 @@ def _goes_on(text: str, end: int) -> bool:
 
 def stands_alone(text: str, place: Place) -> bool:
     """Whether a name says by itself that it is a place: a full one, or a short one that is a word where it stands."""
-    if place.strength is Strength.PART:
+    if place.strength <= Strength.PART:
         return False
     return place.strength is Strength.FULL or is_whole(text, place.start, place.end)
 
 
 def is_whole(text: str, start: int, end: int) -> bool:
-    """Whether a stretch begins and ends where words do."""
+    """Whether a stretch begins and ends where words do, or is one with the 人 behind it."""
     left, right = start, end
     while left > max(0, start - _AROUND) and is_han(text[left - 1]):
         left -= 1
     while right < min(len(text), end + _AROUND) and is_han(text[right]):
         right += 1
     words = segment(text, left, right)
-    return any(word[0] == start for word in words) and any(word[1] == end for word in words)
+    ends = (end, end + 1) if text[end : end + 1] == "人" else (end,)
+    return any(word[0] == start for word in words) and any(word[1] in ends for word in words)
 
 
 @cache

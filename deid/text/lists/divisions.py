@@ -45,11 +45,16 @@ class Division(NamedTuple):
 
 
 class Strength(IntEnum):
-    """What a name says by itself: a part of an address, a place where it is a word, a place anywhere."""
+    """What a name says by itself.
 
-    PART = 1
-    SHORT = 2
-    FULL = 3
+    A word that may be a part of an address; a short name of a district, which is a place behind a cue; a place where it
+    is a word; a place anywhere.
+    """
+
+    WORD = 1
+    PART = 2
+    SHORT = 3
+    FULL = 4
 
 
 class Spelling(NamedTuple):
@@ -78,7 +83,7 @@ def spellings() -> dict[str, Spelling]:
             _add(found, name, Spelling(level, Strength.SHORT))
     for name in sections["word"]:
         if name in found:
-            found[name] = Spelling(found[name].level, Strength.PART)
+            found[name] = Spelling(found[name].level, Strength.WORD)
     return found
 
 
@@ -105,7 +110,7 @@ def _add(found: dict[str, Spelling], name: str, spelling: Spelling) -> None:
 def _names(division: Division) -> Iterator[tuple[str, Strength]]:
     """Yield the full name and, where two characters stay, the name without what kind of division it is."""
     name = division.name
-    yield name, Strength.FULL if len(name) > _SHORTEST else Strength.PART
+    yield name, Strength.FULL if len(name) > _SHORTEST else Strength.WORD
     short = _SHORT_PROVINCES.get(name) or _OF_A_PEOPLE.sub("", name)
     short = _SUFFIX.sub("", name) if short == name else short
     if _SHORTEST <= len(short) < len(name):

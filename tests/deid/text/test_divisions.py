@@ -71,8 +71,8 @@ def test_divisions_are_made_from_the_tables(tmp_path: Path):
         ("西湖", Level.DISTRICT, Strength.PART),
         ("融水", Level.DISTRICT, Strength.PART),
         ("义乌", Level.DISTRICT, Strength.SHORT),
-        ("和县", Level.DISTRICT, Strength.PART),
-        ("东方", Level.DISTRICT, Strength.PART),
+        ("和县", Level.DISTRICT, Strength.WORD),
+        ("东方", Level.DISTRICT, Strength.WORD),
         ("襄樊", Level.CITY, Strength.SHORT),
     ],
 )
