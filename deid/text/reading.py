@@ -25,7 +25,9 @@ _WRITTEN_DIGITS: Final = {
 }
 """How digits are written, and said over the telephone (幺, 洞, 拐, 勾)."""
 
-_TO_DIGITS: Final = str.maketrans({sign: digit for digit, signs in _WRITTEN_DIGITS.items() for sign in signs})
+TO_DIGITS: Final = str.maketrans({sign: digit for digit, signs in _WRITTEN_DIGITS.items() for sign in signs})
+"""From what a digit is written as to the digit, for ``str.translate``; offsets stay."""
+
 _SIGNS: Final = "".join(_WRITTEN_DIGITS.values())
 _WRITTEN_SIGN: Final = re.compile(f"[{_SIGNS}][-. ,]?[{_SIGNS}0-9][-. ,]?[{_SIGNS}0-9]")
 _SPELLED: Final = re.compile(f"[{_SIGNS}0-9](?:[-. ,]?[{_SIGNS}0-9]){{6,}}")
@@ -69,7 +71,7 @@ class Reading:
 
 
 def _as_digits(match: re.Match[str]) -> str:
-    return match.group().translate(_TO_DIGITS)
+    return match.group().translate(TO_DIGITS)
 
 
 def language_of(text: str) -> str:
