@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from deid.text.addresses.gazetteer import Place, chains_of, is_whole, places_in, products, stands_alone
 from deid.text.addresses.grammar import POSTCODE, POSTCODE_BEFORE
-from deid.text.addresses.naming import name_begin
+from deid.text.addresses.naming import is_word_end, name_begin
 from deid.text.addresses.reading_on import Reach, read_on
 from deid.text.kinds import Kind
 from deid.text.lists import simplified, word_costs
@@ -78,7 +78,9 @@ def _cues() -> _Cues:
     sections = sections_of("address_words.txt")
     suffix = alternation((*sections["road"], *sections["settled"]))
     return _Cues(
-        re.compile(f"(?:{alternation(sections['label'])})(?:是|为|在|位于)?[:： ]{{0,3}}"),
+        re.compile(
+            f"(?:{alternation(sections['label'])})(?:(?<=址)|(?=[:： 是为在位]))(?:是|为|在|位于)?[:： ]{{0,3}}"
+        ),
         re.compile(f"(?:{alternation((*sections['cue'], *sections['strong']))})[:： ]{{0,2}}"),
         frozenset(sections["strong"]),
         re.compile(suffix),
@@ -197,8 +199,9 @@ class _Page:
 
     def _around_numbers(self) -> Iterator[Hit]:
         for match in _HOUSE.finditer(self.text):
-            suffix = match.start() - (self.text[match.start() - 1 : match.end()] in ("胡同", "大道"))
-            yield from self._named(suffix, match.end() + 1, Reach.HOUSE)
+            is_long = self.text[match.start() - 1 : match.end()] in ("胡同", "大道")
+            if is_long or not is_word_end(self.text, match.start()):
+                yield from self._named(match.start() - is_long, match.end() + 1, Reach.HOUSE)
         for match in _TOWN.finditer(self.text):
             yield from self._named(match.start(), match.end() + 2, Reach.SETTLEMENT)
         for match in _BUILDING.finditer(self.text):
@@ -223,7 +226,9 @@ class _Page:
             least: where it ends at the earliest.
             reach: how fine it is at least.
         """
-        begin = suffix if self._is_read(suffix) else name_begin(self.text, suffix)
+        if self._is_read(suffix):
+            return
+        begin = name_begin(self.text, suffix)
         if begin == suffix:
             return
         begin = self._begin_above(begin)

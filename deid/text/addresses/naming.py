@@ -17,6 +17,13 @@ _LONGEST_UNCOUNTED: Final = 6
 _FREQUENT: Final = 88
 """Words that are cheaper than this are no names of roads or estates, unless the list says so."""
 
+_COMMON: Final = 105
+"""Words with the suffix of a road that are cheaper are no names of roads."""
+
+_LONGEST_WORD: Final = 4
+_SELDOM: Final = frozenset("里同段")
+"""Suffixes that end no listed word as the suffix of a road."""
+
 _AHEAD: Final = 3
 """Characters behind a suffix that are segmented with it, to see whether it ends a word."""
 
@@ -71,7 +78,10 @@ def is_plausible(text: str, start: int, suffix: re.Match[str], *, is_inside: boo
     is_town = (is_inside and suffix.group()[0] in "镇乡") or suffix.group().startswith("街道")
     if is_counted or (is_town and _TOWN.match(text, suffix.start())):
         return True
-    return suffix.start() - start <= _LONGEST_UNCOUNTED and _reads_as_name(text, start, suffix)
+    length = suffix.start() - start
+    if length == 1 and not is_inside and suffix.group() in lists.zone:
+        return False
+    return length <= _LONGEST_UNCOUNTED and _reads_as_name(text, start, suffix)
 
 
 def _reads_as_name(text: str, start: int, suffix: re.Match[str]) -> bool:
@@ -107,6 +117,18 @@ def name_begin(text: str, place: int) -> int:
     if is_edge and begin - least <= _ENOUGH and all(_may_be_of_name(text[first:last]) for first, last in words):
         return least
     return begin
+
+
+def is_word_end(text: str, place: int) -> bool:
+    """Whether the suffix of one character at a place is rather the end of a common word: 知道, 家里, 相同."""
+    lists, costs = _lists(), word_costs()
+    for size in range(_LONGEST_WORD - 1, 0, -1):
+        word = text[max(0, place - size) : place + 1]
+        if word[0] not in _DIRECTIONS and word in lists.generic:
+            return True
+        if (cost := costs.get(word)) is not None and len(word) > 1 and word[0] not in _DIRECTIONS:
+            return cost < _COMMON or word[-1] in _SELDOM
+    return False
 
 
 def _may_be_of_name(word: str) -> bool:
