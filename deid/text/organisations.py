@@ -94,7 +94,10 @@ def _words() -> _Words:
     sections = sections_of("organisation_words.txt")
     suffixes = (word for name in ("care", "school", "firm", "office", "body") for word in sections[name])
     han = "[\u4e00-\u9fff]"
-    firms, work = alternation(sections["employer"]), "上班|工作|打工|任职|就职|实习|当|做|干|供职|退休|搬砖"
+    firms, work = (
+        alternation((*sections["employer"], *sections["bank"])),
+        "上班|工作|打工|任职|就职|实习|当|做|干|供职|退休|搬砖",
+    )
     return _Words(
         re.compile(alternation(suffixes)),
         frozenset(name for name in sections["firm"] if name.endswith("公司") and name[0] in "有股集控"),

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from deid.text.addresses.gazetteer import Place, chains_of, is_whole, places_in, products, stands_alone
 from deid.text.addresses.grammar import POSTCODE, POSTCODE_BEFORE
-from deid.text.addresses.naming import is_word_end, name_begin
+from deid.text.addresses.naming import is_word_end, name_begin, reads_as_proper
 from deid.text.addresses.reading_on import Reach, read_on
 from deid.text.kinds import Kind
 from deid.text.lists import simplified, word_costs
@@ -26,6 +26,7 @@ _SCORES: Final = {
     "address.cue": 0.7,
     "address.label": 0.7,
     "address.road": 0.6,
+    "address.near": 0.5,
     "place.full": 0.8,
     "place.short": 0.65,
     "place.cue": 0.55,
@@ -71,6 +72,7 @@ class _Cues(NamedTuple):
     cue: re.Pattern[str]
     strong: frozenset[str]
     suffix: re.Pattern[str]
+    near: re.Pattern[str]
 
 
 @cache
@@ -84,6 +86,7 @@ def _cues() -> _Cues:
         re.compile(f"(?:{alternation((*sections['cue'], *sections['strong']))})[:： ]{{0,2}}"),
         frozenset(sections["strong"]),
         re.compile(suffix),
+        re.compile(f"[\u4e00-\u9fff]{{2,5}}?(?={alternation(sections['near'])})"),
     )
 
 
@@ -175,11 +178,13 @@ class _Page:
 
     def _behind_cues(self) -> Iterator[Hit]:
         for start, cue in self.cues.items():
-            if (
-                start in self.at
-                or self._is_read(start)
-                or _cues().suffix.search(self.text, start, start + _NEAR) is None
-            ):
+            if start in self.at or self._is_read(start):
+                continue
+            if cue in _cues().strong and (near := _cues().near.match(self.text, start)):
+                if reads_as_proper(self.text, start, near.end()):
+                    yield _hit(start, near.end(), Kind.ADDRESS, "address.near")
+                continue
+            if _cues().suffix.search(self.text, start, start + _NEAR) is None:
                 continue
             found = read_on(self.text, start, self.at)
             if found.reach >= Reach.SETTLEMENT:

@@ -88,7 +88,7 @@ def chains_of(places: list[Place], text: str) -> Iterator[list[Place]]:
     """Yield the places that follow each other directly, or with a space or a sign between them."""
     chain: list[Place] = []
     for place in places:
-        if chain and not _is_joint(text[chain[-1].end : place.start]):
+        if chain and not _is_joint(text[chain[-1].end : place.start], chain[-1], place):
             yield chain
             chain = []
         chain.append(place)
@@ -96,5 +96,8 @@ def chains_of(places: list[Place], text: str) -> Iterator[list[Place]]:
         yield chain
 
 
-def _is_joint(between: str) -> bool:
-    return len(between) <= 2 and not between.strip(" ,，-/·")  # noqa: PLR2004 - a sign and a space
+def _is_joint(between: str, before: Place, place: Place) -> bool:
+    """Whether what stands between two places joins them; a sign does where a narrower one follows in full."""
+    if len(between) > 2 or between.strip(" ,，-/·"):  # noqa: PLR2004 - a sign and a space
+        return False
+    return between.strip() == "" or (place.level > before.level and place.strength is Strength.FULL)

@@ -20,6 +20,9 @@ _FREQUENT: Final = 88
 _COMMON: Final = 105
 """Words with the suffix of a road that are cheaper are no names of roads."""
 
+_PROPER: Final = 118
+"""Words that are dearer are hardly any but names."""
+
 _LONGEST_WORD: Final = 4
 _SELDOM: Final = frozenset("里同段")
 """Suffixes that end no listed word as the suffix of a road."""
@@ -93,6 +96,16 @@ def _reads_as_name(text: str, start: int, suffix: re.Match[str]) -> bool:
     if all(word_end != end for _, word_end in words):
         return False
     return all(_may_be_of_name(text[first:last]) for first, last in words if first < suffix.start())
+
+
+def reads_as_proper(text: str, start: int, end: int) -> bool:
+    """Whether a stretch reads as words of which each may be in a name, and one is hardly anything else."""
+    words = [(first, last) for first, last in segment(text, start, min(len(text), end + _AHEAD - 1)) if first < end]
+    inside = [text[first:last] for first, last in words]
+    if words[-1][1] != end or not all(map(_may_be_of_name, inside)):
+        return False
+    is_spelled = len(inside) == end - start
+    return is_spelled or any(len(word) > 1 and word_costs().get(word, UNKNOWN) >= _PROPER for word in inside)
 
 
 def name_begin(text: str, place: int) -> int:

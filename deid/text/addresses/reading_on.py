@@ -105,7 +105,8 @@ def _behind_gap(text: str, place: int, places: Mapping[int, Place], reach: Reach
     if part is None or gap.group().isspace():
         return part
     has_number = any(map(str.isdigit, text[gap.end() : part.end + 2]))
-    return part if has_number or part.reach is Reach.DIVISION else None
+    here = places.get(gap.end())
+    return part if has_number or (here is not None and here.strength is Strength.FULL) else None
 
 
 def _next(text: str, place: int, places: Mapping[int, Place], reach: Reach, unit: str) -> _Part | None:

@@ -87,6 +87,37 @@ def test_bare_divisions_are_places(text, place):
     assert _found(text) == [(place, Kind.PLACE)]
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("家在古荡新村", "古荡新村"),
+        ("我们小区在古墩路", "古墩路"),
+        ("到杭州东站转车", "杭州东站"),
+        ("住在三墩那边", "三墩"),
+        ("我家门牌号是解放路12号", "解放路12号"),
+        ("去万达广场吃饭", "万达广场"),
+    ],
+)
+def test_names_behind_cues_are_addresses(text, address):
+    """A road, an estate or a neighbourhood without a number, where a sentence says that it is one."""
+    assert _found(text) == [(address, Kind.ADDRESS)]
+
+
+def test_places_in_a_list_are_spans_of_their_own():
+    """A sign joins a wider place and a narrower one in full, and nothing else."""
+    assert [one for one, _ in _found("新疆乌鲁木齐，西藏拉萨")] == ["新疆乌鲁木齐", "西藏拉萨"]
+    assert [one for one, _ in _found("浙江省，杭州市，西湖区")] == ["浙江省，杭州市，西湖区"]
+    assert [one for one, _ in _found("发到河北沧州，昌平回龙观的")] == ["河北沧州", "回龙观"]
+
+
+@pytest.mark.parametrize(
+    "text", ["住在医院附近", "我住学校对面", "在路上", "去公园，去机场", "在山路上走", "我家在村里，去镇上看病"]
+)
+def test_common_words_behind_cues_stay(text):
+    """A name is more than the sort of a place."""
+    assert _found(text) == []
+
+
 @pytest.mark.parametrize("text", SOUNDS_LIKE)
 def test_what_only_sounds_like_an_address_stays(text):
     """Parts of the body, floors, orders, wishes, products, common words."""
