@@ -29,16 +29,8 @@ if TYPE_CHECKING:
 
 SECURITY: Final = "P13"
 
-_MEMBERS: Final[Mapping[str, str]] = {
-    "name": "names",
-    "mobile": "mobiles",
-    "id_number": "id_numbers",
-    "email": "emails",
-    "street_address": "addresses",
-    "record_number": "record_numbers",
-    "visit_number": "record_numbers",
-}
-"""What fields of the catalogue are to a text."""
+_KNOWN: Final = frozenset({"name", "mobile", "id_number", "email", "street_address", "record_number", "visit_number"})
+"""Fields of the catalogue that are something of their own to a text."""
 
 _OTHERS: Final = {"insurance_number": "INSURANCE_NUMBER", "wechat_openid": "OPENID", "device_id": "DEVICE_ID"}
 """Others, by the kinds of ``deid.text``, which is imported by the first view that has texts."""
@@ -95,7 +87,7 @@ def text_fields(view: ViewDefinition) -> frozenset[str]:
 
 def own_fields(catalogue: Catalogue) -> frozenset[str]:
     """Return the fields that hold people's identifiers and that the pack lets security use."""
-    known = _MEMBERS.keys() | _OTHERS.keys()
+    known = _KNOWN | _OTHERS.keys()
     return frozenset(code for code in known & catalogue.fields.keys() if SECURITY in catalogue.fields[code].purposes)
 
 
@@ -148,9 +140,15 @@ def _identifiers(known: Mapping[str, Collection[str]]) -> "OwnIdentifiers":
     from deid.text import Kind
     from deid.text.own import OwnIdentifiers
 
-    members: defaultdict[str, list[str]] = defaultdict(list)
-    for code, values in sorted(known.items()):
-        if code in _MEMBERS:
-            members[_MEMBERS[code]] += sorted(values)
-    others = {Kind(_OTHERS[code]): tuple(sorted(values)) for code, values in known.items() if code in _OTHERS}
-    return OwnIdentifiers(**{name: tuple(values) for name, values in members.items()}, others=others)
+    def of(*codes: str) -> tuple[str, ...]:
+        return tuple(sorted({value for code in codes for value in known.get(code, ())}))
+
+    return OwnIdentifiers(
+        names=of("name"),
+        mobiles=of("mobile"),
+        id_numbers=of("id_number"),
+        emails=of("email"),
+        addresses=of("street_address"),
+        record_numbers=of("record_number", "visit_number"),
+        others={Kind(kind): of(code) for code, kind in _OTHERS.items() if code in known},
+    )
