@@ -73,27 +73,37 @@ class DateFinder:
         text = reading.text
         if _CLUE.search(text) is None:
             return
-        yield from _numeric(text)
-        if reading.has_han:
-            yield from _plain(text, _WRITTEN, "date.written", 0.85)
+        if "19" in text or "20" in text:
+            yield from _with_year(text)
+        if "月" in text:
+            yield from _with_month(text)
+        elif "除夕" in text or "大年" in text:
             yield from _plain(text, _LUNAR, "date.lunar", 0.8)
+        if "历" in text:
             yield from _plain(text, _LUNAR_NUMERIC, "date.lunar", 0.85)
+        if "岁" in text or "年龄" in text or "享年" in text:
             yield from _ages(text)
 
 
-def _numeric(text: str) -> Iterator[Hit]:
+def _with_year(text: str) -> Iterator[Hit]:
     for match in _NUMERIC.finditer(text):
         month, day = match["m1"] or match["m2"], match["d1"] or match["d2"]
         if day is None or _is_day(int(match["y"]), int(month), int(day)):
             yield _hit(match, "date.numeric", 0.9)
-    for match in _MONTH_DAY.finditer(text):
-        if _is_day(2024, int(match["m"]), int(match["d"])):
-            yield _hit(match, "date.month_day", 0.8)
     for match in _COMPACT.finditer(text):
         is_named = _COMPACT_WORDS.search(text, max(0, match.start() - 12), match.start())
         if is_named and _is_day(int(match["y"]), int(match["m"]), int(match["d"])):
             yield _hit(match, "date.compact", 0.8)
-    yield from _plain(text, _SHORT_YEAR, "date.numeric", 0.85)
+
+
+def _with_month(text: str) -> Iterator[Hit]:
+    if "日" in text or "号" in text:
+        for match in _MONTH_DAY.finditer(text):
+            if _is_day(2024, int(match["m"]), int(match["d"])):
+                yield _hit(match, "date.month_day", 0.8)
+        yield from _plain(text, _SHORT_YEAR, "date.numeric", 0.85)
+    yield from _plain(text, _WRITTEN, "date.written", 0.85)
+    yield from _plain(text, _LUNAR, "date.lunar", 0.8)
 
 
 def _plain(text: str, pattern: re.Pattern[str], source: str, score: float) -> Iterator[Hit]:

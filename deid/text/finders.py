@@ -44,7 +44,13 @@ class Finder(Protocol):
 
 
 @cache
+def structured_finders() -> Sequence[Finder]:
+    """Return the finders of numbers, addresses of the net, dates and ages, built once."""
+    return (Scanner(), LabelFinder(), DateFinder())
+
+
+@cache
 def all_finders() -> Sequence[Finder]:
     """Return every finder that ships, built once."""
     chinese = (NameFinder(), AddressFinder(), OrganisationFinder())
-    return (Scanner(), LabelFinder(), DateFinder(), *chinese, *ENGLISH_FINDERS)
+    return (*structured_finders(), *chinese, *ENGLISH_FINDERS)

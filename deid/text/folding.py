@@ -4,6 +4,7 @@ People write identifiers with full-width digits, keycap emoji, zero-width charac
 are matched on the folded text; every span is reported in offsets of the text as it was given.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -56,6 +57,11 @@ def _fold(character: str) -> str:
 
 _TABLE: Final = _FoldTable()
 
+_PLAIN_RANGES: Final = ((" ", "~"), ("\u4e00", "\u9fff"))
+_PLAIN_SIGNS: Final = "\n\r\t、。《》“”‘’·" + _KEPT
+_OTHERS: Final = re.compile(f"[^{''.join(f'{first}-{last}' for first, last in _PLAIN_RANGES)}{_PLAIN_SIGNS}]")
+"""What may fold to something else; most texts hold none of it, and finding that out costs a tenth of folding them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -91,6 +97,8 @@ def fold(text: str) -> Folded:
     Compatibility forms become plain ones (NFKC, Unicode UAX 15, applied to each character alone, without composing
     neighbours), decimal digits of every script become 0 to 9, dashes become ``-``, invisible characters go.
     """
+    if _OTHERS.search(text) is None:
+        return Folded(text, None, len(text))
     folded = text.translate(_TABLE)
     if _TABLE.moving.isdisjoint(text):
         return Folded(folded, None, len(text))

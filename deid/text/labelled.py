@@ -124,7 +124,10 @@ LABELLED: Final = (
     ),
 )
 
-_WORDS: Final = re.compile("|".join(f"(?P<{one.name}>{one.words})" for one in LABELLED))
+_SIGNS: Final = "".join(sorted({sign for one in LABELLED for sign in one.words if sign.isalnum() or sign == "➕"}))
+"""All that words are written with: where another sign stands, none of the patterns is tried."""
+
+_WORDS: Final = re.compile(f"(?=[{_SIGNS}])(?:{'|'.join(f'(?P<{one.name}>{one.words})' for one in LABELLED)})")
 _BY_NAME: Final = {one.name: one for one in LABELLED}
 
 _CODES: Final = re.compile("[0-9A-Za-z](?:[-_.]?[0-9A-Za-z]){2,}+")

@@ -25,7 +25,10 @@ _CLUE: Final = re.compile(
 )
 """No identifier has fewer than six digits, unless it is an address of some kind."""
 
-_NO_DIGITS: Final = re.compile("[^0-9]+")
+_DIGITS: Final = re.compile("[0-9]+")
+_LETTER: Final = re.compile("[A-Za-z]")
+_MOST: Final = 32
+"""More digits than any identifier asks for."""
 
 
 def islands(text: str) -> Iterator[tuple[int, int]]:
@@ -35,14 +38,25 @@ def islands(text: str) -> Iterator[tuple[int, int]]:
             yield island.span()
 
 
-def scan(text: str, identifiers: Sequence[Identifier] = IDENTIFIERS) -> Iterator[Hit]:
-    """Yield the hits of all identifiers in a folded text; they may overlap."""
-    for start, end in islands(text):
-        island = text[start:end]
-        digits = len(_NO_DIGITS.sub("", island))
-        for identifier in identifiers:
-            if identifier.digits <= digits and identifier.sign in island:
-                yield from identifier.hits(text, start, end)
+class _Worthwhile:
+    """Which identifiers are worth trying on a stretch, by what it is made of; few sorts of stretches there are."""
+
+    def __init__(self, identifiers: Sequence[Identifier]) -> None:
+        self._identifiers = identifiers
+        self._known: dict[tuple[int, int, bool], Sequence[Identifier]] = {}
+
+    def on(self, island: str) -> Sequence[Identifier]:
+        """Return those whose needs it meets, signs left out."""
+        runs = [len(run) for run in _DIGITS.findall(island)]
+        made_of = (min(sum(runs), _MOST), min(max(runs, default=0), _MOST), _LETTER.search(island) is not None)
+        known = self._known.get(made_of)
+        if known is None:
+            known = self._known[made_of] = tuple(one for one in self._identifiers if _meets(one, *made_of))
+        return known
+
+
+def _meets(identifier: Identifier, digits: int, run: int, has_letter: bool) -> bool:  # noqa: FBT001
+    return identifier.digits <= digits and identifier.run <= run and (has_letter or not identifier.has_letter)
 
 
 class Scanner:
@@ -52,7 +66,7 @@ class Scanner:
     languages = frozenset(("zh", "en"))
 
     def __init__(self, identifiers: Sequence[Identifier] = IDENTIFIERS, across: Sequence[Identifier] = ACROSS) -> None:
-        self._identifiers, self._across = identifiers, across
+        self._worthwhile, self._across = _Worthwhile(identifiers), across
         self.kinds: frozenset[Kind] = frozenset(one.kind for one in (*identifiers, *across)) | {Kind.FAX}
 
     def find(self, reading: Reading) -> Iterator[Hit]:
@@ -60,10 +74,18 @@ class Scanner:
         if reading.has_codes:
             yield from self._in_figures(reading)
         if (digits := reading.digits) is not None:
-            yield from scan(digits, self._identifiers)
+            yield from self._scan(digits)
 
     def _in_figures(self, reading: Reading) -> Iterator[Hit]:
-        yield from scan(reading.text, self._identifiers)
+        yield from self._scan(reading.text)
         if reading.has_han:
             for identifier in self._across:
-                yield from identifier.hits(reading.text, 0, len(reading.text))
+                if identifier.sign in reading.text:
+                    yield from identifier.hits(reading.text, 0, len(reading.text))
+
+    def _scan(self, text: str) -> Iterator[Hit]:
+        for start, end in islands(text):
+            island = text[start:end]
+            for identifier in self._worthwhile.on(island):
+                if identifier.sign in island:
+                    yield from identifier.hits(text, start, end)

@@ -33,7 +33,9 @@ class Identifier:
         judge: returns None when the candidate is no identifier.
         trim: characters that end a sentence rather than the identifier, dropped from the right.
         digits: that a stretch must hold at least, before the pattern is tried on it.
+        run: of digits that it must hold in a row.
         sign: that it must hold.
+        has_letter: whether it must hold a Latin letter.
     """
 
     name: str
@@ -42,7 +44,9 @@ class Identifier:
     judge: Judge
     trim: str = ""
     digits: int = 0
+    run: int = 0
     sign: str = ""
+    has_letter: bool = False
 
     def hits(self, text: str, start: int, end: int) -> Iterator[Hit]:
         """Yield the hits in ``text[start:end]``; a rejected candidate gives way to one that begins later."""

@@ -88,13 +88,15 @@ def _judge_other_passport(candidate: Candidate) -> Verdict | None:
 
 
 DOCUMENTS: Final = (
-    Identifier("id_number", Kind.ID_NUMBER, _ID_PLAIN, _judge_id, digits=17),
+    Identifier("id_number", Kind.ID_NUMBER, _ID_PLAIN, _judge_id, digits=17, run=17),
     Identifier("id_number_spaced", Kind.ID_NUMBER, _ID_SPACED, _judge_id, digits=17),
-    Identifier("id_number_15", Kind.ID_NUMBER, _ID_15, _judge_first_generation_id, digits=15),
-    Identifier("credit_code", Kind.USCC, _CREDIT_CODE, _judge_credit_code, digits=7),
-    Identifier("home_return_permit", Kind.HK_MACAU_PERMIT, _HOME_RETURN, _judge_home_return, digits=8),
-    Identifier("exit_permit", Kind.HK_MACAU_PERMIT, _EXIT_PERMIT, _judge_exit_permit, digits=7),
-    Identifier("taiwan_permit", Kind.TAIWAN_PERMIT, _TAIWAN_PERMIT, _judge_taiwan_permit, digits=8),
-    Identifier("passport", Kind.PASSPORT, _PASSPORT, _judge_passport, digits=7),
-    Identifier("passport_by_word", Kind.PASSPORT, _OTHER_PASSPORT, _judge_other_passport, digits=6),
+    Identifier("id_number_15", Kind.ID_NUMBER, _ID_15, _judge_first_generation_id, digits=15, run=6),
+    Identifier("credit_code", Kind.USCC, _CREDIT_CODE, _judge_credit_code, digits=7, run=7),
+    Identifier(
+        "home_return_permit", Kind.HK_MACAU_PERMIT, _HOME_RETURN, _judge_home_return, digits=8, run=8, has_letter=True
+    ),
+    Identifier("exit_permit", Kind.HK_MACAU_PERMIT, _EXIT_PERMIT, _judge_exit_permit, digits=7, run=7, has_letter=True),
+    Identifier("taiwan_permit", Kind.TAIWAN_PERMIT, _TAIWAN_PERMIT, _judge_taiwan_permit, digits=8, run=8),
+    Identifier("passport", Kind.PASSPORT, _PASSPORT, _judge_passport, digits=7, run=7, has_letter=True),
+    Identifier("passport_by_word", Kind.PASSPORT, _OTHER_PASSPORT, _judge_other_passport, digits=6, run=6),
 )

@@ -17,10 +17,9 @@ _PLATE: Final = re.compile(
 )
 """GA 36-2018: province, letter, five signs; new energy six, D or F first (small cars) or last (large ones)."""
 
-_SPECIAL_PLATE: Final = re.compile(
-    r"使[0-9]{6}(?![0-9])|[0-9]{6}使|(?<![A-Za-z])WJ[-· ]?[\u4e00-\u9fff]?[0-9]{4,5}[0-9A-Z]?(?![0-9A-Za-z])"
-)
-"""Embassies, the armed police."""
+_EMBASSY_PLATE: Final = re.compile("使[0-9]{6}(?![0-9])|[0-9]{6}使")
+_POLICE_PLATE: Final = re.compile(r"(?<![A-Za-z])WJ[-· ]?[\u4e00-\u9fff]?[0-9]{4,5}[0-9A-Z]?(?![0-9A-Za-z])")
+"""Of the armed police."""
 
 _CARD_OF_FORCES: Final = re.compile("[军参政后装海空北沈兰济南广成武警士文联战火陆]字第? ?[0-9]{6,9}号?(?![0-9])")
 """军官证 and its kin: 南字第01234567号."""
@@ -47,7 +46,8 @@ def _judge_forces(_: Candidate) -> Verdict:
 
 VEHICLES: Final = (
     Identifier("plate", Kind.PLATE, _PLATE, _judge_plate),
-    Identifier("special_plate", Kind.PLATE, _SPECIAL_PLATE, _judge_special_plate),
+    Identifier("embassy_plate", Kind.PLATE, _EMBASSY_PLATE, _judge_special_plate, sign="使"),
+    Identifier("police_plate", Kind.PLATE, _POLICE_PLATE, _judge_special_plate, sign="WJ"),
 )
 
-FORCES: Final = (Identifier("officer_card", Kind.OFFICER_ID, _CARD_OF_FORCES, _judge_forces),)
+FORCES: Final = (Identifier("officer_card", Kind.OFFICER_ID, _CARD_OF_FORCES, _judge_forces, sign="字"),)
