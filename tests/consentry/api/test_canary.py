@@ -114,6 +114,7 @@ def vault_bodies(subject):
         ("doctor", "/cases", {"subject_id": subject, "purpose": "P02", "fields": ["special_disease"], **said}),
         ("officer", f"/cases/case_{nowhere}/decision", {"verdict": "granted", **said}),
         ("doctor", "/emergencies", {"subject_id": subject, "fields": ["sex"], **said}),
+        ("officer", f"/content/cnt_{nowhere}/decision", {"part": "compliance", "verdict": "rejected", **said}),
         ("officer", "/emergencies/releases", {"account": "dr.lin", **said}),
         ("officer", "/holds", {"subject_id": subject, "reference": "case-17", "field": "page_viewed", **said}),
         ("officer", f"/subjects/{subject}/erasures", {"compartment": "behaviour", **said}),

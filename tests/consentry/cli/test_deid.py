@@ -196,3 +196,24 @@ def test_a_wrong_map_is_told(run, gold, tmp_path, types, said):
     ended = run("deid", "evaluate", gold, "--map", path)
     assert ended.status == 2
     assert said in ended.line
+
+
+def test_content_is_checked_line_by_line(run, tmp_path):
+    """A verdict for each text in order, without its words; what is blocked or no text makes the status 1."""
+    path = tmp_path / "posts.jsonl"
+    path.write_text(lines(["包治百病", "不能保证治愈"]), encoding="utf-8")
+    ended = run("deid", "check", path)
+    assert ended.status == 0, ended.err
+    verdicts = [json.loads(line) for line in ended.out.splitlines()]
+    assert [(one["id"], one["action"], len(one["hits"]), len(one["excused"])) for one in verdicts] == [
+        ("t0", "hold", 1, 0),
+        ("t1", "allow", 0, 1),
+    ]
+    assert "包治百病" not in ended.out
+    assert "cure_claim 1" in ended.err
+    path.write_text(lines(["【广告】二甲双胍限时特价，点击下单"]) + "no text\n", encoding="utf-8")
+    ended = run("deid", "check", path, "--kind", "campaign", "--author", "operator", "--explain")
+    assert ended.status == 1
+    assert ended.out.startswith("t0: block\n")
+    assert "line 2: not JSON" in ended.err
+    assert "1 texts are blocked, 1 lines are no texts" in ended.err
