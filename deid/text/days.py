@@ -146,12 +146,13 @@ def number_of(written: str) -> int:
         elif sign in "廿卅":
             total = _TWENTY if sign == "廿" else _THIRTY
         else:
-            total += _DIGITS.index(sign) - 2
+            total += max(_DIGITS.index(sign) - 2, 0)
     return total
 
 
 def _read(text: str, match: re.Match[str]) -> WrittenDay | None:
-    named = {name: value for name, value in match.groupdict().items() if value is not None and name != "s"}
+    groups: dict[str, str | None] = match.groupdict()
+    named = {name: value for name, value in groups.items() if value is not None and name != "s"}
     parts = {name: _Part(*match.span(name), value) for name, value in named.items()}
     year = _year(named["y"]) if "y" in named else None
     month = _named_month(named["n"]) if "n" in named else number_of(named["m"])
@@ -196,7 +197,7 @@ def _spelled(number: int, like: str, *, pads: bool) -> str:
         signs = [zero, *_DIGITS[len(_ZEROS) :]]
         return "".join(signs[int(figure)] for figure in str(number)[-len(like) :])
     tens, ones = divmod(number, _TEN)
-    return ("", "十", "二十", "三十")[tens] + ("", *_DIGITS[len(_ZEROS) :])[ones]
+    return ["", "十", "二十", "三十"][tens] + ["", *_DIGITS[len(_ZEROS) :]][ones]
 
 
 def _ordinal(day: int) -> str:

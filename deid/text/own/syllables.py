@@ -32,9 +32,7 @@ def _sounds() -> dict[str, tuple[str, ...]]:
 def syllables(name: str, *, is_surname: bool = False) -> list[tuple[str, ...]]:
     """Return how a name may be said, each as its syllables; nothing where a character is unknown."""
     if is_surname and name in _SURNAMES:
-        spoken = _sounds()
-        usual = [(_SURNAMES[name],)]
-        return usual + [(one,) for one in spoken.get(name, ()) if one != _SURNAMES[name]]
+        return [(one,) for one in dict.fromkeys((_SURNAMES[name], *_sounds().get(name, ())))]
     choices = [tuple(_spellings(_sounds().get(character, ()))) for character in name]
     return list(islice(product(*choices), _MOST))
 
