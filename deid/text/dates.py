@@ -12,7 +12,12 @@ from deid.text.kinds import Kind
 from deid.text.reading import Reading
 from deid.text.spans import Hit
 
-_CLUE: Final = re.compile(r"[年月岁享]|[0-9][-/.][0-9]{1,2}[-/.][0-9]|(?<![0-9])(?:19|20)[0-9]{6}(?![0-9])")
+_CLUE: Final = re.compile("[年月岁享历]")
+_NUMERIC_CLUE: Final = re.compile(r"(?:19|20)[0-9]{2}[-/.0-9]")
+_MONTH_IN_DIGITS: Final = re.compile("[0-9] ?月")
+_MONTH_IN_WORDS: Final = re.compile("[一二三四五六七八九十正冬腊闰廿卅] ?月")
+_OLD: Final = re.compile("[91][0-9]")
+"""Without these a text holds no day, no month, no age."""
 
 _TIME: Final = (
     r"(?:[ T]{0,2}[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?(?![0-9]))?"
@@ -71,18 +76,27 @@ class DateFinder:
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield the dates and the ages over 89; they may overlap."""
         text = reading.text
-        if _CLUE.search(text) is None:
-            return
-        if "19" in text or "20" in text:
+        if _CLUE.search(text) is not None:
+            yield from _in_words(text)
+        elif reading.has_codes and _NUMERIC_CLUE.search(text) is not None:
             yield from _with_year(text)
-        if "月" in text:
-            yield from _with_month(text)
-        elif "除夕" in text or "大年" in text:
-            yield from _plain(text, _LUNAR, "date.lunar", 0.8)
-        if "历" in text:
-            yield from _plain(text, _LUNAR_NUMERIC, "date.lunar", 0.85)
-        if "岁" in text or "年龄" in text or "享年" in text:
-            yield from _ages(text)
+
+
+def _in_words(text: str) -> Iterator[Hit]:
+    """Read a text that speaks of years, months or ages closely, each for what it holds."""
+    if "19" in text or "20" in text:
+        yield from _with_year(text)
+    if _MONTH_IN_DIGITS.search(text) is not None:
+        yield from _with_month(text)
+    if _MONTH_IN_WORDS.search(text) is not None:
+        yield from _plain(text, _WRITTEN, "date.written", 0.85)
+        yield from _plain(text, _LUNAR, "date.lunar", 0.8)
+    elif "除夕" in text or "大年" in text:
+        yield from _plain(text, _LUNAR, "date.lunar", 0.8)
+    if "历" in text:
+        yield from _plain(text, _LUNAR_NUMERIC, "date.lunar", 0.85)
+    if "岁" in text or "年龄" in text or "享年" in text:
+        yield from _ages(text)
 
 
 def _with_year(text: str) -> Iterator[Hit]:
@@ -97,13 +111,10 @@ def _with_year(text: str) -> Iterator[Hit]:
 
 
 def _with_month(text: str) -> Iterator[Hit]:
-    if "日" in text or "号" in text:
-        for match in _MONTH_DAY.finditer(text):
-            if _is_day(2024, int(match["m"]), int(match["d"])):
-                yield _hit(match, "date.month_day", 0.8)
-        yield from _plain(text, _SHORT_YEAR, "date.numeric", 0.85)
-    yield from _plain(text, _WRITTEN, "date.written", 0.85)
-    yield from _plain(text, _LUNAR, "date.lunar", 0.8)
+    for match in _MONTH_DAY.finditer(text):
+        if _is_day(2024, int(match["m"]), int(match["d"])):
+            yield _hit(match, "date.month_day", 0.8)
+    yield from _plain(text, _SHORT_YEAR, "date.numeric", 0.85)
 
 
 def _plain(text: str, pattern: re.Pattern[str], source: str, score: float) -> Iterator[Hit]:
@@ -112,7 +123,8 @@ def _plain(text: str, pattern: re.Pattern[str], source: str, score: float) -> It
 
 
 def _ages(text: str) -> Iterator[Hit]:
-    for pattern in (_AGE, _WRITTEN_AGE):
+    in_digits, in_words = _OLD.search(text) is not None, "九十" in text or "一百" in text
+    for pattern in (*((_AGE,) if in_digits else ()), *((_WRITTEN_AGE,) if in_words else ())):
         for match in pattern.finditer(text):
             if not _ANY_PERSON.match(text, match.end()):
                 start = match.end() - len(match.group().lstrip(" :是为享年"))

@@ -6,7 +6,6 @@ are matched on the folded text; every span is reported in offsets of the text as
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -105,7 +104,14 @@ def fold(text: str) -> Folded:
     return Folded(folded, tuple(_origins(text)), len(text))
 
 
-def _origins(text: str) -> Iterator[int]:
+def _origins(text: str) -> list[int]:
+    """Return where each folded character came from, stretch by stretch between those that move what follows."""
+    origins: list[int] = []
+    begun = 0
     for index, character in enumerate(text):
-        for _ in _TABLE[ord(character)]:
-            yield index
+        if character in _TABLE.moving:
+            origins.extend(range(begun, index))
+            origins.extend([index] * len(_TABLE[ord(character)]))
+            begun = index + 1
+    origins.extend(range(begun, len(text)))
+    return origins

@@ -1,9 +1,9 @@
 """One window of text as the finders read it: folded, with what several of them ask about it worked out once."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from deid.text.folding import Folded, fold
 
@@ -33,6 +33,27 @@ _WRITTEN_SIGN: Final = re.compile(f"[{_SIGNS}][-. ,]?[{_SIGNS}0-9][-. ,]?[{_SIGN
 _SPELLED: Final = re.compile(f"[{_SIGNS}0-9](?:[-. ,]?[{_SIGNS}0-9]){{6,}}")
 
 
+_Answer = TypeVar("_Answer")
+
+
+class _once(Generic[_Answer]):  # noqa: N801 - a decorator
+    """A property that is worked out once.
+
+    Unlike ``functools.cached_property`` of Python 3.11 it takes no lock, which costs more than most of the questions.
+    Two threads may both work it out, and come to the same.
+    """
+
+    def __init__(self, work: Callable[[Any], _Answer]) -> None:
+        self._work = work
+        self._name = work.__name__
+        self.__doc__ = work.__doc__
+
+    def __get__(self, instance: object, _: type) -> _Answer:
+        answer = self._work(instance)
+        instance.__dict__[self._name] = answer
+        return answer
+
+
 @dataclass(frozen=True)
 class Reading:
     """A folded text; spans that finders give are offsets of ``text``, and ``folded`` leads back to the original.
@@ -51,17 +72,17 @@ class Reading:
         """The folded text."""
         return self.folded.text
 
-    @cached_property
+    @_once
     def has_han(self) -> bool:
         """Whether a Chinese character occurs."""
         return _HAN.search(self.text) is not None
 
-    @cached_property
+    @_once
     def has_codes(self) -> bool:
         """Whether three digits or Latin letters stand together: what is written with fewer names nobody."""
         return _CODE.search(self.text) is not None
 
-    @cached_property
+    @_once
     def digits(self) -> str | None:
         """The text, as long as it is, with digits where seven or more are written in Chinese; None without such."""
         if _WRITTEN_SIGN.search(self.text) is None:

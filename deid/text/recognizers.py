@@ -4,6 +4,7 @@ Importing this module imports presidio; only ``deid.text.engine`` does so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -45,6 +46,17 @@ class ReadingArtifacts(NlpArtifacts):
         self.watch = watch
 
 
+class FoundResult(RecognizerResult):
+    """A result that is copied as a whole.
+
+    presidio copies each before it looks at its context; to take one apart by itself takes longer than to find it.
+    """
+
+    def __deepcopy__(self, _: dict[int, object]) -> "FoundResult":
+        said, why = self.recognition_metadata, self.analysis_explanation
+        return FoundResult(self.entity_type, self.start, self.end, self.score, copy(why), dict(said))
+
+
 class TextRecognizer(LocalRecognizer):
     """All finders behind presidio's interface, their conflicts settled; works in any ``AnalyzerEngine``.
 
@@ -79,36 +91,37 @@ class TextRecognizer(LocalRecognizer):
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Return what is found of the kinds that are asked for, disjoint and sorted, in offsets of ``text``."""
-        if not isinstance(nlp_artifacts, ReadingArtifacts):
-            nlp_artifacts = ReadingArtifacts(read(text, self.supported_language))
-        hits = [hit for hit in self._proposed(nlp_artifacts) if hit.kind in entities]
-        return [self._result(span, nlp_artifacts.reading) for span in settle(hits)] if hits else []
-
-    def _proposed(self, artifacts: ReadingArtifacts) -> Iterator[Hit]:
-        """Yield the hits that are strong enough; raises ``CannotJudge`` when the time is over."""
-        reading, watch = artifacts.reading, artifacts.watch
-        is_watched = watch is not None and (watch.notes or len(reading.text) >= LONG)
-        for finder in (*self._finders, *artifacts.extra) if artifacts.extra else self._finders:
-            hits = finder.find(reading)
-            for hit in _watched(hits, watch, reading, self._least) if watch is not None and is_watched else hits:
-                if hit.score >= self._least[hit.kind]:
-                    yield hit
+        finders: Sequence[Finder] = self._finders
+        watch = None
+        if isinstance(nlp_artifacts, ReadingArtifacts):
+            reading, watch = nlp_artifacts.reading, nlp_artifacts.watch
+            finders = (*finders, *nlp_artifacts.extra)
+        else:
+            reading = read(text, self.supported_language)
+        if watch is not None and (watch.notes or len(text) >= LONG):
+            proposed = _watched(finders, watch, reading, self._least)
+        else:
+            proposed = (hit for finder in finders for hit in finder.find(reading))
+        hits = [hit for hit in proposed if hit.score >= self._least[hit.kind] and hit.kind in entities]
+        return [self._result(span, reading) for span in settle(hits)] if hits else []
 
     def _result(self, span: Span, reading: Reading) -> RecognizerResult:
         start, end = reading.folded.original_span(span.start, span.end)
         why = AnalysisExplanation(self._called, span.score, pattern_name=span.source, validation_result=span.checked)
         said = {**self._named, CHECKED: span.checked, SOURCE: span.source}
-        return RecognizerResult(span.type.value, start, end, span.score, why, said)
+        return FoundResult(span.type.value, start, end, span.score, why, said)
 
 
-def _watched(hits: Iterable[Hit], watch: Watch, reading: Reading, least: Mapping[Kind, float]) -> Iterator[Hit]:
-    watch.check()
-    for hit in hits:
+def _watched(finders: Iterable[Finder], watch: Watch, reading: Reading, least: Mapping[Kind, float]) -> Iterator[Hit]:
+    """Yield all hits; raises ``CannotJudge`` when the time is over."""
+    for finder in finders:
         watch.check()
-        if watch.notes:
-            start, end = reading.folded.original_span(hit.start, hit.end)
-            watch.note(Proposal(replace(hit, start=start, end=end), hit.score < least[hit.kind]))
-        yield hit
+        for hit in finder.find(reading):
+            watch.check()
+            if watch.notes:
+                start, end = reading.folded.original_span(hit.start, hit.end)
+                watch.note(Proposal(replace(hit, start=start, end=end), hit.score < least[hit.kind]))
+            yield hit
 
 
 class JudgesDecide(ContextAwareEnhancer):
