@@ -1,43 +1,97 @@
-"""What is done with the identifiers that are found in a text, by the name of a profile."""
+"""What is done with the identifiers of texts that somebody sends: a profile, with what it needs of this deployment."""
 
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from deid.text import Scrubbed, TextScrubber
-from kernel.errors import NotFound
+from kernel.errors import BadInput
+from kernel.ports import Tokeniser
+
+if TYPE_CHECKING:
+    from deid.text import Scrubbed
+    from deid.text.deidentifier import Deidentifier
+    from deid.text.operators import Setting
+    from deid.text.profiles import Profile
 
 REDACT: Final = "redact"
 """The profile of what leaves: every identifier becomes the mark of its kind."""
 
-TextWork: TypeAlias = Callable[[str, str], Scrubbed]
-"""Takes a text and its language (``auto``, ``zh`` or ``en``); the spans are in offsets of that text."""
+_SCOPE: Final = "text/"
+"""What scopes of texts begin with: no view and no export has one, so that tokens of texts meet none of theirs."""
 
 
-def profile_names() -> list[str]:
-    """Return the names of the profiles that there are."""
-    return sorted(_WORKS)
+@dataclass(frozen=True, slots=True)
+class TextTask:
+    """How texts are dealt with.
+
+    Attributes:
+        profile: its name.
+        language: ``auto``, ``zh`` or ``en``.
+        scope: within which the same value has the same token; for profiles with pseudonyms or surrogates.
+        shift_days: by which days are moved; for profiles that move days, and the same for all texts of the task.
+    """
+
+    profile: str = REDACT
+    language: str = "auto"
+    scope: str | None = None
+    shift_days: int | None = None
+
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether the profile makes tokens, for which it takes the keys of a deployment; raises ``NotFound``."""
+        return "tokeniser" in _profile(self.profile).needs
+
+    @property
+    def refs(self) -> dict[str, str]:
+        """What an entry names of the task."""
+        return {"profile": self.profile} | ({"scope": self.scope} if self.scope else {})
+
+    def prepared(self, tokeniser: Tokeniser | None = None) -> "PreparedTask":
+        """Return the task ready to work.
+
+        Args:
+            tokeniser: of the deployment.
+
+        Raises:
+            NotFound: there is no such profile.
+            BadInput: the profile needs a scope or days to move by.
+        """
+        from deid.text.operators import Setting
+
+        needs = _profile(self.profile).needs
+        if "tokeniser" in needs and not self.scope:
+            raise BadInput(f"Profile {self.profile} needs a scope", hint="Name one; values have the same token in it.")
+        if "shift_days" in needs and not self.shift_days:
+            raise BadInput(f"Profile {self.profile} moves days", hint="Give the number of days, other than 0.")
+        setting = Setting(
+            scope=f"{_SCOPE}{self.scope}" if self.scope else "", tokeniser=tokeniser, shift_days=self.shift_days
+        )
+        deidentifier = _deidentifier(self.profile)
+        deidentifier.check(setting)
+        return PreparedTask(self.language, deidentifier, setting)
 
 
-def check_profile(name: str) -> None:
-    """Raise ``NotFound`` for a profile that there is not."""
-    if name not in _WORKS:
-        raise NotFound(f"There is no profile {name!r}", hint=f"There are {', '.join(profile_names())}.")
+@dataclass(frozen=True, slots=True)
+class PreparedTask:
+    """A task with all that its profile needs."""
 
+    language: str
+    deidentifier: "Deidentifier"
+    setting: "Setting"
 
-def text_work(name: str) -> TextWork:
-    """Return what a profile does; raises ``NotFound``."""
-    check_profile(name)
-    return _WORKS[name]
+    def apply(self, text: str) -> "Scrubbed":
+        """Return a text as the profile has it, with the spans of what was replaced."""
+        return self.deidentifier.apply(text, self.setting, self.language)
 
 
 @cache
-def _scrubber() -> TextScrubber:
-    return TextScrubber()
+def _deidentifier(name: str) -> "Deidentifier":
+    from deid.text.deidentifier import Deidentifier
+
+    return Deidentifier(_profile(name))
 
 
-def _redact(text: str, language: str) -> Scrubbed:
-    return _scrubber().scrub(text, language)
+def _profile(name: str) -> "Profile":
+    from deid.text.profiles import profile_called
 
-
-_WORKS: Final[Mapping[str, TextWork]] = {REDACT: _redact}
+    return profile_called(name)

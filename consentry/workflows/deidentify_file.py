@@ -3,19 +3,24 @@
 import os
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from consentry.progress import progress
-from consentry.text_processes import TextTask, process_count, work_through
-from consentry.text_profiles import check_profile
-from deid.text.lines import BadLine, TextLine, read_lines
+from consentry.text_profiles import PreparedTask, TextTask
+from deid.text.lines import BadLine, TextLine, read_lines, written_line
 from kernel.encoding import JsonValue
 from kernel.errors import BadInput
+
+if TYPE_CHECKING:
+    from deid.text import Scrubbed
+
+WORTH_BYTES: Final = 4 * 1024 * 1024
+"""Of a file; a smaller one is read to its end while processes start and import presidio."""
 
 STANDARD: Final = Path("-")
 """Standard input, or standard output."""
@@ -38,6 +43,12 @@ class FileReport:
     found: Counter[str] = field(default_factory=Counter)
     with_more: int = 0
     bad: list[BadLine] = field(default_factory=list)
+
+    def count(self, said: "Scrubbed") -> None:
+        """Count one text that was written."""
+        self.texts += 1
+        self.withheld += said.is_withheld
+        self.found.update(span.type.value for span in said.spans)
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the report for programs: counts and numbers of lines."""
@@ -64,30 +75,63 @@ def deidentify_file(
     Args:
         source: a file, or ``-``.
         target: a file, which is written beside itself and put in its place at the end, or ``-``.
-        task: profile and language.
-        processes: that work; one a core for a large file unless given.
+        task: what is done with each text; a profile without tokens.
+        processes: that find; one a core for a large file unless given, and with one this process.
         replace: whether a file that is there already may be replaced.
         show_progress: show how far it is.
 
     Raises:
-        BadInput: the source cannot be read, the target is there already or has no folder.
+        BadInput: the source cannot be read, the target is there already or has no folder; the profile needs more.
         NotFound: there is no such profile.
         Unavailable: a process ended; the target is as it was.
     """
-    check_profile(task.profile)
+    work = task.prepared()
+    with new_file(target, replace=replace) as out:
+        return written_file(source, out, work, processes=processes, show_progress=show_progress)
+
+
+def process_count(asked: int | None, size_bytes: int | None) -> int:
+    """Return how many processes a file gets: as many as were asked for, else one a core where it is worth it."""
+    if asked is not None:
+        return asked
+    return len(os.sched_getaffinity(0)) if size_bytes is not None and size_bytes >= WORTH_BYTES else 1
+
+
+def written_file(
+    source: Path, out: IO[bytes], work: PreparedTask, *, processes: int | None, show_progress: bool
+) -> FileReport:
+    """Write what becomes of each text of a file, or of standard input; raises as ``deidentify_file``."""
     report = FileReport()
     with (
         _opened(source) as (stream, size),
-        _made(target, replace=replace) as out,
         progress("texts (bytes)", total=size, shown=show_progress) as done,
     ):
-        lines = _good_lines(stream, report, (lambda: None) if size is None else _told(stream, done))
-        for batch in work_through(lines, task, processes=process_count(processes, size)):
-            out.write(batch.lines)
-            report.texts += batch.texts
-            report.withheld += batch.withheld
-            report.found += batch.found
+        tell = (lambda: None) if size is None else _told(stream, done)
+        for line, said in _dealt(_good_lines(stream, report, tell), work, process_count(processes, size)):
+            out.write(written_line(line, said.text, said.spans))
+            report.count(said)
     return report
+
+
+def _dealt(lines: Iterable[TextLine], work: PreparedTask, processes: int) -> "Iterator[tuple[TextLine, Scrubbed]]":
+    """Yield each line with what became of its text; other processes find, and this one replaces."""
+    if processes == 1:
+        yield from ((line, work.apply(line.text)) for line in lines)
+        return
+    from deid.text.workers import ScrubberPool, ScrubberSetup
+
+    ahead: deque[TextLine] = deque()
+    with ScrubberPool(processes, ScrubberSetup(thresholds=dict(work.deidentifier.thresholds))) as pool:
+        for spans in pool.find_many(_texts(lines, ahead), work.language):
+            line = ahead.popleft()
+            yield line, work.deidentifier.replaced(line.text, spans, work.setting)
+
+
+def _texts(lines: Iterable[TextLine], ahead: deque[TextLine]) -> Iterator[str]:
+    """Yield the texts of lines, which wait until they are answered."""
+    for line in lines:
+        ahead.append(line)
+        yield line.text
 
 
 def _good_lines(stream: IO[bytes], report: FileReport, told: Callable[[], object]) -> Iterator[TextLine]:
@@ -128,7 +172,7 @@ def _opened(source: Path) -> Iterator[tuple[IO[bytes], int | None]]:
 
 
 @contextmanager
-def _made(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
+def new_file(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
     """Open what is written: a draft for its owner alone, put in its place when the block ends without an error."""
     if target == STANDARD:
         yield sys.stdout.buffer

@@ -7,7 +7,7 @@ from typing import Final
 from audit.events import Act, Event, Outcome
 from consentry.platform import Platform
 from consentry.principals import Principal
-from consentry.text_profiles import check_profile, text_work
+from consentry.text_profiles import TextTask
 from consentry.workflows.denials import check_allowed
 from deid.text import Scrubbed
 from kernel.errors import BadInput
@@ -25,37 +25,33 @@ class Deidentified:
     entry_id: str
 
 
-def deidentify_texts(
-    platform: Platform, caller: Principal, texts: Sequence[str], *, profile: str, language: str = "auto"
-) -> Deidentified:
+def deidentify_texts(platform: Platform, caller: Principal, texts: Sequence[str], *, task: TextTask) -> Deidentified:
     """De-identify texts, and return them once their entry is under a signed checkpoint.
 
     Args:
         platform: every part.
         caller: who sends them.
         texts: at most a hundred, together at most 200,000 characters.
-        profile: what is done with what is found.
-        language: ``auto``, ``zh`` or ``en``.
+        task: what is done with each.
 
     Raises:
         Denied: the caller's role lists no ``text.deidentify``; the try is logged.
         NotFound: there is no such profile.
-        BadInput: more than is taken in one call.
+        BadInput: more than is taken in one call, or the profile needs a scope or days to move by.
         Unavailable: the log cannot be written; nothing is answered.
     """
     check_allowed(platform, caller, "text.deidentify")
-    check_profile(profile)
+    work = task.prepared(platform.pseudonyms)
     characters = sum(map(len, texts))
     if len(texts) > MAX_TEXTS or characters > MAX_CHARACTERS:
         raise BadInput(
             f"{len(texts)} texts of {characters} characters are too many for one call",
             hint=f"Send at most {MAX_TEXTS} texts of {MAX_CHARACTERS} characters together.",
         )
-    work = text_work(profile)
-    done = tuple(work(text, language) for text in texts)
+    done = tuple(work.apply(text) for text in texts)
     asking = platform.asking(caller)
     event = Event(
-        Act.TEXT_DEIDENTIFIED, Outcome.DONE, asking.actor, asking.role, asking.request_id, refs={"profile": profile},
+        Act.TEXT_DEIDENTIFIED, Outcome.DONE, asking.actor, asking.role, asking.request_id, refs=task.refs,
         counts={
             "texts": len(done),
             "characters": characters,

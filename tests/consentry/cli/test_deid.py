@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from consentry import text_processes
-from consentry.text_processes import TextTask, process_count, work_through
+from consentry.workflows.deidentify_file import process_count
 from deid.text.lines import TextLine
 from kernel.errors import Unavailable
 
@@ -115,37 +114,53 @@ def test_standard_input_goes_to_standard_output(run, monkeypatch):
     assert [json.loads(line)["text"] for line in written] == MASKED
 
 
-def test_processes_answer_in_the_order_of_the_lines(monkeypatch):
-    """Small batches on two processes give what this process gives."""
-    monkeypatch.setattr(text_processes, "_BATCH_LINES", 2)
-    given = [TextLine(number, number, TEXTS[number % 4]) for number in range(9)]
-    task = TextTask("redact", "auto")
-    here = b"".join(done.lines for done in work_through(given, task, processes=1))
-    assert b"".join(done.lines for done in work_through(given, task, processes=2)) == here
+def test_processes_answer_in_the_order_of_the_lines(run, source, tmp_path):
+    """Two processes find what this one finds."""
+    path = tmp_path / "in.jsonl"
+    path.write_text(lines(TEXTS * 3), encoding="utf-8")
+    assert run("deid", "text", "--in", path, "--out", tmp_path / "two.jsonl", "--workers", "2").status == 0
+    assert run("deid", "text", "--in", path, "--out", tmp_path / "one.jsonl").status == 0
+    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    assert [line["text"] for line in read(tmp_path / "two.jsonl")] == MASKED * 3
 
 
-class Ending(TextTask):
-    """A task whose process ends."""
+def test_profiles_with_tokens_take_the_keys_of_a_deployment(run, home, source, tmp_path):
+    """The same value has one token in a scope and another in every other; the entry names profile and scope."""
+    made = []
+    for scope in ("study-a", "study-a", "study-b"):
+        out = tmp_path / f"{len(made)}.jsonl"
+        words = ["--profile", "pseudonymise", "--scope", scope, "--home", home]
+        assert run("deid", "text", "--in", source, "--out", out, *words).status == 0
+        made.append([line["text"] for line in read(out)])
+    assert made[0] == made[1] != made[2]
+    assert "〔姓名·" in made[0][0]
+    assert "王小明" not in made[0][0]
+    told = run("audit", "query", "--act", "text.deidentified", "--home", home, "--json").out
+    assert "study-b" in told
+    assert "13800138000" not in told
 
-    def done(self, batch):
-        """End."""
-        os._exit(1)
 
-
-def test_a_process_that_ends_is_an_error():
-    """What it had was not done: nobody takes the rest for the whole."""
-    with pytest.raises(Unavailable, match="ended before"):
-        list(work_through([TextLine(1, 1, "x")], Ending("redact", "auto"), processes=2))
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--profile", "pseudonymise"], "needs a scope"), (["--profile", "analyst", "--scope", "a"], "moves days")],
+)
+def test_what_a_profile_needs_is_asked_for(run, home, source, words, said):
+    """Before anything is read or written."""
+    out = source.with_name("out.jsonl")
+    ended = run("deid", "text", "--in", source, "--out", out, *words, "--home", home)
+    assert ended.status == 2
+    assert said in ended.line
+    assert not out.exists()
 
 
 def test_a_failure_leaves_no_half_written_file(run, source, tmp_path, monkeypatch):
     """The target is as it was, and the draft is gone."""
 
-    def fail(*_given: object, **_more: object):
-        raise Unavailable("A process ended before its texts were done")
-        yield
+    def fail(_stream: object):
+        yield TextLine(1, 1, "x")
+        raise Unavailable("A process that scrubs has ended")
 
-    monkeypatch.setattr("consentry.workflows.deidentify_file.work_through", fail)
+    monkeypatch.setattr("consentry.workflows.deidentify_file.read_lines", fail)
     assert run("deid", "text", "--in", source, "--out", tmp_path / "out.jsonl").status == 1
     assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl"}
 
