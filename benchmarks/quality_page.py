@@ -32,14 +32,14 @@ start, end and kind."""
 
 _HARD: Final = "Left alone means that nothing in the whole sentence was taken for anything."
 
-_CORPORA: Final = {
-    CORPORA[0]: "754 texts with made-up identifiers, from microsoft/presidio-research. Types that no rule looks for "
-    "are not scored.",
-    CORPORA[1]: "Posts with names of persons, places and organisations, from hltcoe/golden-horse; proper names "
-    "(`.NAM`) are scored. Handles behind `@` are persons to us and not to the corpus, so that precision is a lower bound.",
-    CORPORA[2]: "Questions and answers of internal medicine, from Toyhom/Chinese-medical-dialogue-data. Nobody marked "
-    "what is in them: all that is found counts as false, the true ones too.",
-}
+_ABOUT: Final = (
+    "754 texts with made-up identifiers, from microsoft/presidio-research. Types that no rule looks for are not scored.",
+    "Posts with names of persons, places and organisations, from hltcoe/golden-horse; proper names (`.NAM`) are scored. "
+    "Handles behind `@` are persons to us and not to the corpus, so that precision is a lower bound.",
+    "Questions and answers of internal medicine, from Toyhom/Chinese-medical-dialogue-data. Nobody marked what is in "
+    "them: all that is found counts as false, the true ones too.",
+)
+"""Of each corpus."""
 
 
 def write(figures: Sequence[Figure], page: Path = PAGE, trials: int = TRIALS) -> None:
@@ -59,10 +59,10 @@ def write(figures: Sequence[Figure], page: Path = PAGE, trials: int = TRIALS) ->
         f"## Planted identifiers\n\n{_PLANTED}\n\n{_planted(trials)}",
         f"## What only looks like an identifier\n\n{_HARD}\n\n{_hard(trials)}",
     ]
-    for name in CORPORA:
+    for name, about in zip(CORPORA, _ABOUT, strict=True):
         evaluation = evaluated(outside, name)
         if evaluation is not None:
-            sections.append(f"## {name}\n\n{_CORPORA[name]}\n\n{as_markdown(evaluation)}")
+            sections.append(f"## {name}\n\n{about}\n\n{as_markdown(evaluation)}")
     page.write_text("\n".join(section.rstrip("\n") + "\n" for section in sections), "utf-8")
 
 
