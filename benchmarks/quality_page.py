@@ -32,14 +32,14 @@ start, end and kind."""
 
 _HARD: Final = "Left alone means that nothing in the whole sentence was taken for anything."
 
-_ABOUT: Final = (
-    "754 texts with made-up identifiers, from microsoft/presidio-research. Types that no rule looks for are not scored.",
-    "Posts with names of persons, places and organisations, from hltcoe/golden-horse; proper names (`.NAM`) are scored. "
-    "Handles behind `@` are persons to us and not to the corpus, so that precision is a lower bound.",
-    "Questions and answers of internal medicine, from Toyhom/Chinese-medical-dialogue-data. Nobody marked what is in "
-    "them: all that is found counts as false, the true ones too.",
-)
-"""Of each corpus."""
+_ENGLISH: Final = """754 texts with made-up identifiers, from microsoft/presidio-research. Types that no rule looks for
+are not scored."""
+
+_SOCIAL: Final = """Posts with names of persons, places and organisations, from hltcoe/golden-horse; proper names (`.NAM`)
+are scored. Handles behind `@` are persons to us and not to the corpus, so that precision is a lower bound."""
+
+_MEDICAL: Final = """Questions and answers of internal medicine, from Toyhom/Chinese-medical-dialogue-data. Nobody marked
+what is in them: all that is found counts as false, the true ones too."""
 
 
 def write(figures: Sequence[Figure], page: Path = PAGE, trials: int = TRIALS) -> None:
@@ -59,7 +59,7 @@ def write(figures: Sequence[Figure], page: Path = PAGE, trials: int = TRIALS) ->
         f"## Planted identifiers\n\n{_PLANTED}\n\n{_planted(trials)}",
         f"## What only looks like an identifier\n\n{_HARD}\n\n{_hard(trials)}",
     ]
-    for name, about in zip(CORPORA, _ABOUT, strict=True):
+    for name, about in zip(CORPORA, (_ENGLISH, _SOCIAL, _MEDICAL), strict=True):
         evaluation = evaluated(outside, name)
         if evaluation is not None:
             sections.append(f"## {name}\n\n{about}\n\n{as_markdown(evaluation)}")
