@@ -35,11 +35,11 @@ _HARD: Final = "Left alone means that nothing in the whole sentence was taken fo
 _ENGLISH: Final = """754 texts with made-up identifiers, from microsoft/presidio-research. Types that no rule looks for
 are not scored."""
 
-_SOCIAL: Final = """Posts with names of persons, places and organisations, from hltcoe/golden-horse; proper names (`.NAM`)
-are scored. Handles behind `@` are persons to us and not to the corpus, so that precision is a lower bound."""
+_SOCIAL: Final = """Posts with names of persons, places and organisations, from hltcoe/golden-horse; proper names
+(`.NAM`) are scored. Handles behind `@` are persons to us and not to the corpus, so that precision is a lower bound."""
 
-_MEDICAL: Final = """Questions and answers of internal medicine, from Toyhom/Chinese-medical-dialogue-data. Nobody marked
-what is in them: all that is found counts as false, the true ones too."""
+_MEDICAL: Final = """Questions and answers of internal medicine, from Toyhom/Chinese-medical-dialogue-data. Nobody
+marked what is in them: all that is found counts as false, the true ones too."""
 
 
 def write(figures: Sequence[Figure], page: Path = PAGE, trials: int = TRIALS) -> None:
