@@ -77,7 +77,8 @@ def text(  # noqa: PLR0917 - options of one command
     _tell(report)
     if report.bad:
         raise Denied(
-            f"{len(report.bad)} lines are no texts and were left out", hint='Lines are {"id": …, "text": "…"} in UTF-8.'
+            f"Lines that are no texts and were left out: {len(report.bad)}",
+            hint='Lines are {"id": …, "text": "…"} in UTF-8.',
         )
 
 
@@ -151,5 +152,7 @@ def _tell(report: "FileReport | CheckReport") -> None:
     if len(report.bad) > _SHOWN:
         typer.echo(f"… and {len(report.bad) - _SHOWN} further lines", err=True)
     for name, count in report.as_json().items():
+        if not count and name != "texts":
+            continue
         shown = ", ".join(f"{kind} {number}" for kind, number in count.items()) if isinstance(count, dict) else count
         typer.echo(f"{name}: {shown}", err=True)

@@ -179,7 +179,7 @@ def new_file(target: Path, *, replace: bool) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     _check_target(target, replace=replace)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".draft", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=".consentry-", suffix=".draft", dir=target.parent)
     draft = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:
