@@ -201,7 +201,7 @@ def test_evaluate_tells_recall_and_precision_by_type(run, gold, tmp_path):
 
 @pytest.mark.parametrize(
     ("types", "said"),
-    [("[]", "does not say kinds"), ('{"A": "MOBILE"}', "does not say kinds"), ("{", "cannot be read"),
+    [("[]", "does not map"), ('{"A": "MOBILE"}', "does not map"), ("{", "cannot be read"),
      ('{"TEL": ["NONE"]}', "'NONE' is not a valid Kind")],
 )  # fmt: skip
 def test_a_wrong_map_is_told(run, gold, tmp_path, types, said):
