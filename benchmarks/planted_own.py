@@ -9,7 +9,8 @@ from typing import Final
 
 from benchmarks.planted_kinds import CARRIERS, HARD
 from deid.text.checks import id_check_character
-from deid.text.own import OwnIdentifiers
+from deid.text.own import OwnFinder, OwnIdentifiers
+from deid.text.reading import read
 
 _SURNAMES: Final = (
     *"王李张刘陈杨黄赵周吴徐孙朱马胡郭林何高梁郑罗宋谢唐韩曹许邓萧冯曾程蔡彭潘袁于董余",
@@ -89,13 +90,13 @@ def _digits(draw: random.Random, count: int) -> str:
     return "".join(draw.choices(string.digits, k=count))
 
 
-def subject(draw: random.Random) -> Subject:
-    """Make up a subject."""
+def subject(draw: random.Random, length: int = 0) -> Subject:
+    """Make up a subject, with so many characters of the given name where that is said."""
     born = date(draw.randint(1935, 2015), draw.randint(1, 12), draw.randint(1, 28))
     body = f"{draw.choice(('110105', '330106', '440305', '510107'))}{born:%Y%m%d}{_digits(draw, 3)}"
     return Subject(
         surname=draw.choice(_SURNAMES),
-        given="".join(draw.sample(_GIVEN, draw.choice((1, 2, 2, 2)))),
+        given="".join(draw.sample(_GIVEN, length or draw.choice((1, 2, 2, 2)))),
         mobile=f"1{draw.randint(3, 9)}{_digits(draw, 9)}",
         id_number=body + id_check_character(body),
         born=born,
@@ -142,7 +143,23 @@ def _number(draw: random.Random, number: str) -> str:
 def _name(draw: random.Random, one: Subject) -> str:
     name = one.surname + one.given
     lead = draw.choice(("我叫", "患者", "姓名：", "", "请问", "帮"))
-    behind = draw.choice(("", "，", "头晕", "的报告", "昨天来过", "说他疼"))
+    behind = draw.choice(
+        (
+            "",
+            "，",
+            "头晕",
+            "的报告",
+            "昨天来过",
+            "说他疼",
+            "有高血压",
+            "平时血压高",
+            "明天来",
+            "和我",
+            "是我妈",
+            "红肿",
+            "今年",
+        )
+    )
     written = draw.choice(
         (name, name, name, name.translate(str.maketrans("张刘陈杨黄赵吴孙郑罗", "張劉陳楊黃趙吳孫鄭羅")))
     )
@@ -237,7 +254,7 @@ def _date(draw: random.Random, one: Subject) -> str:
 
 def _numeral(number: int) -> str:
     tens, ones = divmod(number, 10)
-    return ("", "十", "二十", "三十")[tens] + ("", *"一二三四五六七八九")[ones]
+    return ("", "十", "二十", "三十")[tens] + "一二三四五六七八九"[ones - 1 : ones]
 
 
 def _id_parts(draw: random.Random, one: Subject) -> str:
@@ -357,8 +374,17 @@ def _near_tail(draw: random.Random, one: Subject) -> str:
     )
 
 
+def _near_longer(draw: random.Random, one: Subject) -> str:
+    surname, given = one.surname, one.given[:1]
+    other = draw.choice([sign for sign in _GIVEN if sign not in one.given])
+    return (
+        f"{draw.choice(('患者', '我叫', '', '，'))}{surname}{given}{other}{draw.choice(('说', '，', '来了', '头晕'))}"
+    )
+
+
 NEAR: Final[dict[str, Spell]] = {
     "names of others": _near_name,
+    "longer names": _near_longer,
     "numbers with the same beginning": lambda draw, one: draw.choice(
         (
             _near_number(draw, one.mobile, 7),
@@ -399,3 +425,41 @@ def in_carrier(draw: random.Random, marked: str) -> Marked:
         else:
             text += sign
     return Marked(text, tuple(spans))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of how many texts."""
+
+    wrong: int
+    trials: int
+
+    @property
+    def right(self) -> float:
+        """The share of those that are not wrong."""
+        return 1 - self.wrong / self.trials
+
+
+def missed(what: str, trials: int, seed: int) -> Share:
+    """Plant one spelling into many texts and count those in which some of it is not covered."""
+    draw = random.Random(f"{seed}{what}")
+    wrong = 0
+    for _ in range(trials):
+        one = subject(draw)
+        planted = in_carrier(draw, PLANTED[what](draw, one))
+        reading = read(planted.text)
+        hits = [reading.folded.original_span(hit.start, hit.end) for hit in OwnFinder(one.own).find(reading)]
+        covered = {place for start, end in hits for place in range(start, end)}
+        wrong += not all(covered.issuperset(range(start, end)) for start, end in planted.spans)
+    return Share(wrong, trials)
+
+
+def taken(what: str, trials: int, seed: int) -> Share:
+    """Write what is near into many texts and count those in which some is taken for the subject's."""
+    draw = random.Random(f"{seed}{what}")
+    wrong = 0
+    for _ in range(trials):
+        one = subject(draw)
+        reading = read(in_carrier(draw, NEAR[what](draw, one)).text)
+        wrong += any(True for _ in OwnFinder(one.own).find(reading))
+    return Share(wrong, trials)

@@ -197,7 +197,7 @@ def _spelled(number: int, like: str, *, pads: bool) -> str:
         signs = [zero, *_DIGITS[len(_ZEROS) :]]
         return "".join(signs[int(figure)] for figure in str(number)[-len(like) :])
     tens, ones = divmod(number, _TEN)
-    return ["", "十", "二十", "三十"][tens] + ["", *_DIGITS[len(_ZEROS) :]][ones]
+    return ("", "十", "二十", "三十")[tens] + _DIGITS[len(_ZEROS) :][ones - 1 : ones]  # nothing for 0
 
 
 def _ordinal(day: int) -> str:

@@ -22,8 +22,12 @@ _UNIT: Final = "号楼|号院|号|栋|幢|座|单元|室|层|楼|房|户|门(?!�
 _UNITS: Final = re.compile(_UNIT)
 
 _TOWN: Final = "街道|[镇乡]"
-_VILLAGE: Final = "村|屯|庄|社区"
+_VILLAGE: Final = "村|屯|庄(?!村)|社区"
 _STEM: Final = 2
+_DOOR: Final = 3
+"""Digits of a flat that with its house alone is nobody else's."""
+
+_TEN: Final = 10
 
 
 class _Part(NamedTuple):
@@ -48,7 +52,7 @@ def _rest() -> tuple[re.Pattern[str], ...]:
     return (
         re.compile(f"(?P<number>{_NUMBER})(?P<unit>{_UNIT})"),
         re.compile(f"(?P<town>[^0-9]{{1,8}}?)(?P<town_unit>{_TOWN})(?!路|街)"),
-        re.compile(f"(?P<road>[^0-9]{{1,10}}?)(?P<road_unit>{alternation(_ROADS)})(?!{_VILLAGE}|{_TOWN})"),
+        re.compile(f"(?P<road>[^0-9]{{1,10}}?)(?P<road_unit>{alternation(_ROADS)})(?!{_VILLAGE}|{_TOWN}|道)"),
         re.compile(f"(?P<estate>.{{2,12}}?)(?P<estate_unit>{alternation(settled)})"),
         re.compile(f"(?P<village>.{{1,8}}?)(?P<village_unit>{_VILLAGE})"),
         re.compile(f"(?P<name>[^0-9]{{2,12}}?)(?={_NUMBER}(?:{_UNIT}))"),
@@ -95,8 +99,7 @@ class OwnAddress:
             if part.what == "estate" and (part.unit or len(part.core) > _STEM) and len(part.core) >= _STEM:
                 yield part.core + part.unit, index, index
             for behind in range(index + 1, len(parts)):
-                if (joined := _joined(parts, index, behind)) is not None:
-                    yield joined, index, behind
+                yield from ((joined, index, behind) for joined in _joined(parts, index, behind))
             if part.what == "division":
                 for behind in range(index + 1, len(parts)):
                     if parts[behind].what in ("road", "town", "estate") and not _is_wide(parts, index):
@@ -139,19 +142,34 @@ class OwnAddress:
         return form.origin(to - 1) + 1
 
 
-def _joined(parts: Sequence[_Part], first: int, last: int) -> str | None:
-    """Return two parts as one, where they name a place together."""
+def _joined(parts: Sequence[_Part], first: int, last: int) -> Iterator[str]:
+    """Yield the ways to write two parts, or three, that name a place together."""
     one, other = parts[first], parts[last]
     if last == first + 1:
-        if one.what in ("road", "estate", "name") and other.what in ("number", "room"):
-            return one.core + (one.unit if one.what == "road" else "") + other.core + other.unit[:1]
-        if one.what == "town" and other.what in ("estate", "name"):
-            return one.core + one.unit + other.core + other.unit
-    if one.what == "number" and last == first + 2 and other.what in ("number", "room"):
-        between = parts[first + 1]
-        if between.what == "number":
-            return one.core + one.unit + between.core + between.unit + other.core
-    return None
+        if one.what in ("road", "estate") and other.what in ("number", "room"):
+            for unit in {one.unit, ""} if one.what == "estate" else {one.unit}:
+                yield from (one.core + unit + number + other.unit[:1] for number in _numerals(other.core))
+        elif one.what == "town" and other.what == "estate":
+            yield from (
+                one.core + one.unit + other.core + unit for unit in {other.unit, ""} if len(other.core) >= _STEM
+            )
+        elif one.what == "number" and other.what in ("number", "room") and len(other.core) >= _DOOR:
+            yield one.core + one.unit + other.core
+    elif last == first + 2 and one.what == parts[first + 1].what == "number" and other.what in ("number", "room"):
+        yield one.core + one.unit + parts[first + 1].core + parts[first + 1].unit + other.core
+
+
+def _numerals(core: str) -> Iterator[str]:
+    """Yield a number as it is and, where it is below a thousand, as it is said: 八十八, in the form of the page."""
+    yield core
+    if core.isdigit() and _TEN <= int(core) < _TEN**3:
+        hundreds, rest = divmod(int(core), _TEN**2)
+        tens, ones = divmod(rest, _TEN)
+        said = f"{hundreds}百" if hundreds else ""
+        said += f"{tens}十" if tens else "0" if hundreds and ones else ""
+        yield f"{said}{ones or ''}"
+        if not hundreds and tens == 1:
+            yield f"十{ones or ''}"
 
 
 def _is_wide(parts: Sequence[_Part], index: int) -> bool:

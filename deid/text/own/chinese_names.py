@@ -25,8 +25,14 @@ _EXPECTED_PART: Final = 60
 _UNSEEN: Final = 110
 """The cost of a character that given names hardly ever have."""
 
+_FIRST: Final = 80
+"""The most that the first character of another's given name costs."""
+
 _ANOTHERS: Final = 8
 """How much likelier another's longer name must be."""
+
+_WORDS: Final = 35
+"""The same, where the character begins a word: 平 may be 平时."""
 
 _CHANCE: Final = 115
 """A given name that is a word at less than this cost is looked for behind cues only."""
@@ -117,7 +123,7 @@ class ChineseName:
         """Whether the full name at a place is read as such, and not as words or the beginning of another's."""
         if self._is_word:
             return _is_cued(form, place) or _is_titled(form, place)
-        if len(self._full) > 2:  # noqa: PLR2004 - surname and one character
+        if len(self._given) > 1:
             return True
         if not place.is_whole and is_han(form.text[place.to : place.to + 1] or " ") and not _is_cued(form, place):
             return False
@@ -131,9 +137,11 @@ class ChineseName:
         if not third or not is_han(third) or _title().match(text, place.to):
             return False
         names, right = given_names(), _right(text, place.to)
-        longer = names.first.get(self._given, _UNSEEN) + names.second.get(third, _UNSEEN)
-        ours = names.only.get(self._given, _UNSEEN) - _EXPECTED_PART // 2 + path_cost(text, place.to, right)
-        return longer + path_cost(text, place.to + 1, right) + _ANOTHERS < ours
+        first = min(names.first.get(self._given, _UNSEEN), _FIRST)
+        longer = first + names.second.get(third, _UNSEEN) + path_cost(text, place.to + 1, right)
+        begins_word = any(text[place.to : end] in word_costs() for end in range(place.to + 2, right + 1))
+        needed = _WORDS if begins_word else _ANOTHERS
+        return longer + needed < names.only.get(self._given, _UNSEEN) + path_cost(text, place.to, right)
 
     def _is_called(self, form: Form, place: Place) -> bool:
         """Whether a part of the name is the subject: no word, and nobody else's surname before it."""

@@ -1,7 +1,7 @@
 """Numbers of records and accounts: letters and leading zeros may be missing, short ones need a word before them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from deid.text.kinds import Kind
@@ -98,14 +98,17 @@ class Account:
     Args:
         value: as it is written.
         kind, source: of its hits.
+        known: values that are found without it, as a mobile number before the host.
     """
 
-    def __init__(self, value: str, kind: Kind, source: str) -> None:
+    def __init__(self, value: str, kind: Kind, source: str, known: Collection[str] = ()) -> None:
         self.kind, self.source = kind, source
         self._value = plain_form(value.strip())
         self._user = self._value.partition("@")[0]
         self._is_plain = self._user.isdigit() or len(self._user) < _LONG_USER or self._user in _GENERIC
         self._tight = name_value(self._user)
+        self._is_known = self._tight in known
+        self._is_number = not self._is_known and self._tight.isdigit() and len(self._tight) >= _ALONE_DIGITS
 
     def spans(self, page: Page) -> Iterator[tuple[int, int]]:
         """Yield where the address, or what stands before its host, stands."""
@@ -114,17 +117,20 @@ class Account:
             if not _is_longer(page.plain, place):
                 yield place.start, place.end
         for place in whole.places(self._user):
-            if _is_longer(page.plain, place):
-                continue
-            host = _HOST.match(page.plain, place.end)
-            if host is not None and "@" in self._value:
-                yield place.start, host.end()
-            elif not self._is_word() or (len(self._user) >= _ALONE_DIGITS and self._user.isdigit()):
-                yield place.start, place.end
-        if self._tight.isdigit() and len(self._tight) >= _ALONE_DIGITS:
+            end = None if _is_longer(page.plain, place) else self._end(page, place)
+            if end is not None:
+                yield place.start, end
+        if self._is_number:
             for place in page.numbers.places(self._tight):
                 if is_bounded(page, place):
                     yield place.start, place.end
+
+    def _end(self, page: Page, place: Place) -> int | None:
+        """Return where the address ends that a user begins; None where the user is not enough."""
+        host = _HOST.match(page.plain, place.end)
+        if host is not None and "@" in self._value:
+            return host.end()
+        return place.end if self._is_number or not (self._is_known or self._is_word()) else None
 
     def _is_word(self) -> bool:
         return self._is_plain or (self._user.isalpha() and english.is_word(self._user))

@@ -21,6 +21,7 @@ from deid.text.spans import OWN, Hit
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _SHORTEST_NAME: Final = 2
 _ID: Final = 18
+_MOBILE: Final = 11
 _AREA: Final = re.compile(r"(?:0|\+?86)?(?:10|2[0-9]|[3-9][0-9]{2})(?=[2-8][0-9]{6,7}$)")
 
 _SCORE: Final = 1.0
@@ -65,8 +66,9 @@ def _things(own: OwnIdentifiers) -> Iterator[OwnThing]:
     yield from map(_id_number, own.id_numbers)
     yield from (OwnNumber(card, Kind.BANK_CARD, f"{OWN}bank_card") for card in own.bank_cards)
     yield from map(OwnAddress, own.addresses)
-    yield from (Account(email, Kind.EMAIL, f"{OWN}email") for email in own.emails)
-    yield from (Account(account, Kind.WECHAT, f"{OWN}account") for account in own.accounts)
+    known = {number_value(mobile)[-_MOBILE:] for mobile in own.mobiles}
+    yield from (Account(email, Kind.EMAIL, f"{OWN}email", known) for email in own.emails)
+    yield from (Account(account, Kind.WECHAT, f"{OWN}account", known) for account in own.accounts)
     record = partial(RecordNumber, kind=Kind.RECORD_NUMBER, source=f"{OWN}record_number")
     yield from (record(number) for number in own.record_numbers)
     for kind, values in own.others.items():
@@ -92,7 +94,7 @@ def _named(name: str, source: str) -> Iterator[OwnThing]:
 
 
 def _mobile(value: str) -> OwnThing:
-    return OwnNumber(value, Kind.MOBILE, f"{OWN}mobile", tails=(4, 6, 8, 5, 3), heads=(7, 3))
+    return OwnNumber(value, Kind.MOBILE, f"{OWN}mobile", tails=(4, 6, 8), heads=(7,))
 
 
 def _landline(value: str) -> OwnThing:
@@ -104,4 +106,4 @@ def _landline(value: str) -> OwnThing:
 def _id_number(value: str) -> OwnThing:
     number = number_value(value)
     more = (number[:6] + number[8:17], number[:14]) if len(number) == _ID else ()
-    return OwnNumber(number, Kind.ID_NUMBER, f"{OWN}id_number", tails=(4, 6, 8, 3, 5), heads=(6, 10), more=more)
+    return OwnNumber(number, Kind.ID_NUMBER, f"{OWN}id_number", tails=(4, 6, 8), heads=(6, 10), more=more)

@@ -10,8 +10,8 @@ from deid.text.own.forms import Page, Place, is_letter, plain_form
 
 _PART: Final = re.compile("[a-z]+(?:['’-][a-z]+)*")
 _GAPS: Final = re.compile("['’-]")
-_TITLE: Final = re.compile(r"(?<![a-z])(?:mr|mrs|ms|miss|dr|prof|sir|madam)\.? {0,2}\Z")
-_TITLE_REACH: Final = 8
+TITLE: Final = re.compile(r"(?<![a-z])(?:mr|mrs|ms|miss|dr|prof|sir|madam)\.? {0,2}\Z")
+TITLE_REACH: Final = 8
 _SHORTEST: Final = 3
 
 
@@ -51,9 +51,11 @@ class LatinName:
 
     def _is_theirs(self, page: Page, place: Place, part: str) -> bool:
         """Whether a part alone is a name: behind a title, or with a capital and no word."""
-        if _TITLE.search(page.plain, max(0, place.start - _TITLE_REACH), place.start):
+        if TITLE.search(page.plain, max(0, place.start - TITLE_REACH), place.start):
             return True
-        return len(part) > _SHORTEST and page.written[place.start].isupper() and not english.is_word(part)
+        if len(part) <= _SHORTEST or not page.written[place.start].isupper():
+            return False
+        return not english.is_word(part) or part in english.surnames() or part in english.given_names()
 
 
 def _is_token(page: Page, place: Place) -> bool:

@@ -25,7 +25,9 @@ _BEHIND_A_FIRST: Final = re.compile(
 _CUE_REACH: Final = 24
 
 _MASKS: Final = "*x＊○●×•·.#_-"
-_MASKED_BEFORE: Final = re.compile(rf"(?P<head>[0-9]{{0,10}})(?P<mask>[{re.escape(_MASKS)}]{{2,14}})\Z")
+_MASKED_BEFORE: Final = re.compile(
+    rf"(?P<head>[0-9]{{0,10}})(?P<mask>[ ]?[{re.escape(_MASKS)}][{re.escape(_MASKS)} ]{{1,14}})\Z"
+)
 _MASK_REACH: Final = 24
 _LEAST_HEAD: Final = 2
 

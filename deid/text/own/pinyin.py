@@ -6,6 +6,7 @@ from typing import Final
 
 from deid.text.lists import english
 from deid.text.own.forms import Page, Place, is_letter
+from deid.text.own.latin_names import TITLE, TITLE_REACH
 from deid.text.own.syllables import syllables
 
 _SURE: Final = 8
@@ -35,6 +36,7 @@ class PinyinName:
         self._whole: set[str] = set()
         self._initials: set[str] = set()
         self._given: set[str] = set()
+        self._families = {"".join(family) for family in families}
         for family in map("".join, families):
             for person in persons:
                 letters = "".join(one[0] for one in person)
@@ -57,6 +59,15 @@ class PinyinName:
                 if _is_token(page, place) and _is_name(page, place, letters):
                     yield place.start, place.end
         yield from self._shortened(page)
+        yield from self._addressed(page)
+
+    def _addressed(self, page: Page) -> Iterator[tuple[int, int]]:
+        """Yield the surname behind an English title."""
+        for family in self._families:
+            for place in page.whole.places(family):
+                title = TITLE.search(page.plain, max(0, place.start - TITLE_REACH), place.start)
+                if title is not None and _is_token(page, place):
+                    yield place.start, place.end
 
     def _shortened(self, page: Page) -> Iterator[tuple[int, int]]:
         """Yield initials behind a cue."""

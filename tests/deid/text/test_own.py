@@ -2,13 +2,12 @@
 
 import os
 import pickle
-import random
 import time
 from datetime import date
 
 import pytest
 
-from benchmarks.planted_own import NEAR, PLANTED, in_carrier, subject
+from benchmarks.planted_own import NEAR, PLANTED, missed, taken
 from deid.text import Kind, TextScrubber
 from deid.text.own import OwnFinder, OwnIdentifiers, OwnNotStored
 from deid.text.reading import read
@@ -46,12 +45,14 @@ FOUND = [
     ("热合曼来了", "kin", "热合曼"),
     ("ask Hartwell, M. about", "kin", "Hartwell, M"),
     ("Mrs. Hartwell", "kin", "Hartwell"),
+    ("Mr. Wang said", "name", "Wang"),
     ("+86 138-0013-8000", "mobile", "+86 138-0013-8000"),
     ("幺三八，零零幺三，八零零零", "mobile", "幺三八，零零幺三，八零零零"),
     ("138OO138OOO", "mobile", "138OO138OOO"),
     ("尾号是（8000）", "mobile", "8000"),
     ("8000结尾", "mobile", "8000"),
     ("138****8000", "mobile", "138****8000"),
+    ("6222 **** **** 0123", "bank_card", "6222 **** **** 0123"),
     ("前七位1380013", "mobile", "1380013"),
     ("打87654321", "landline", "87654321"),
     ("110105 19900307 7652", "id_number", "110105 19900307 7652"),
@@ -60,6 +61,8 @@ FOUND = [
     ("文三路259号", "address", "文三路259号"),
     ("西湖区文三路", "address", "西湖区文三路"),
     ("翠苑小区那边", "address", "翠苑小区"),
+    ("文三路二百五十九号", "address", "文三路二百五十九号"),
+    ("翠苑3幢", "address", "翠苑3幢"),
     ("住3-2-502", "address", "3-2-502"),
     ("杭州文三路 259 号 翠苑小区3幢2单元502门口", "address", "杭州文三路 259 号 翠苑小区3幢2单元502"),
     ("WXM_1990 (at) QQ.com", "email", "WXM_1990 (at) QQ.com"),
@@ -119,27 +122,13 @@ def test_what_is_near_to_it_is_somebody_elses(text):
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_spelling_is_covered(name):
     """At least 999 in 1,000, and by day every one."""
-    draw = random.Random(f"{SEED}{name}")
-    missed = 0
-    for _ in range(TRIALS):
-        one = subject(draw)
-        planted = in_carrier(draw, PLANTED[name](draw, one))
-        reading = read(planted.text)
-        hits = [reading.folded.original_span(hit.start, hit.end) for hit in OwnFinder(one.own).find(reading)]
-        covered = {place for start, end in hits for place in range(start, end)}
-        missed += not all(covered.issuperset(range(start, end)) for start, end in planted.spans)
-    assert missed <= TRIALS // 1_000
+    assert missed(name, TRIALS, SEED).wrong <= TRIALS // 1_000
 
 
 @pytest.mark.parametrize("name", NEAR)
 def test_near_ones_stay(name):
-    """At most one text in 100 without own identifiers has a hit; by day none."""
-    draw = random.Random(f"{SEED}{name}")
-    wrong = 0
-    for _ in range(TRIALS):
-        one = subject(draw)
-        wrong += bool(list(OwnFinder(one.own).find(read(in_carrier(draw, NEAR[name](draw, one)).text))))
-    assert wrong <= TRIALS // 100
+    """At most one text in 100 without own identifiers has a hit; one in 20 where another's name begins like theirs."""
+    assert taken(name, TRIALS, SEED).wrong <= TRIALS // (20 if name == "longer names" else 100)
 
 
 def test_record_outranks_rules_in_a_scrubbed_text():
