@@ -2,8 +2,9 @@
 
 A text is checked as it is submitted. What breaks a hard rule is blocked for good: it is not kept, and nobody can let
 it pass. The rest waits, its contacts masked, for two people who did not submit it: one says whether it is right as
-medicine, the other whether the law lets it be said. One rejection ends it; only both approvals let it pass. The log has
-rules, counts, verdicts and a keyed hash, never a word of the text.
+medicine, the other whether the law lets it be said. One rejection ends it; only both approvals let it pass. A member's
+words are sealed under the member's own key, opened for a permit and its receipt, and deleted with the outcome. The log
+has rules, counts, verdicts and a keyed hash, never a word of the text.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 from audit.events import Act, Event, Outcome
 from consent.asking import Asking
 from consent.entries import now_in_log
-from consent.permits import Refusal
+from consent.permits import Permit, Refusal
 from consent.standing import get_standing
 from consentry.access import can_act
 from consentry.content_inspection import differing_content
@@ -36,7 +37,7 @@ from consentry.stores.content_reviews import (
     newest_content,
 )
 from consentry.words_said import check_said
-from consentry.workflows.admit import permitted
+from consentry.workflows.admit import permitted, receipt_of
 from consentry.workflows.approvals import is_minor_or_unknown
 from consentry.workflows.denials import check_allowed, record_denial
 from deid.text.content import Author, ContentKind, ContentVerdict
@@ -127,13 +128,15 @@ def submit_content(platform: Platform, caller: Principal, draft: Draft) -> Submi
     verdict = _verdict(platform, draft)
     text = verdict.masked(draft.text)
     asking = platform.asking(caller)
+    if draft.subject is not None:
+        platform.passing_words.prepare(draft.subject, _POST)
     with platform.data.write() as connection:
-        refusal = _refusal(platform, connection, asking, draft.subject)
-        if refusal is None:
-            made = _added(platform, connection, asking, replace(draft, text=text), verdict)
+        said = _ask_gate(platform, connection, asking, draft.subject)
+        if not isinstance(said, Refusal):
+            made = _added(platform, connection, (asking, said), replace(draft, text=text), verdict)
     platform.log.settle()
-    if refusal is not None:
-        permitted(refusal)
+    if isinstance(said, Refusal):
+        permitted(said)
     return Submitted(made, verdict, text)
 
 
@@ -169,22 +172,22 @@ def review_content(
         )
         raise OwnContent("Nobody reviews an own text, or both parts of one", hint="Ask another reviewer.")
     _check_waits(found, part)
-    if verdict is ContentVerdictWord.APPROVED:
-        _check_still_passes(platform, found)
     asking = platform.asking(caller, reason=said)
+    if verdict is ContentVerdictWord.APPROVED:
+        _check_still_passes(platform, asking, found)
     with platform.data.write() as connection:
         found = get_content(connection, review_id, change=True)
         _check_waits(found, part)
         _check_logged(connection, found)
         if _is_own(found, caller):
             raise Conflict("The other review was made by the same person meanwhile", hint="Ask another reviewer.")
-        refusal = _refusal(platform, connection, asking, found.subject)
-        if refusal is None:
+        may = _ask_gate(platform, connection, asking, found.subject)
+        if not isinstance(may, Refusal):
             _say(platform, connection, asking, (found, part), verdict)
             found = get_content(connection, review_id)
     platform.log.settle()
-    if refusal is not None:
-        permitted(refusal)
+    if isinstance(may, Refusal):
+        permitted(may)
     return found
 
 
@@ -206,17 +209,15 @@ def read_content(platform: Platform, caller: Principal, review_id: str) -> tuple
     with platform.data.write() as connection:
         found = get_content(connection, review_id)
         _check_logged(connection, found)
-        refusal = _refusal(platform, connection, asking, found.subject)
-        if refusal is None:
+        may = _ask_gate(platform, connection, asking, found.subject)
+        if not isinstance(may, Refusal):
             event = Event(
                 Act.CONTENT_READ, Outcome.ALLOWED, asking.actor, asking.role, asking.request_id, subject=found.subject,
                 refs={"content": review_id}, counts={"texts": int(found.sealed is not None)},
             )  # fmt: skip
             platform.log.record(connection, event)
     platform.log.settle()
-    if refusal is not None:
-        permitted(refusal)
-    return found, _opened(platform, found)
+    return found, _opened(platform, found, permitted(may) if may is not None else None)
 
 
 def list_content(platform: Platform, caller: Principal, *, waiting_only: bool = False) -> list[ContentReview]:
@@ -264,20 +265,30 @@ def _check_grown_up(platform: Platform, caller: Principal, subject: SubjectId | 
         raise MinorsPost("A minor's post is not published", hint="Leave it unpublished.")
 
 
-def _refusal(platform: Platform, connection: Connection, asking: Asking, subject: SubjectId | None) -> Refusal | None:
-    """Ask the gate whether a member's post may be kept and read; None where it may, or is no member's."""
+def _ask_gate(
+    platform: Platform, connection: Connection, asking: Asking, subject: SubjectId | None
+) -> Permit | Refusal | None:
+    """Ask the gate whether a member's post may be kept and read; None of a text that is no member's."""
     if subject is None:
         return None
-    said = platform.gate.check(connection, asking=asking, purpose=_PUBLISHING, subject=subject, fields=[_POST])
-    return said if isinstance(said, Refusal) else None
+    return platform.gate.check(connection, asking=asking, purpose=_PUBLISHING, subject=subject, fields=[_POST])
 
 
 def _added(
-    platform: Platform, connection: Connection, asking: Asking, draft: Draft, verdict: ContentVerdict
+    platform: Platform,
+    connection: Connection,
+    who: tuple[Asking, Permit | None],
+    draft: Draft,
+    verdict: ContentVerdict,
 ) -> ContentReview:
-    """Keep a text, sealed unless it is blocked, and leave its entry."""
+    """Keep a text, sealed unless it is blocked, and leave its entry.
+
+    The mark is over the text and a name that is sealed with it: once both are gone it confirms no guess.
+    """
+    asking, permit = who
     review_id = new_id("cnt")
-    mark = _mark(platform, draft.text)
+    words = f"{new_id('txt')}\n{draft.text}"
+    mark = _mark(platform, words)
     entry_id = platform.log.record(
         connection,
         Event(
@@ -292,7 +303,7 @@ def _added(
         author=draft.author.value,
         subject=draft.subject,
         text_mark=mark,
-        sealed=None if verdict.is_blocked else platform.sealer.seal_details({"text": draft.text}, context=review_id),
+        sealed=None if verdict.is_blocked else _sealed(platform, words, (draft.subject, permit), review_id),
         rules_hash=verdict.rules_hash,
         action=verdict.action.value,
         hits=_counts(verdict),
@@ -335,9 +346,11 @@ def _check_waits(found: ContentReview, part: ReviewPart) -> None:
         raise Conflict(f"The {part} review was made: {found.said[part].verdict}", hint="Ask for the other one.")
 
 
-def _check_still_passes(platform: Platform, found: ContentReview) -> None:
+def _check_still_passes(platform: Platform, asking: Asking, found: ContentReview) -> None:
     """Raise unless the text passes the hard rules as they stand now."""
-    text = _opened(platform, found)
+    with platform.data.write() as connection:
+        may = _ask_gate(platform, connection, asking, found.subject)
+    text = _opened(platform, found, permitted(may) if may is not None else None)
     draft = Draft(text or "", ContentKind(found.kind), Author(found.author), found.subject)
     if text is not None and _verdict(platform, draft).is_blocked:
         raise ContentBlocked("The text breaks a hard rule of today's", hint="Reject it, and have it written anew.")
@@ -351,18 +364,36 @@ def _check_logged(connection: Connection, found: ContentReview) -> None:
         )
 
 
-def _opened(platform: Platform, found: ContentReview) -> str | None:
-    """Return the kept text; raises ``IntegrityFailed`` where it is not the one that was submitted."""
+def _sealed(platform: Platform, words: str, whose: tuple[SubjectId | None, Permit | None], review_id: str) -> bytes:
+    """Seal a member's words under the member's own key, others under the year's key of details."""
+    subject, permit = whose
+    if subject is None or permit is None:
+        return platform.sealer.seal_details({"text": words}, context=review_id)
+    return platform.passing_words.seal(words, permit, subject=subject, field=_POST, place=review_id)
+
+
+def _opened(platform: Platform, found: ContentReview, permit: Permit | None) -> str | None:
+    """Return the kept text, for a permit where it is a member's; None where it is not kept.
+
+    Raises:
+        NotFound: the member's key was destroyed. IntegrityFailed: it is not the text that was submitted.
+    """
     if found.sealed is None:
         return None
-    text = str(platform.sealer.open_details(found.sealed, context=found.review_id).get("text"))
-    if _mark(platform, text) != found.text_mark:
+    if found.subject is None or permit is None:
+        words = str(platform.sealer.open_details(found.sealed, context=found.review_id).get("text"))
+    else:
+        receipt = receipt_of(platform, permit)
+        words = platform.passing_words.open(
+            found.sealed, permit, receipt, subject=found.subject, field=_POST, place=found.review_id
+        )
+    if _mark(platform, words) != found.text_mark:
         raise IntegrityFailed(f"The text of {found.review_id} is not the one that was submitted")
-    return text
+    return words.partition("\n")[2]
 
 
-def _mark(platform: Platform, text: str) -> str:
-    return platform.sealer.mark_texts([f"content {text}"])[0].hex()
+def _mark(platform: Platform, words: str) -> str:
+    return platform.sealer.mark_texts([f"content {words}"])[0].hex()
 
 
 def _is_own(found: ContentReview, caller: Principal) -> bool:

@@ -8,9 +8,10 @@ from sqlalchemy import delete, select, update
 from audit.events import Act
 from audit.queries import find_entries
 from audit.tables import detail, inbox, leaf
+from consentry.platform import open_platform
 from consentry.stores.content_reviews import ContentState, ContentVerdictWord, ReviewPart, get_content
 from consentry.stores.tables import content_review
-from consentry.workflows.admit import NotPermitted
+from consentry.workflows.admit import NotPermitted, receipt_of
 from consentry.workflows.content_review import (
     MAX_CHARACTERS,
     ContentBlocked,
@@ -27,13 +28,22 @@ from consentry.workflows.erase import erase_subject
 from consentry.workflows.reconcile import reconcile
 from deid.text.content import Action, Author, ContentKind
 from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed, NotFound
-from tests.consentry.conftest import ADMIN
+from tests.consentry.conftest import ADMIN, Captured
+from vault.envelope import read_key_id
+from vault.tables import data_key
 
 MEDICAL, COMPLIANCE = ReviewPart.MEDICAL, ReviewPart.COMPLIANCE
 APPROVED, REJECTED = ContentVerdictWord.APPROVED, ContentVerdictWord.REJECTED
 CAMPAIGN = Draft("【广告】秋季体检开始预约，这是最佳体检中心", ContentKind.CAMPAIGN, Author.OPERATOR)
 HARD = Draft("【广告】二甲双胍限时特价，点击下单", ContentKind.CAMPAIGN, Author.OPERATOR)
 WORDS = "我得了痛风，想问问大家怎么忌口，电话13812345678"
+
+
+@pytest.fixture
+def pg_platform(tmp_path, copied_to, clock):
+    """A deployment whose two stores are two PostgreSQL databases."""
+    with open_platform(copied_to("postgresql", tmp_path / "pg").settings, clock=clock) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -227,6 +237,41 @@ def test_lists_and_texts_are_for_reviewers_and_who_submitted(platform, captured,
     assert len(entries(platform, Act.CONTENT_READ)) == 5
 
 
+def test_words_go_with_their_persons_key(platform, captured, operator, physician):
+    """Erased is erased: a copy of the row beside today's key store opens nothing."""
+    subject = captured.person("u-1", "P10")
+    made = submit_content(platform, operator, Draft(WORDS, ContentKind.POST, Author.MEMBER, subject)).review
+    assert read_content(platform, physician, made.review_id)[1] is not None
+    erase_subject(platform, ADMIN, subject=subject, reason="request")
+    with platform.keystore.database.read() as connection:
+        held = {bytes(row.key_id) for row in connection.execute(select(data_key.c.key_id))}
+    assert read_key_id(made.sealed) not in held
+
+
+def test_words_need_a_permit_and_its_receipt(platform, captured, operator):
+    """A permit for something else, or a receipt that was used, opens nothing."""
+    subject = captured.person("u-1", "P10")
+    made = submit_content(platform, operator, Draft(WORDS, ContentKind.POST, Author.MEMBER, subject)).review
+    asked = {"asking": platform.asking(ADMIN), "subject": subject}
+    with platform.data.write() as connection:
+        other = platform.gate.check(connection, purpose="P02", fields=["sex"], **asked)
+        permit = platform.gate.check(connection, purpose="P10", fields=["post_text"], **asked)
+    place = {"subject": subject, "field": "post_text", "place": made.review_id}
+    with pytest.raises(Denied):
+        platform.passing_words.open(made.sealed, other, receipt_of(platform, other), **place)
+    receipt = receipt_of(platform, permit)
+    with pytest.raises(Denied):
+        platform.passing_words.open(made.sealed, permit, receipt_of(platform, other), **place)
+    opened = platform.passing_words.open(made.sealed, permit, receipt, **place)
+    assert opened.endswith(WORDS.replace("13812345678", "〔手机〕"))
+    with pytest.raises(Denied):
+        platform.passing_words.open(made.sealed, permit, receipt, **place)
+    with pytest.raises(IntegrityFailed):
+        platform.passing_words.open(
+            made.sealed, permit, receipt_of(platform, permit), **{**place, "place": "cnt_other"}
+        )
+
+
 def test_erasure_takes_a_persons_posts(platform, captured, operator, physician):
     """Erased is erased: the row goes, the entries stay."""
     subject = captured.person("u-1", "P10")
@@ -306,3 +351,20 @@ def test_deleted_row_is_of_no_use(platform, physician, submitted):
         connection.execute(delete(content_review))
     with pytest.raises(NotFound):
         says(platform, physician, submitted.review_id, MEDICAL)
+
+
+def test_both_reviews_on_postgresql(pg_platform):
+    """A post goes its whole way, is listed while it waits, and agrees with the log."""
+    captured = Captured(pg_platform)
+    operator, physician, officer = (
+        captured.person_account(role, role)[0] for role in ("operator", "clinician", "compliance_officer")
+    )
+    subject = captured.person("u-1", "P10")
+    made = submit_content(pg_platform, operator, Draft(WORDS, ContentKind.POST, Author.MEMBER, subject)).review
+    blocked = submit_content(pg_platform, operator, HARD).review
+    assert [one.review_id for one in list_content(pg_platform, officer, waiting_only=True)] == [made.review_id]
+    assert {one.review_id for one in list_content(pg_platform, officer)} == {made.review_id, blocked.review_id}
+    assert "〔手机〕" in read_content(pg_platform, physician, made.review_id)[1]
+    says(pg_platform, physician, made.review_id, MEDICAL)
+    assert says(pg_platform, officer, made.review_id, COMPLIANCE).state is ContentState.APPROVED
+    assert reconcile(pg_platform, ADMIN).is_clean
