@@ -15,6 +15,7 @@ _SHOWN: Final = {
     Kind.SERVICE_NUMBER: (10, 3, 2),
     Kind.PLATE: (7, 1, 2),
     Kind.IBAN: (15, 2, 4),
+    Kind.EMAIL: (0, 0, 0),
 }
 """Characters that the value has at least, and how many of its first and last ones are shown; no others are."""
 

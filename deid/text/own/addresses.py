@@ -30,6 +30,10 @@ _DOOR: Final = 3
 _TEN: Final = 10
 
 
+_NAMED: Final = frozenset(("town", "road", "estate"))
+"""Parts of which an address has one at least; divisions and numbers alone are anybody's."""
+
+
 class _Part(NamedTuple):
     """One part of the address in the form of ``Page.numbers``.
 
@@ -72,8 +76,9 @@ class OwnAddress:
 
     def __init__(self, value: str, source: str = "record.address") -> None:
         self.source = source
-        self._whole = number_value(value)
         self._parts = tuple(_parts(plain_form(fold(value).text)))
+        is_place = sum(part.what in _NAMED for part in self._parts) > 0 and len(self._parts) > 1
+        self._whole = number_value(value) if is_place else ""
         self._anchors = sorted(self._made_anchors(), key=lambda pair: -len(pair[0]))
         self._doors = tuple(self._dashed())
 

@@ -113,7 +113,7 @@ class Account:
     def spans(self, page: Page) -> Iterator[tuple[int, int]]:
         """Yield where the address, or what stands before its host, stands."""
         whole = page.whole
-        for place in whole.places(self._value):
+        for place in whole.places(self._value) if len(self._value) >= _LONG_USER else ():
             if not _is_longer(page.plain, place):
                 yield place.start, place.end
         for place in whole.places(self._user):

@@ -1,17 +1,17 @@
 """The subject's own identifiers as one finder, made for one document and thrown away with it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, Never
 
 from deid.text.kinds import Kind
 from deid.text.own.addresses import OwnAddress
 from deid.text.own.birth import BirthDate, birth_date_in
 from deid.text.own.chinese_names import ChineseName
 from deid.text.own.codes import Account, RecordNumber
-from deid.text.own.forms import Page, number_value
-from deid.text.own.identifiers import OwnIdentifiers
+from deid.text.own.forms import Page, name_value, number_value
+from deid.text.own.identifiers import OwnIdentifiers, OwnNotStored
 from deid.text.own.latin_names import LatinName
 from deid.text.own.numbers import OwnNumber
 from deid.text.own.thing import OwnThing
@@ -19,7 +19,9 @@ from deid.text.reading import Reading
 from deid.text.spans import OWN, Hit
 
 _HAN: Final = re.compile("[\u3400-\u9fff]")
+_NO_NAME: Final = re.compile("[0-9*＊○●×?？_]|某某")
 _SHORTEST_NAME: Final = 2
+_SHORTEST_NUMBER: Final = 7
 _ID: Final = 18
 _MOBILE: Final = 11
 _AREA: Final = re.compile(r"(?:0|\+?86)?(?:10|2[0-9]|[3-9][0-9]{2})(?=[2-8][0-9]{6,7}$)")
@@ -48,6 +50,9 @@ class OwnFinder:
         """Return how many values it looks for, and none of them."""
         return f"OwnFinder({len(self._things)} hidden)"
 
+    def __reduce__(self) -> Never:
+        raise OwnNotStored("Own identifiers are not pickled", hint="Read the document in the process that knows them.")
+
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield the places of the subject's own identifiers; they may overlap."""
         page = Page(reading)
@@ -61,10 +66,10 @@ def _things(own: OwnIdentifiers) -> Iterator[OwnThing]:
         yield from _named(name, f"{OWN}name")
     for name in own.kin:
         yield from _named(name, f"{OWN}kin")
-    yield from map(_mobile, own.mobiles)
-    yield from map(_landline, own.landlines)
-    yield from map(_id_number, own.id_numbers)
-    yield from (OwnNumber(card, Kind.BANK_CARD, f"{OWN}bank_card") for card in own.bank_cards)
+    yield from map(_mobile, _long(own.mobiles))
+    yield from map(_landline, _long(own.landlines))
+    yield from map(_id_number, _long(own.id_numbers))
+    yield from (OwnNumber(card, Kind.BANK_CARD, f"{OWN}bank_card") for card in _long(own.bank_cards))
     yield from map(OwnAddress, own.addresses)
     known = {number_value(mobile)[-_MOBILE:] for mobile in own.mobiles}
     yield from (Account(email, Kind.EMAIL, f"{OWN}email", known) for email in own.emails)
@@ -79,9 +84,14 @@ def _things(own: OwnIdentifiers) -> Iterator[OwnThing]:
         yield BirthDate(days)
 
 
+def _long(values: Iterable[str]) -> Iterator[str]:
+    """Yield the values that are long enough to be a number of their kind."""
+    yield from (value for value in values if len(number_value(value)) >= _SHORTEST_NUMBER)
+
+
 def _named(name: str, source: str) -> Iterator[OwnThing]:
-    """Yield a name, and each part of one with a middle dot; what is too short to be one is none."""
-    if len(name.strip()) < _SHORTEST_NAME:
+    """Yield a name, and each part of one with a middle dot; what is too short to be one, or masked, is none."""
+    if len(name_value(name)) < _SHORTEST_NAME or _NO_NAME.search(name) is not None:
         return
     if _HAN.search(name) is None:
         yield LatinName(name, source)

@@ -88,9 +88,9 @@ def _is_name(page: Page, place: Place, letters: str) -> bool:
         return True
     if place.is_whole and english.is_word(letters):
         return _is_cued(page, place)
-    before = len(page.plain[: place.start].rstrip(_BESIDE)) - 1
+    before = page.plain[max(0, place.start - _GAP) : place.start].rstrip(_BESIDE)
     behind = page.plain[place.end : place.end + _GAP].lstrip(_BESIDE)
-    return not is_letter(page.plain, before) and not is_letter(behind, 0)
+    return not is_letter(before, len(before) - 1) and not is_letter(behind, 0)
 
 
 def _is_cued(page: Page, place: Place) -> bool:

@@ -6,6 +6,8 @@ import time
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.planted_own import NEAR, PLANTED, missed, taken
 from deid.text import Kind, TextScrubber
@@ -146,16 +148,46 @@ def test_nothing_is_shown_or_stored():
     assert "138" not in repr(OWN) + str(OWN)
     with pytest.raises(OwnNotStored):
         pickle.dumps(OWN)
+    with pytest.raises(OwnNotStored):
+        pickle.dumps(OwnFinder(OWN))
 
 
 def test_no_values_find_nothing():
-    """Empty records, and values too short to be anything."""
+    """Empty records, and values too short or too wide to be anything."""
     assert found("王小明13800138000", OwnIdentifiers()) == set()
-    short = OwnIdentifiers(names=("王", ""), record_numbers=("1",), mobiles=("",), addresses=("",), emails=("",))
-    assert found("王一1号", short) == set()
+    short = OwnIdentifiers(
+        names=("王", "", "王·", "李*明"),
+        mobiles=("", "1"),
+        id_numbers=("1",),
+        bank_cards=("12",),
+        landlines=("120",),
+        addresses=("", "1", "杭州", "浙江省杭州市", "3号"),
+        emails=("", "a", "@"),
+        accounts=("b",),
+        record_numbers=("1", "", "x"),
+    )
+    assert found("王一李明 ** 1号 12 120 a b 在浙江省杭州市3号线 x @", short) == set()
 
 
-@pytest.mark.parametrize("unit", ["王", "8", "文三路259", "王小明 ", "尾号8000", "w x m ", "3-2-502 ", "1990年3月"])
+WORDS = st.text("王小明李芳·* -尾号后四位18幺零OoXx@.浙江省杭州市路3栋年月日\u200b，。*〔〕wangxm", max_size=24)
+
+
+@given(WORDS, WORDS, WORDS, st.text(max_size=40))
+@settings(max_examples=200 if TRIALS > 100 else 40, deadline=None)
+def test_whatever_is_known_and_written_offsets_lie_in_the_text(one, other, text, anything):
+    """No crash, no empty span, nothing outside."""
+    own = OwnIdentifiers(
+        names=(one,), kin=(other,), mobiles=(one,), landlines=(other,), id_numbers=(one,), bank_cards=(other,),
+        addresses=(one, other), emails=(one,), accounts=(other,), record_numbers=(one, other),
+    )  # fmt: skip
+    reading = read(text + one + anything + other)
+    for hit in OwnFinder(own).find(reading):
+        assert 0 <= hit.start < hit.end <= len(reading.text)
+
+
+@pytest.mark.parametrize(
+    "unit", ["王", "8", "文三路259", "王小明 ", "尾号8000", "w x m ", "li fang ", "3-2-502 ", "1990年3月"]
+)
 def test_time_is_linear(unit):
     """Four times the text takes about four times as long, whatever it repeats."""
     finder = OwnFinder(OWN)
