@@ -6,8 +6,7 @@ are matched on the folded text; every span is reported in offsets of the text as
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\u30fc\ufe58\ufe63\uff0d"
 """Hyphens, dashes, the minus sign and the katakana length mark, which input methods offer as a dash."""
@@ -62,9 +61,8 @@ _OTHERS: Final = re.compile(f"[^{''.join(f'{first}-{last}' for first, last in _P
 """What may fold to something else; most texts hold none of it, and finding that out costs a tenth of folding them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """A folded text and where each of its characters came from.
+class Folded(NamedTuple):
+    """A folded text and where each of its characters came from; hidden from repr.
 
     Attributes:
         text: the text to match on.
@@ -72,9 +70,12 @@ class Folded:
         original_length: characters of the original.
     """
 
-    text: str = field(repr=False)
-    origins: tuple[int, ...] | None = field(repr=False)
+    text: str
+    origins: tuple[int, ...] | None
     original_length: int
+
+    def __repr__(self) -> str:
+        return f"Folded(original_length={self.original_length})"
 
     def original_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the original offsets of ``text[start:end]``, with the invisible characters that follow it.

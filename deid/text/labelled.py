@@ -149,10 +149,11 @@ class LabelFinder:
     languages = frozenset(("zh", "en"))
 
     def find(self, reading: Reading) -> Iterator[Hit]:
-        """Yield a hit for each word with a number behind it."""
-        if not reading.has_codes:
-            return
-        text, done = reading.text, 0
+        """Return a hit for each word with a number behind it."""
+        return self._find(reading.text) if reading.has_codes else iter(())
+
+    def _find(self, text: str) -> Iterator[Hit]:
+        done = 0
         for code in _CODES.finditer(text):
             if code.end() <= done:
                 continue

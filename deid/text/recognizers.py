@@ -99,11 +99,13 @@ class TextRecognizer(LocalRecognizer):
         else:
             reading = read(text, self.supported_language)
         if watch is not None and (watch.notes or len(text) >= LONG):
-            proposed = _watched(finders, watch, reading, self._least)
+            hits = list(_watched(finders, watch, reading, self._least))
         else:
-            proposed = (hit for finder in finders for hit in finder.find(reading))
-        hits = [hit for hit in proposed if hit.score >= self._least[hit.kind] and hit.kind in entities]
-        return [self._result(span, reading) for span in settle(hits)] if hits else []
+            hits = [hit for finder in finders for hit in finder.find(reading)]
+        if not hits:
+            return []
+        wanted = (hit for hit in hits if hit.score >= self._least[hit.kind] and hit.kind in entities)
+        return [self._result(span, reading) for span in settle(wanted)]
 
     def _result(self, span: Span, reading: Reading) -> RecognizerResult:
         start, end = reading.folded.original_span(span.start, span.end)
