@@ -1,5 +1,6 @@
 """What is done with the identifiers of texts that somebody sends: a profile, with what it needs of this deployment."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 REDACT: Final = "redact"
 """The profile of what leaves: every identifier becomes the mark of its kind."""
 
+SCOPE_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,59}$"
+"""A scope's name stands in the log, so that it may not be just anything."""
+
 _SCOPE: Final = "text/"
 """What scopes of texts begin with: no view and no export has one, so that tokens of texts meet none of theirs."""
 
@@ -29,12 +33,15 @@ class TextTask:
         language: ``auto``, ``zh`` or ``en``.
         scope: within which the same value has the same token; for profiles with pseudonyms or surrogates.
         shift_days: by which days are moved; for profiles that move days, and the same for all texts of the task.
+        owner: whose the scope is. Who is given tokens could send every number there is and see which has which, so
+            that a caller gets those of its own scopes only.
     """
 
     profile: str = REDACT
     language: str = "auto"
     scope: str | None = None
     shift_days: int | None = None
+    owner: str = ""
 
     @property
     def needs_tokens(self) -> bool:
@@ -61,11 +68,12 @@ class TextTask:
         needs = _profile(self.profile).needs
         if "tokeniser" in needs and not self.scope:
             raise BadInput(f"Profile {self.profile} needs a scope", hint="Name one; values have the same token in it.")
+        if self.scope and re.fullmatch(SCOPE_PATTERN, self.scope) is None:
+            raise BadInput("This is no name of a scope", hint="Use up to 60 small letters, digits, - and _.")
         if "shift_days" in needs and not self.shift_days:
             raise BadInput(f"Profile {self.profile} moves days", hint="Give the number of days, other than 0.")
-        setting = Setting(
-            scope=f"{_SCOPE}{self.scope}" if self.scope else "", tokeniser=tokeniser, shift_days=self.shift_days
-        )
+        scope = f"{_SCOPE}{self.owner}/{self.scope}" if self.scope else ""
+        setting = Setting(scope=scope, tokeniser=tokeniser, shift_days=self.shift_days)
         deidentifier = _deidentifier(self.profile)
         deidentifier.check(setting)
         return PreparedTask(self.language, deidentifier, setting)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from consentry.api.dependencies import Caller, PlatformHere
 from consentry.api.problems import responses
 from consentry.api.routes import new_router
-from consentry.text_profiles import TextTask
+from consentry.text_profiles import SCOPE_PATTERN, TextTask
 from consentry.workflows.deidentify_text import MAX_CHARACTERS, MAX_TEXTS, deidentify_texts
 from deid.text import Scrubbed
 
@@ -33,8 +33,9 @@ class Texts(BaseModel):
         "redact"
     )
     language: Literal["auto", "zh", "en"] = "auto"
-    scope: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")] | None = Field(
-        default=None, description="For tokens and surrogates: the same value has the same one within it."
+    scope: Annotated[str, Field(pattern=SCOPE_PATTERN)] | None = Field(
+        default=None,
+        description="For tokens and surrogates: the same value has the same one within it; the caller's own.",
     )
     shift_days: Annotated[int, Field(ge=-36_500, le=36_500)] | None = Field(
         default=None, description="For profiles that move days: by how many, the subject's own number, other than 0."
@@ -82,6 +83,6 @@ def take_pace(request: Request, caller: Caller) -> None:
 @router.post("/deid/text", responses=responses(401, 403, 404, 411, 415, 429), dependencies=[Depends(take_pace)])
 def deidentify(sent: Texts, platform: PlatformHere, caller: Caller) -> CleanTexts:
     """Take the identifiers out of texts; nothing of them is kept."""
-    task = TextTask(sent.profile, sent.language, sent.scope, sent.shift_days)
+    task = TextTask(sent.profile, sent.language, sent.scope, sent.shift_days, owner=caller.principal_id)
     done = deidentify_texts(platform, caller, sent.texts, task=task)
     return CleanTexts(texts=[CleanText.of(one) for one in done.texts], entry_id=done.entry_id)

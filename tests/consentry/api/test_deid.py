@@ -52,6 +52,18 @@ def test_bounds(analyst, refused, monkeypatch):
     assert "6 characters" in refused(analyst.post("/deid/text", {"texts": ["xxx", "xxx"]}), 422, "BadInput")["detail"]
 
 
+def test_tokens_are_those_of_the_callers_own_scope(analyst, call, captured, refused):
+    """The same in one scope of one caller; nobody else can ask which number has which."""
+    sent = {"texts": [SENT[0]], "profile": "pseudonymise"}
+    assert "needs a scope" in refused(analyst.post("/deid/text", sent), 422, "BadInput")["detail"]
+    officer = call(captured.token("compliance_officer"))
+    asked = [(analyst, "a"), (analyst, "a"), (analyst, "b"), (officer, "a")]
+    said = [who.post("/deid/text", sent | {"scope": scope}).json()["texts"][0]["text"] for who, scope in asked]
+    assert said[0] == said[1]
+    assert len(set(said)) == 3
+    assert all("〔姓名·" in text and "王小明" not in text for text in said)
+
+
 def test_calls_have_a_pace_for_staff_too(analyst, platform, refused, monkeypatch):
     """A text costs more than another question."""
     with monkeypatch.context() as patched:

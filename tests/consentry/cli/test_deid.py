@@ -142,10 +142,14 @@ def test_profiles_with_tokens_take_the_keys_of_a_deployment(run, home, source, t
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["--profile", "pseudonymise"], "needs a scope"), (["--profile", "analyst", "--scope", "a"], "moves days")],
+    [
+        (["--profile", "pseudonymise"], "needs a scope"),
+        (["--profile", "redact", "--scope", "王小明"], "no name of a scope"),
+        (["--profile", "analyst", "--scope", "a"], "moves days"),
+    ],
 )
 def test_what_a_profile_needs_is_asked_for(run, home, source, words, said):
-    """Before anything is read or written."""
+    """Before anything is read or written; a scope is a plain name, for it stands in the log."""
     out = source.with_name("out.jsonl")
     ended = run("deid", "text", "--in", source, "--out", out, *words, "--home", home)
     assert ended.status == 2
