@@ -13,8 +13,8 @@ from deid.text.kinds import MARKS
 
 EXAMPLES = 3_000 if os.environ.get("CONSENTRY_NIGHTLY") == "1" else 150
 
-_WRITTEN = """我叫|王小明|张|先生|患者|医院|浙江省杭州市|文三路12号|3幢2单元501室|身份证|微信|加V|〔姓名〕|〔|农历八月|92岁
-Dr. |John Smith|12 Main Street|St. Mary's Hospital|SSN 123-45-6789|http://|@|阿依古丽·|١٣٨|🄰|ﷺ"""
+_WRITTEN = """我叫|王小明|张|先生|患者|医院|浙江省杭州市|文三路12号|3幢2单元501室|身份证|微信|加V|〔姓名〕|〔|农历八月
+92岁|Dr. |John Smith|12 Main Street|St. Mary's Hospital|SSN 123-45-6789|http://|@|阿依古丽·|١٣٨|🄰|ﷺ"""
 _WORDS = st.sampled_from([word for line in _WRITTEN.splitlines() for word in line.split("|")])
 _TEXTS = st.lists(_WORDS | st.text(max_size=12) | st.text("0123456789-. ", max_size=20), max_size=14).map("".join)
 _ANY = _TEXTS | st.text(st.characters(), max_size=80)
