@@ -12,6 +12,7 @@ _SIDES: Final = {
     Side.BEFORE: (Side.BEFORE,),
     Side.AFTER: (Side.AFTER,),
     Side.BOTH: (Side.BEFORE, Side.AFTER),
+    Side.INSIDE: (Side.INSIDE,),
 }
 
 
@@ -23,7 +24,7 @@ def holds_on_page(condition: Condition, page: Page) -> bool:
 
 
 def holds(condition: Condition, page: Page, start: int, end: int) -> bool:
-    """Say whether what a condition asks for stands near ``page.text[start:end]``, the stretch itself left out."""
+    """Say whether what a condition asks for stands near ``page.text[start:end]``, or inside where it says so."""
     for begin, finish in _stretches(condition, page, start, end):
         if condition.patterns is not None and condition.patterns.search(page.text, begin, finish):
             return True
@@ -52,10 +53,13 @@ def _excuses(sign: Condition, unless: re.Pattern[str] | None, page: Page, place:
 def _stretches(condition: Condition, page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:
     first, last = _bounds(condition.reach, page, start, end)
     for side in _SIDES[condition.side]:
-        if side is Side.BEFORE:
-            yield max(first, start - condition.characters), start
-        else:
-            yield end, min(last, end + condition.characters)
+        match side:
+            case Side.BEFORE:
+                yield max(first, start - condition.characters), start
+            case Side.INSIDE:
+                yield start, end
+            case _:
+                yield end, min(last, end + condition.characters)
 
 
 def _bounds(reach: Reach, page: Page, start: int, end: int) -> tuple[int, int]:

@@ -55,11 +55,12 @@ class Reach(StrEnum):
 
 
 class Side(StrEnum):
-    """On which side of a hit something is looked for."""
+    """On which side of a hit something is looked for; inside, in what was hit itself."""
 
     BEFORE = "before"
     AFTER = "after"
     BOTH = "both"
+    INSIDE = "inside"
 
 
 @dataclass(frozen=True, slots=True)

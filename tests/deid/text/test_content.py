@@ -141,8 +141,8 @@ def test_own_contact_is_masked_with_a_warning(checker):
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("我妈叫李秀英，得了乳腺癌，现在在化疗", "third_person_health"),
-        ("邻居张建国有艾滋病，电话13812345678", "third_person_health"),
+        ("我妈叫李秀英，得了乳腺癌，现在在化疗", "third_person_named"),
+        ("邻居有艾滋病，电话13812345678", "third_person_health"),
         ("我儿子王小明，5岁，发烧39度", "minor_identity"),
         ("出售曲马多，包邮", "controlled_drug_sale"),
     ],
@@ -152,6 +152,24 @@ def test_hard_rules_block(checker, text, rule):
     verdict = checker.check(text, POST)
     assert verdict.is_blocked
     assert {hit.rule for hit in verdict.hits if hit.severity is Severity.HARD} == {rule}
+
+
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ("孩子发烧了，挂了王医生的号", Action.ALLOW),
+        ("感谢李医生治好了我的胃病", Action.ALLOW),
+        ("我是糖尿病患者，姓名：陈大文", Action.MASK),
+        ("医生让我加他微信 doc_wang99 复诊", Action.HOLD),
+        ("出闲置：没拆封的司美格鲁肽，低价转让", Action.BLOCK),
+        ("问下司美格鲁肽医保能报吗", Action.ALLOW),
+        ("警惕网上低价转让司美格鲁肽", Action.ALLOW),
+        ("吃了二甲双胍拉肚子怎么办", Action.ALLOW),
+    ],
+)
+def test_who_is_meant_and_what_is_done(checker, text, action):
+    """A doctor by title is no patient, an own name no third person's, and a question about a medicine no sale."""
+    assert checker.check(text, POST).action is action
 
 
 def test_contact_of_a_doctor_is_held(checker):
