@@ -153,8 +153,8 @@ def _checked(text: GoldText) -> GoldText:
     return text
 
 
-_CHARACTER: Final = re.compile("(.)[0-9]?", re.DOTALL)
-"""A token that is one character, with where in its word it stands."""
+_CHARACTER: Final = re.compile(".[0-9]{0,3}", re.DOTALL)
+"""A token that is one character, with its number in a run of Latin letters or digits."""
 
 
 def _read_conll(content: str, name: str) -> Iterator[GoldText]:

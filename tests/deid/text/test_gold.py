@@ -32,7 +32,7 @@ def test_json_of_presidio_research(tmp_path):
 
 def test_conll_with_a_digit_behind_each_character(tmp_path):
     """Spans end where the label ends, changes or begins anew, and at the end of the text."""
-    rows = ["张0", "B-PER.NAM", "三1", "I-PER.NAM", "李0", "B-PER.NAM", "在0", "O", "京0", "I-GPE.NAM"]
+    rows = ["张0", "B-PER.NAM", "三12", "I-PER.NAM", "李0", "B-PER.NAM", "在0", "O", "京0", "I-GPE.NAM"]
     rows = [f"{token}\t{label}" for token, label in zip(rows[::2], rows[1::2], strict=True)]
     first, second = read_gold(written(tmp_path, "gold.conll", "\n".join(rows) + "\n\n好0\tO\n\n"))
     assert first.text == "张三李在京"
