@@ -165,15 +165,21 @@ def _read_conll(content: str, name: str) -> Iterator[GoldText]:
     for number, rows in enumerate(blocks, start=1):
         if any(len(row) < 2 or not row[0] for row in rows):  # noqa: PLR2004 - a token and its label
             raise BadInput(f"{name}, block {number}: no token and label", hint="Lines are TOKEN<tab>LABEL.")
-    has_words = not all(_CHARACTER.fullmatch(row[0]) for rows in blocks for row in rows)
+    tokens = [row[0] for rows in blocks for row in rows]
+    has_words = 2 * sum(_CHARACTER.fullmatch(token) is not None for token in tokens) < len(tokens)
     for number, rows in enumerate(blocks):
         if rows:
             yield _joined(str(number), rows, has_words=has_words)
 
 
+def _plain(token: str) -> str:
+    """Return a character without its number; what was several characters before it was spoilt stays several."""
+    return token[0] if _CHARACTER.fullmatch(token) else token.rstrip("0123456789") or token
+
+
 def _joined(name: str, rows: Sequence[Sequence[str]], *, has_words: bool) -> GoldText:
     """Put words together with spaces between them, characters without."""
-    tokens = [row[0] if has_words else row[0][0] for row in rows]
+    tokens = [row[0] if has_words else _plain(row[0]) for row in rows]
     gap = " " if has_words else ""
     begins = list(accumulate((len(token) + len(gap) for token in tokens[:-1]), initial=0))
     spans = (

@@ -34,8 +34,10 @@ def test_conll_with_a_digit_behind_each_character(tmp_path):
     """Spans end where the label ends, changes or begins anew, and at the end of the text."""
     rows = ["张0", "B-PER.NAM", "三12", "I-PER.NAM", "李0", "B-PER.NAM", "在0", "O", "京0", "I-GPE.NAM"]
     rows = [f"{token}\t{label}" for token, label in zip(rows[::2], rows[1::2], strict=True)]
-    first, second = read_gold(written(tmp_path, "gold.conll", "\n".join(rows) + "\n\n好0\tO\n\n"))
+    more = "\n\n好0\tO\n\n110\tO\n\ufffd\ufffd0\tO\n好0\tO\n\n"
+    first, second, third = read_gold(written(tmp_path, "gold.conll", "\n".join(rows) + more))
     assert first.text == "张三李在京"
+    assert third.text == "1\ufffd\ufffd好"
     assert first.spans == (GoldSpan(0, 2, "PER.NAM"), GoldSpan(2, 3, "PER.NAM"), GoldSpan(4, 5, "GPE.NAM"))
     assert (second.text, second.spans) == ("好", ())
 
