@@ -22,7 +22,6 @@ _INSIDE: Final = "a step of other workflows of this list, which leave the entry"
 _TOLD: Final = "puts into words what its caller has read, with the entry of that reading"
 _RULES: Final = "the pack's definitions and the operator's parties; no person"
 _COUNTS: Final = "counts without ids"
-_FILES: Final = "reads and writes files that its caller names; no store, no key, nobody's record"
 _LOG: Final = "looks at checkpoints, keys and settings of the log itself; no person"
 
 WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
@@ -87,7 +86,6 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "configure_log.check_configured": _LOG,
     "configure_log.configure_log": (Act.LOG_CONFIGURED,),
     "configure_log.record_configured": (Act.LOG_CONFIGURED,),
-    "check_file.check_file": _FILES,
     "content_review.check_content": (Act.CONTENT_CHECKED,),
     "content_review.list_content": (Act.CONTENT_READ,),
     "content_review.read_content": (Act.CONTENT_READ, Act.PERMIT, Act.REFUSAL),
@@ -108,10 +106,6 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "counters.read_filings": _INSIDE,
     "counters.record_filing": (Act.DUTY_RECORDED,),
     "decide.decide": (Act.PERMIT, Act.REFUSAL),
-    "deidentify_file.deidentify_file": _FILES,
-    "deidentify_file.new_file": _INSIDE,
-    "deidentify_file.process_count": _INSIDE,
-    "deidentify_file.written_file": _INSIDE,
     "deidentify_in_scope.deidentify_in_scope": (Act.TEXT_DEIDENTIFIED,),
     "deidentify_text.deidentify_texts": (Act.TEXT_DEIDENTIFIED, Act.ACCESS_DENIED),
     "denials.check_allowed": (Act.ACCESS_DENIED,),
@@ -139,7 +133,6 @@ WORKFLOWS: Final[dict[str, tuple[Act, ...] | str]] = {
     "show_erasure.scrub_stores": "rewrites both stores from their live rows; reads nobody's data",
     "show_erasure.show_erasure": (Act.AUDIT_READ, Act.ERASURE_FINAL),
     "erase.restrict_subject": (Act.SUBJECT_RESTRICTED,),
-    "evaluate_text.evaluate_text": _FILES,
     "explain_consent.explain_consent": (Act.CONSENT_READ,),
     "explain_tag.explain_tag": (Act.PERMIT, Act.REFUSAL, Act.TAGS_EXPLAINED),
     "export.run_export": (Act.PERMIT, Act.REFUSAL, Act.EXPORT_RELEASED, Act.EXPORT_REFUSED),
@@ -480,9 +473,9 @@ COMMANDS: Final = {
     "consent verify-receipt": _ALONE,
     "consent wake": "follow_wake.show_wake",
     "consent withdraw": "capture.withdraw_purpose",
-    "deid check": "check_file.check_file",
-    "deid evaluate": "evaluate_text.evaluate_text",
-    "deid text": "deidentify_file.deidentify_file",
+    "deid check": _ALONE,
+    "deid evaluate": _ALONE,
+    "deid text": "deidentify_in_scope.deidentify_in_scope",
     "demo": "runs the other commands on people who do not exist",
     "emergency list": "review_emergency.list_emergencies",
     "emergency open": "break_glass.break_glass",
