@@ -473,7 +473,7 @@ def nobodys(name: str) -> str:
     return "0" * 32 if found is None else f"{found}_{'a' * 24}"
 
 
-def made_for(world: World, name: str) -> str:  # noqa: PLR0911 - one line for each kind of id
+def made_for(world: World, name: str) -> str:  # noqa: C901, PLR0911 - one line for each kind of id
     """The id of what a route is called on, made for it."""
     if "finding_id" in name:
         return flagged(world)
