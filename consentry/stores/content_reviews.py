@@ -14,6 +14,9 @@ from consentry.stores.tables import content_review
 from kernel.errors import NotFound
 from kernel.ids import EntryId, PrincipalId, SubjectId
 
+POST_FIELD: Final = "post_text"
+"""The catalogue's code of what members write."""
+
 BLOCKED: Final = "block"
 """The action of a text that nobody may let pass."""
 

@@ -26,6 +26,7 @@ from consentry.parsed_packs import read_content_checker
 from consentry.platform import Platform
 from consentry.principals import Principal
 from consentry.stores.content_reviews import (
+    POST_FIELD,
     ContentReview,
     ContentState,
     ContentVerdictWord,
@@ -55,7 +56,6 @@ MAX_CHARACTERS: Final = 12_000
 """Of one text, so that it fits into sealed details of 64 KiB whatever its characters are."""
 
 _PUBLISHING: Final = "P10"
-_POST: Final = "post_text"
 """A member's post is kept and read under the member's own decision on publishing (PIPL 25; R09)."""
 
 
@@ -129,7 +129,7 @@ def submit_content(platform: Platform, caller: Principal, draft: Draft) -> Submi
     text = verdict.masked(draft.text)
     asking = platform.asking(caller)
     if draft.subject is not None:
-        platform.passing_words.prepare(draft.subject, _POST)
+        platform.passing_words.prepare(draft.subject, POST_FIELD)
     with platform.data.write() as connection:
         said = _ask_gate(platform, connection, asking, draft.subject)
         if not isinstance(said, Refusal):
@@ -271,7 +271,7 @@ def _ask_gate(
     """Ask the gate whether a member's post may be kept and read; None of a text that is no member's."""
     if subject is None:
         return None
-    return platform.gate.check(connection, asking=asking, purpose=_PUBLISHING, subject=subject, fields=[_POST])
+    return platform.gate.check(connection, asking=asking, purpose=_PUBLISHING, subject=subject, fields=[POST_FIELD])
 
 
 def _added(
@@ -369,7 +369,7 @@ def _sealed(platform: Platform, words: str, whose: tuple[SubjectId | None, Permi
     subject, permit = whose
     if subject is None or permit is None:
         return platform.sealer.seal_details({"text": words}, context=review_id)
-    return platform.passing_words.seal(words, permit, subject=subject, field=_POST, place=review_id)
+    return platform.passing_words.seal(words, permit, subject=subject, field=POST_FIELD, place=review_id)
 
 
 def _opened(platform: Platform, found: ContentReview, permit: Permit | None) -> str | None:
@@ -385,7 +385,7 @@ def _opened(platform: Platform, found: ContentReview, permit: Permit | None) -> 
     else:
         receipt = receipt_of(platform, permit)
         words = platform.passing_words.open(
-            found.sealed, permit, receipt, subject=found.subject, field=_POST, place=found.review_id
+            found.sealed, permit, receipt, subject=found.subject, field=POST_FIELD, place=found.review_id
         )
     if _mark(platform, words) != found.text_mark:
         raise IntegrityFailed(f"The text of {found.review_id} is not the one that was submitted")

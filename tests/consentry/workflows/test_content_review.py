@@ -25,11 +25,13 @@ from consentry.workflows.content_review import (
     submit_content,
 )
 from consentry.workflows.erase import erase_subject
+from consentry.workflows.erase_part import erase_part
 from consentry.workflows.reconcile import reconcile
 from deid.text.content import Action, Author, ContentKind
 from kernel.errors import BadInput, Conflict, Denied, IntegrityFailed, NotFound
 from tests.consentry.conftest import ADMIN, Captured
 from vault.envelope import read_key_id
+from vault.scopes import Scope, ScopeKind
 from vault.tables import data_key
 
 MEDICAL, COMPLIANCE = ReviewPart.MEDICAL, ReviewPart.COMPLIANCE
@@ -368,3 +370,34 @@ def test_both_reviews_on_postgresql(pg_platform):
     says(pg_platform, physician, made.review_id, MEDICAL)
     assert says(pg_platform, officer, made.review_id, COMPLIANCE).state is ContentState.APPROVED
     assert reconcile(pg_platform, ADMIN).is_clean
+
+
+@pytest.mark.parametrize(
+    ("scope", "goes"),
+    [
+        (Scope(ScopeKind.COMPARTMENT, ("social",)), True),
+        (Scope(ScopeKind.PURPOSE, ("P10",)), True),
+        (Scope(ScopeKind.FIELDS, ("post_text",)), True),
+        (Scope(ScopeKind.COMPARTMENT, ("clinical",)), False),
+    ],
+    ids=["compartment", "purpose", "field", "another"],
+)
+def test_posts_go_with_an_erasure_of_their_part(platform, captured, operator, scope, goes):
+    """What still waits is a part of what was collected."""
+    subject = captured.person("u-1", "P10")
+    made = submit_content(platform, operator, Draft(WORDS, ContentKind.POST, Author.MEMBER, subject)).review
+    erase_part(platform, ADMIN, subject=subject, scope=scope, reason="request")
+    assert [one.review_id for one in list_content(platform, operator)] == ([] if goes else [made.review_id])
+
+
+def test_words_whose_key_is_gone_are_sent_again(platform, captured, operator, physician):
+    """They are never resealed: they cannot be read, pass by nobody's word, and can be rejected."""
+    subject = captured.person("u-1", "P10")
+    made = submit_content(platform, operator, Draft(WORDS, ContentKind.POST, Author.MEMBER, subject)).review
+    with platform.keystore.database.write() as connection:
+        connection.execute(delete(data_key).where(data_key.c.key_id == read_key_id(made.sealed)))
+    with pytest.raises(NotFound):
+        read_content(platform, physician, made.review_id)
+    with pytest.raises(NotFound):
+        says(platform, physician, made.review_id, MEDICAL)
+    assert says(platform, physician, made.review_id, MEDICAL, REJECTED).state is ContentState.REJECTED
