@@ -32,14 +32,16 @@ _MAY_AS_VERB: Final = re.compile(r"may (?:the )?[0-9]{1,2}|(?:[0-9]{1,2} )may")
 
 _FIGURES: Final = re.compile(
     rf"(?<![0-9A-Za-z/.-])(?:(?P<a>[0-9]{{1,2}})(?P<sep>[-/.])(?P<b>[0-9]{{1,2}})(?P=sep)(?P<y>(?:19|20)?[0-9]{{2}})"
-    rf"|(?P<iso>(?:19|20)[0-9]{{2}})-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12][0-9]|3[01])(?=T[0-9])){_TIME}(?![0-9A-Za-z/-]|\.[0-9])"
+    rf"|(?P<iso>(?:19|20)[0-9]{{2}})-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12][0-9]"
+    rf"|3[01])(?=T[0-9])){_TIME}(?![0-9A-Za-z/-]|\.[0-9])"
 )
 _MONTH_AND_DAY: Final = re.compile(
     r"(?<![0-9A-Za-z/.-])(?:1[0-2]|0?[1-9])/(?:3[01]|[12][0-9]|0?[1-9])(?![0-9A-Za-z/%]|\.[0-9])"
 )
 _MONTH_AND_YEAR: Final = re.compile(r"(?<![0-9A-Za-z/.-])(?:1[0-2]|0?[1-9])[/-](?:19|20)[0-9]{2}(?![0-9A-Za-z/-])")
 _DAY_CUES: Final = re.compile(
-    r"(?<![a-z])(?:on|since|dated?|until|till|by|before|after|from|born|dob|due|seen|admitted|discharged|visit|appointment|appt|through)"
+    r"(?<![a-z])(?:on|since|dated?|until|till|by|before|after|from|born|dob|due|seen|admitted|discharged|visit"
+    r"|appointment|appt|through)"
     r"[ :]{1,2}(?:the )?\Z",
     re.IGNORECASE,
 )

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
+from deid.text.english.context import ACTS
 from deid.text.english.letters import with_capitals
-from deid.text.english.names import persons
+from deid.text.english.names import PLAIN_TITLES, persons
 from deid.text.english.organisations import organisation
 from deid.text.english.places import places_in
 from deid.text.english.prose import english_stretches
 from deid.text.english.runs import Run, runs
 from deid.text.kinds import Kind
-from deid.text.lists.english import cue, is_word
+from deid.text.lists.english import cue, given_names, is_word, surnames
 from deid.text.reading import Reading
 from deid.text.spans import Hit
 
@@ -31,7 +32,7 @@ class EnglishNameFinder:
 
 
 def _in_english(text: str, start: int, end: int) -> Iterator[Hit]:
-    """Yield all hits; in text that has no capitals, or nothing else, only those that stand on a list or behind a cue."""
+    """Yield all hits; in text without capitals, or of nothing else, only those of listed names or behind a cue."""
     capitalised = with_capitals(text, _stays_small)
     for run in runs(capitalised or text, start, end):
         for hit in _hits(run):
@@ -39,8 +40,12 @@ def _in_english(text: str, start: int, end: int) -> Iterator[Hit]:
                 yield hit
 
 
-def _stays_small(word: str) -> bool:
-    return is_word(word) or word in cue("no_names")
+def _stays_small(word: str, previous: str) -> bool:
+    """Whether a word is an ordinary one, and no surname behind a given name or a title."""
+    if not is_word(word) and word not in cue("no_names"):
+        return False
+    is_behind_name = previous in given_names() or previous in PLAIN_TITLES
+    return not (is_behind_name and word in surnames() and not ACTS.match(f" {word}"))
 
 
 def _hits(run: Run) -> Iterator[Hit]:
@@ -48,9 +53,8 @@ def _hits(run: Run) -> Iterator[Hit]:
     if firm is not None:
         yield firm
         return
-    rest = run
-    taken = list(places_in(run))
-    yield from taken
-    for hit in persons(rest):
-        if not any(place.start <= hit.start and hit.end <= place.end for place in taken):
+    places = list(places_in(run))
+    yield from places
+    for hit in persons(run):
+        if not any(place.start <= hit.start and hit.end <= place.end for place in places):
             yield hit

@@ -61,6 +61,12 @@ _NAMED: Final = {
         "insurance|policy|member|subscriber|beneficiary|health plan|medicare|medicaid|group|claim"
         "|blue ?cross|aetna|cigna|humana",
     ),
+    "beneficiary": _Named(
+        Kind.US_MBI,
+        r"mbi|medicare(?: (?:beneficiary )?(?:id|number|no\.?|#))?",
+        value=r"[1-9][A-Za-z][0-9A-Za-z][0-9][- ]?[A-Za-z][0-9A-Za-z][0-9][- ]?[A-Za-z]{2}[0-9]{2}",
+        score=0.9,
+    ),
     "examination": _Named(
         Kind.EXAMINATION_NUMBER, r"accession(?: (?:id|number|no\.?|#))?", "specimen|sample|lab|report|study|case|slide"
     ),

@@ -25,24 +25,37 @@ CAPITAL: Final = _class([letter for letter in _LETTERS if letter.isupper()])
 SMALL: Final = _class([letter for letter in _LETTERS if not letter.isupper()])
 LETTER: Final = _class(_LETTERS)
 
-_CASED: Final = re.compile(rf"[{CAPITAL}][{SMALL}]")
-_WORDS: Final = re.compile(rf"[{LETTER}]{{2,}}[^{LETTER}]+[{LETTER}]{{2,}}")
+_TELLING: Final = re.compile(rf"[{CAPITAL}][{SMALL}]|(?<![{LETTER}])[A-HJ-Z](?![{LETTER}])")
+"""A capital before a small letter, or by itself but for the first person."""
+_SMALL_WORDS: Final = re.compile(rf"[{SMALL}]{{2}}[^{LETTER}]{{1,40}}[{SMALL}]{{2}}")
+_SMALL_WORD: Final = re.compile(rf"(?<![{LETTER}])[{SMALL}]+(?![{LETTER}])")
+_ANY_WORD: Final = re.compile(rf"[{LETTER}]+")
+_ANY_SMALL: Final = re.compile(f"[{SMALL}]")
+_TWO_WORDS: Final = re.compile(rf"[{CAPITAL}]{{2}}[^{LETTER}]{{1,40}}[{CAPITAL}]{{2}}")
 
 
-def with_capitals(text: str, stays_small: Callable[[str], bool] = lambda _: False) -> str | None:
-    """Return a text whose letters are all small or all capitals as if each word began with a capital.
+def with_capitals(text: str, stays_small: Callable[[str, str], bool] = lambda _, __: False) -> str | None:
+    """Return a text of small letters, but for abbreviations, or of capitals as if each word began with a capital.
 
     Args:
-        stays_small: says of a word in small letters that it would be written so within a sentence.
+        stays_small: says of a word and the one before it, in small letters, that it would be written so in a sentence.
     Returns:
         a text as long; None where capitals tell something, or where there is nothing to tell.
     """
-    if _CASED.search(text) is not None or _WORDS.search(text) is None:
+    if _TELLING.search(text) is None and _SMALL_WORDS.search(text) is not None:
+        words = _SMALL_WORD
+    elif _ANY_SMALL.search(text) is None and _TWO_WORDS.search(text) is not None:
+        words = _ANY_WORD
+    else:
         return None
 
-    def capitalised(word: re.Match[str]) -> str:
-        small = word.group().lower()
-        return small if stays_small(small) else small[0].upper() + small[1:]
+    previous = ""
 
-    titled = re.sub(rf"[{LETTER}]+", capitalised, text)
+    def capitalised(word: re.Match[str]) -> str:
+        nonlocal previous
+        small = word.group().lower()
+        stays, previous = stays_small(small, previous), small
+        return small if stays else small[0].upper() + small[1:]
+
+    titled = words.sub(capitalised, text)
     return titled if len(titled) == len(text) else None

@@ -13,14 +13,18 @@ from deid.text.lists.english import cue, given_names, is_word, places, surnames
 from deid.text.lists.reading import alternation
 from deid.text.spans import Hit
 
-_PLAIN_TITLES: Final = frozenset(("mr", "mrs", "ms", "dr", "prof", "rev", "herr", "frau", "mme", "mlle"))
+PLAIN_TITLES: Final = frozenset(("mr", "mrs", "ms", "dr", "prof", "rev", "herr", "frau", "mme", "mlle"))
 """Titles that are nothing else; behind the others a name is one only if it is no word."""
 
 _MEDICAL: Final = re.compile(
-    r"(?:itis|osis|emia|aemia|ectomy|otomy|ostomy|plasty|scopy|graph[yi]?|gram|algia|oma|pathy|plegia|uria|pnea|rrhea|rrhagia"
-    r"|megaly|ism|genic|lysis|trophy|cyte|phil|penia|pril|sartan|olol|statin|azole|cillin|m[yi]cin|cycline|floxacin|mab|nib|vir"
-    r"|zepam|zolam|pine|prazole|tidine|gliptin|glutide|flozin|formin|ine|one|ide|ate|ium|ic|ous|ase|oid|tomy|oxin|parin|cept"
-    r"|ology|logist|grapher|ician|scope|stomy|dipine|lukast|triptan|setron|afil|dronate|profen|oxetine|terol|asone|olone)s?\Z"
+    r"(?:itis|osis|emia|aemia|ectomy|otomy|ostomy|plasty|scopy|graph[yi]?|gram|algia|oma|pathy|plegia|uria|pnea"
+    r"|rrhea|rrhagia"
+    r"|megaly|ism|genic|lysis|trophy|cyte|phil|penia|pril|sartan|olol|statin|azole|cillin|m[yi]cin|cycline"
+    r"|floxacin|mab|nib|vir"
+    r"|zepam|zolam|pine|prazole|tidine|gliptin|glutide|flozin|formin|ine|one|ide|ate|ium|ic|ous|ase|oid|tomy|oxin"
+    r"|parin|cept"
+    r"|ology|logist|grapher|ician|scope|stomy|dipine|lukast|triptan|setron|afil|dronate|profen|oxetine|terol"
+    r"|asone|olone)s?\Z"
 )
 """Endings of findings, procedures and medicines."""
 
@@ -51,7 +55,7 @@ def _person(run: Run) -> Hit | None:
     if not core.tokens:
         return None
     is_titled = bool(title) or _title_before().search(core.before) is not None
-    is_office = _plain_title(run, title) not in _PLAIN_TITLES
+    is_office = _plain_title(run, title) not in PLAIN_TITLES
     core = _trimmed(core, keeps_words=is_titled and not is_office)
     if core is None or (context.CLINICAL.match(core.after) and core.tokens[-1].plain in _eponyms()):
         return None
@@ -154,7 +158,7 @@ def _trimmed(run: Run, *, keeps_words: bool) -> Run | None:
 
 def _goes_first(run: Run, place: int, *, keeps_words: bool) -> bool:
     token = run.tokens[place]
-    if _is_no_name(token):
+    if _is_no_name(token) and not (keeps_words and token.written[0].islower()):
         return True
     if keeps_words or token.is_initial:
         return False
@@ -208,28 +212,48 @@ def _score_of_several(run: Run) -> float:
 
 def _score_of_one(run: Run) -> float:
     """Return how sure it is that one word is a name; 0 where it is none."""
-    token, before = run.tokens[0], run.before
-    if token.is_initial or token.plain == "st":
-        return 0.0
-    is_cued = context.NAMING.search(before) is not None
-    if token.plain in cue("months") or (len(token.plain) < _SHORTEST and not (is_cued and token.plain in surnames())):
+    token = run.tokens[0]
+    is_cued = context.NAMING.search(run.before) is not None
+    is_short = len(token.plain) < _SHORTEST and not (is_cued and token.plain in surnames())
+    if is_short or token.is_initial or token.plain == "st" or token.plain in cue("months"):
         return 0.0
     if _is_doubtful(token):
-        acts = context.ACTS.match(run.after) is not None
-        if is_cued or (not run.opens_sentence and (acts or context.PERSONAL.search(before))):
-            return 0.6
-        is_name = not run.opens_sentence and token.plain not in cue("titles") and not before.endswith("the ")
-        return 0.5 if is_name and not token.is_capitals else 0.0
+        return _score_of_doubtful(run, is_cued=is_cued)
     if token.plain in given_names():
         return 0.75 if is_cued or not run.opens_sentence else 0.65
-    if is_family(token) and not is_word(token.plain) and not token.is_capitals:
-        return 0.7 if is_cued else 0.6
-    if is_cued and (is_unlisted(token) or is_family(token)):
+    if is_family(token) and not token.is_capitals:
+        return _score_of_surname(run, is_cued=is_cued)
+    return _score_of_unlisted(run, is_cued=is_cued) if is_unlisted(token) else 0.0
+
+
+def _score_of_doubtful(run: Run, *, is_cued: bool) -> float:
+    """Score a given name that is a word above all."""
+    token = run.tokens[0]
+    if is_cued:
+        return 0.6
+    if run.opens_sentence:
+        return 0.0
+    if context.ACTS.match(run.after) or context.PERSONAL.search(run.before):
+        return 0.6
+    is_thing = token.plain in cue("titles") or run.before.endswith("the ") or token.is_capitals
+    return 0.0 if is_thing else 0.5
+
+
+def _score_of_surname(run: Run, *, is_cued: bool) -> float:
+    if is_cued:
         return 0.7
-    if is_family(token) and not run.opens_sentence and not token.is_capitals:
-        is_listed = _LISTED_BEFORE.search(before) and (before.endswith("and ") or _LISTED_BEHIND.match(run.after))
-        return 0.5 if is_listed else 0.0
-    if not is_unlisted(token) or token.is_capitals:
+    if not is_word(run.tokens[0].plain):
+        return 0.6
+    is_named = _LISTED_BEFORE.search(run.before) and (run.before.endswith("and ") or _LISTED_BEHIND.match(run.after))
+    return 0.5 if is_named and not run.opens_sentence else 0.0
+
+
+def _score_of_unlisted(run: Run, *, is_cued: bool) -> float:
+    """Score a word of which nothing is known, which at the beginning of a sentence is more often a term."""
+    token = run.tokens[0]
+    if is_cued:
+        return 0.7
+    if token.is_capitals:
         return 0.0
     if not run.opens_sentence:
         return 0.55

@@ -1,6 +1,7 @@
 """Organisations in runs of capitalised words: by what they end or begin with, and by the words around."""
 
 import re
+from functools import cache
 from typing import Final
 
 from deid.text.english import context
@@ -12,12 +13,18 @@ from deid.text.lists.english import cue, is_word
 from deid.text.lists.reading import alternation
 from deid.text.spans import Hit
 
-_LEGAL: Final = re.compile(rf",? ?(?:{alternation(cue('legal'))})(?![{LETTER}])\.?", re.IGNORECASE)
+
+@cache
+def _legal() -> re.Pattern[str]:
+    return re.compile(rf",? ?(?:{alternation(cue('legal'))})(?![{LETTER}])\.?", re.IGNORECASE)
+
+
 _JOINED: Final = re.compile(rf"(?:, [{CAPITAL}][{LETTER}'’-]+)?,? (?:and|&) [{CAPITAL}][{LETTER}'’-]+")
 _THREE: Final = re.compile(rf", [{CAPITAL}][{LETTER}'’-]+,? (?:and|&) [{CAPITAL}][{LETTER}'’-]+")
 _PEOPLE_BEFORE: Final = re.compile(
     r"(?:[:,]|(?<![a-z])(?:by|with|and|to|for|are|were|met|meet|siblings|children|sons|daughters)) \Z"
 )
+_AT: Final = re.compile(r"(?<![a-z])at (?:the )?\Z")
 _LEAD: Final = re.compile(r"[?*>• -]{0,4}")
 _ABOVE: Final = re.compile(rf"[?*>• -]{{0,4}}[{CAPITAL}][{LETTER}.,'’-]*(?: [{LETTER}.,'’-]+){{0,5}}")
 _NUMBER: Final = re.compile("[0-9]")
@@ -34,7 +41,7 @@ def organisation(run: Run) -> Hit | None:
     if not run.tokens:
         return None
     tokens = run.tokens
-    legal = _LEGAL.match(run.text, run.end)
+    legal = _legal().match(run.text, run.end)
     if legal is not None and legal.group()[:1] in ", ":
         return _hit(run.start, legal.end(), 0.85)
     last = tokens[-1].plain
@@ -76,12 +83,7 @@ def _by_context(run: Run) -> Hit | None:
         return _hit(run.start, end, 0.7)
     if is_behind and not _is_person(run):
         return _hit(run.start, end, 0.65)
-    if (
-        context.AT_FIRM.search(run.before)
-        and not run.opens_sentence
-        and " at" in run.before[-6:]
-        and not _is_person(run)
-    ):
+    if _AT.search(run.before) and not context.IN_PLACE.search(run.before) and not _is_person(run):
         is_name = any(is_unlisted(token) for token in run.tokens) or end > run.end
         return _hit(run.start, end, 0.55) if is_name else None
     return None
@@ -89,10 +91,10 @@ def _by_context(run: Run) -> Hit | None:
 
 def _is_in_letterhead(run: Run) -> bool:
     """Whether it is a line by itself, below one of a few words in capitals and above one with a number."""
-    line = run.text.rfind("\n", 0, run.start) + 1
-    if not _LEAD.fullmatch(run.text, line, run.start) or not run.after.startswith("\n") or not line:
+    line = run.text.rfind("\n", max(0, run.start - _LINE), run.start) + 1
+    if not line or not _LEAD.fullmatch(run.text, line, run.start) or not run.after.startswith("\n"):
         return False
-    above = run.text[run.text.rfind("\n", 0, line - 1) + 1 : line - 1]
+    above = run.text[max(0, line - 1 - _LINE) : line - 1].rpartition("\n")[2]
     below = run.text[run.end + 1 : run.end + 1 + _LINE].partition("\n")[0]
     return _ABOVE.fullmatch(above) is not None and _NUMBER.search(below) is not None and ":" not in below
 

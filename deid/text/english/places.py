@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 from deid.text.english import context
@@ -13,9 +14,13 @@ from deid.text.lists.reading import alternation
 from deid.text.spans import Hit
 
 _LONGEST: Final = 4
-_MORE: Final = re.compile(
-    rf",? (?:(?:{alternation(cue('state_codes'))})(?![A-Za-z])|(?:{alternation(name.title() for name in countries() | cue('states'))})(?![A-Za-z]))"
-)
+
+
+@cache
+def _more() -> re.Pattern[str]:
+    """Return what names the state or country of a town."""
+    larger = alternation(name.title() for name in countries() | cue("states"))
+    return re.compile(rf",? (?:{alternation(cue('state_codes'))}|{larger})(?![A-Za-z])")
 
 
 def places_in(run: Run) -> Iterator[Hit]:
@@ -66,7 +71,7 @@ _PEOPLE_TOO: Final = frozenset(("chad", "jordan", "georgia", "israel"))
 
 
 def _is_told_behind(part: Run) -> bool:
-    return context.PLACE_BEHIND.match(part.after) is not None or _MORE.match(part.after) is not None
+    return context.PLACE_BEHIND.match(part.after) is not None or _more().match(part.after) is not None
 
 
 def _is_unknown_place(run: Run) -> bool:

@@ -11,8 +11,8 @@ from deid.text.lists.english import cue
 from deid.text.lists.reading import alternation
 
 _WORD: Final = (
-    rf"(?:[{CAPITAL}]\.(?:-?[{CAPITAL}]\.)*|St\.|[dDlLoO]['’][{CAPITAL}][{LETTER}]*"
-    rf"|[{CAPITAL}][{LETTER}]*(?:['’-][{LETTER}]+)*)"
+    rf"(?:[{CAPITAL}]\.(?:-?[{CAPITAL}]\.)*|St\.|[dDlLoO]['’][{CAPITAL}][{LETTER}]{{0,40}}"
+    rf"|[{CAPITAL}][{LETTER}]{{0,60}}(?:['’-][{LETTER}]{{1,60}}){{0,4}}(?![{LETTER}0-9]))"
 )
 
 
@@ -20,7 +20,7 @@ _WORD: Final = (
 def _run() -> re.Pattern[str]:
     particle = f"(?:{alternation(cue('particles'))}) "
     return re.compile(
-        rf"(?<![{LETTER}0-9_@#/])(?:{particle}(?=[{CAPITAL}]))?{_WORD}(?: {{1,2}}(?:{particle}){{0,2}}{_WORD}){{0,9}}"
+        rf"(?<![{LETTER}0-9_@#/])(?:{particle}){{0,2}}{_WORD}(?: {{1,2}}(?:{particle}){{0,2}}{_WORD}){{0,9}}"
     )
 
 

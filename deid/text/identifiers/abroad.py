@@ -12,10 +12,11 @@ from deid.text.kinds import Kind
 _EXTENSION: Final = r"(?:,? ?(?:x|ext\.?|extension) ?[0-9]{1,6})?"
 
 _NORTH_AMERICAN: Final = re.compile(
-    r"(?<![0-9A-Za-z+])(?<![0-9][-.])(?:(?:\+|00)?1[-. ]{0,2})?(?:\([2-9][0-9]{2}\)[-. ]{0,2}|(?!400)[2-9][0-9]{2}[-. ])"
+    r"(?<![0-9A-Za-z+])(?<![0-9][-.])(?:(?:\+|00)?1[-. ]{0,2})?"
+    r"(?:\([2-9][0-9]{2}\)[-. ]{0,2}|(?!400)[2-9][0-9]{2}[-. ])"
     rf"[0-9]{{3}}[-. ][0-9]{{4}}{_EXTENSION}(?![0-9]|[-.][0-9])"
 )
-"""Area code, three digits, four digits, with or without a 1 in front (NANPA); plain digits need a word. No area is 400."""
+"""Area code, three digits, four digits, with or without a 1 in front (NANPA); no area is 400."""
 
 _TOLL_FREE: Final = re.compile(r"(?:(?:\+|00)?1[-. ]{0,2})?\(?8(?:00|33|44|55|66|77|88)[-). ]")
 
@@ -35,7 +36,7 @@ _CUES: Final = re.compile(
     r"(?<![a-z])(?:(?P<fax>fax|facsimile)"
     r"|(?P<mobile>mobile|cell(?:ular|phone)?|whatsapp|sms|texts?|texting|texted|messages?)"
     r"|(?P<phone>(?:tele)?phones?|tel|ph|call(?:s|ed|ing|back)?|dial(?:ed|led|ing)?|ring|rang|reach(?:ed|able)?|contact"
-    r"|answering|registered|hotline|helpline|landline|pager|voice ?mail|switchboard"
+    r"|answer(?:s|ed|ing)?|picks? up|hotline|helpline|landline|pager|voice ?mail|switchboard"
     r"|(?:line|desk|office|home|work|[tmpcho]) ?[:=])"
     r"|(?P<other>account|acct|card|order|invoice|tracking|case|ticket|ref(?:erence)?|confirmation|licen[cs]e|passport"
     r"|policy|zip|postal|isbn|issn|ndc|mrn|ids?|ssn|security|lot|batch|serial|model|iban|doses?|version|pages?|pmid|doi"

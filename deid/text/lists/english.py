@@ -7,13 +7,18 @@ from deid.text.lists.reading import lines_of, sections_of
 
 @cache
 def _listed(name: str) -> frozenset[str]:
-    return frozenset(" ".join(lines_of(name)).split())
+    """Return the words of lines ``BEGINNING<tab>REST REST …``; a dot stands for no rest."""
+    words: list[str] = []
+    for line in lines_of(name):
+        beginning, _, rests = line.partition("\t")
+        words.extend(beginning + rest.removeprefix(".") for rest in rests.split(" "))
+    return frozenset(words)
 
 
 def is_word(word: str) -> bool:
-    """Whether something in small letters is an English word, be it in the plural; most names are none.
+    """Whether something in small letters is an English word, be it in the plural.
 
-    Names that many people bear are left out of the words, but for those that are words above all (``cue("words_first")``).
+    Names that many people bear are none, but for those that are words above all (``cue("words_first")``).
     """
     words = _listed("english_words.txt")
     return word in words or (word.endswith("s") and word[:-1] in words and word not in surnames())

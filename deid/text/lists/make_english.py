@@ -22,10 +22,11 @@ _NAME: Final = re.compile("[a-zß-öø-ɏ]{2,}(?:['’][a-zß-öø-ɏ]+)?")
 _FREQUENT: Final = 0.004
 """Per cent of the people in the census who bear a surname; 2,700 surnames are as frequent."""
 
-_SURNAMES: Final = 18_000
+_SURNAMES: Final = 15_000
 _GIVEN: Final = 0.008
 """Per cent of women or of men in the census who bear a given name that is a word, too."""
 
+_BEGINNING: Final = 3
 _PEOPLE: Final = 100_000
 _PEOPLE_IN_THE_US: Final = 30_000
 
@@ -36,7 +37,7 @@ def main(folder: Path, into: Path = _HERE) -> None:
     words = {word for word in spelled if _PLAIN_WORD.fullmatch(word)}
     ours = sections_of("english_cues.txt")
     shares = {**_shares(folder / "dist.male.first"), **_shares(folder / "dist.female.first")}
-    usual = {name for name, share in shares.items() if share >= _GIVEN} - set(ours["words_first"])
+    usual = {name for name, share in shares.items() if share >= _GIVEN} - {*ours["words_first"], *ours["words_only"]}
     no_names = set(ours["no_names"])
     packaged = dict(_packaged(folder))
     given = usual | ((shares.keys() | packaged["first"]) - words)
@@ -51,11 +52,12 @@ def main(folder: Path, into: Path = _HERE) -> None:
 
 
 def _write(path: Path, words: Iterable[str]) -> None:
+    """Write words by what they begin with: the beginning, a tab, the rests; a dot stands for no rest."""
     lines: dict[str, list[str]] = {}
     for word in sorted(set(words)):
-        lines.setdefault(word[:2], []).append(word)
-    remark = "# Made by make_english.py; see SOURCES.md."
-    path.write_text("\n".join((remark, *(" ".join(line) for line in lines.values()))) + "\n", "utf-8")
+        lines.setdefault(word[:_BEGINNING], []).append(word[_BEGINNING:] or ".")
+    rows = (f"{beginning}\t{' '.join(rests)}" for beginning, rests in lines.items())
+    path.write_text("\n".join(("# Made by make_english.py; see SOURCES.md.", *rows)) + "\n", "utf-8")
 
 
 def _uninflected(words: set[str]) -> Iterator[str]:
