@@ -10,7 +10,7 @@ from typing import Protocol
 
 from deid.text.addresses import AddressFinder
 from deid.text.dates import DateFinder
-from deid.text.english import ENGLISH_FINDERS
+from deid.text.english import EnglishFinder
 from deid.text.kinds import Kind
 from deid.text.labelled import LabelFinder
 from deid.text.names import NameFinder
@@ -53,4 +53,4 @@ def structured_finders() -> Sequence[Finder]:
 def all_finders() -> Sequence[Finder]:
     """Return every finder that ships, built once."""
     chinese = (NameFinder(), AddressFinder(), OrganisationFinder())
-    return (*structured_finders(), *chinese, *ENGLISH_FINDERS)
+    return (*structured_finders(), *chinese, EnglishFinder())

@@ -56,8 +56,14 @@ def _person(run: Run) -> Hit | None:
         return None
     is_titled = bool(title) or _title_before().search(core.before) is not None
     is_office = _plain_title(run, title) not in PLAIN_TITLES
-    core = _trimmed(core, keeps_words=is_titled and not is_office)
-    if core is None or (context.CLINICAL.match(core.after) and core.tokens[-1].plain in _eponyms()):
+    trimmed = _trimmed(core, keeps_words=is_titled and not is_office)
+    if trimmed is None:
+        return None
+    return _judged(trimmed, is_titled=is_titled, is_office=is_office)
+
+
+def _judged(core: Run, *, is_titled: bool, is_office: bool) -> Hit | None:
+    if context.CLINICAL.match(core.after) and core.tokens[-1].plain in _eponyms():
         return None
     is_code = len(core.tokens) == 1 and core.tokens[0].is_capitals and len(core.tokens[0].plain) <= _LONG
     if is_titled and not is_code and (not is_office or _looks_like_name(core.tokens[0])):

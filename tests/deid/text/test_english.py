@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deid.text import Kind, TextScrubber
-from deid.text.english import ENGLISH_FINDERS
+from deid.text.english import EnglishFinder, parts
 from deid.text.english.letters import with_capitals
 from deid.text.evaluation import Measure, evaluate
 from deid.text.gold import read_gold
@@ -175,6 +175,11 @@ def test_addresses_are_found_to_their_end(scrubber, address):
     assert found(scrubber, f"She lives at {address}\nThanks", Kind.ADDRESS) == {address}
 
 
+def test_every_part_gives_kinds_that_are_said():
+    """Kinds are known before any part is built."""
+    assert EnglishFinder.kinds == frozenset().union(*(part.kinds for part in parts()))
+
+
 def test_finding_twice_changes_nothing(scrubber):
     """Marks of names and addresses are no context for others."""
     text = " ".join(text for text, _ in (*NAMES[:8], *PLACES, *ORGANISATIONS)) + "\nAt " + ", ".join(ADDRESSES[:3])
@@ -207,7 +212,7 @@ def test_lists_tell_names_from_words():
 def test_offsets_stay_within_any_text(text):
     """No finder fails, and every hit is a stretch of the text."""
     reading = read(text)
-    for finder in ENGLISH_FINDERS:
+    for finder in parts():
         for hit in finder.find(reading):
             assert 0 <= hit.start < hit.end <= len(reading.text)
             assert hit.kind in finder.kinds
@@ -243,7 +248,7 @@ def test_long_text_takes_linear_time(unit):
     def seconds(length):
         reading = read((unit * length)[:length])
         started = time.process_time()
-        for finder in ENGLISH_FINDERS:
+        for finder in parts():
             for _ in finder.find(reading):
                 pass
         return time.process_time() - started
