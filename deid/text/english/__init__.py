@@ -31,7 +31,7 @@ class EnglishFinder:
         (
             Kind.PERSON, Kind.ADDRESS, Kind.PLACE, Kind.ORGANIZATION, Kind.DATE, Kind.AGE, Kind.POSTCODE, Kind.PASSPORT,
             Kind.DRIVER_LICENCE, Kind.ACCOUNT_NUMBER, Kind.PLATE, Kind.RECORD_NUMBER, Kind.VISIT_NUMBER,
-            Kind.PRESCRIPTION_NUMBER, Kind.INSURANCE_NUMBER, Kind.EXAMINATION_NUMBER, Kind.DEVICE_ID,
+            Kind.PRESCRIPTION_NUMBER, Kind.INSURANCE_NUMBER, Kind.EXAMINATION_NUMBER, Kind.DEVICE_ID, Kind.BANK_CARD,
             Kind.US_SSN, Kind.US_NPI, Kind.US_MBI,
         )
     )  # fmt: skip

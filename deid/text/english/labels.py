@@ -23,6 +23,8 @@ _POSTCODE: Final = (
 _PLATE: Final = r"(?:[0-9A-Z]{1,4}[- ]?[0-9A-Z]{2,5}|[0-9A-Z]{2,8}|[0-9A-Za-z]{5,8})"
 _USER: Final = r"[A-Za-z][A-Za-z0-9._-]{2,30}[A-Za-z0-9]"
 _LICENCE: Final = r"(?:driver'?s?'?|driving|operator'?s?) ?(?:licen[cs]e|permit|lic\.?)|d/?l(?= ?(?:no|num|#|:))"
+_SECURITY: Final = r"ssn|social(?: security)?(?: number)?"
+_TAIL: Final = r"(?:(?:that )?end(?:s|ing)(?: in| with)?|last (?:four|4)(?: digits)?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +113,19 @@ _NAMED: Final = {
     "postcode": _Named(
         Kind.POSTCODE, r"zip(?: ?codes?)?|postal ?codes?|post ?codes?|postcodes?|pin ?code", value=_POSTCODE, digits=2
     ),
+    "security_tail": _Named(
+        Kind.US_SSN,
+        rf"(?:{_SECURITY}),? {_TAIL}|{_TAIL} (?:of )?(?:his |her |the |my |your )?(?:{_SECURITY})",
+        value="[0-9]{4}",
+        score=0.7,
+    ),
     "security": _Named(
         Kind.US_SSN,
         r"ssn|social security(?: (?:number|no\.?|#))?",
         value=r"[0-9X*]{3}[- ]?[0-9X*]{2}[- ]?[0-9]{4}",
         digits=4,
     ),
+    "card_tail": _Named(Kind.BANK_CARD, rf"(?:card|visa|master ?card|amex),? {_TAIL}", value="[0-9]{4}", score=0.7),
     "tax": _Named(Kind.US_SSN, r"i?tin|tax(?:payer)? ?id", value=r"[0-9]{2,3}-?[0-9]{2}-?[0-9]{4,5}", digits=9),
     "provider": _Named(Kind.US_NPI, r"npi|dea", value=r"[A-Za-z]{0,2}[0-9]{7,10}", digits=7, score=0.75),
 }

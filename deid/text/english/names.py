@@ -190,6 +190,8 @@ def _goes_last(tokens: tuple[Token, ...], begin: int, end: int, *, keeps_words: 
 
 
 def _is_no_name(token: Token) -> bool:
+    if token.is_initial and token.written.endswith("."):
+        return False
     is_known = token.plain in _no_names() or token.plain in cue("titles")
     return is_known or _CONTRACTED.search(token.written) is not None or token.written[0].islower()
 

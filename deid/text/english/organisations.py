@@ -25,6 +25,9 @@ _PEOPLE_BEFORE: Final = re.compile(
     r"(?:[:,]|(?<![a-z])(?:by|with|and|to|for|are|were|met|meet|siblings|children|sons|daughters)) \Z"
 )
 _AT: Final = re.compile(r"(?<![a-z])at (?:the )?\Z")
+_PARTNERS: Final = re.compile(
+    rf"(?<![{LETTER}'’-])(?:[{CAPITAL}][{LETTER}'’-]{{1,30}}, ){{0,2}}[{CAPITAL}][{LETTER}'’-]{{1,30}},? (?:and|&) \Z"
+)
 _LEAD: Final = re.compile(r"[?*>• -]{0,4}")
 _ABOVE: Final = re.compile(rf"[?*>• -]{{0,4}}[{CAPITAL}][{LETTER}.,'’-]*(?: [{LETTER}.,'’-]+){{0,5}}")
 _NUMBER: Final = re.compile("[0-9]")
@@ -43,15 +46,22 @@ def organisation(run: Run) -> Hit | None:
     tokens = run.tokens
     legal = _legal().match(run.text, run.end)
     if legal is not None and legal.group()[:1] in ", ":
-        return _hit(run.start, legal.end(), 0.85)
+        return _hit(_first_partner(run), legal.end(), 0.85)
     last = tokens[-1].plain
     if last in cue("legal") and len(tokens) > 1:
-        return _hit(run.start, run.end + run.after.startswith("."), 0.85)
+        return _hit(_first_partner(run), run.end + run.after.startswith("."), 0.85)
     if last in cue("organisations") and len(tokens) > 1 and not _is_heading(whole) and not _is_usual(run):
         return _hit(run.start, run.end, 0.75)
     if last in cue("organisation_heads") and (of := _OF.match(run.text, run.end)) is not None:
         return _hit(run.start, of.end(), 0.75)
     return _by_context(run)
+
+
+def _first_partner(run: Run) -> int:
+    """Return where a firm of several names begins whose last ones are the run."""
+    begin = max(0, run.start - _LINE)
+    partners = _PARTNERS.search(run.text, begin, run.start)
+    return run.start if partners is None else partners.start()
 
 
 def _hit(start: int, end: int, score: float) -> Hit:

@@ -21,6 +21,9 @@ NUMBERS = [
     ("his SSN is 219-09-9999.", Kind.US_SSN, "219-09-9999"),
     ("SSN 219099999", Kind.US_SSN, "219099999"),
     ("Social security number: 219 09 9999", Kind.US_SSN, "219 09 9999"),
+    ("SSN ending in 6789", Kind.US_SSN, "6789"),
+    ("the last four of her SSN 6789", Kind.US_SSN, "6789"),
+    ("my card ending 4321", Kind.BANK_CARD, "4321"),
     ("NPI 1234567893", Kind.US_NPI, "1234567893"),
     ("prescriber DEA AB1234563", Kind.US_NPI, "AB1234563"),
     ("her MBI 1EG4-TE5-MK73", Kind.US_MBI, "1EG4-TE5-MK73"),
@@ -96,6 +99,7 @@ NAMES = [
     ("CALLED DAUGHTER MARY JONES TODAY", {"MARY JONES"}),
     ("Yekaterina Golovlyova's letters came", {"Yekaterina Golovlyova"}),
     ("Referred by: Susan Blackwood, NP.", {"Susan Blackwood"}),
+    ("Copy to: Dr. A. B. Ferreira", {"A. B. Ferreira"}),
     ("the late Björn Åkesson", {"Björn Åkesson"}),
     ("患者说 my name is John Carter and I feel fine today，其余不详", {"John Carter"}),
 ]
@@ -109,6 +113,7 @@ PLACES = [
 
 ORGANISATIONS = [
     ("admitted to St. Mary's Hospital", {"St. Mary's Hospital"}),
+    ("billed by Brown & Sons, Ltd.", {"Brown & Sons, Ltd."}),
     ("I work for Goldman Sachs", {"Goldman Sachs"}),
     ("paid by Acme Widgets LLC.", {"Acme Widgets LLC."}),
     ("at the University of Michigan", {"University of Michigan"}),
