@@ -58,7 +58,7 @@ _NOT_THEIRS: Final = frozenset(
 """Titles of those who treat; who bears the same surname is another."""
 
 _MORE_TITLES: Final = ("某某", "某", "同学", "老人")
-_SHORT_TITLES: Final = ("哥", "姐", "姨", "叔", "婶", "嫂", "总", "氏")
+_SHORT_TITLES: Final = ("哥", "姐", "姨", "叔", "婶", "嫂", "总")
 
 _CUE: Final = re.compile(
     "(?:我叫|我是|本人|姓名|名字|叫做|名叫|就叫|患者|病人|家属|联系人|收件人|收货人|签名|昵称|称呼|孩子叫|叫)"
@@ -87,17 +87,21 @@ class ChineseName:
     Args:
         name: the full name.
         source: of its hits.
+        is_foreign: whether it has no surname that it begins with, as 阿不都·热合曼; such a name is found whole.
     """
 
     kind = Kind.PERSON
 
-    def __init__(self, name: str, source: str) -> None:
+    def __init__(self, name: str, source: str, *, is_foreign: bool = False) -> None:
         self.source = source
         self._full = name_value(name)
+        self._has_surname = not is_foreign and (
+            self._full[:1] in surname_ranks() or self._full[:2] in compound_surnames()
+        )
         length = 2 if self._full[:2] in compound_surnames() and len(self._full) > 2 else 1  # noqa: PLR2004
         self._surname, self._given = self._full[:length], self._full[length:]
         self._is_word = word_costs().get(self._full, 255) < _CHANCE
-        self._parts = self._given_parts()
+        self._parts = self._given_parts() if self._has_surname else ()
         self._pinyin = PinyinName(self._surname, self._given)
 
     def _given_parts(self) -> tuple[str, ...]:
@@ -116,7 +120,8 @@ class ChineseName:
             for place in form.places(part):
                 if place.is_whole and self._is_called(form, place):
                     yield place.start, place.end
-        yield from self._by_surname(page)
+        if self._has_surname:
+            yield from self._by_surname(page)
         yield from self._pinyin.spans(page)
 
     def _is_theirs(self, form: Form, place: Place) -> bool:

@@ -97,10 +97,11 @@ def _named(name: str, source: str) -> Iterator[OwnThing]:
         yield LatinName(name, source)
         return
     parts = [part for part in re.split("[·•・‧]", name) if part]
-    yield ChineseName("".join(parts), source)
-    for part in parts if len(parts) > 1 else ():
+    is_foreign = len(parts) > 1
+    yield ChineseName("".join(parts), source, is_foreign=is_foreign)
+    for part in parts if is_foreign else ():
         if len(part) > _SHORTEST_NAME:
-            yield ChineseName(part, source)
+            yield ChineseName(part, source, is_foreign=True)
 
 
 def _mobile(value: str) -> OwnThing:
