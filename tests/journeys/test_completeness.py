@@ -221,7 +221,9 @@ class World:
         return self.platform.log.settle().size
 
 
-ROLES = ("administrator", "compliance_officer", "clinician", "operator", "content_reviewer", "key_custodian")
+ROLES = (
+    "administrator", "compliance_officer", "clinician", "operator", "analyst", "content_reviewer", "key_custodian",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +299,7 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
     "GET /v1/subjects/{subject_id}/consents/history": ("clinician", "", None),
     "POST /v1/subjects/{subject_id}/signals/gpc": ("capture", "", None),
     "POST /v1/decisions": ("clinician", "", {"subject_id": "{subject}", "purpose": "P02", "fields": ["sex"]}),
-    "POST /v1/deid/text": ("analyst", "", {"texts": ["头痛三天"]}),
+    "POST /v1/deid/text": ("compliance_officer", "", {"texts": ["头痛三天"]}),
     "POST /v1/records": ("ingest", "", {"source": "app", "records": [{k: RECORD[k] for k in RECORD if k != "source"}]}),
     "POST /v1/attachments": ("ingest", "", FILE),
     "POST /v1/attachments/{attachment_id}/open": ("clinician", "", {"purpose": "P02", "reason": "consultation"}),

@@ -16,7 +16,7 @@ FindIdentifiers: TypeAlias = Callable[[str], Sequence[Span]]
 """Finds the identifiers of a text; one span of kind ``WITHHELD`` where it could not be judged."""
 
 _MOST: Final = 50
-"""Hits of one rule that are told; a page that breaks it oftener needs no more."""
+"""Places of words that are told for one rule; of identifiers every one is, for each is masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _hits(rule: Rule, page: Page, kind: ContentKind) -> Iterator[ContentHit]:
     unless = [one for one in rule.unless if one.reach is not Reach.PAGE]
     told = 0
     for start, end, identifier in _places(rule, page):
-        if told == _MOST:
+        if told == _MOST and rule.find is not None:
             return
         if all(holds(one, page, start, end) for one in near) and not any(
             holds(one, page, start, end) for one in unless

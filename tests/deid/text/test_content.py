@@ -138,6 +138,12 @@ def test_own_contact_is_masked_with_a_warning(checker):
     ]
 
 
+def test_every_contact_is_masked(checker):
+    """However many there are."""
+    text = "，".join(f"138001380{number:02}" for number in range(90))
+    assert "138" not in checker.check(text, POST).masked(text)
+
+
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
