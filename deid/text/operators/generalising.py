@@ -20,7 +20,7 @@ _YEARS: Final = range(2, 31)
 
 
 class Generalise:
-    """Leaves what is wider; the mark where nothing wider is known.
+    """Leaves what is wider, or as wide already; the mark where nothing wider is known.
 
     Args:
         to: ``year`` or ``month`` of days, ``province`` or ``city`` of addresses and places.
@@ -41,7 +41,7 @@ class Generalise:
             wider = self._part_of_day(found.folded)
         elif found.kind in (Kind.ADDRESS, Kind.PLACE):
             wider = self._division(found.folded)
-        return MARKS[found.kind] if wider is None or wider == found.value else wider
+        return MARKS[found.kind] if wider is None else wider
 
     def _band(self, text: str) -> str | None:
         age = _age(text)
