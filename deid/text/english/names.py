@@ -28,8 +28,10 @@ _MEDICAL: Final = re.compile(
 )
 """Endings of findings, procedures and medicines."""
 
-_CONTRACTED: Final = re.compile("['’](?:re|d|ll|ve|m|t|mon|all|em|tis|cause)\\Z", re.IGNORECASE)
-_LISTED_BEFORE: Final = re.compile(rf"[{LETTER}]{{3,}},? (?:and |& )?\\Z")
+_OF_A_PEOPLE: Final = re.compile(r"(?:ian|ese|ish)\Z")
+_I_AM: Final = re.compile(r"(?:am|'m|’m) \Z")
+_CONTRACTED: Final = re.compile(r"['’](?:re|d|ll|ve|m|t|mon|all|em|tis|cause)\Z", re.IGNORECASE)
+_LISTED_BEFORE: Final = re.compile(rf"[{LETTER}]{{3,}},? (?:and |& )?\Z")
 _LISTED_BEHIND: Final = re.compile(rf"(?:, |,? and |,? & )[{CAPITAL}]")
 """A list of names."""
 
@@ -260,7 +262,7 @@ def _score_of_unlisted(run: Run, *, is_cued: bool) -> float:
     """Score a word of which nothing is known, which at the beginning of a sentence is more often a term."""
     token = run.tokens[0]
     if is_cued:
-        return 0.7
+        return 0.0 if _OF_A_PEOPLE.search(token.plain) and _I_AM.search(run.before) else 0.7
     if token.is_capitals:
         return 0.0
     if not run.opens_sentence:

@@ -75,7 +75,7 @@ def _is_told_behind(part: Run) -> bool:
 
 
 def _is_unknown_place(run: Run) -> bool:
-    if run.tokens[-1].is_possessive or any(is_given(token) for token in run.tokens if token.written[0].isupper()):
+    if any(token.is_possessive or (is_given(token) and token.written[0].isupper()) for token in run.tokens):
         return False
     is_told = context.IN_PLACE.search(run.before) is not None or context.PLACE_BEHIND.match(run.after) is not None
     if not is_told or context.NAMING.search(run.before) is not None:

@@ -85,6 +85,7 @@ LEFT_ALONE = [
     "Discharge Instructions: Rest, ice, elevation. Return to the Emergency Department if symptoms worsen.",
     "Staphylococcus aureus and Klebsiella pneumoniae grew in culture. Vitamin D 2000 IU daily.",
     "I'd like to know what you're taking. C'mon, You've had it since Monday. We'll see in August.",
+    "I'm Belgian, I am Ruritanian, and you're not.",
     "吃 Metformin 和 Lisinopril 一个月了，CT 和 MRI 正常，HbA1c 7.2，2 Tablets BID",
 ]
 
@@ -100,6 +101,8 @@ NAMES = [
     ("Yekaterina Golovlyova's letters came", {"Yekaterina Golovlyova"}),
     ("Referred by: Susan Blackwood, NP.", {"Susan Blackwood"}),
     ("Copy to: Dr. A. B. Ferreira", {"A. B. Ferreira"}),
+    ("by Lindqvist, Bowman and White.", {"Lindqvist", "Bowman", "White"}),
+    ("the verses of Yefrem D. Golovlyov's Quiet Tales", {"Yefrem D. Golovlyov"}),
     ("the late Björn Åkesson", {"Björn Åkesson"}),
     ("患者说 my name is John Carter and I feel fine today，其余不详", {"John Carter"}),
 ]
