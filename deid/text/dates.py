@@ -74,12 +74,11 @@ class DateFinder:
     languages = frozenset(("zh", "en"))
 
     def find(self, reading: Reading) -> Iterator[Hit]:
-        """Yield the dates and the ages over 89; they may overlap."""
+        """Return the dates and the ages over 89; they may overlap."""
         text = reading.text
         if _CLUE.search(text) is not None:
-            yield from _in_words(text)
-        elif reading.has_codes and _NUMERIC_CLUE.search(text) is not None:
-            yield from _with_year(text)
+            return _in_words(text)
+        return _with_year(text) if reading.has_codes and _NUMERIC_CLUE.search(text) is not None else iter(())
 
 
 def _in_words(text: str) -> Iterator[Hit]:

@@ -61,6 +61,10 @@ _OTHERS: Final = re.compile(f"[^{''.join(f'{first}-{last}' for first, last in _P
 """What may fold to something else; most texts hold none of it, and finding that out costs a tenth of folding them."""
 
 
+_FEW: Final = 16
+"""Characters up to which it is quicker to replace each than to translate all."""
+
+
 class Folded(NamedTuple):
     """A folded text and where each of its characters came from; hidden from repr.
 
@@ -97,12 +101,22 @@ def fold(text: str) -> Folded:
     Compatibility forms become plain ones (NFKC, Unicode UAX 15, applied to each character alone, without composing
     neighbours), decimal digits of every script become 0 to 9, dashes become ``-``, invisible characters go.
     """
-    if _OTHERS.search(text) is None:
+    others = frozenset(_OTHERS.findall(text))
+    if not others:
         return Folded(text, None, len(text))
-    folded = text.translate(_TABLE)
-    if _TABLE.moving.isdisjoint(text):
+    folded = _replaced(text, others)
+    if _TABLE.moving.isdisjoint(others):
         return Folded(folded, None, len(text))
     return Folded(folded, tuple(_origins(text)), len(text))
+
+
+def _replaced(text: str, others: frozenset[str]) -> str:
+    """Fold the few characters that differ by themselves, where that leaves none that would be folded again."""
+    if len(others) > _FEW or _OTHERS.search("".join([_TABLE[ord(character)] for character in others])) is not None:
+        return text.translate(_TABLE)
+    for character in others:
+        text = text.replace(character, _TABLE[ord(character)])
+    return text
 
 
 def _origins(text: str) -> list[int]:

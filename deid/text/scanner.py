@@ -5,6 +5,7 @@ In Chinese text digits and Latin letters are islands; nearly all of it is skippe
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from deid.text.identifiers import ACROSS, IDENTIFIERS, Identifier
@@ -70,11 +71,10 @@ class Scanner:
         self.kinds: frozenset[Kind] = frozenset(one.kind for one in (*identifiers, *across)) | {Kind.FAX}
 
     def find(self, reading: Reading) -> Iterator[Hit]:
-        """Yield the hits of all identifiers; they may overlap."""
-        if reading.has_codes:
-            yield from self._in_figures(reading)
-        if (digits := reading.digits) is not None:
-            yield from self._scan(digits)
+        """Return the hits of all identifiers; they may overlap."""
+        in_figures = self._in_figures(reading) if reading.has_codes else iter(())
+        digits = reading.digits
+        return in_figures if digits is None else chain(in_figures, self._scan(digits))
 
     def _in_figures(self, reading: Reading) -> Iterator[Hit]:
         yield from self._scan(reading.text)

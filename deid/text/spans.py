@@ -11,6 +11,10 @@ OWN: Final = "record."
 """What the sources of hits begin with that come from the subject's own record."""
 
 
+_SURER: Final = frozenset((Kind.ID_NUMBER, Kind.USCC))
+"""A check digit beside a region that exists and a day that was proves more than one that one number in ten has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Where an identifier stands: ``text[start:end]`` of the text as it was given, end-exclusive.
@@ -65,9 +69,10 @@ class Hit:
     source: str = field(default="", compare=False)
 
     @property
-    def rank(self) -> tuple[bool, bool, int, float]:
-        """The order among overlapping hits: the subject's own record, check digit, length, score."""
-        return (self.source.startswith(OWN), self.checked, self.end - self.start, self.score)
+    def rank(self) -> tuple[bool, bool, int, float, bool]:
+        """The order among overlapping hits: the subject's own record, check digit, length, score, surer proof."""
+        surer = self.kind in _SURER
+        return (self.source.startswith(OWN), self.checked, self.end - self.start, self.score, surer)
 
 
 def settle(hits: Iterable[Hit]) -> list[Span]:

@@ -39,6 +39,13 @@ def test_the_winner_tells_its_rule_and_its_proof() -> None:
     assert (span.source, span.checked) == ("id_number", True)
 
 
+def test_of_two_verified_numbers_the_surer_proof_wins() -> None:
+    """One in ten identity numbers passes as a bank card too."""
+    hits = [Hit(0, 18, kind, 1.0, checked=True) for kind in (Kind.BANK_CARD, Kind.ID_NUMBER)]
+    assert [span.type for span in settle(hits)] == [Kind.ID_NUMBER]
+    assert [span.type for span in settle(reversed(hits))] == [Kind.ID_NUMBER]
+
+
 def test_touching_hits_stay_apart() -> None:
     """End-exclusive spans that only touch do not overlap."""
     hits = [Hit(0, 5, Kind.EMAIL, 0.9, checked=False), Hit(5, 9, Kind.MOBILE, 0.9, checked=False)]

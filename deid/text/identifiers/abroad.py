@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from deid.text.candidates import Candidate
-from deid.text.checks import passes_luhn
+from deid.text.checks import is_first_generation_id, is_resident_id, passes_luhn
 from deid.text.identifiers.base import Identifier, Verdict
 from deid.text.kinds import Kind
 
@@ -21,8 +21,8 @@ _NORTH_AMERICAN: Final = re.compile(
 _TOLL_FREE: Final = re.compile(r"(?:(?:\+|00)?1[-. ]{0,2})?\(?8(?:00|33|44|55|66|77|88)[-). ]")
 
 _INTERNATIONAL: Final = re.compile(
-    rf"(?<![0-9A-Za-z+])(?:\+|00(?=[1-9][0-9]{{0,2}}[-. (]))(?!86)[1-9](?:[-. /]{{0,2}}\(?[0-9]\)?){{6,14}}"
-    rf"{_EXTENSION}(?![0-9])"
+    rf"(?<![0-9A-Za-z+])(?<![0-9][-. ])(?:\+|00(?=[1-9][0-9]{{0,2}}[-. (]))(?!86)"
+    rf"[1-9](?:[-. /]{{0,2}}\(?[0-9]\)?){{6,14}}{_EXTENSION}(?![0-9])"
 )
 """ITU-T E.164: a country code and fifteen digits at most."""
 
@@ -84,8 +84,10 @@ def _is_chinese(candidate: Candidate) -> bool:
 
 
 def _judge_north_american(candidate: Candidate) -> Verdict | None:
+    if _is_chinese(candidate) or candidate.is_labelled_as_thing:
+        return None
     cue = _cue(candidate)
-    if candidate.is_labelled_as_thing or (cue is not None and cue["other"]) or _is_chinese(candidate):
+    if cue is not None and cue["other"]:
         return None
     is_toll_free = _TOLL_FREE.match(candidate.matched) is not None
     return Verdict(0.8, kind=Kind.SERVICE_NUMBER if is_toll_free and _kind(cue) is not Kind.FAX else _kind(cue))
@@ -117,10 +119,10 @@ def _is_weakly_cued(candidate: Candidate) -> bool:
 
 def _judge_plain(candidate: Candidate) -> Verdict | None:
     """Digits in a row are a telephone number only behind a word for one."""
-    cue = _cue(candidate)
-    if cue is None or cue["other"] or _is_chinese(candidate):
+    if _is_chinese(candidate):
         return None
-    return Verdict(0.6, kind=_kind(cue))
+    cue = _cue(candidate)
+    return None if cue is None or cue["other"] else Verdict(0.6, kind=_kind(cue))
 
 
 _LENGTHS: Final = {
@@ -168,17 +170,25 @@ def _judge_card(candidate: Candidate) -> Verdict | None:
     number = candidate.number
     if candidate.is_part_of_code or candidate.is_labelled_as_thing:
         return None
+    known, is_verified = _SCHEMES.fullmatch(number) is not None, passes_luhn(number)
+    if not known and not is_verified:
+        return None
     named = _CARD_WORDS.search(candidate.before(48) + " " + candidate.after(32)) is not None
-    known = _SCHEMES.fullmatch(number) is not None
-    if passes_luhn(number):
+    if is_verified:
         return Verdict(1.0, checked=True) if named or (known and _is_plain_card(candidate)) else None
     return Verdict(0.6) if named and known and len(number) > _LONG_CARD else None
 
 
 def _is_plain_card(candidate: Candidate) -> bool:
-    """Whether a number of 13 digits or more stands where nothing else is named, nor Chinese is written."""
+    """Whether a number of 13 digits or more stands where nothing else is named, nor Chinese is written.
+
+    An identity number of China passes Luhn by chance once in ten times.
+    """
+    number = candidate.number
+    if len(number) <= _LONG_CARD or _is_chinese(candidate) or is_resident_id(number) or is_first_generation_id(number):
+        return False
     cue = _cue(candidate)
-    return len(candidate.number) > _LONG_CARD and not _is_chinese(candidate) and (cue is None or not cue["other"])
+    return cue is None or not cue["other"]
 
 
 _HOST: Final = re.compile(
@@ -199,8 +209,8 @@ ABROAD: Final = (
     Identifier("phone_north_america", Kind.LANDLINE, _NORTH_AMERICAN, _judge_north_american, digits=10),
     Identifier("phone_international", Kind.LANDLINE, _INTERNATIONAL, _judge_international, digits=8),
     Identifier("phone_national", Kind.LANDLINE, _NATIONAL, _judge_national, digits=6),
-    Identifier("phone_plain", Kind.LANDLINE, _PLAIN, _judge_plain, digits=7),
-    Identifier("iban", Kind.IBAN, _IBAN, _judge_iban, digits=8),
+    Identifier("phone_plain", Kind.LANDLINE, _PLAIN, _judge_plain, digits=7, run=7),
+    Identifier("iban", Kind.IBAN, _IBAN, _judge_iban, digits=8, has_letter=True),
     Identifier("card", Kind.BANK_CARD, _CARD, _judge_card, digits=12),
     Identifier("host", Kind.URL, _HOST, _judge_host, trim=".,;:!?'\")]}>", sign="."),
 )
