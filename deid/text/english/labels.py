@@ -5,7 +5,7 @@ Some words say it alone (``MRN 12345``), others only together with ``number``, `
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,20 +138,25 @@ _SAID: Final = (
     r"(?: is| was)?[ \t]{0,2}[:#(]?[ \t]?"
 )
 
-_LABEL: Final = re.compile(
-    "(?<![A-Za-z])(?:"
-    + "|".join(
-        rf"(?P<{name}>{named.alone})(?![A-Za-z]){_BETWEEN}"
-        + (rf"|(?P<{name}_>{named.with_number}){_SAID}" if named.with_number else "")
-        for name, named in _NAMED.items()
-    )
-    + ")",
-    re.IGNORECASE,
-)
+
+def _labels(named: Mapping[str, _Named]) -> re.Pattern[str]:
+    """Return a pattern of labels with what stands between them and the numbers, a group for each kind."""
+    alone = (rf"(?P<{name}>{one.alone})(?![A-Za-z]){_BETWEEN}" for name, one in named.items())
+    with_number = (rf"(?P<{name}_>{one.with_number}){_SAID}" for name, one in named.items() if one.with_number)
+    return re.compile(f"(?<![A-Za-z])(?:{'|'.join((*alone, *with_number))})", re.IGNORECASE)
+
+
+_OF_NUMBERS: Final = _labels({name: named for name, named in _NAMED.items() if named.digits})
+_OF_WORDS: Final = _labels({name: named for name, named in _NAMED.items() if not named.digits})
 _VALUES: Final = {name: re.compile(rf"(?:{named.value})(?![0-9A-Za-z])") for name, named in _NAMED.items()}
 
 _STRETCH: Final = re.compile(r"[ -~\n\t]{8,}+")
 """ASCII, in which labels and numbers are written; Chinese text has little of it."""
+_CODE_BEGINNING: Final = re.compile("[0-9][0-9A-Za-z]*+")
+_LETTER: Final = re.compile("[A-Za-z]{2}")
+_LONGEST_LABEL: Final = 64
+"""Characters before a number in which its label stands."""
+
 _DAY: Final = re.compile(r"[0-9]{1,2}[-/][0-9]{1,2}[-/](?:[0-9]{2}){1,2}|(?:19|20)[0-9]{2}[-/][0-9]{1,2}[-/][0-9]{1,2}")
 _UNIT: Final = re.compile(r" ?(?:%|mg|ml|mcg|kg|cm|mm|g/|patients?|people|days?|weeks?|months?|years?|times)(?![a-z])")
 _PLAIN_WORD: Final = re.compile("[A-Za-z-]+")
@@ -170,10 +175,20 @@ class EnglishLabelFinder:
         if not reading.has_codes:
             return
         for stretch in _STRETCH.finditer(reading.text):
-            for label in _LABEL.finditer(reading.text, *stretch.span()):
-                hit = _hit(reading.text, label)
-                if hit is not None:
-                    yield hit
+            if _LETTER.search(stretch.group()) is not None:
+                for label in _found(reading.text, *stretch.span()):
+                    hit = _hit(reading.text, label)
+                    if hit is not None:
+                        yield hit
+
+
+def _found(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Yield the labels before each number of ``text[start:end]``, and those before words."""
+    done = start
+    for code in _CODE_BEGINNING.finditer(text, start, end):
+        yield from _OF_NUMBERS.finditer(text, max(done, code.start() - _LONGEST_LABEL), code.end())
+        done = code.end()
+    yield from _OF_WORDS.finditer(text, start, end)
 
 
 def _hit(text: str, label: re.Match[str]) -> Hit | None:
