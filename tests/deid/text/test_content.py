@@ -9,6 +9,7 @@ from deid.text.content import Action, Author, ContentChecker, ContentKind, Sever
 from deid.text.content.rules import ContentRules
 from deid.text.kinds import Kind
 from deid.text.spans import Span
+from kernel.located_yaml import PackError
 
 PACK = Path(__file__).parents[3] / "packs/medical/content_rules.yaml"
 POST, CAMPAIGN = ContentKind.POST, ContentKind.CAMPAIGN
@@ -293,6 +294,32 @@ def test_words_and_variants_are_used(tmp_path):
     assert [hit.rule for hit in checker.check("葯", POST).hits] == ["drug"]
 
 
+def test_an_identifier_can_be_asked_for_near_a_word(tmp_path):
+    """Within its distance, on its side, and nowhere else."""
+    what = "find: [药]\n    near: [{identifiers: [MOBILE], side: after, characters: 20}]"
+    checker = ContentChecker(load_content_rules(written(tmp_path, what=what)))
+    assert checker.check("买药请打13812345678", POST).hits
+    for text in ("13812345678，买药", "买药" + "好" * 30 + "13812345678", "买药。13812345678", "买药请打电话"):
+        assert not checker.check(text, POST).hits, text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SOUND.replace("  drug:", "  Drug-1:"), "no code"),
+        (SOUND.replace("{{药: 葯}}", "{{药: 1}}"), "the integer"),
+        (SOUND.replace("{{药: 葯}}", "{{药品: 葯}}"), "no character with its variants"),
+        (SOUND.replace("WITHHELD", "MOBILE"), "could not be judged"),
+    ],
+)
+def test_mistakes_outside_a_rules_members(tmp_path, text, said):
+    """Codes, variants, and the rule that every file must have."""
+    path = tmp_path / "content_rules.yaml"
+    path.write_text(text.format(severity="soft", action="hold", what="find: [药]"), encoding="utf-8")
+    with pytest.raises(PackError, match=said):
+        load_content_rules(path)
+
+
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [
@@ -321,8 +348,6 @@ def test_words_and_variants_are_used(tmp_path):
 )
 def test_mistakes_are_told_with_file_and_line(tmp_path, mistake, said):
     """Nothing that is not understood is left out in silence."""
-    from kernel.located_yaml import PackError
-
     path = written(tmp_path, **mistake)
     with pytest.raises(PackError, match=said) as caught:
         load_content_rules(path)
