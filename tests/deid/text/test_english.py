@@ -1,6 +1,8 @@
 """English text: what is found of numbers, days, names, places, organisations and addresses, and what is left alone."""
 
+import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from deid.text.english.letters import with_capitals
 from deid.text.evaluation import Measure, evaluate
 from deid.text.gold import read_gold
 from deid.text.lists.english import given_names, is_word, places, surnames
+from deid.text.lists.make_english import main
 from deid.text.reading import read
 from tests.deid.text.numbers import with_luhn
 
@@ -280,3 +283,33 @@ def test_outside_english_is_found():
     for name, least in (("PERSON", 0.9), ("STREET_ADDRESS", 0.85), ("GPE", 0.8), ("ORGANIZATION", 0.65)):
         assert (scores[name].recall(Measure.COVER) or 0) >= least, name
         assert (scores[name].precision(Measure.OVERLAP) or 0) >= 0.8, name
+
+
+def test_lists_can_be_made_again(tmp_path, monkeypatch):
+    """From files of the sources' forms: usual names are no words, words are no names, small towns are left out."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "faker"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "american-english").write_text("fever\nfevers\nmary\nbrown\nMary\nParis\n", "utf-8")
+    (tmp_path / "dist.male.first").write_text("OMAR 0.1 0.1 1\nFEVER 0.001 0.2 2\n", "ascii")
+    (tmp_path / "dist.female.first").write_text("MARY 2.6 2.6 1\n", "ascii")
+    (tmp_path / "dist.all.last").write_text("BROWN 0.6 0.6 1\nFEVER 0.0001 0.7 2\nNGUYEN 0.1 0.8 3\n", "ascii")
+    towns = {
+        "1": {"name": "Cape Town", "countrycode": "ZA", "population": 3_000_000},
+        "2": {"name": "Hamlet", "countrycode": "US", "population": 300},
+    }
+    (tmp_path / "cities15000.json").write_text(json.dumps(towns), "utf-8")
+    (tmp_path / "countries.json").write_text(json.dumps({"ZA": {"name": "South Africa"}}), "utf-8")
+    person = tmp_path / "faker/providers/person/xx_XX"
+    person.mkdir(parents=True)
+    for package in (person, *person.parents[:3]):
+        (package / "__init__.py").touch()
+    provider = "class Provider:\n first_names = ['Aïda-Rose', 'Fever']\n last_names = {'Ødegård': 1}\n"
+    (person / "__init__.py").write_text(provider, "utf-8")
+    main(tmp_path, tmp_path)
+    made = {path.stem: path.read_text("utf-8").splitlines()[1:] for path in tmp_path.glob("english_*.txt")}
+    assert made["english_words"] == ["bro\twn", "fev\ter"]
+    assert made["english_given"] == ["aïd\ta", "mar\ty", "oma\tr", "ros\te"]
+    assert made["english_surnames"] == ["bro\twn", "ngu\tyen", "øde\tgård"]
+    assert made["english_places"] == ["cap\te_town"]
+    assert made["english_countries"] == ["sou\tth_africa"]
