@@ -8,7 +8,7 @@ those that the pack lets it use. Of whoever has no such basis nothing is opened,
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -83,6 +83,17 @@ def text_fields(view: ViewDefinition) -> frozenset[str]:
     return frozenset(
         source.field for column in view.columns for source in column.sources if source.transform.name == "redact"
     )
+
+
+def speakers(batches: "Iterable[pa.RecordBatch]", texts: Collection[str]) -> set[SubjectId]:
+    """Return the people of opened columns who have a text."""
+    import pyarrow.compute as pc
+
+    found: set[SubjectId] = set()
+    for columns in batches:
+        for name in set(texts).intersection(columns.schema.names):
+            found.update(columns[SUBJECT].filter(pc.is_valid(columns[name])).to_pylist())
+    return found
 
 
 def own_fields(catalogue: Catalogue) -> frozenset[str]:

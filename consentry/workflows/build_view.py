@@ -15,7 +15,7 @@ from consent.permits import Permit
 from consentry.access import check_may_act
 from consentry.ahead import one_ahead
 from consentry.layout import VIEW_FILE
-from consentry.own_identifiers import OwnWords, open_own, text_fields
+from consentry.own_identifiers import open_own, speakers, text_fields
 from consentry.packs import pack_folder
 from consentry.parsed_packs import read_views
 from consentry.platform import Platform
@@ -194,19 +194,32 @@ class _Run:
     ) -> "Iterator[pa.Table]":
         names = self.platform.pseudonyms.pseudonyms(sorted(permit.subjects), scope=self.view.scope)
         subjects = {name: subject for subject, name in names.items()}
-        texts = text_fields(self.view) & permit.fields
-        own = open_own(self.platform, self.asking, sorted(permit.subjects), openers=openers) if texts else OwnWords()
-        self.built.by_record += len(own.people)
         opened = self.platform.vault.open_cohort(
             permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day(),
             openers=openers,
         )  # fmt: skip
-        for columns in _streamed((own.redacted(columns, texts) for columns in opened), names):
+        for columns in _streamed(self._without_own(opened, permit, openers), names):
             rows = maker.rows(columns)
             for name in rows[PSEUDONYM].unique().to_pylist():
                 self.members[subjects[name]] = name
                 self.used[subjects[name]] = permit.fields_for(subjects[name])
             yield rows
+
+    def _without_own(
+        self, opened: "Iterator[pa.RecordBatch]", permit: Permit, openers: CohortOpeners | None
+    ) -> "Iterator[pa.RecordBatch]":
+        """Yield opened columns without people's own identifiers in their texts, where the view has any.
+
+        Identifiers are opened of those only who have a text; a batch is therefore held until that is known.
+        """
+        texts = text_fields(self.view) & permit.fields
+        if not texts:
+            yield from opened
+            return
+        held = list(opened)
+        own = open_own(self.platform, self.asking, sorted(speakers(held, texts)), openers=openers)
+        self.built.by_record += len(own.people)
+        yield from (own.redacted(columns, texts) for columns in held)
 
     def _end_of_day(self) -> datetime:
         """Return the instant from which on nothing counts that was observed."""

@@ -100,6 +100,20 @@ def test_identifiers_are_opened_for_views_with_text_only(platform, captured, adm
     assert text_fields(get_view(platform, "subject_profile")) == {"chief_complaint"}
 
 
+def test_identifiers_are_opened_of_those_only_who_have_a_text(platform, captured, admin):
+    """Nobody's name is opened for the texts of others."""
+    subjects = captured.people(["u-0", "u-1"], "P02", "P07", birth_date="1980-05-20")
+    told = {"name": NAME, "mobile": MOBILE, "sex": "female"}
+    records = [captured.posted(name, "profile", f"p-{name}") | {"values": told} for name in ("u-0", "u-1")]
+    captured.store([*records, captured.posted("u-1", "encounter", "e-1", chief_complaint=WORDS)])
+    for name in ("u-0", "u-1"):
+        captured.record(captured.act("duty", captured.known(name), "P13"))
+    built = build_view(platform, admin, "subject_profile")
+    assert (built.people, built.by_record) == (2, 1)
+    query = AuditQuery(act="gate.permit", purpose="P13", subject=subjects[0])
+    assert not read_audit(platform, admin, query).entries
+
+
 def test_identifiers_are_hidden(platform, captured, admin, patients):
     """Neither shown nor handed to another process."""
     captured.record(captured.act("duty", captured.known("u-0"), "P13"))
