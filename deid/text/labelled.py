@@ -133,6 +133,10 @@ _BY_NAME: Final = {one.name: one for one in LABELLED}
 _CODES: Final = re.compile("[0-9A-Za-z](?:[-_.]?[0-9A-Za-z]){2,}+")
 """Every value holds one; texts without any, and all that stands far from one, are not read for words."""
 
+_NUMBERS: Final = re.compile(f"(?=[A-Za-z_.-]{{0,16}}[0-9]){_CODES.pattern}")
+_APPS: Final = re.compile("we ?chat|weixin|wx|vx|qq", re.IGNORECASE)
+"""Where nothing is written in Chinese, words are codes to no end: only accounts of apps are words without digits."""
+
 _REACH: Final = 24
 """Characters before a code in which a word for it stands, with what is between them."""
 
@@ -150,11 +154,14 @@ class LabelFinder:
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Return a hit for each word with a number behind it."""
-        return self._find(reading.text) if reading.has_codes else iter(())
+        if not reading.has_codes:
+            return iter(())
+        has_names = reading.has_han or _APPS.search(reading.text) is not None
+        return self._find(reading.text, _CODES if has_names else _NUMBERS)
 
-    def _find(self, text: str) -> Iterator[Hit]:
+    def _find(self, text: str, codes: re.Pattern[str]) -> Iterator[Hit]:
         done = 0
-        for code in _CODES.finditer(text):
+        for code in codes.finditer(text):
             if code.end() <= done:
                 continue
             begin = max(done, code.start() - _REACH)

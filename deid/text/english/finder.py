@@ -11,7 +11,7 @@ from deid.text.english.places import places_in
 from deid.text.english.prose import english_stretches
 from deid.text.english.runs import Run, runs
 from deid.text.kinds import Kind
-from deid.text.lists.english import cue, given_names, is_word, surnames
+from deid.text.lists.english import cue, given_names, is_word, places, surnames
 from deid.text.reading import Reading
 from deid.text.spans import Hit
 
@@ -48,13 +48,25 @@ def _stays_small(word: str, previous: str) -> bool:
     return not (is_behind_name and word in surnames() and not ACTS.match(f" {word}"))
 
 
+def _is_ordinary(run: Run) -> bool:
+    """Whether it is one ordinary word that begins a sentence, as most capitals are."""
+    word = run.tokens[0].plain
+    if len(run.tokens) > 1 or not run.opens_sentence or run.after.startswith((",", " &", " and")):
+        return False
+    if word in cue("no_names"):
+        return True
+    return is_word(word) and not (word in surnames() or word in given_names() or word in places())
+
+
 def _hits(run: Run) -> Iterator[Hit]:
+    if _is_ordinary(run):
+        return
     firm = organisation(run)
     if firm is not None:
         yield firm
         return
-    places = list(places_in(run))
-    yield from places
+    named = list(places_in(run))
+    yield from named
     for hit in persons(run):
-        if not any(place.start <= hit.start and hit.end <= place.end for place in places):
+        if not any(place.start <= hit.start and hit.end <= place.end for place in named):
             yield hit
