@@ -10,7 +10,6 @@ from deid.text.english.letters import CAPITAL, LETTER
 from deid.text.english.runs import Run, Token
 from deid.text.kinds import Kind
 from deid.text.lists.english import cue, given_names, is_word, places, surnames
-from deid.text.lists.reading import alternation
 from deid.text.spans import Hit
 
 PLAIN_TITLES: Final = frozenset(("mr", "mrs", "ms", "dr", "prof", "rev", "herr", "frau", "mme", "mlle"))
@@ -28,6 +27,7 @@ _MEDICAL: Final = re.compile(
 )
 """Endings of findings, procedures and medicines."""
 
+_LAST_WORD: Final = re.compile(rf"[^{LETTER}]")
 _OF_A_PEOPLE: Final = re.compile(r"(?:ian|ese|ish)\Z")
 _I_AM: Final = re.compile(r"(?:am|'m|’m) \Z")
 _CONTRACTED: Final = re.compile(r"['’](?:re|d|ll|ve|m|t|mon|all|em|tis|cause)\Z", re.IGNORECASE)
@@ -56,7 +56,7 @@ def _person(run: Run) -> Hit | None:
     core = run.part(title, len(run.tokens)) if title else run
     if not core.tokens:
         return None
-    is_titled = bool(title) or _title_before().search(core.before) is not None
+    is_titled = bool(title) or _is_behind_title(core)
     is_office = _plain_title(run, title) not in PLAIN_TITLES
     trimmed = _trimmed(core, keeps_words=is_titled and not is_office)
     if trimmed is None:
@@ -83,11 +83,6 @@ def _eponyms() -> frozenset[str]:
     return frozenset(name.removesuffix("'s") for name in cue("eponyms"))
 
 
-@cache
-def _title_before() -> re.Pattern[str]:
-    return re.compile(rf"(?<![{LETTER}])(?:{alternation(cue('titles'))})\.? {{1,2}}\Z")
-
-
 def _titled(run: Run) -> int:
     """Return how many tokens at the beginning are titles."""
     count = 0
@@ -96,11 +91,20 @@ def _titled(run: Run) -> int:
     return count
 
 
+def _is_behind_title(run: Run) -> bool:
+    """Whether a title stands before it in the same line, with a dot or without."""
+    before = run.before
+    return before.endswith(" ") and not before.endswith("   ") and _last_word(before) in cue("titles")
+
+
+def _last_word(before: str) -> str:
+    return _LAST_WORD.split(before.rstrip(" ").removesuffix("."))[-1]
+
+
 def _plain_title(run: Run, title: int) -> str:
     if title:
         return run.tokens[title - 1].plain
-    words = run.before.split()
-    return words[-1].strip(".") if words else ""
+    return _last_word(run.before)
 
 
 @cache
@@ -177,7 +181,7 @@ def _goes_first(run: Run, place: int, *, keeps_words: bool) -> bool:
         return False
     if following is None:
         return not is_family(token) or run.opens_sentence
-    return not (following.is_initial or context.NAMING.search(run.before))
+    return not (following.is_initial or run.is_introduced)
 
 
 def _goes_last(tokens: tuple[Token, ...], begin: int, end: int, *, keeps_words: bool) -> bool:
@@ -207,7 +211,7 @@ def _score_of_several(run: Run) -> float:
     words = [token for token in words if token.written[0].isupper()]
     if tokens[0].plain in given_names() and not _is_doubtful(tokens[0]) and len(words) <= 1:
         return 0.85
-    is_cued = context.NAMING.search(run.before) is not None
+    is_cued = run.is_introduced
     has_initial = any(token.is_initial for token in tokens[1:-1])
     if words and not (len(words) == 1 and (is_cued or has_initial or (is_family(words[0]) and is_given(tokens[0])))):
         return 0.0
@@ -223,7 +227,7 @@ def _score_of_several(run: Run) -> float:
 def _score_of_one(run: Run) -> float:
     """Return how sure it is that one word is a name; 0 where it is none."""
     token = run.tokens[0]
-    is_cued = context.NAMING.search(run.before) is not None
+    is_cued = run.is_introduced
     is_short = len(token.plain) < _SHORTEST and not (is_cued and token.plain in surnames())
     if is_short or token.is_initial or token.plain == "st" or token.plain in cue("months"):
         return 0.0

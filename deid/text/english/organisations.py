@@ -93,7 +93,7 @@ def _by_context(run: Run) -> Hit | None:
         return _hit(run.start, end, 0.7)
     if is_behind and not _is_person(run):
         return _hit(run.start, end, 0.65)
-    if _AT.search(run.before) and not context.IN_PLACE.search(run.before) and not _is_person(run):
+    if _AT.search(run.before) and not run.is_in_place and not _is_person(run):
         is_name = any(is_unlisted(token) for token in run.tokens) or end > run.end
         return _hit(run.start, end, 0.55) if is_name else None
     return None

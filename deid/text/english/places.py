@@ -49,16 +49,14 @@ def _listed_at(run: Run, begin: int) -> int:
 def _is_meant(run: Run, part: Run) -> bool:
     """Whether one word that may be a name or an ordinary word, too, stands for the place."""
     token, is_alone = part.tokens[0], len(run.tokens) == 1
-    is_told = context.IN_PLACE.search(part.before) is not None or _is_told_behind(part)
+    is_told = part.is_in_place or _is_told_behind(part)
     if is_word(token.plain):
         return is_told and is_alone and not run.opens_sentence
     if token.plain in countries() and not is_given_alone(token):
         return is_alone or is_told
     if is_given(token) or is_family(token):
         ends_run = is_alone or token is run.tokens[-1]
-        return ends_run and (
-            is_told or (is_alone and not is_given(token) and context.NAMING.search(run.before) is None)
-        )
+        return ends_run and (is_told or (is_alone and not is_given(token) and not run.is_introduced))
     return True
 
 
@@ -77,8 +75,8 @@ def _is_told_behind(part: Run) -> bool:
 def _is_unknown_place(run: Run) -> bool:
     if any(token.is_possessive or (is_given(token) and token.written[0].isupper()) for token in run.tokens):
         return False
-    is_told = context.IN_PLACE.search(run.before) is not None or context.PLACE_BEHIND.match(run.after) is not None
-    if not is_told or context.NAMING.search(run.before) is not None:
+    is_told = run.is_in_place or context.PLACE_BEHIND.match(run.after) is not None
+    if not is_told or run.is_introduced:
         return False
     if context.PLACE_BEHIND.match(run.after) is not None:
         return all(is_unlisted(token) or is_family(token) or token.is_initial for token in run.tokens)

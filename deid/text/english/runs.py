@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Final
 
+from deid.text.english import context
 from deid.text.english.letters import CAPITAL, LETTER
 from deid.text.lists.english import cue
 from deid.text.lists.reading import alternation
@@ -101,8 +102,20 @@ class Run:
             return self.start == 0
         return _SENTENCE.search(before) is not None and _ABBREVIATION.search(before) is None
 
+    @cached_property
+    def is_introduced(self) -> bool:
+        """Whether a cue for a person's name stands before it."""
+        return context.NAMING.search(self.before) is not None
+
+    @cached_property
+    def is_in_place(self) -> bool:
+        """Whether a preposition or verb of place stands before it."""
+        return context.IN_PLACE.search(self.before) is not None
+
     def part(self, begin: int, end: int) -> "Run":
         """Return the run of the tokens from begin to end."""
+        if begin == 0 and end == len(self.tokens):
+            return self
         return Run(self.text, self.tokens[begin:end])
 
 
