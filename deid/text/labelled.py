@@ -134,6 +134,8 @@ _CODES: Final = re.compile("[0-9A-Za-z](?:[-_.]?[0-9A-Za-z]){2,}+")
 """Every value holds one; texts without any, and all that stands far from one, are not read for words."""
 
 _NUMBERS: Final = re.compile(f"(?=[A-Za-z_.-]{{0,16}}[0-9]){_CODES.pattern}")
+_CHINESE: Final = re.compile("[\u3400-\u9fff](?![\u3400-\u9fff]{0,5}〕)")
+"""A Chinese character that stands in no mark of an earlier round."""
 _APPS: Final = re.compile("we ?chat|weixin|wx|vx|qq", re.IGNORECASE)
 """Where nothing is written in Chinese, words are codes to no end: only accounts of apps are words without digits."""
 
@@ -156,7 +158,7 @@ class LabelFinder:
         """Return a hit for each word with a number behind it."""
         if not reading.has_codes:
             return iter(())
-        has_names = reading.has_han or _APPS.search(reading.text) is not None
+        has_names = (reading.has_han and _CHINESE.search(reading.text)) or _APPS.search(reading.text)
         return self._find(reading.text, _CODES if has_names else _NUMBERS)
 
     def _find(self, text: str, codes: re.Pattern[str]) -> Iterator[Hit]:
