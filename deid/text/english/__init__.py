@@ -38,6 +38,8 @@ class EnglishFinder:
 
     def find(self, reading: Reading) -> Iterator[Hit]:
         """Yield the hits of all parts; they may overlap."""
+        if reading.has_han and not reading.has_codes:
+            return
         if _CLUE.search(reading.text) is not None:
             for part in parts():
                 yield from part.find(reading)

@@ -9,6 +9,7 @@ from deid.text.english.names import PLAIN_TITLES, persons
 from deid.text.english.organisations import organisation
 from deid.text.english.places import places_in
 from deid.text.english.prose import english_stretches
+from deid.text.english.reversed_names import reversed_names
 from deid.text.english.runs import Run, runs
 from deid.text.kinds import Kind
 from deid.text.lists.english import cue, given_names, is_word, places, surnames
@@ -29,6 +30,7 @@ class EnglishNameFinder:
         """Yield the hits of all rules; they may overlap."""
         for start, end in english_stretches(reading):
             yield from _in_english(reading.text, start, end)
+            yield from reversed_names(reading.text, start, end)
 
 
 def _in_english(text: str, start: int, end: int) -> Iterator[Hit]:

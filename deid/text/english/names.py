@@ -53,7 +53,7 @@ def persons(run: Run) -> Iterator[Hit]:
 
 def _person(run: Run) -> Hit | None:
     title = _titled(run)
-    core = run.part(title, len(run.tokens)) if title else run
+    core = run.part(title, len(run.tokens) - _ends_in_label(run))
     if not core.tokens:
         return None
     is_titled = bool(title) or _is_behind_title(core)
@@ -62,6 +62,11 @@ def _person(run: Run) -> Hit | None:
     if trimmed is None:
         return None
     return _judged(trimmed, is_titled=is_titled, is_office=is_office)
+
+
+def _ends_in_label(run: Run) -> bool:
+    """Whether its last word is a label of what follows: ``Jane  Sex: F``."""
+    return len(run.tokens) > 1 and run.after.startswith(":") and is_word(run.tokens[-1].plain)
 
 
 def _judged(core: Run, *, is_titled: bool, is_office: bool) -> Hit | None:

@@ -106,6 +106,8 @@ NAMES = [
     ("Copy to: Dr. A. B. Ferreira", {"A. B. Ferreira"}),
     ("by Lindqvist, Bowman and White.", {"Lindqvist", "Bowman", "White"}),
     ("the verses of Yefrem D. Golovlyov's Quiet Tales", {"Yefrem D. Golovlyov"}),
+    ("Patient Name: DOE, JANE A.  Sex: F", {"DOE, JANE A."}),
+    ("Attending: Doe, Jane", {"Doe, Jane"}),
     ("the late Björn Åkesson", {"Björn Åkesson"}),
     ("患者说 my name is John Carter and I feel fine today，其余不详", {"John Carter"}),
 ]
