@@ -22,7 +22,7 @@ MODULES: Final[Mapping[str, Sequence[str]]] = {
     "consent": ("consent", "gate", "cohort"),
     "vault": ("vault", "vault_rotation", "vault_values", "vault_bulk", "vault_memory", "vault_reveals"),
     "audit": ("audit_writing", "audit_proving", "audit_queries"),
-    "text": ("text", "text_quality", "names", "addresses", "english_text", "outside_dialogue"),
+    "text": ("text", "text_quality", "own_text", "names", "addresses", "english_text", "outside_dialogue"),
     "views": ("views",),
     "tags": ("tags",),
 }
