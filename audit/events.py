@@ -93,6 +93,11 @@ class Act(StrEnum):
     TAGS_READ = "tags.read"
     TAGS_EXPLAINED = "tags.explained"
     COHORT_COUNTED = "cohort.counted"
+    CONTENT_CHECKED = "content.checked"
+    CONTENT_SUBMITTED = "content.submitted"
+    CONTENT_READ = "content.read"
+    CONTENT_REVIEWED = "content.reviewed"
+    TEXT_DEIDENTIFIED = "text.deidentified"
     ACCESS_DENIED = "access.denied"
     ERASURE_STARTED = "erasure.started"
     KEYS_DESTROYED = "keys.destroyed"
@@ -209,6 +214,11 @@ OWNERS: Final[Mapping[Act, str]] = {
     Act.TAGS_READ: "consentry",
     Act.TAGS_EXPLAINED: "consentry",
     Act.COHORT_COUNTED: "consentry",
+    Act.CONTENT_CHECKED: "consentry",
+    Act.CONTENT_SUBMITTED: "consentry",
+    Act.CONTENT_READ: "consentry",
+    Act.CONTENT_REVIEWED: "consentry",
+    Act.TEXT_DEIDENTIFIED: "consentry",
     Act.ACCESS_DENIED: "consentry",
     Act.ERASURE_STARTED: "vault",
     Act.KEYS_DESTROYED: "vault",

@@ -22,11 +22,15 @@ MODULES: Final[Mapping[str, Sequence[str]]] = {
     "consent": ("consent", "gate", "cohort"),
     "vault": ("vault", "vault_rotation", "vault_values", "vault_bulk", "vault_memory", "vault_reveals"),
     "audit": ("audit_writing", "audit_proving", "audit_queries"),
-    "text": ("text", "outside_dialogue"),
+    "text": ("text", "text_quality", "own_text", "names", "addresses", "english_text", "outside_dialogue"),
     "views": ("views",),
     "tags": ("tags",),
 }
 """The modules of each group, each with a function ``run``; they are imported when their turn comes."""
+
+
+PAGES: Final[Mapping[str, str]] = {"text": "quality_page"}
+"""Groups with a page of their own, and the modules that write it with a function ``write``."""
 
 
 def main(
@@ -47,12 +51,15 @@ def main(
 
 
 def _groups() -> dict[str, Measure]:
-    return {group: _measuring(modules) for group, modules in MODULES.items()}
+    return {group: _measuring(modules, PAGES.get(group)) for group, modules in MODULES.items()}
 
 
-def _measuring(modules: Sequence[str]) -> Measure:
+def _measuring(modules: Sequence[str], page: str | None) -> Measure:
     def measure() -> list[Figure]:
-        return [figure for module in modules for figure in import_module(f"benchmarks.{module}").run()]
+        figures = [figure for module in modules for figure in import_module(f"benchmarks.{module}").run()]
+        if page is not None:
+            import_module(f"benchmarks.{page}").write(figures)
+        return figures
 
     return measure
 

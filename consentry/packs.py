@@ -82,9 +82,10 @@ def find_loaded_hash(connection: Connection) -> str | None:
 
 
 def lint_pack(name: str) -> Linted:
-    """Check a pack whole: catalogue, views, exports and taxonomy."""
+    """Check a pack whole: catalogue, views, exports, content rules and taxonomy."""
     from deid.exports import load_exports
     from deid.special import load_special_diseases
+    from deid.text.content import FILE, load_content_rules
     from deid.views import load_views
     from tagging.lint import lint
     from tagging.taxonomy import load_taxonomy
@@ -99,6 +100,7 @@ def lint_pack(name: str) -> Linted:
     views = _gathered(lambda: load_views(folder, catalogue), mistakes) or {}
     exports = _gathered(lambda: load_exports(folder, catalogue, views), mistakes) or {}
     special = _gathered(lambda: load_special_diseases(folder / "special_diseases.yaml"), mistakes)
+    content = _gathered(lambda: load_content_rules(folder / FILE), mistakes)
     taxonomy = _gathered(lambda: load_taxonomy(folder / "taxonomy.yaml"), mistakes)
     if taxonomy is not None:
         mistakes += map(str, lint(taxonomy, catalogue=catalogue, special=special))
@@ -107,7 +109,8 @@ def lint_pack(name: str) -> Linted:
         f"{len(catalogue.event_types)} event types, {len(catalogue.notices)} notices, "
         f"{len(catalogue.assessments)} assessments, {len(catalogue.recipients)} recipients, "
         f"{len(catalogue.roles)} roles, "
-        f"{len(views)} views, {len(exports)} exports, {0 if taxonomy is None else len(taxonomy.tags)} tags"
+        f"{len(views)} views, {len(exports)} exports, {0 if taxonomy is None else len(taxonomy.tags)} tags, "
+        f"{0 if content is None else len(content.rules)} content rules"
     )
     verdict = f"{len(mistakes)} mistakes" if mistakes else "no mistakes"
     return Linted(tuple(mistakes), f"{catalogue.pack} {catalogue.version}: {counts}; {verdict}; hash {catalogue.hash}")

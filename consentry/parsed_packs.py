@@ -15,6 +15,7 @@ from kernel.pack import load_pack
 
 if TYPE_CHECKING:
     from deid.exports import ExportDefinition
+    from deid.text.content import ContentChecker
     from deid.views import ViewDefinition
     from tagging.taxonomy import Taxonomy
 
@@ -37,6 +38,11 @@ def read_exports(folder: Path, catalogue: Catalogue) -> Mapping[str, "ExportDefi
 def read_taxonomy(folder: Path) -> "Taxonomy":
     """Return a pack's taxonomy; raises ``PackError`` as ``tagging.taxonomy.load_taxonomy`` does."""
     return _taxonomy(folder, _digest(folder))
+
+
+def read_content_checker(folder: Path) -> "ContentChecker":
+    """Return a checker by a pack's content rules; raises ``PackError`` as ``load_content_rules`` does."""
+    return _content_checker(folder, _digest(folder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,13 @@ def _taxonomy(folder: Path, _content: bytes) -> "Taxonomy":
     from tagging.taxonomy import load_taxonomy
 
     return load_taxonomy(folder / "taxonomy.yaml")
+
+
+@lru_cache(maxsize=8)
+def _content_checker(folder: Path, _content: bytes) -> "ContentChecker":
+    from deid.text.content import FILE, ContentChecker, load_content_rules
+
+    return ContentChecker(load_content_rules(folder / FILE))
 
 
 def _digest(folder: Path) -> bytes:

@@ -48,6 +48,7 @@ from vault.finality import Keeping
 from vault.holds import Holds
 from vault.keystore import KeyStore
 from vault.moving import SubjectMover
+from vault.passing_words import PassingWords
 from vault.pseudonyms import Pseudonyms
 from vault.records import Vault
 from vault.replaying import Replayer
@@ -74,6 +75,7 @@ class Platform:
     gate: Gate
     vault: Vault
     attachments: Attachments
+    passing_words: PassingWords
     batches: Batches
     resolver: SubjectResolver
     pseudonyms: Pseudonyms
@@ -213,6 +215,7 @@ def _wire(settings: Settings, data: Database, keystore: KeyStore, clock: Clock, 
         signer=parts.signer, sealer=parts.sealer, log=log, gate=parts.gate, vault=parts.vault, products=products,
         registry=Registry(catalogue, log, parts.sealer, clock, wake=wake),
         attachments=_attachments(parts),
+        passing_words=PassingWords(data, keystore, catalogue, log, clock, settings.deployment),
         batches=batches,
         resolver=SubjectResolver(keystore, catalogue.fields),
         pseudonyms=parts.pseudonyms,

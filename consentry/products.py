@@ -27,6 +27,7 @@ from consentry.stores.builds import (
     set_build_rows,
 )
 from consentry.stores.cases import forget_cases
+from consentry.stores.content_reviews import forget_content
 from consentry.stores.emergencies import forget_in_emergencies
 from consentry.stores.reading import forget_readings
 from consentry.stores.tag_values import TagRun, forget_in_runs, list_runs
@@ -94,6 +95,7 @@ class Products:
             forget_approvals(connection, subject)
             forget_cases(connection, subject)
             forget_in_emergencies(connection, subject)
+            forget_content(connection, subject)
             forget_readings(connection, subject)
             forget_verdicts(connection, subject)
             forget_touched(connection, subject)

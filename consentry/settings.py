@@ -214,7 +214,10 @@ class Settings(BaseSettings):
         default=0, ge=0, le=1_440, description="Minutes between backups of a changed key store by a server; 0: none."
     )
     requests_per_minute: int = Field(
-        default=600, ge=1, le=1_000_000, description="Requests of one subject token's person or capture key."
+        default=600,
+        ge=1,
+        le=1_000_000,
+        description="Requests of one subject token's person or capture key; calls of /v1/deid of anybody.",
     )
 
     @field_validator("transit_address", "aws_kms_endpoint")

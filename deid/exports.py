@@ -20,6 +20,9 @@ from kernel.pack_entries import Entry, Mistakes, read_texts
 LEAST_K: Final = 5
 """R59: the internal threshold; a partner's may be higher, never lower."""
 
+TEXT_POLICIES: Final = frozenset({"redact"})
+"""How a text may leave: each identifier, found by a rule or from the subject's own record, as the mark of its kind."""
+
 _FINE_TIMES: Final = frozenset({"day", "hour", "minute", "month"})
 _HUNDRED: Final = Decimal(100)
 _REQUIRED: Final = frozenset(
@@ -48,7 +51,8 @@ class ExportDefinition:
         view: code of the view that it is derived from.
         purpose: the live decision that every person in it needs. recipient: who receives it.
         scope: its own pseudonym scope, so that exports cannot be joined with views or with each other.
-        columns: of the view, in order; free text is never among them.
+        columns: of the view, in order.
+        texts: those of the columns that are free text, each with the policy under which it may leave.
         tags: codes of the tags that become further columns.
         hierarchies: for each quasi-identifier, bounded by what still serves the goal.
         suppression_limit: share of the persons that may be left out.
@@ -65,6 +69,7 @@ class ExportDefinition:
     recipient: str
     scope: str
     columns: tuple[str, ...]
+    texts: Mapping[str, str]
     tags: tuple[str, ...]
     hierarchies: Mapping[str, Hierarchy]
     k: int
@@ -136,7 +141,7 @@ class _ExportReader:
         self._node = node
         self._catalogue = catalogue
         self._mistakes = mistakes
-        self._entry = Entry(node, mistakes, required=_REQUIRED, optional={"tags"})
+        self._entry = Entry(node, mistakes, required=_REQUIRED, optional={"tags", "texts"})
         view = self._entry.read("view", lambda n: n.one_of(views.keys()), otherwise="")
         self._view = views.get(view)
 
@@ -149,8 +154,10 @@ class _ExportReader:
         purpose = entry.read("purpose", lambda n: n.one_of(self._catalogue.purposes.keys()), otherwise="")
         columns: tuple[str, ...] = entry.read("columns", self._columns, otherwise=())
         hierarchies: dict[str, Hierarchy] = entry.read("quasi_identifiers", self._hierarchies, otherwise={})
+        texts: dict[str, str] = entry.read("texts", _policies, otherwise={})
         fields = view.fields_of(columns)
         self._check(view, purpose, columns, hierarchies)
+        self._check_texts(view, columns, texts)
         definition = ExportDefinition(
             code=entry.read("code", read_code, otherwise=""),
             version=entry.text("version"),
@@ -161,6 +168,7 @@ class _ExportReader:
             recipient=entry.read("recipient", read_code, otherwise=""),
             scope=entry.read("scope", lambda n: self._own_scope(n, view), otherwise=""),
             columns=columns,
+            texts=MappingProxyType(texts),
             tags=entry.read("tags", lambda n: self._tags(n, columns), otherwise=()),
             hierarchies=MappingProxyType(hierarchies),
             k=entry.read("k", lambda n: n.integer(minimum=LEAST_K), otherwise=LEAST_K),
@@ -202,10 +210,17 @@ class _ExportReader:
         for name in sorted(set(hierarchies) - set(names)):
             self._mistakes.add(self._node["quasi_identifiers"], f"{name} is no column", expected=", ".join(names))
 
+    def _check_texts(self, view: ViewDefinition, names: tuple[str, ...], texts: Iterable[str]) -> None:
+        free = {name for name in names if view.get_column(name).is_free_text}
+        for name in sorted(free - set(texts)):
+            self._mistakes.add(
+                self._node["columns"], f"{name}: free text", expected=f"a policy under texts, such as {name}: redact"
+            )
+        for name in sorted(set(texts) - free):
+            self._mistakes.add(self._node["texts"], f"{name} is no free text of this export", expected="only such")
+
     def _broken(self, column: Column, purpose: str, hierarchies: Iterable[str]) -> Iterable[tuple[str, str]]:
         """Yield what keeps a column out of a release."""
-        if column.is_free_text:
-            yield "free text", "no text: names and addresses in it are not detected"
         if any(source.transform.name in _FINE_TIMES for source in column.sources):
             yield "a date finer than a year", "no dates (45 CFR 164.514(b)(2)(i)(C))"
         if column.is_quasi and column.name not in hierarchies:
@@ -221,6 +236,10 @@ def _read_hierarchy(node: Located) -> Hierarchy:
     node.mapping(required={"hierarchy"}, optional={"up_to"})
     hierarchy = HIERARCHIES[node["hierarchy"].one_of(HIERARCHIES.keys())]
     return hierarchy.up_to(node["up_to"].one_of(hierarchy.levels)) if "up_to" in node else hierarchy
+
+
+def _policies(node: Located) -> dict[str, str]:
+    return {name: child.one_of(TEXT_POLICIES) for name, child in node.items()}
 
 
 def _share(node: Located) -> Decimal:

@@ -22,11 +22,20 @@ RELEASE_GRADE: Final = 3
 LONGEST_VALUE: Final = 64
 """Characters; codes, bins and tag values are shorter, sentences are longer."""
 
+LONGEST_TEXT: Final = 4_000
+"""Characters of a text that may leave; longer ones are documents, in which more than identifiers tells who it is."""
+
 _SENTENCE: Final = re.compile(r"[。！？；，、〔〕!?\r\n\t]|\.\s|(\S+\s+){3}|[\u4e00-\u9fff]{13}")
 """What codes, bins and tag values never hold: sentence marks, redaction marks, line ends, four words in a row."""
 
 _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
 """A spreadsheet would run a cell that begins like this (OWASP: CSV injection)."""
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Line ends and what turns the direction of a text; ``releasable`` leaves none."""
+
+_BEFORE_WORDS: Final = " =+-@"
+_GAPS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 _PSEUDONYM: Final = re.compile(r"(?=(?:.*[A-Za-z]){2})(?!.*[0-9]{11})[A-Za-z0-9_-]{4,64}")
 """No separators, some letters, and never eleven digits in a row: a mobile or an identity number is no pseudonym."""
@@ -56,6 +65,7 @@ class ReleasePolicy:
         quasi_identifiers: single-valued columns; every other column is what a reader would learn.
         k: least size of a class of persons. suppression_limit: share of the persons that may be left out.
         persons: how many there were before any was left out.
+        texts: columns that are free text, and may hold sentences and marks; every other rule is the same for them.
         find: returns the identifiers in a text.
     """
 
@@ -65,6 +75,7 @@ class ReleasePolicy:
     suppression_limit: Decimal
     persons: int
     find: Callable[[str], Sequence[FoundIdentifier]]
+    texts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ class ReleaseReport:
         persons, suppressed: how many are in it, how many were left out.
         multi_valued: columns with several values in a cell; they are no quasi-identifiers, and k says nothing of them.
         alone: for every column that k does not cover, how many persons are the only ones with their value.
+        texts: for every column of free text, how many there are; no identifier was found in any.
     """
 
     file: str
@@ -109,6 +121,7 @@ class ReleaseReport:
     quasi_identifiers: tuple[str, ...]
     multi_valued: tuple[str, ...]
     alone: Mapping[str, int]
+    texts: Mapping[str, int]
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the report for a manifest; shares as decimal text."""
@@ -125,6 +138,7 @@ class ReleaseReport:
             "quasi_identifiers": list(self.quasi_identifiers),
             "not_covered_by_k": {name: {"persons_alone": count} for name, count in self.alone.items()},
             "multi_valued_not_covered_by_k": list(self.multi_valued),
+            "texts": {name: {"texts": count, "identifiers_found": 0} for name, count in self.texts.items()},
         }
 
 
@@ -155,7 +169,22 @@ def policy_for(
         suppression_limit=definition.suppression_limit,
         persons=anonymised.persons,
         find=find,
+        texts=frozenset(definition.texts),
     )
+
+
+def releasable(text: str, scrub: Callable[[str], str]) -> str | None:
+    """Return a redacted text as it may stand in a released cell, or None where it may not.
+
+    Line ends and controls become spaces, and what a spreadsheet would take for a formula is cut off before it is
+    scrubbed again: a number that stood behind it begins anew.
+
+    Args:
+        text: as the view has it.
+        scrub: returns a text without identifiers.
+    """
+    clean = scrub(_GAPS.sub(" ", text).lstrip(_BEFORE_WORDS).rstrip())
+    return clean if 0 < len(clean) <= LONGEST_TEXT and _FORMULA.match(clean) is None else None
 
 
 def check_release(path: Path, policy: ReleasePolicy, *, sha256: str | None = None) -> ReleaseReport:
@@ -235,7 +264,8 @@ def _broken_cells(table: "pa.Table", policy: ReleasePolicy) -> Iterator[Finding]
             yield from _found(f"not {kind.value}", name, (not _SHAPES[kind].fullmatch(cell) for cell in cells))
             continue
         values = {value for cell in cells for value in (cell.split(SEPARATOR) if kind is ColumnKind.SET else (cell,))}
-        yield from _found("free text", name, (_is_sentence(value) for value in values))
+        is_odd = _is_no_cell if name in policy.texts else _is_sentence
+        yield from _found("free text", name, (is_odd(value) for value in values))
         yield from _found("a spreadsheet formula", name, (_FORMULA.match(value) is not None for value in values))
         yield from _found("an identifier", name, (len(policy.find(value)) > 0 for value in values))
 
@@ -269,6 +299,7 @@ def _report(file: str, sha256: str, table: "pa.Table", risk: Risk, policy: Relea
         quasi_identifiers=policy.quasi_identifiers,
         multi_valued=tuple(name for name in uncovered if policy.columns[name] is ColumnKind.SET),
         alone={name: _alone(table, name) for name in uncovered},
+        texts={name: len(table) - table.column(name).null_count for name in sorted(policy.texts)},
     )
 
 
@@ -279,6 +310,11 @@ def _alone(table: "pa.Table", name: str) -> int:
 
 def _is_sentence(value: str) -> bool:
     return len(value) > LONGEST_VALUE or _SENTENCE.search(value) is not None
+
+
+def _is_no_cell(text: str) -> bool:
+    """Whether a text is longer than one that may leave, or would break its cell."""
+    return len(text) > LONGEST_TEXT or _CONTROLS.search(text) is not None
 
 
 def _found(rule: str, column: str, broken: Iterable[bool]) -> Iterator[Finding]:

@@ -27,6 +27,9 @@ _SEPARATED_ACTS: Final = (
     (frozenset({"consent.capture", "vault.reveal"}), "both records consent and opens under it"),
     (frozenset({"consent.capture", "case.grant"}), "both records consent and gives cases"),
     (frozenset({"case.request", "case.grant"}), "both asks for cases and gives them"),
+    (frozenset({"content.submit", "content.review_medical"}), "both submits texts and reviews them"),
+    (frozenset({"content.submit", "content.review_compliance"}), "both submits texts and reviews them"),
+    (frozenset({"content.review_medical", "content.review_compliance"}), "makes both reviews of a text"),
     (frozenset({"vault.break_glass", "audit.review"}), "both breaks the glass and reviews it"),
 )
 """What nobody does together, and what is wrong with it."""

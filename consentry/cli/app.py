@@ -10,6 +10,7 @@ from consentry.cli import (
     breaches,
     cases,
     consents,
+    deid,
     emergencies,
     erasing,
     holding,
@@ -57,6 +58,7 @@ interchange.register(consents.app)
 app.add_typer(consents.app, name="consent")
 app.add_typer(registering.app, name="register")
 app.add_typer(subjects.app, name="subject")
+app.add_typer(deid.app, name="deid")
 app.add_typer(attaching.app, name="attach")
 sweeping.register(records.app)
 app.add_typer(records.app, name="records")

@@ -213,3 +213,30 @@ alarm = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", Instant, index=True, comment="null once it was told, or its target is disabled"),
 )
+
+content_review = Table(
+    "content_review",
+    metadata,
+    Column("review_id", String(ID_LENGTH), primary_key=True),
+    Column("kind", String(16), nullable=False, comment="post or campaign"),
+    Column("author", String(16), nullable=False, comment="member, doctor or operator"),
+    Column("subject_id", String(ID_LENGTH), index=True, comment="whose post; null where nobody is named"),
+    Column("text_mark", String(64), nullable=False, comment="keyed hash of the text that may appear"),
+    Column("sealed", LargeBinary, comment="the text; null where it is blocked, and of a post that was decided"),
+    Column("rules_hash", String(64), nullable=False),
+    Column("action", String(8), nullable=False, comment="the severest of the rules'"),
+    Column("hits", Text, nullable=False, comment="JSON: counts by rule"),
+    Column("submitted_by", String(ID_LENGTH), nullable=False, comment="a principal"),
+    Column("submitted_at", Instant, nullable=False, index=True),
+    Column("submit_entry", String(ID_LENGTH), nullable=False),
+    *(
+        column
+        for part in ("medical", "compliance")
+        for column in (
+            Column(f"{part}_verdict", String(8), comment="approved or rejected; null while nobody has said"),
+            Column(f"{part}_by", String(ID_LENGTH), comment="another principal"),
+            Column(f"{part}_at", Instant),
+            Column(f"{part}_entry", String(ID_LENGTH)),
+        )
+    ),
+)

@@ -15,6 +15,7 @@ from consent.permits import Permit
 from consentry.access import check_may_act
 from consentry.ahead import one_ahead
 from consentry.layout import VIEW_FILE
+from consentry.own_identifiers import open_own, speakers, text_fields
 from consentry.packs import pack_folder
 from consentry.parsed_packs import read_views
 from consentry.platform import Platform
@@ -51,6 +52,7 @@ class Built:
     """One finished build.
 
     Attributes:
+        by_record: people whose texts were also read for what their record says of them.
         left_out: subjects without a row, by reason.
         dropped: cells that did not become one, by column and reason.
     """
@@ -60,6 +62,7 @@ class Built:
     folder: Path
     people: int = 0
     rows: int = 0
+    by_record: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
 
@@ -70,6 +73,7 @@ class Built:
             "build": self.build_id,
             "people": self.people,
             "rows": self.rows,
+            "texts redacted by record": self.by_record,
             "left out": dict(self.left_out),
             "cells dropped": dict(self.dropped),
             "folder": str(self.folder),
@@ -194,12 +198,28 @@ class _Run:
             permit, receipt, fields=permit.fields, kinds=self.view.kinds, current_until=self._end_of_day(),
             openers=openers,
         )  # fmt: skip
-        for columns in _streamed(opened, names):
+        for columns in _streamed(self._without_own(opened, permit, openers), names):
             rows = maker.rows(columns)
             for name in rows[PSEUDONYM].unique().to_pylist():
                 self.members[subjects[name]] = name
                 self.used[subjects[name]] = permit.fields_for(subjects[name])
             yield rows
+
+    def _without_own(
+        self, opened: "Iterator[pa.RecordBatch]", permit: Permit, openers: CohortOpeners | None
+    ) -> "Iterator[pa.RecordBatch]":
+        """Yield opened columns without people's own identifiers in their texts, where the view has any.
+
+        Identifiers are opened of those only who have a text; a batch is therefore held until that is known.
+        """
+        texts = text_fields(self.view) & permit.fields
+        if not texts:
+            yield from opened
+            return
+        held = list(opened)
+        own = open_own(self.platform, self.asking, sorted(speakers(held, texts)), openers=openers)
+        self.built.by_record += len(own.people)
+        yield from (own.redacted(columns, texts) for columns in held)
 
     def _end_of_day(self) -> datetime:
         """Return the instant from which on nothing counts that was observed."""
@@ -237,7 +257,7 @@ class _Run:
                     Act.VIEW_BUILT, Outcome.DONE, self.asking.actor, self.asking.role, self.asking.request_id,
                     purpose=self.view.purpose, fields=tuple(sorted(self.view.fields)), level=self.view.level,
                     refs={"view": self.view.code, "build": self.built.build_id, "definition": self.view.hash},
-                    counts={"people": self.built.people, "rows": self.built.rows},
+                    counts={"people": self.built.people, "rows": self.built.rows, "by_record": self.built.by_record},
                 ),
             )  # fmt: skip
         return set()

@@ -9,6 +9,7 @@ from consent.standing import get_standing
 from consentry.access import check_may_act
 from consentry.platform import Platform
 from consentry.principals import Principal
+from consentry.stores.content_reviews import POST_FIELD, forget_content
 from consentry.workflows.erase import check_reason
 from kernel.catalogue import Catalogue, Compartment
 from kernel.clock import format_instant
@@ -58,10 +59,29 @@ def erase_part(platform: Platform, caller: Principal, *, subject: SubjectId, sco
     check_reason(reason)
     asking = platform.asking(caller)
     outcome = platform.eraser.fields.erase_scope(subject, scope, asking=asking, reason=reason)
+    if _reaches(platform.catalogue, scope, POST_FIELD):
+        with platform.data.write() as connection:
+            forget_content(connection, subject)
     if outcome.erasure_id is None and outcome.held_until is None:
         _record_nothing(platform, replace(asking, reason=reason), subject, scope)
     platform.log.settle()
     return ErasedPart(subject, scope, outcome)
+
+
+def _reaches(catalogue: Catalogue, scope: Scope, code: str) -> bool:
+    """Say whether a field, where the pack has it, belongs to a part."""
+    declared = catalogue.fields.get(code)
+    if declared is None:
+        return False
+    match scope.kind:
+        case ScopeKind.SUBJECT:
+            return True
+        case ScopeKind.COMPARTMENT:
+            return declared.compartment.value in scope.names
+        case ScopeKind.PURPOSE:
+            return declared.collect in scope.names
+        case ScopeKind.FIELDS:
+            return code in scope.names
 
 
 def _record_nothing(platform: Platform, asking: Asking, subject: SubjectId, scope: Scope) -> None:

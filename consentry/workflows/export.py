@@ -176,7 +176,23 @@ class _Run:
         beside = tagged.take(order)
         for tag in self.definition.tags:
             people = people.append_column(tag, beside[tag])
-        return self._renamed(people, profiled), len(names) - people.num_rows
+        return self._renamed(self._with_clean_texts(people), profiled), len(names) - people.num_rows
+
+    def _with_clean_texts(self, people: "pa.Table") -> "pa.Table":
+        """Put the texts that leave through the redaction of today's rules, whatever the view was built with."""
+        import pyarrow as pa
+
+        from deid.release import releasable
+        from deid.text import TextScrubber
+
+        scrubber = TextScrubber()
+        for name in self.definition.texts:
+            cells = (
+                None if cell is None else releasable(cell, lambda text: scrubber.scrub(text).text)
+                for cell in people[name].to_pylist()
+            )
+            people = people.set_column(people.column_names.index(name), name, pa.array(cells, pa.string()))
+        return people
 
     def _renamed(self, table: "pa.Table", subjects: Mapping[str, SubjectId]) -> "pa.Table":
         import pyarrow as pa

@@ -13,6 +13,7 @@ from consent.terms import release, suspend
 from consentry.access import check_may_act
 from consentry.approval_inspection import inspect_approvals
 from consentry.case_inspection import inspect_cases
+from consentry.content_inspection import inspect_content
 from consentry.emergency_inspection import inspect_emergencies
 from consentry.erasure_inspection import inspect_erasures
 from consentry.hold_inspection import inspect_holds
@@ -136,6 +137,7 @@ def _compare(platform: Platform) -> tuple[int, Findings]:
         inspect_approvals(connection, platform.log, found)
         inspect_cases(connection, platform.log, found)
         inspect_emergencies(connection, found)
+        inspect_content(connection, found)
         inspect_holds(connection, platform.log, found)
         inspect_erasures(connection, found)
         inspect_webhooks(connection, found, platform.sealer)

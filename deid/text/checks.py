@@ -15,6 +15,9 @@ _BIRTH_YEARS: Final = range(1900, 2100)
 _ID_LENGTH: Final = 18
 _FIRST_GENERATION_LENGTH: Final = 15
 
+_CREDIT_CODE_LENGTH: Final = 18
+_CREDIT_VALUES: Final = {character: value for value, character in enumerate("0123456789ABCDEFGHJKLMNPQRTUWXY")}
+
 _WEIGHTS: Final = tuple(2 ** (17 - place) % 11 for place in range(17))
 _CHECK_CHARACTERS: Final = "10X98765432"
 """GB 11643-1999 (ISO 7064 MOD 11-2): weights 2^(18 - i) mod 11 and the character for each remainder."""
@@ -88,6 +91,19 @@ def is_card_length(number: str) -> bool:
 def has_card_prefix(number: str) -> bool:
     """Say whether the number begins like a card that its length allows."""
     return any(low <= number[: len(low)] <= high and len(number) in lengths for low, high, lengths in _CARD_RANGES)
+
+
+def is_credit_code(code: str) -> bool:
+    """Say whether the last character of a unified social credit code checks the others.
+
+    Args:
+        code: 18 digits and capital letters.
+    Source: GB 32100-2015: weights 3^i mod 31 over an alphabet without I, O, S, V and Z.
+    """
+    if len(code) != _CREDIT_CODE_LENGTH or not set(code) <= _CREDIT_VALUES.keys():
+        return False
+    total = sum(pow(3, place, 31) * _CREDIT_VALUES[character] for place, character in enumerate(code[:-1]))
+    return (31 - total % 31) % 31 == _CREDIT_VALUES[code[-1]]
 
 
 def _are_digits(text: str) -> bool:

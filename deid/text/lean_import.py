@@ -8,11 +8,14 @@ through tldextract's HTTP client, open a socket on import.
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from threading import Lock
 from types import ModuleType
 from typing import Final
+
+from kernel.errors import ConfigurationError
 
 _import_lock: Final = Lock()
 
@@ -33,6 +36,21 @@ def without(roots: Iterable[str]) -> Iterator[None]:
             sys.meta_path.remove(finder)
             for name in [name for name, module in sys.modules.items() if isinstance(module, _StandIn)]:
                 del sys.modules[name]
+
+
+def whole(name: str) -> ModuleType:
+    """Import a package as it is, and not while somebody else imports without it.
+
+    What was imported without it keeps its stand-ins; whoever wants both takes this package by itself.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    with _import_lock:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as err:
+            raise ConfigurationError(f"{name} is not installed", hint=f"Install {name} beside this package.") from err
 
 
 class _NothingType(type):

@@ -7,7 +7,10 @@ from benchmarks import (
     audit_queries,
     audit_writing,
     consent,
+    own_text,
     tags,
+    text,
+    text_quality,
     vault,
     vault_bulk,
     vault_reveals,
@@ -29,6 +32,9 @@ from benchmarks.outside_dialogue import measured
         ("audit", lambda: audit_queries.run(entries=2_000, lookups=10)),
         ("consent", lambda: consent.run(subjects=40)),
         ("tags", lambda: tags.run(subjects=300, events=6_000)),
+        ("text", lambda: text.run(most=40, length=500, starts=False)),
+        ("text", lambda: text_quality.run(trials=2)),
+        ("text", lambda: own_text.run(trials=2)),
         ("vault", lambda: vault.run(records=100)),
         ("vault", lambda: vault_values.run(rows=10, cohort=30, postgresql=False)),
         ("vault", lambda: vault_bulk.run(values=16_000, widths=(4,), postgresql=False)),
@@ -36,8 +42,9 @@ from benchmarks.outside_dialogue import measured
         ("views", lambda: views.run(people=60)),
     ],
 )
-def test_a_group_measures_itself_beside_its_yardsticks(group, figures):
+def test_a_group_measures_itself_beside_its_yardsticks(group, figures, monkeypatch):
     """Every figure belongs to its group, and most have a yardstick."""
+    monkeypatch.delenv("CONSENTRY_OUTSIDE_DATA", raising=False)
     made = figures()
     assert {figure.group for figure in made} == {group}
     assert all(figure.value > 0 for figure in made)

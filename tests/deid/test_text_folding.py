@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid.text.folding import fold
+from deid.text.folding import _OTHERS, _TABLE, fold
 
 _TRICKY = (
     "0189１３８３۸೧𝟙⓪⑩①½㎎㈱ﬀ㍘－—–‐ー，。！．＠（ＡｚX中手机"
@@ -77,3 +77,11 @@ def test_no_format_character_survives(text: str) -> None:
 def test_text_is_hidden_from_repr() -> None:
     """A folded text is plaintext."""
     assert "13800138000" not in repr(fold("13800138000"))
+
+
+def test_what_is_passed_over_folds_to_itself() -> None:
+    """The characters for which a text is not even looked at more closely; those beyond the first plane are none."""
+    assert all(fold(chr(point)).text == chr(point) for point in range(0x10000) if not _OTHERS.search(chr(point)))
+    assert _OTHERS.search("\U0001d7d8")
+    passed = "".join(chr(point) for point in range(0x10000) if not _OTHERS.search(chr(point)))
+    assert passed.translate(_TABLE) == passed

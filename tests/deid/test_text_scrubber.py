@@ -1,5 +1,6 @@
 """Scrubbing documents: offsets, idempotence, long texts and the time bound."""
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,8 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid.text import MARKS, Kind, Span, TextScrubber
+from deid.text.engine import PresidioDetector
+from deid.text.finders import Finder
+from deid.text.reading import Reading
+from deid.text.scanner import Scanner
 from deid.text.scrubber import MAX_CHARACTERS
 from deid.text.spans import Hit
+from deid.text.watch import Watch
 
 _FRAGMENTS = st.sampled_from(
     [
@@ -65,7 +71,7 @@ class SteppingClock:
 class Insatiable:
     """A detector that finds the first character of whatever it is given."""
 
-    def detect(self, text: str) -> list[Hit]:
+    def detect(self, text: str, language: str = "zh", extra: object = (), watch: object = None) -> list[Hit]:
         return [Hit(len(text) - 1, len(text), Kind.MOBILE, 0.9, checked=False)]
 
 
@@ -73,8 +79,9 @@ def test_marks_stand_where_the_identifiers_stood(scrubber: TextScrubber) -> None
     """The text keeps everything else; the spans point into the original."""
     text = "我叫小明，手机１３８-００１３-８０００\u200b，身份证11010519491231002X，头晕三天"
     scrubbed = scrubber.scrub(text)
-    assert scrubbed.text == "我叫小明，手机〔手机〕，身份证〔身份证〕，头晕三天"
+    assert scrubbed.text == "我叫〔姓名〕，手机〔手机〕，身份证〔身份证〕，头晕三天"
     assert [text[span.start : span.end] for span in scrubbed.spans] == [
+        "小明",
         "１３８-００１３-８０００\u200b",
         "11010519491231002X",
     ]
@@ -140,8 +147,28 @@ def test_slow_document_becomes_a_single_mark() -> None:
 def test_budget_is_checked_within_a_long_document() -> None:
     """A document that is fast enough at first is withheld when a later window is too late."""
     text = "头晕三天，打13800138000。" * 6_000
-    assert TextScrubber(budget_ms=60_000, monotonic=SteppingClock(1.0)).scrub(text).is_withheld is False
+    assert TextScrubber(budget_ms=60_000, monotonic=SteppingClock(0.001)).scrub(text).is_withheld is False
     assert TextScrubber(budget_ms=3_000, monotonic=SteppingClock(1.0)).scrub(text).is_withheld
+
+
+def test_budget_is_checked_within_one_window() -> None:
+    """A finder that goes on and on in a single window is stopped, and the document withheld."""
+
+    class Endless:
+        """Gives a hit for every second that it is let."""
+
+        name = "endless"
+        kinds = frozenset((Kind.MOBILE,))
+        languages = frozenset(("zh",))
+
+        def find(self, reading: Reading) -> Iterator[Hit]:
+            while True:
+                yield Hit(0, 11, Kind.MOBILE, 0.9, checked=False)
+
+    slow = TextScrubber(
+        budget_ms=50_000, monotonic=SteppingClock(1.0), detector=PresidioDetector([Endless(), Scanner()])
+    )
+    assert slow.scrub("头" * 5_000).is_withheld
 
 
 def test_each_document_has_its_own_budget() -> None:
@@ -177,3 +204,25 @@ def test_threads_share_one_scrubber() -> None:
     with ThreadPoolExecutor(4) as pool:
         texts = list(pool.map(lambda text: shared.scrub(text).text, ["电话13800138000"] * 40))
     assert set(texts) == {"电话〔手机〕"}
+
+
+def test_a_second_round_reads_only_what_a_mark_has_changed() -> None:
+    """Of a long text, the windows around the marks; and nothing at all without a mark."""
+
+    class Counting(PresidioDetector):
+        """Notes the windows."""
+
+        def detect(
+            self, text: str, language: str = "zh", extra: Sequence[Finder] = (), watch: Watch | None = None
+        ) -> list[Hit]:
+            windows.append(len(text))
+            return super().detect(text, language, extra, watch)
+
+    windows: list[int] = []
+    scrubber = TextScrubber(detector=Counting([Scanner()]))
+    text = "头晕三天。" * 20_000
+    scrubber.find(text)
+    plain = len(windows)
+    assert plain == -(-len(text) // 16_384)
+    assert len(scrubber.find(text[:8_000] + "13800138000" + text[8_000:])) == 1
+    assert len(windows) == 2 * plain + 1

@@ -1,7 +1,8 @@
 """Conflicts, marks and offsets."""
 
+from deid.text.kinds import MARKS, Kind
 from deid.text.scanner import islands
-from deid.text.spans import MARKS, Hit, Kind, Scrubbed, Span, mask, original_offset, settle
+from deid.text.spans import Hit, Scrubbed, Span, Unmasking, mask, masked_places, settle
 
 
 def test_check_digit_wins_over_length() -> None:
@@ -24,6 +25,27 @@ def test_score_decides_between_equal_hits() -> None:
     assert settle(hits) == settle(reversed(hits)) == [Span(3, 14, Kind.MOBILE, 0.9)]
 
 
+def test_the_subjects_own_record_wins_over_all() -> None:
+    """What is known of the subject gives the type, be the others longer, surer or proved by a check digit."""
+    own = Hit(4, 8, Kind.RECORD_NUMBER, 0.5, checked=False, source="record.number")
+    others = [Hit(0, 18, Kind.ID_NUMBER, 1.0, checked=True), Hit(0, 30, Kind.EMAIL, 0.9, checked=False)]
+    (span,) = settle([*others, own])
+    assert (span.start, span.end, span.type, span.source) == (0, 30, Kind.RECORD_NUMBER, "record.number")
+
+
+def test_the_winner_tells_its_rule_and_its_proof() -> None:
+    """Both stay with the span."""
+    (span,) = settle([Hit(0, 18, Kind.ID_NUMBER, 1.0, checked=True, source="id_number")])
+    assert (span.source, span.checked) == ("id_number", True)
+
+
+def test_of_two_verified_numbers_the_surer_proof_wins() -> None:
+    """One in ten identity numbers passes as a bank card too."""
+    hits = [Hit(0, 18, kind, 1.0, checked=True) for kind in (Kind.BANK_CARD, Kind.ID_NUMBER)]
+    assert [span.type for span in settle(hits)] == [Kind.ID_NUMBER]
+    assert [span.type for span in settle(reversed(hits))] == [Kind.ID_NUMBER]
+
+
 def test_touching_hits_stay_apart() -> None:
     """End-exclusive spans that only touch do not overlap."""
     hits = [Hit(0, 5, Kind.EMAIL, 0.9, checked=False), Hit(5, 9, Kind.MOBILE, 0.9, checked=False)]
@@ -43,7 +65,7 @@ def test_masked_offsets_lead_back_to_the_text() -> None:
     masked = mask(text, spans)
     assert masked == "甲〔手机〕乙〔邮箱〕丙"
     for character in "甲乙丙":
-        assert original_offset(spans, masked.index(character)) == text.index(character)
+        assert Unmasking(spans).original(masked.index(character)) == text.index(character)
 
 
 def test_every_kind_has_a_mark_that_no_scanner_reads() -> None:
@@ -58,3 +80,12 @@ def test_scrubbed_text_is_hidden_from_repr() -> None:
     scrubbed = Scrubbed("王小明", (Span(0, 3, Kind.URL, 0.9),))
     assert "王小明" not in repr(scrubbed)
     assert not scrubbed.is_withheld
+
+
+def test_places_of_chosen_marks() -> None:
+    """In the masked text, whatever the lengths of what was masked before."""
+    spans = [Span(0, 11, Kind.MOBILE, 0.9), Span(13, 16, Kind.EMAIL, 0.9), Span(20, 40, Kind.URL, 0.9)]
+    text = "13800138000，。a@b，，，，" + "u" * 20
+    masked = mask(text, spans)
+    places = masked_places(spans, [spans[1], spans[2]])
+    assert [masked[place : place + 4] for place in places] == [MARKS[Kind.EMAIL], MARKS[Kind.URL]]

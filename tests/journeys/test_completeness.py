@@ -117,7 +117,8 @@ def test_routes_and_commands_run_the_workflow_that_they_are_declared_with(table,
         if workflow in WORKFLOWS:
             module, _, function = workflow.partition(".")
             source = inspect.getsource(inspect.getmodule(found[name]))
-            imported = rf"from consentry\.workflows\.{module} import .*\b{function}\b|workflows import .*\b{module}\b"
+            names = r"(?:\([^)]*|.*)"  # on several lines, or on one
+            imported = rf"workflows\.{module} import {names}\b{function}\b|workflows import .*\b{module}\b"
             assert re.search(imported, source), name
 
 
@@ -220,7 +221,9 @@ class World:
         return self.platform.log.settle().size
 
 
-ROLES = ("administrator", "compliance_officer", "clinician", "operator", "content_reviewer", "key_custodian")
+ROLES = (
+    "administrator", "compliance_officer", "clinician", "operator", "analyst", "content_reviewer", "key_custodian",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +286,7 @@ FILE = {
     "Content-Type": "image/png",
 }  # fmt: skip
 HOLD = {"subject_id": "{subject}", "reference": "case-17", "reason": "court order", "compartment": "clinical"}
+CAMPAIGN = {"text": "【广告】秋季体检开始预约", "kind": "campaign", "author": "operator"}
 BREACH = dict.fromkeys(WORDS, "words") | {"people": 12}
 CALLS: Mapping[str, tuple[str, str, object]] = {
     "POST /v1/tokens": ("", "", {"name": "complete-clinician", "password": "wrong"}),
@@ -295,6 +299,7 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
     "GET /v1/subjects/{subject_id}/consents/history": ("clinician", "", None),
     "POST /v1/subjects/{subject_id}/signals/gpc": ("capture", "", None),
     "POST /v1/decisions": ("clinician", "", {"subject_id": "{subject}", "purpose": "P02", "fields": ["sex"]}),
+    "POST /v1/deid/text": ("compliance_officer", "", {"texts": ["头痛三天"]}),
     "POST /v1/records": ("ingest", "", {"source": "app", "records": [{k: RECORD[k] for k in RECORD if k != "source"}]}),
     "POST /v1/attachments": ("ingest", "", FILE),
     "POST /v1/attachments/{attachment_id}/open": ("clinician", "", {"purpose": "P02", "reason": "consultation"}),
@@ -336,6 +341,13 @@ CALLS: Mapping[str, tuple[str, str, object]] = {
     "GET /v1/cases": ("compliance_officer", "", None),
     "POST /v1/cases/{case_id}/decision": ("compliance_officer", "", {"verdict": "granted", "reason": "treats"}),
     "POST /v1/cases/{case_id}/revocation": ("clinician", "", {"reason": "over"}),
+    "POST /v1/content/check": ("operator", "", CAMPAIGN),
+    "POST /v1/content": ("operator", "", CAMPAIGN),
+    "GET /v1/content": ("operator", "", None),
+    "GET /v1/content/{review_id}": ("clinician", "", None),
+    "POST /v1/content/{review_id}/decision": (
+        "clinician", "", {"part": "medical", "verdict": "approved", "reason": "sound"}
+    ),
     "POST /v1/emergencies": ("clinician", "", {"subject_id": "{subject}", "fields": ["sex"], "reason": "unconscious"}),
     "GET /v1/emergencies": ("compliance_officer", "", None),
     "POST /v1/emergencies/releases": ("compliance_officer", "", {"account": "complete-frozen", "reason": "reviewed"}),
@@ -393,7 +405,7 @@ def filled(world: World, value: object, finding: str) -> Any:
             "{subject}": world.subject, "{subject_id}": world.subject, "{decision_id}": world.decision,
             "{spare}": world.spare, "{spare_decision}": world.spare_decision, "{finding_id}": finding,
             "{case_id}": finding, "{approval_id}": finding, "{emergency_id}": finding, "{erasure_id}": finding,
-            "{attachment_id}": finding, "{hold_id}": finding,
+            "{attachment_id}": finding, "{hold_id}": finding, "{review_id}": finding,
             "{record}": record_of(world) if "{record}" in value else "",
         }  # fmt: skip
         for name, text in named.items():
@@ -458,12 +470,12 @@ def test_refused_route_leaves_its_entry_too(world, name):
 def nobodys(name: str) -> str:
     """An id of the shape that a route asks for, which is nothing's."""
     shapes = {"breaches/{": "brc", "cases/{": "cas", "approvals/{": "apr", "emergencies/{": "emg", "erasures/{": "era"}
-    shapes |= {"attachments/{": "att", "holds/{": "hld"}
+    shapes |= {"attachments/{": "att", "holds/{": "hld", "content/{": "cnt"}
     found = next((prefix for part, prefix in shapes.items() if part in name), None)
     return "0" * 32 if found is None else f"{found}_{'a' * 24}"
 
 
-def made_for(world: World, name: str) -> str:  # noqa: PLR0911 - one line for each kind of id
+def made_for(world: World, name: str) -> str:  # noqa: C901, PLR0911 - one line for each kind of id
     """The id of what a route is called on, made for it."""
     if "finding_id" in name:
         return flagged(world)
@@ -482,6 +494,8 @@ def made_for(world: World, name: str) -> str:  # noqa: PLR0911 - one line for ea
         return world.call("ingest", "POST", "/v1/attachments", filled(world, FILE, "")).json()["attachment"]
     if "hold_id" in name:
         return world.call("compliance_officer", "POST", "/v1/holds", filled(world, HOLD, "")).json()["hold"]
+    if "review_id" in name:
+        return world.call("operator", "POST", "/v1/content", CAMPAIGN).json()["review"]["review_id"]
     if "emergency_id" in name:
         return broken(world, caller_of(world, "clinician"))
     if name.endswith("/emergencies/releases"):
@@ -670,6 +684,7 @@ ELSEWHERE = {
     "consent import-fhir",
     "consent kin add",
     "consent task done",
+    "deid text",
     "ingest arrow",
     "ingest consents",
     "ingest discard",

@@ -92,6 +92,7 @@ def bodies(captured, subject, granted):
         ("app", f"/consents/{granted}/withdraw", {"at": "2026-11-21T01:00:00Z"}),
         ("his", "/records", {"source": "app", "records": [record | {"identity": {"sex": "female"}}]}),
         ("doctor", "/decisions", {"subject_id": subject, "purpose": "P02", "fields": ["sex"], "recipient": "lab"}),
+        ("analyst", "/deid/text", {"texts": [MOBILE, ID_NUMBER], "profile": "redact"}),
         ("doctor", f"/subjects/{subject}/reveal", {"purpose": "P09", "fields": ["diagnosis"], "reason": "visit"}),
         ("doctor", "/tokens", {"name": "dr.lin", "password": "wrong"}),
         ("app", f"/consents/{granted}/renew", {"notice": captured.notice("P02"), "evidence": EVIDENCE, "max_uses": 3}),
@@ -113,6 +114,7 @@ def vault_bodies(subject):
         ("doctor", "/cases", {"subject_id": subject, "purpose": "P02", "fields": ["special_disease"], **said}),
         ("officer", f"/cases/case_{nowhere}/decision", {"verdict": "granted", **said}),
         ("doctor", "/emergencies", {"subject_id": subject, "fields": ["sex"], **said}),
+        ("officer", f"/content/cnt_{nowhere}/decision", {"part": "compliance", "verdict": "rejected", **said}),
         ("officer", "/emergencies/releases", {"account": "dr.lin", **said}),
         ("officer", "/holds", {"subject_id": subject, "reference": "case-17", "field": "page_viewed", **said}),
         ("officer", f"/subjects/{subject}/erasures", {"compartment": "behaviour", **said}),
@@ -138,7 +140,8 @@ def test_no_place_of_a_body_comes_back(world, captured, caplog, capfd):
             said = callers[caller].post(path, body)
             statuses.add(said.status_code)
             assert said.status_code < 500, said.text
-            if "act_id" not in said.text:  # the sender's own name of its act comes back in an answer that is no error
+            # The sender's own name of its act, and its own text, come back in an answer that is no error.
+            if "act_id" not in said.text and (path, said.status_code) != ("/deid/text", 200):
                 check_silent(said.text, str(said.headers))
     assert {401, 403, 404, 409, 422} <= statuses
     check_silent(server_log(caplog), *capfd.readouterr())

@@ -71,6 +71,11 @@ def reading_bodies(subject):
     yield "compliance_officer", f"{case}/revocation", {"reason": "x"}
     yield "compliance_officer", f"{emergency}/review", {"verdict": "justified", "note": "x"}
     yield "compliance_officer", "/emergencies/releases", {"account": "dr.lin", "reason": "x"}
+    submitted = {"text": "体检", "kind": "post", "author": "member", "subject_id": subject}
+    said = {"part": "compliance", "verdict": "rejected", "reason": "x"}
+    yield "operator", "/content", submitted
+    yield "operator", "/content/check", {"text": "体检", "kind": "campaign", "author": "doctor"}
+    yield "compliance_officer", f"/content/cnt_{'a' * 24}/decision", said
     yield "compliance_officer", f"/approvals/apr_{'a' * 24}/revocation", {"reason": "x"}
 
 
@@ -83,7 +88,7 @@ def world(copied, serve, capturing, tmp_path_factory):
         captured = capturing(platform)
         subject, granted = captured.person("u-1", "P02"), captured.grant("u-1", "P07")
         bearers = {role: captured.machine_key(role) for role in ("capture", "ingest")}
-        bearers |= {role: captured.token(role) for role in ("clinician", "compliance_officer", "analyst")}
+        bearers |= {role: captured.token(role) for role in ("clinician", "compliance_officer", "analyst", "operator")}
         record = captured.posted("u-1", "profile", sex="female", reading={"code": "loinc:8480-6", "value": "128"})
         guardian = captured.act("guardian", captured.known("u-1"))
         guardian["actor"] = {"kind": "guardian", "subject": {"source": "app", "id": "u-2", "mobile": "13800138000"}}
@@ -94,6 +99,7 @@ def world(copied, serve, capturing, tmp_path_factory):
             ("capture", f"/consents/{granted}/withdraw", {"at": "2026-11-21T01:00:00Z"}),
             ("ingest", "/records", {"source": "app", "records": [record | {"identity": {"sex": "female"}}]}),
             ("clinician", "/decisions", {"subject_id": subject, "purpose": "P02", "fields": ["sex"]}),
+            ("analyst", "/deid/text", {"texts": ["头痛三天", "13800138000"], "profile": "redact", "language": "zh"}),
             ("clinician", f"/subjects/{subject}/reveal", {"purpose": "P02", "fields": ["sex"], "reason": "visit"}),
             ("clinician", "/tokens", {"name": "", "password": "x"}),
             ("capture", f"/consents/{granted}/renew", RENEWAL),

@@ -49,6 +49,7 @@ CALLS = {
     "approve": ("POST", "/approvals", APPROVAL),
     "ingest": ("POST", "/records", RECORDS),
     "decide": ("POST", "/decisions", QUESTION),
+    "texts": ("POST", "/deid/text", {"texts": ["头痛三天"]}),
     "reveal": ("POST", f"/subjects/{SUBJECT}/reveal", REVEAL),
     "tags": ("GET", f"/subjects/{SUBJECT}/tags", None),
     "log": ("GET", "/audit/entries", None),
@@ -125,6 +126,18 @@ CALLS |= {
     "holds": ("GET", "/holds", None),
     "release hold": ("POST", f"/holds/{HOLD}/release", {"reason": "x"}),
 }
+TEXT = {"text": "【广告】体检", "kind": "campaign", "author": "operator"}
+CONTENT = f"/content/cnt_{'a' * 24}"
+SAID = {"verdict": "approved", "reason": "x"}
+CALLS |= {
+    "check content": ("POST", "/content/check", TEXT),
+    "submit content": ("POST", "/content", TEXT),
+    "contents": ("GET", "/content", None),
+    "content": ("GET", CONTENT, None),
+    "medical review": ("POST", f"{CONTENT}/decision", SAID | {"part": "medical"}),
+    "compliance review": ("POST", f"{CONTENT}/decision", SAID | {"part": "compliance"}),
+}
+SEES = {"check content", "contents", "content"}
 HOLDS = {"hold", "holds", "release hold"}
 ERASES = {"erase", "erasures", "erasure"}
 OFFICERS = {"approve", "revoke approval", "review", "decide case", "review emergency", "release"}
@@ -153,7 +166,10 @@ ALLOWED = {
         "files",
         "keys",
         "search",
+        "texts",
         *CORRECTS,
+        *SEES,
+        "submit content",
     },
     "compliance_officer": {
         *READS,
@@ -167,14 +183,29 @@ ALLOWED = {
         *ERASES,
         *HOLDS,
         *CORRECTS,
+        *SEES,
+        "compliance review",
         "search",
+        "texts",
     },
-    "clinician": {"search", *READS, *LOOKS, *CASES, *REVEALS, "open file", "files", "ask case", "emergency"},
+    "clinician": {
+        "search",
+        *READS,
+        *LOOKS,
+        *CASES,
+        *REVEALS,
+        *SEES,
+        "open file",
+        "files",
+        "ask case",
+        "emergency",
+        "medical review",
+    },
     "health_manager": {*READS, *LOOKS, *REVEALS, "open file"},
     "customer_service": {*READS, *LOOKS},
-    "operator": {"tags"},
-    "analyst": {"tags"},
-    "content_reviewer": {*REVEALS, "open file"},
+    "operator": {"tags", *SEES, "submit content"},
+    "analyst": {"tags", "texts"},
+    "content_reviewer": {*REVEALS, *SEES, "open file", "texts", "medical review"},
     "key_custodian": {"keys"},
     "subject": (CAPTURES | READS | ACCOUNTS) - {"decide"},
 }

@@ -69,6 +69,7 @@ CLEANED: Final = {
     "blinding_key",
     "case_grant",
     "cohort_verdict",
+    "content_review",
     "data_key",
     "doubtful_identity",
     "emergency_access",
