@@ -14,6 +14,7 @@ Keys
     data_rotation, index_rotation, _datakey_rotating, _reindexing, _rotation_rows: rotations that resume
     key_report: what is still under an old key
     details, digests, pseudonyms: what service keys are for: words beside entries, marks, names in views
+    passing_words: what a person wrote and somebody is to read once, under that person's own key
 Records in
     records: ``Vault``, the door in and out
     batches, _sealing, _storing, _former: a chunk of plain records becomes rows, told apart from what is there

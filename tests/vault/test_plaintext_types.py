@@ -38,6 +38,7 @@ NO_VALUES = {
     "consentry/workflows/read_audit.py:AuditEntries": "codes and ids of the log",
     "consentry/workflows/seen_by.py:SeenBy": "codes and ids of the log",
     "consentry/workflows/show_consents.py:ShownConsents": "decisions: codes, ids and instants",
+    "deid/text/lists/make.py:_Given": "counts of characters in a published list",
     "deid/manifest.py:Manifest": "figures of a release",
     "tagging/schema.py:ViewColumn": "the values that a column may have",
     "tagging/taxonomy.py:Tag": "the values that a tag may have",
