@@ -15,6 +15,7 @@ from audit.tables import leaf
 from audit.verifier.certificates import verify_certificate
 from consent.permits import Permit
 from consent.standing import Standing, find_standings
+from consent.wake import system_asking
 from consentry.migrations import Store, metadata_of
 from consentry.platform import Platform
 from consentry.workflows.rotate import resume_rotations
@@ -300,6 +301,7 @@ def started_twice(practice: Practice) -> Iterator[Platform]:
 def go_on(platform: Platform) -> None:
     """What a server does beside its requests."""
     resume_rotations(platform, ADMIN)
+    platform.eraser.confirm_final(asking=system_asking())
     platform.log.settle()
 
 
