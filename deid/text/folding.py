@@ -21,22 +21,29 @@ _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
 """Hangul fillers: letters by category, blank on the screen."""
 
 
+_NO_DIGIT: Final = frozenset(map(chr, range(128))) - frozenset("0123456789")
+
+
 class _FoldTable(dict[int, str]):
     """What each code point becomes; filled as characters are met, for ``str.translate``.
 
     Attributes:
         moving: the characters met so far that become none or several, so that what follows them moves.
+        counting: those that are no digits and become some, such as ①, ² and ½.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.moving: set[str] = set()
+        self.counting: set[str] = set()
 
     def __missing__(self, code_point: int) -> str:
         character = chr(code_point)
         folded = _fold(character)
         if len(folded) != 1:
             self.moving.add(character)
+        if unicodedata.category(character) != "Nd" and not _NO_DIGIT.issuperset(folded):
+            self.counting.add(character)
         self[code_point] = folded
         return folded
 
@@ -61,6 +68,10 @@ _OTHERS: Final = re.compile(f"[^{''.join(f'{first}-{last}' for first, last in _P
 """What may fold to something else; most texts hold none of it, and finding that out costs a tenth of folding them."""
 
 
+_KEYCAP_SIGN: Final = "\u20e3"
+_KEYCAP: Final = re.compile(f"[0-9]\ufe0f?{_KEYCAP_SIGN}")
+"""A digit on a key, which folds to one character."""
+
 _FEW: Final = 16
 """Characters up to which it is quicker to replace each than to translate all."""
 
@@ -72,11 +83,14 @@ class Folded(NamedTuple):
         text: the text to match on.
         origins: for each folded character the index of its original one; None when nothing moved.
         original_length: characters of the original.
+        apart: the text, as long as it is, with spaces for ①, ², keycaps and the like: they may be digits of a number
+            or stand before it in a list. None where there are none.
     """
 
     text: str
     origins: tuple[int, ...] | None
     original_length: int
+    apart: str | None = None
 
     def __repr__(self) -> str:
         return f"Folded(original_length={self.original_length})"
@@ -105,9 +119,19 @@ def fold(text: str) -> Folded:
     if not others:
         return Folded(text, None, len(text))
     folded = _replaced(text, others)
+    apart = _apart(text, others)
     if _TABLE.moving.isdisjoint(others):
-        return Folded(folded, None, len(text))
-    return Folded(folded, tuple(_origins(text)), len(text))
+        return Folded(folded, None, len(text), apart)
+    return Folded(folded, tuple(_origins(text)), len(text), apart)
+
+
+def _apart(text: str, others: frozenset[str]) -> str | None:
+    """Fold with spaces in the place of what counts as a digit and is none."""
+    if _TABLE.counting.isdisjoint(others) and _KEYCAP_SIGN not in others:
+        return None
+    signs = _TABLE.counting & others
+    spaced = text.translate({ord(sign): " " * len(_TABLE[ord(sign)]) for sign in signs})
+    return _KEYCAP.sub(" ", spaced).translate(_TABLE)
 
 
 def _replaced(text: str, others: frozenset[str]) -> str:

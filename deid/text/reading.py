@@ -73,6 +73,12 @@ class Reading:
         return self.folded.text
 
     @_once
+    def aside(self) -> "Reading | None":
+        """The same without what numbers the items of a list (①, keycaps) or is raised (²); None without such."""
+        apart = self.folded.apart
+        return None if apart is None else Reading(self.folded._replace(text=apart, apart=None), self.language)
+
+    @_once
     def has_han(self) -> bool:
         """Whether a Chinese character occurs."""
         return _HAN.search(self.text) is not None

@@ -85,3 +85,13 @@ def test_what_is_passed_over_folds_to_itself() -> None:
     assert _OTHERS.search("\U0001d7d8")
     passed = "".join(chr(point) for point in range(0x10000) if not _OTHERS.search(chr(point)))
     assert passed.translate(_TABLE) == passed
+
+
+def test_numbered_items_are_read_both_ways() -> None:
+    """A sign that numbers the items of a list may be a digit or stand before one; each reading is as long."""
+    for text in ("①138", "1️⃣138", "⑩138", "½138", "138²", "㎡138"):
+        folded = fold(text)
+        assert folded.apart is not None
+        assert len(folded.apart) == len(folded.text)
+        assert folded.apart.strip() == "138"
+    assert fold("１３８").apart is None
