@@ -21,7 +21,7 @@ _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
 """Hangul fillers: letters by category, blank on the screen."""
 
 
-_NO_DIGIT: Final = frozenset(map(chr, range(128))) - frozenset("0123456789")
+_DIGITS: Final = frozenset("0123456789")
 
 
 class _FoldTable(dict[int, str]):
@@ -42,7 +42,7 @@ class _FoldTable(dict[int, str]):
         folded = _fold(character)
         if len(folded) != 1:
             self.moving.add(character)
-        if unicodedata.category(character) != "Nd" and not _NO_DIGIT.issuperset(folded):
+        if unicodedata.category(character) != "Nd" and not _DIGITS.isdisjoint(folded):
             self.counting.add(character)
         self[code_point] = folded
         return folded

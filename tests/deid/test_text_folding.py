@@ -94,4 +94,4 @@ def test_numbered_items_are_read_both_ways() -> None:
         assert folded.apart is not None
         assert len(folded.apart) == len(folded.text)
         assert folded.apart.strip() == "138"
-    assert fold("１３８").apart is None
+    assert all(fold(text).apart is None for text in ("１３８", "138😀", "１３８℃"))

@@ -1,8 +1,11 @@
 """Numbers as people write them who number, break and disguise them."""
 
+from time import process_time
+
 import pytest
 
 from deid.text import TextScrubber
+from deid.text.identifiers import broken_in
 from deid.text.own import OwnFinder, OwnIdentifiers
 from deid.text.record_only import RecordDetector
 from tests.deid.text.numbers import with_id_check
@@ -30,3 +33,60 @@ def test_own_number_behind_an_items_number_is_found():
     """What the subject's record says is found beside such signs too."""
     own = [OwnFinder(OwnIdentifiers(mobiles=(_MOBILE,)))]
     assert _MOBILE not in TextScrubber(detector=RecordDetector()).scrub(f"①{_MOBILE}", own=own).text
+
+
+@pytest.mark.parametrize(
+    "sign", ["\n", "\r\n", "/", ",", "，", "。", "、", "*", "~", "|", "😀", "\ufffd", "\x00", " - "]
+)
+def test_mobile_in_three_parts_is_found_whatever_parts_it(scrubber, sign):
+    """Three, four and four digits with the same sign between them are a number, on one line or on three."""
+    assert scrubber.scrub(f"我的手机是138{sign}1234{sign}5678谢谢").text == "我的手机是〔手机〕谢谢"
+
+
+@pytest.mark.parametrize("text", ["138\n12345678", "13812\n345678", "1381234\n5678", "1381234 \r\n5678"])
+def test_mobile_over_a_line_end_is_found(scrubber, text):
+    """A number that did not fit on its line goes on in the next."""
+    assert scrubber.scrub(f"电话{text}。").text == "电话〔手机〕。"
+
+
+@pytest.mark.parametrize("sign", ["\n", "/", "，", "😀"])
+def test_identity_number_in_parts_is_found(scrubber, sign):
+    """Its check digit proves it, whatever stands between its parts."""
+    assert scrubber.scrub(f"证{_ID[:6]}{sign}{_ID[6:14]}{sign}{_ID[14:]}的").text == "证〔身份证〕的"
+
+
+@pytest.mark.parametrize("number", ["壹參捌壹貳參肆伍陸柒捌", "〡〣〨〡〢〣〤〥〦〧〨"])
+def test_traditional_and_suzhou_numerals_are_digits(scrubber, number):
+    """As on the mainland, so in Hong Kong, Taiwan and on old shop signs."""
+    assert scrubber.scrub(f"電話{number}").text == "電話〔手机〕"
+
+
+@pytest.mark.parametrize("address", ["abc(at)qq.com", "abc [AT] qq.com", "abc艾特qq点com", "li.li 艾特 163.com"])
+def test_address_with_a_word_for_its_sign_is_found(scrubber, address):
+    """Nothing of it stays, nor what stood before the sign."""
+    assert scrubber.scrub(f"发到{address}吧").text == "发到〔邮箱〕吧"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "血压138/88，126/80",
+        "白细胞138\n1234",
+        "编号\n138\n123",
+        "订单138-1234-56789",
+        "见图13、1234、5678",
+        "血糖5.6\n血压138\n心率1234",
+    ],
+)
+def test_columns_of_figures_stay(scrubber, text):
+    """Figures under each other, and lists of them, are no numbers of telephones."""
+    assert scrubber.scrub(text).text == text
+
+
+@pytest.mark.parametrize("part", ["1 ", "13", "138/", "1\n", "138\n", "19 ", "20\n", "a(at)b.", "a艾特", "138，1234，"])
+def test_time_grows_with_length_only(part):
+    """No text makes the patterns of broken numbers go over it again and again."""
+    text = (part * 20_000)[:20_000]
+    began = process_time()
+    list(broken_in(text))
+    assert process_time() - began < 0.5
