@@ -5,8 +5,11 @@ from time import process_time
 import pytest
 
 from deid.text import TextScrubber
+from deid.text.deidentifier import Deidentifier
 from deid.text.identifiers import broken_in
+from deid.text.operators import KeyedTokeniser, Setting
 from deid.text.own import OwnFinder, OwnIdentifiers
+from deid.text.profiles import profile_called
 from deid.text.record_only import RecordDetector
 from tests.deid.text.numbers import with_id_check
 
@@ -90,3 +93,28 @@ def test_time_grows_with_length_only(part):
     began = process_time()
     list(broken_in(text))
     assert process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("profile", ["analyst", "surrogate"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024年3月5日星期二复查", "周二3月5日复查", "2024-03-05（周二）复查", "除夕2024年2月9日复查",
+        "2024年2月10日大年初一复查", "Tuesday, March 5, 2024 visit", "2024年2月9日，除夕，复查",
+    ],
+)  # fmt: skip
+def test_names_of_a_day_go_with_its_moved_date(profile, text):
+    """A weekday or a holiday that stays beside a moved date tells by how many days it was moved."""
+    setting = Setting(scope="s", tokeniser=KeyedTokeniser(bytes(32)), shift_days=11)
+    done = Deidentifier(profile_called(profile)).apply(text, setting)
+    assert not any(name in done.text for name in ("周二", "星期二", "除夕", "初一", "Tuesday"))
+    assert any(words in done.text for words in ("复查", "visit"))
+    assert all(text[span.start : span.end] not in done.text for span in done.spans)
+
+
+@pytest.mark.parametrize("profile", ["public", "mask"])
+def test_year_of_birth_of_the_oldest_is_not_told(profile):
+    """Years say of somebody that they are over 89 as ages do (45 CFR 164.514(b)(2)(i)(C))."""
+    deidentifier = Deidentifier(profile_called(profile))
+    assert "1930" not in deidentifier.apply("生于1930年3月5日").text
+    assert "1985年" in deidentifier.apply("生于1985年3月5日").text
