@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
+from deid.text.kinds import MARKS
+
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\u30fc\ufe58\ufe63\uff0d"
 """Hyphens, dashes, the minus sign and the katakana length mark, which input methods offer as a dash."""
 
@@ -22,6 +24,12 @@ _FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
 
 
 _DIGITS: Final = frozenset("0123456789")
+
+
+_BRACKET: Final = re.compile(
+    rf"〔(?:{'|'.join(sorted(mark[1:-1] for mark in MARKS.values()))})(?:·[A-Z2-7]{{4,26}})?〕|[〔〕]"
+)
+"""A mark of ours, or a bracket of somebody else's, between which anything may stand."""
 
 
 class _FoldTable(dict[int, str]):
@@ -113,8 +121,11 @@ def fold(text: str) -> Folded:
     """Fold a text character by character.
 
     Compatibility forms become plain ones (NFKC, Unicode UAX 15, applied to each character alone, without composing
-    neighbours), decimal digits of every script become 0 to 9, dashes become ``-``, invisible characters go.
+    neighbours), decimal digits of every script become 0 to 9, dashes become ``-``, invisible characters go. Brackets
+    like those of our marks become others, so that nothing hides in what looks like a mark.
     """
+    if "〔" in text or "〕" in text:
+        text = _BRACKET.sub(_not_ours, text)
     others = frozenset(_OTHERS.findall(text))
     if not others:
         return Folded(text, None, len(text))
@@ -123,6 +134,11 @@ def fold(text: str) -> Folded:
     if _TABLE.moving.isdisjoint(others):
         return Folded(folded, None, len(text), apart)
     return Folded(folded, tuple(_origins(text)), len(text), apart)
+
+
+def _not_ours(match: re.Match[str]) -> str:
+    found = match.group()
+    return found if len(found) > 1 else {"〔": "【", "〕": "】"}[found]
 
 
 def _apart(text: str, others: frozenset[str]) -> str | None:

@@ -118,3 +118,22 @@ def test_year_of_birth_of_the_oldest_is_not_told(profile):
     deidentifier = Deidentifier(profile_called(profile))
     assert "1930" not in deidentifier.apply("生于1930年3月5日").text
     assert "1985年" in deidentifier.apply("生于1985年3月5日").text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("患者〔张伟〕来电", "张伟"),
+        ("姓名：〔张伟〕", "张伟"),
+        ("病历号〔12345678〕", "12345678"),
+        ("微信号〔abc12345〕", "abc12345"),
+        ("〔姓名：张伟〕", "张伟"),
+        ("〔〔姓名〕张伟〕", "张伟"),
+    ],
+)
+def test_nothing_hides_between_brackets_like_ours(scrubber, text, value):
+    """Only the marks that we make are marks; what somebody else writes between such brackets is read."""
+    scrubbed = scrubber.scrub(text).text
+    assert value not in scrubbed
+    assert scrubber.scrub(scrubbed).text == scrubbed
+    assert scrubber.scrub("〔姓名〕〔手机〕").spans == ()
