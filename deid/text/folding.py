@@ -65,7 +65,9 @@ def _fold(character: str) -> str:
         return ""
     if unicodedata.category(character) == "Nd":
         return str(unicodedata.decimal(character))
-    return "".join(part for part in unicodedata.normalize("NFKC", character) if not unicodedata.combining(part))
+    plain = "".join(part for part in unicodedata.normalize("NFKC", character) if not unicodedata.combining(part))
+    digit = unicodedata.digit(character, None)
+    return str(digit) if digit is not None and plain == character and not character.isascii() else plain
 
 
 _TABLE: Final = _FoldTable()
@@ -121,8 +123,8 @@ def fold(text: str) -> Folded:
     """Fold a text character by character.
 
     Compatibility forms become plain ones (NFKC, Unicode UAX 15, applied to each character alone, without composing
-    neighbours), decimal digits of every script become 0 to 9, dashes become ``-``, invisible characters go. Brackets
-    like those of our marks become others, so that nothing hides in what looks like a mark.
+    neighbours), digits of every script, black circled ones too, become 0 to 9, dashes become ``-``, invisible
+    characters go. Brackets like those of our marks become others, so that nothing hides in what looks like a mark.
     """
     if "〔" in text or "〕" in text:
         text = _BRACKET.sub(_not_ours, text)

@@ -14,10 +14,10 @@ from deid.text.spans import Hit
 
 _BETWEEN: Final = re.compile(
     r"(?:号码|编号|卡号|账号|帐号|单号|号|码|id|no\.?|number)?"
-    r"(?:[ \t]{0,3}(?:是|为|叫|就是|[:=#(\[【“\"'>-])){0,4}[ \t]{0,3}",
+    r"(?:[ \t]{0,3}(?:是|为|叫|就是|[:=#(\[【“\"'>-])){0,4}(?:(?<=[:=])[ \t]{0,3}\r?\n)?[ \t]{0,3}",
     re.IGNORECASE,
 )
-"""What may stand between the word and the number."""
+"""What may stand between the word and the number; the line may end after a colon."""
 
 _CODE: Final = r"(?:[A-Za-z]{1,6}[-_]?)?[0-9](?:[-_/]?[0-9A-Za-z]){2,29}"
 _DIGITS: Final = r"[0-9](?:[ -]?[0-9]){7,29}"

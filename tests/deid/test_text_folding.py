@@ -53,12 +53,12 @@ def test_one_character_that_becomes_several_is_covered_whole() -> None:
 
 @given(st.text(st.sampled_from(_TRICKY) | st.characters(), max_size=60))
 def test_every_folded_character_points_at_its_source(text: str) -> None:
-    """Folding the original character at an offset gives the folded character back."""
+    """Folding the original character at an offset gives the folded character back, but for the brackets of a mark."""
     folded = fold(text)
     for index, character in enumerate(folded.text):
         start, end = folded.original_span(index, index + 1)
         assert 0 <= start < end <= len(text)
-        assert character in fold(text[start]).text
+        assert character in fold(text[start]).text or character == text[start] in "〔〕"
 
 
 @given(st.text(st.sampled_from(_TRICKY), max_size=60))

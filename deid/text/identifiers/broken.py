@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from deid.text.candidates import Candidate
-from deid.text.checks import is_resident_id
+from deid.text.checks import has_card_prefix, is_card_length, is_resident_id, passes_luhn
 from deid.text.identifiers.base import Identifier, Verdict
 from deid.text.kinds import Kind
 from deid.text.spans import Hit
@@ -52,9 +52,21 @@ def _judge_email(_: Candidate) -> Verdict | None:
     return Verdict(0.8)
 
 
+_CARD: Final = re.compile(r"(?<![0-9])[3-9][0-9]{3}(?:[ -]?[0-9]){0,14} ?\r?\n ?[0-9](?:[ -]?[0-9]){0,14}(?![0-9])")
+"""A bank card over a line end."""
+
+
+def _judge_card(candidate: Candidate) -> Verdict | None:
+    number = candidate.number
+    if not (is_card_length(number) and has_card_prefix(number) and passes_luhn(number)):
+        return None
+    return None if candidate.is_part_of_code else Verdict(1.0, checked=True)
+
+
 NUMBERS: Final = (
     Identifier("mobile_broken", Kind.MOBILE, _MOBILE, _judge_mobile),
     Identifier("id_number_broken", Kind.ID_NUMBER, _ID, _judge_id),
+    Identifier("bank_card_broken", Kind.BANK_CARD, _CARD, _judge_card),
 )
 ADDRESS: Final = Identifier("email_in_words", Kind.EMAIL, _EMAIL, _judge_email)
 

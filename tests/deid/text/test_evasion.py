@@ -11,9 +11,10 @@ from deid.text.operators import KeyedTokeniser, Setting
 from deid.text.own import OwnFinder, OwnIdentifiers
 from deid.text.profiles import profile_called
 from deid.text.record_only import RecordDetector
-from tests.deid.text.numbers import with_id_check
+from tests.deid.text.numbers import with_id_check, with_luhn
 
 _MOBILE = "13812345678"
+_CARD = with_luhn("622202123456789012")
 _ID = with_id_check("11010519491231003")
 
 
@@ -137,3 +138,18 @@ def test_nothing_hides_between_brackets_like_ours(scrubber, text, value):
     assert value not in scrubbed
     assert scrubber.scrub(scrubbed).text == scrubbed
     assert scrubber.scrub("〔姓名〕〔手机〕").spans == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("病历号：\nB20230001", "B20230001"),
+        ("微信:\r\n  abc12345", "abc12345"),
+        ("手机❶❸❽❶❷❸❹❺❻❼❽", "❶❸❽❶❷❸❹❺❻❼❽"),
+        (f"退款到{_CARD[:10]}\n{_CARD[10:]}", _CARD[10:]),
+        (f"退款到{_CARD[:4]} {_CARD[4:8]} {_CARD[8:12]}\n{_CARD[12:]}", _CARD[12:]),
+    ],
+)
+def test_value_on_the_next_line_is_found(scrubber, text, value):
+    """Behind a label with a colon, and the rest of a card; black circled digits are digits."""
+    assert value not in scrubber.scrub(text).text
