@@ -153,3 +153,16 @@ def test_nothing_hides_between_brackets_like_ours(scrubber, text, value):
 def test_value_on_the_next_line_is_found(scrubber, text, value):
     """Behind a label with a colon, and the rest of a card; black circled digits are digits."""
     assert value not in scrubber.scrub(text).text
+
+
+@pytest.mark.parametrize("label", ["+V ", "＋v：", "加我薇❤:", "wei信", "威芯", "抠抠"])
+def test_account_is_found_behind_evading_labels(scrubber, label):
+    """As sellers write 微信 and 扣扣 where these words are watched for."""
+    value = "87654321" if label == "抠抠" else "abc_12345"
+    assert value not in scrubber.scrub(f"{label}{value}").text
+
+
+@pytest.mark.parametrize("text", ["HIV+Vb12345复查", "a+variable12", "5% +VitaminC100", "CA125+Vit1234567"])
+def test_plus_signs_of_other_things_stay(scrubber, text):
+    """A plus and a V within a word name no account."""
+    assert scrubber.scrub(text).text == text
