@@ -1,7 +1,7 @@
 """What is done with the identifiers of texts that somebody sends: a profile, with what it needs of this deployment."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +40,7 @@ class TextTask:
     profile: str = REDACT
     language: str = "auto"
     scope: str | None = None
-    shift_days: int | None = None
+    shift_days: int | None = field(default=None, repr=False)
     owner: str = ""
 
     @property

@@ -347,12 +347,16 @@ def _check_waits(found: ContentReview, part: ReviewPart) -> None:
 
 
 def _check_still_passes(platform: Platform, asking: Asking, found: ContentReview) -> None:
-    """Raise unless the text passes the hard rules as they stand now."""
+    """Raise unless the text is there to be read, and passes the hard rules as they stand now."""
     with platform.data.write() as connection:
         may = _ask_gate(platform, connection, asking, found.subject)
     text = _opened(platform, found, permitted(may) if may is not None else None)
-    draft = Draft(text or "", ContentKind(found.kind), Author(found.author), found.subject)
-    if text is not None and _verdict(platform, draft).is_blocked:
+    if text is None:
+        raise IntegrityFailed(
+            f"The text of {found.review_id} waits and is not kept", hint="Reject it, and have it submitted anew."
+        )
+    draft = Draft(text, ContentKind(found.kind), Author(found.author), found.subject)
+    if _verdict(platform, draft).is_blocked:
         raise ContentBlocked("The text breaks a hard rule of today's", hint="Reject it, and have it written anew.")
 
 

@@ -1,11 +1,14 @@
 """Texts dealt with by a profile: found as ever, replaced as it says."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Final
 
 from deid.text.engine import PresidioDetector
-from deid.text.operators import Found, Generalise, Keep, Operator, Setting
+from deid.text.kinds import Kind
+from deid.text.operators import Found, Generalise, Keep, Operator, Setting, ShiftDate, Surrogate
 from deid.text.own import OwnFinder
 from deid.text.profiles import Profile
 from deid.text.scrubber import TextScrubber
@@ -14,6 +17,17 @@ from deid.text.thresholds import THRESHOLDS
 from kernel.errors import BadInput
 
 _WIDER: Final = Generalise(to="year")
+
+_NAMED_DAY: Final = (
+    "(?:星期|周|礼拜)[一二三四五六日天]|除夕|春节|元旦|元宵节?|清明节?|端午节?|中秋节?|国庆节?|圣诞节?|(?:大年|正月)?初一"
+    "|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
+)
+_BEFORE: Final = re.compile(rf"(?:{_NAMED_DAY})[ ,，(（]{{0,2}}\Z", re.IGNORECASE)
+_BEHIND: Final = re.compile(rf"[ ,，]{{0,2}}(?:[(（](?:{_NAMED_DAY})[)）]|(?:{_NAMED_DAY}))", re.IGNORECASE)
+"""What a day is called, beside its date."""
+
+_REACH: Final = 12
+"""Characters before a date in which such a name stands."""
 
 
 class Deidentifier:
@@ -53,12 +67,27 @@ class Deidentifier:
     def replaced(self, text: str, spans: Sequence[Span], setting: Setting) -> Scrubbed:
         """Return a text in which somebody else, such as another process, has found these spans."""
         parts: list[str] = []
+        replaced: list[Span] = []
         position = 0
-        replaced = [span for span in spans if not isinstance(self._operator_for(span), Keep)]
-        for span in replaced:
-            parts += (text[position : span.start], self._replacement(text, span, setting))
-            position = span.end
+        for span in spans:
+            if span.end <= position or isinstance(self._operator_for(span), Keep):
+                continue
+            whole = self._whole(text, span, setting)
+            whole = replace(whole, start=max(whole.start, position))
+            parts += (text[position : whole.start], self._replacement(text, span, setting))
+            position = whole.end
+            replaced.append(whole)
         return Scrubbed("".join((*parts, text[position:])), tuple(replaced))
+
+    def _whole(self, text: str, span: Span, setting: Setting) -> Span:
+        """Return a span with the weekday or holiday beside a date that is moved: they would tell by how much."""
+        moves = setting.shift_days and isinstance(self._operator_for(span), ShiftDate | Surrogate)
+        if span.type is not Kind.DATE or not moves:
+            return span
+        near = max(0, span.start - _REACH)
+        before, behind = _BEFORE.search(text[near : span.start]), _BEHIND.match(text, span.end)
+        start = near + before.start() if before else span.start
+        return replace(span, start=start, end=behind.end() if behind else span.end)
 
     def _replacement(self, text: str, span: Span, setting: Setting) -> str:
         found = Found(span.type, text[span.start : span.end], span.source)

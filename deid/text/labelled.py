@@ -14,10 +14,10 @@ from deid.text.spans import Hit
 
 _BETWEEN: Final = re.compile(
     r"(?:号码|编号|卡号|账号|帐号|单号|号|码|id|no\.?|number)?"
-    r"(?:[ \t]{0,3}(?:是|为|叫|就是|[:=#(\[【“\"'>-])){0,4}[ \t]{0,3}",
+    r"(?:[ \t]{0,3}(?:是|为|叫|就是|[:=#(\[【“\"'>-])){0,4}(?:(?<=[:=])[ \t]{0,3}\r?\n)?[ \t]{0,3}",
     re.IGNORECASE,
 )
-"""What may stand between the word and the number."""
+"""What may stand between the word and the number; the line may end after a colon."""
 
 _CODE: Final = r"(?:[A-Za-z]{1,6}[-_]?)?[0-9](?:[-_/]?[0-9A-Za-z]){2,29}"
 _DIGITS: Final = r"[0-9](?:[ -]?[0-9]){7,29}"
@@ -48,10 +48,10 @@ def _value(pattern: str) -> re.Pattern[str]:
 
 
 _WECHAT_WORDS: Final = (
-    r"加?(?:[微威薇徽维][-. ]?[信x]|(?<![a-z])[wv][-. ]?[x信❤]|(?<![a-z])(?:we ?chat|weixin))(?:号|id)?"
-    r"|[加➕](?:[微威薇卫]星?|v)"
+    r"加?(?:[微威薇徽维][-. ]?[信x芯❤]|(?<![a-z])(?:[wv][-. ]?[x信❤]|wei信|we ?chat|weixin))(?:号|id)?"
+    r"|[加➕](?:[微威薇卫]星?|v)|(?<![a-z0-9])\+ ?v(?![a-z])"
 )
-_QQ_WORDS: Final = r"(?:q[-. ]?q|扣[-. ]?扣|企鹅|球球|蔻蔻|口口|加q)(?:号|群)?"
+_QQ_WORDS: Final = r"(?:q[-. ]?q|[扣抠][-. ]?[扣抠]|企鹅|球球|蔻蔻|口口|加q)(?:号|群)?"
 
 LABELLED: Final = (
     Labelled(
@@ -124,7 +124,7 @@ LABELLED: Final = (
     ),
 )
 
-_SIGNS: Final = "".join(sorted({sign for one in LABELLED for sign in one.words if sign.isalnum() or sign == "➕"}))
+_SIGNS: Final = "".join(sorted({sign for one in LABELLED for sign in one.words if sign.isalnum() or sign in "➕+"}))
 """All that words are written with: where another sign stands, none of the patterns is tried."""
 
 _WORDS: Final = re.compile(f"(?=[{_SIGNS}])(?:{'|'.join(f'(?P<{one.name}>{one.words})' for one in LABELLED)})")

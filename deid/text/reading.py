@@ -13,17 +13,17 @@ _CODE: Final = re.compile("[0-9A-Za-z][-_.: ]?[0-9A-Za-z][-_.: ]?[0-9A-Za-z]")
 
 _WRITTEN_DIGITS: Final = {
     "0": "〇零○洞",
-    "1": "一幺壹",
-    "2": "二两贰",
-    "3": "三叁",
-    "4": "四肆",
-    "5": "五伍",
-    "6": "六陆",
-    "7": "七柒拐",
-    "8": "八捌",
-    "9": "九玖勾",
+    "1": "一幺壹〡",
+    "2": "二两贰貳兩〢",
+    "3": "三叁叄參〣",
+    "4": "四肆〤",
+    "5": "五伍〥",
+    "6": "六陆陸〦",
+    "7": "七柒拐〧",
+    "8": "八捌〨",
+    "9": "九玖勾〩",
 }
-"""How digits are written, and said over the telephone (幺, 洞, 拐, 勾)."""
+"""How digits are written (traditional and Suzhou numerals too) and said over the telephone (幺, 洞, 拐, 勾)."""
 
 TO_DIGITS: Final = str.maketrans({sign: digit for digit, signs in _WRITTEN_DIGITS.items() for sign in signs})
 """From what a digit is written as to the digit, for ``str.translate``; offsets stay."""
@@ -71,6 +71,12 @@ class Reading:
     def text(self) -> str:
         """The folded text."""
         return self.folded.text
+
+    @_once
+    def aside(self) -> "Reading | None":
+        """The same without what numbers the items of a list (①, keycaps) or is raised (²); None without such."""
+        apart = self.folded.apart
+        return None if apart is None else Reading(self.folded._replace(text=apart, apart=None), self.language)
 
     @_once
     def has_han(self) -> bool:

@@ -5,6 +5,7 @@ Importing this module imports presidio; only ``deid.text.engine`` does so.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any, Final, cast
 
 from presidio_analyzer import (
@@ -102,6 +103,8 @@ class TextRecognizer(LocalRecognizer):
             hits = list(_watched(finders, watch, reading, self._least))
         else:
             hits = [hit for finder in finders for hit in finder.find(reading)]
+            if reading.aside is not None:
+                hits += [hit for finder in finders for hit in finder.find(reading.aside)]
         if not hits:
             return []
         wanted = (hit for hit in hits if hit.score >= self._least[hit.kind] and hit.kind in entities)
@@ -116,9 +119,9 @@ class TextRecognizer(LocalRecognizer):
 
 def _watched(finders: Iterable[Finder], watch: Watch, reading: Reading, least: Mapping[Kind, float]) -> Iterator[Hit]:
     """Yield all hits; raises ``CannotJudge`` when the time is over."""
-    for finder in finders:
+    for finder, read_as in product(finders, (reading, reading.aside)):
         watch.check()
-        for hit in finder.find(reading):
+        for hit in () if read_as is None else finder.find(read_as):
             watch.check()
             if watch.notes:
                 start, end = reading.folded.original_span(hit.start, hit.end)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 from deid.text.finders import Finder
 from deid.text.reading import read
@@ -18,10 +19,10 @@ class RecordDetector:
         """Return the hits of the extra finders in offsets of ``text``; raises ``CannotJudge`` when the time is over."""
         reading = read(text, language)
         hits: list[Hit] = []
-        for finder in extra:
+        for finder, read_as in product(extra, (reading, reading.aside)):
             if watch is not None:
                 watch.check()
-            for hit in finder.find(reading):
+            for hit in () if read_as is None else finder.find(read_as):
                 start, end = reading.folded.original_span(hit.start, hit.end)
                 hits.append(replace(hit, start=start, end=end))
         return hits

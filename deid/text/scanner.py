@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from deid.text.identifiers import ACROSS, IDENTIFIERS, Identifier
+from deid.text.identifiers import ACROSS, IDENTIFIERS, Identifier, broken_in
 from deid.text.kinds import Kind
 from deid.text.reading import Reading
 from deid.text.spans import Hit
@@ -78,6 +78,7 @@ class Scanner:
 
     def _in_figures(self, reading: Reading) -> Iterator[Hit]:
         yield from self._scan(reading.text)
+        yield from broken_in(reading.text)
         if reading.has_han:
             for identifier in self._across:
                 if identifier.sign in reading.text:

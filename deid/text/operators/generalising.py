@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from deid.text.addresses.gazetteer import places_in
@@ -12,7 +13,7 @@ from deid.text.lists.divisions import Division, Level, divisions_called
 from deid.text.operators.setting import Found, Setting
 
 _OLDEST: Final = 90
-"""45 CFR 164.514(b)(2)(i)(C): ages over 89 are told as one."""
+"""45 CFR 164.514(b)(2)(i)(C): ages over 89, and years that say them, are told as one."""
 
 _NUMBER: Final = re.compile("[0-9]{1,3}")
 _WRITTEN_NUMBER: Final = re.compile("[一二三四五六七八九十百零]{1,6}")
@@ -54,8 +55,8 @@ class Generalise:
 
     def _part_of_day(self, text: str) -> str | None:
         day = read_day(text)
-        if day is None or day.year is None:
-            return None
+        if day is None or day.year is None or day.year <= datetime.now(UTC).year - _OLDEST:
+            return None  # no year, or one that says of whoever was born in it that they are 90 by now
         return f"{day.year}年{day.month}月" if self._to == "month" else f"{day.year}年"
 
     def _division(self, text: str) -> str | None:

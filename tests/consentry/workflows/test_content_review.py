@@ -320,6 +320,15 @@ def test_text_that_was_exchanged_is_not_shown(platform, operator, physician, sub
         read_content(platform, physician, submitted.review_id)
 
 
+def test_text_that_was_taken_away_is_approved_by_nobody(platform, physician, submitted):
+    """Nobody approves unread, and unchecked by today's rules, what a hand has removed; it can be rejected."""
+    with platform.data.write() as connection:
+        connection.execute(update(content_review).values(sealed=None))
+    with pytest.raises(IntegrityFailed):
+        says(platform, physician, submitted.review_id, MEDICAL)
+    assert says(platform, physician, submitted.review_id, MEDICAL, REJECTED).state is ContentState.REJECTED
+
+
 def test_text_is_checked_again_by_todays_rules(platform, physician, submitted, monkeypatch, rules_of_tomorrow):
     """What was let in yesterday and is hard today is approved by nobody; it can be rejected."""
     monkeypatch.setattr("consentry.workflows.content_review.read_content_checker", lambda _: rules_of_tomorrow)
