@@ -148,7 +148,10 @@ def _read_research(content: str, name: str) -> Iterator[GoldText]:
 
 def _checked(text: GoldText) -> GoldText:
     """Refuse spans that are not in the text."""
-    if not isinstance(text.text, str) or not all(0 <= span.start < span.end <= len(text.text) for span in text.spans):
+    places = [place for span in text.spans for place in (span.start, span.end)]
+    if not isinstance(text.text, str) or not all(type(place) is int for place in places):
+        raise TypeError
+    if not all(0 <= span.start < span.end <= len(text.text) for span in text.spans):
         raise ValueError
     return text
 
