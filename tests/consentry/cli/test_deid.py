@@ -148,10 +148,10 @@ def test_profiles_with_tokens_take_the_keys_of_a_deployment(run, home, source, t
         (["--profile", "analyst", "--scope", "a"], "moves days"),
     ],
 )
-def test_what_a_profile_needs_is_asked_for(run, home, source, words, said):
-    """Before anything is read or written; a scope is a plain name, for it stands in the log."""
+def test_what_a_profile_needs_is_asked_for(run, source, tmp_path, words, said):
+    """Before anything is read, written or opened; a scope is a plain name, for it stands in the log."""
     out = source.with_name("out.jsonl")
-    ended = run("deid", "text", "--in", source, "--out", out, *words, "--home", home)
+    ended = run("deid", "text", "--in", source, "--out", out, *words, "--home", tmp_path / "none")
     assert ended.status == 2
     assert said in ended.line
     assert not out.exists()
