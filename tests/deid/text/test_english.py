@@ -67,6 +67,7 @@ NUMBERS = [
     ("on 5-Mar-2024 she", Kind.DATE, "5-Mar-2024"),
     ("admitted on 3/9.", Kind.DATE, "3/9"),
     ("a 92-year-old woman", Kind.AGE, "92"),
+    ("Age: 95", Kind.AGE, "95"),
     ("ninety-two years old", Kind.AGE, "ninety-two"),
 ]
 
