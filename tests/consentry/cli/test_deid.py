@@ -236,3 +236,12 @@ def test_content_is_checked_line_by_line(run, tmp_path):
     assert ended.out.startswith("t0: block\n")
     assert "line 2: not JSON" in ended.err
     assert "1 texts are blocked, 1 lines are no texts" in ended.err
+
+
+def test_content_of_standard_input_is_checked(run, monkeypatch):
+    """As files are; where nothing is blocked, the hint says what lines are."""
+    streams = Streams(monkeypatch, "none\n" + lines(["不能保证治愈"]))
+    ended = run("deid", "check", "-")
+    assert ended.status == 1
+    assert json.loads(streams.out.buffer.getvalue())["action"] == "allow"
+    assert "1 lines are no texts. Lines are" in ended.err
