@@ -33,6 +33,12 @@ _Detect = Callable[[str], list[Hit]]
 
 _WITHHELD: Final = "withheld"
 
+_FIRST_TEXTS: Final = {
+    "zh": "张三，住在北京市海淀区中关村大街1号，2024年3月5日，13800138000",
+    "en": "Mr. John Smith, 12 Main Street, Boston, March 5, 2024, (212) 555-0187",
+}
+"""What a detector of ours reads first, so that finders have loaded their lists."""
+
 
 class TextScrubber:
     """Finds and replaces identifiers; safe to share between threads.
@@ -55,6 +61,7 @@ class TextScrubber:
         self._budget_seconds = budget_ms / 1_000
         self._monotonic = monotonic
         self._detector = detector
+        self._cold: set[str] = set()
         self._lock = Lock()
 
     def find(self, text: str, language: str = "auto", own: Sequence[Finder] = ()) -> list[Span]:
@@ -64,8 +71,7 @@ class TextScrubber:
             sorted, disjoint spans in offsets of ``text``; one span of kind ``WITHHELD`` over the whole text when it
             could not be judged within the budget.
         """
-        watch = Watch(self._monotonic() + self._budget_seconds, self._monotonic)
-        return self._judged(text, language, own, _Notes(watch))
+        return self._judged(text, language, own, _Notes(self._watch(text, language)))
 
     def scrub(self, text: str, language: str = "auto", own: Sequence[Finder] = ()) -> Scrubbed:
         """Replace every identifier by the mark of its kind, such as ``〔手机〕``.
@@ -77,7 +83,7 @@ class TextScrubber:
 
     def trace(self, text: str, language: str = "auto", own: Sequence[Finder] = ()) -> Trace:
         """Return the spans, and what every rule said on the way to them; no character of the text."""
-        notes = _Notes(Watch(self._monotonic() + self._budget_seconds, self._monotonic, notes=True))
+        notes = _Notes(self._watch(text, language, notes=True))
         spans = self._judged(text, language, own, notes)
         return traced(spans, notes.proposals)
 
@@ -85,10 +91,18 @@ class TextScrubber:
         """Scrub documents one by one, each with its own budget."""
         return [self.scrub(text) for text in texts]
 
-    def _ready_detector(self) -> Detector:
+    def _watch(self, text: str, language: str, *, notes: bool = False) -> Watch:
+        """Begin to watch a document; what is loaded once, for the first one of a language, is not of its time."""
+        self._ready_detector(language_of(text) if language == "auto" else language)
+        return Watch(self._monotonic() + self._budget_seconds, self._monotonic, notes=notes)
+
+    def _ready_detector(self, language: str) -> Detector:
         with self._lock:
             if self._detector is None:
-                self._detector = PresidioDetector()
+                self._detector, self._cold = PresidioDetector(), set(_FIRST_TEXTS)
+            if language in self._cold:
+                self._cold.remove(language)
+                self._detector.detect(_FIRST_TEXTS[language], language=language)
             return self._detector
 
     def _judged(self, text: str, language: str, own: Sequence[Finder], notes: "_Notes") -> list[Span]:
@@ -102,7 +116,7 @@ class TextScrubber:
         if len(text) > MAX_CHARACTERS:
             raise CannotJudge
         language = language_of(text) if language == "auto" else language
-        detect = partial(self._ready_detector().detect, language=language, extra=own, watch=notes.watch)
+        detect = partial(self._ready_detector(language).detect, language=language, extra=own, watch=notes.watch)
         spans: list[Span] = []
         places: Sequence[int] | None = None
         for _ in range(_MAX_ROUNDS):
