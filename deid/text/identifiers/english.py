@@ -55,7 +55,10 @@ def _judge_npi(candidate: Candidate) -> Verdict | None:
 
 
 def _judge_mbi(candidate: Candidate) -> Verdict | None:
-    return Verdict(0.8) if candidate.matched.isupper() or "medicare" in candidate.before(40) else None
+    """The form is rare enough by itself; behind the word it is surer than any member's number."""
+    if "medicare" in candidate.before(40):
+        return Verdict(0.9)
+    return Verdict(0.8) if candidate.matched.isupper() else None
 
 
 def _judge_dea(candidate: Candidate) -> Verdict | None:

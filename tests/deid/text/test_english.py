@@ -32,6 +32,7 @@ NUMBERS = [
     ("her MBI 1EG4-TE5-MK73", Kind.US_MBI, "1EG4-TE5-MK73"),
     ("Medicare 1EG4TE5MK73", Kind.US_MBI, "1EG4TE5MK73"),
     ("her card 1EG4-TE5-MK73 was lost", Kind.US_MBI, "1EG4-TE5-MK73"),
+    ("Her Medicare number is 1EG4-TE5-MK73", Kind.US_MBI, "1EG4-TE5-MK73"),
     ("1EG4TE5MK73", Kind.US_MBI, "1EG4TE5MK73"),
     ("VIN 1HGCM82633A004352", Kind.PLATE, "1HGCM82633A004352"),
     ("MRN: 00123456", Kind.RECORD_NUMBER, "00123456"),
