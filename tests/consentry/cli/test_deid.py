@@ -206,7 +206,7 @@ def test_evaluate_tells_recall_and_precision_by_type(run, gold, tmp_path):
 @pytest.mark.parametrize(
     ("types", "said"),
     [("[]", "does not map"), ('{"A": "MOBILE"}', "does not map"), ("{", "cannot be read"),
-     ('{"TEL": ["NONE"]}', "'NONE' is not a valid Kind")],
+     ('{"TEL": ["NONE"]}', "'NONE' is no kind")],
 )  # fmt: skip
 def test_a_wrong_map_is_told(run, gold, tmp_path, types, said):
     """Exit 2 with the reason."""

@@ -109,3 +109,5 @@ def test_gold_types_stand_for_kinds():
     assert kinds_of("TITLE", {"TITLE": ["PERSON"]}) == {Kind.PERSON}
     with pytest.raises(BadInput, match="'TITLE'"):
         kinds_of("TITLE", {"TITLE": ["NOBODY"]})
+    with pytest.raises(BadInput, match="'WITHHELD' is no kind"):
+        kinds_of("TITLE", {"TITLE": ["PERSON", "WITHHELD"]})
