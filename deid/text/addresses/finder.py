@@ -122,6 +122,7 @@ class _Page:
         self.at: Mapping[int, Place] = {place.start: place for place in self.places}
         self.ends: Mapping[int, Place] = {place.end: place for place in self.places}
         self.cues = {match.end(): match.group().rstrip(": ：") for match in _cues().cue.finditer(text)}
+        self.labels = frozenset(match.end() for match in _cues().label.finditer(text))
         self.read: list[tuple[int, int]] = []
 
     def hits(self) -> Iterator[Hit]:
@@ -149,6 +150,8 @@ class _Page:
 
     def _is_introduced(self, chain: list[Place]) -> bool:
         """Whether what stands before a place says that it is one; less is needed where it is no common word."""
+        if chain[0].start in self.labels:
+            return True
         cue = self.cues.get(chain[0].start)
         is_rare = chain[0].strength > Strength.WORD and self._cost(chain[0]) >= _RARE
         return cue is not None and (cue in _cues().strong or is_rare)

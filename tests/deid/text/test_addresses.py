@@ -172,6 +172,11 @@ def test_values_and_complaints_behind_a_labelled_address_stay(text, address):
     assert _found(text) == [(address, Kind.ADDRESS)]
 
 
+def test_a_place_behind_a_label_is_one():
+    """Also where its short name is a word elsewhere."""
+    assert _found("地址：上海浦东") == [("上海浦东", Kind.PLACE)]
+
+
 @pytest.mark.parametrize("text", ["地址填哪个？", "地址：〔地址〕", "请问医院地址在哪里路口"])
 def test_a_label_that_names_nothing_finds_nothing(text):
     """Questions about an address, and marks of an earlier round."""
