@@ -113,6 +113,7 @@ class _Page:
     """One text while it is read.
 
     Attributes:
+        labels: where labels of addresses end.
         read: how far addresses were read, by where they begin.
     """
 
@@ -201,8 +202,8 @@ class _Page:
                 yield _hit(start, found.end, Kind.ADDRESS, rule)
 
     def _labelled(self) -> Iterator[Hit]:
-        for label in _cues().label.finditer(self.text):
-            value = _VALUE.match(self.text, label.end())
+        for place in sorted(self.labels):
+            value = _VALUE.match(self.text, place)
             if value is None:
                 continue
             stretch = self.text[value.start() : self._value_end(*value.span())].rstrip(" ,，")
