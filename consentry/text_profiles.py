@@ -45,8 +45,8 @@ class TextTask:
 
     @property
     def needs_tokens(self) -> bool:
-        """Whether the profile makes tokens, for which it takes the keys of a deployment; raises ``NotFound``."""
-        return "tokeniser" in _profile(self.profile).needs
+        """Whether the profile makes tokens, for which it takes the keys of a deployment; raises as ``prepared``."""
+        return "tokeniser" in self._checked_needs()
 
     @property
     def refs(self) -> dict[str, str]:
@@ -65,6 +65,15 @@ class TextTask:
         """
         from deid.text.operators import Setting
 
+        self._checked_needs()
+        scope = f"{_SCOPE}{self.owner}/{self.scope}" if self.scope else ""
+        setting = Setting(scope=scope, tokeniser=tokeniser, shift_days=self.shift_days)
+        deidentifier = _deidentifier(self.profile)
+        deidentifier.check(setting)
+        return PreparedTask(self.language, deidentifier, setting)
+
+    def _checked_needs(self) -> frozenset[str]:
+        """Return what the profile needs, of which the task has all but the keys."""
         needs = _profile(self.profile).needs
         if "tokeniser" in needs and not self.scope:
             raise BadInput(f"Profile {self.profile} needs a scope", hint="Name one; values have the same token in it.")
@@ -72,11 +81,7 @@ class TextTask:
             raise BadInput("This is no name of a scope", hint="Use up to 60 small letters, digits, - and _.")
         if "shift_days" in needs and not self.shift_days:
             raise BadInput(f"Profile {self.profile} moves days", hint="Give the number of days, other than 0.")
-        scope = f"{_SCOPE}{self.owner}/{self.scope}" if self.scope else ""
-        setting = Setting(scope=scope, tokeniser=tokeniser, shift_days=self.shift_days)
-        deidentifier = _deidentifier(self.profile)
-        deidentifier.check(setting)
-        return PreparedTask(self.language, deidentifier, setting)
+        return needs
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ app = typer.Typer(no_args_is_help=True, help="Free text: identifiers found and t
 _SHOWN: Final = 20
 """Bad lines that are told one by one."""
 
+_LINES: Final = 'Lines are {"id": …, "text": "…"} in UTF-8.'
+
 
 class Language(StrEnum):
     """The language of a text; ``auto`` decides for each by its characters."""
@@ -78,7 +80,7 @@ def text(  # noqa: PLR0917 - options of one command
     if report.bad:
         raise Denied(
             f"Lines that are no texts and were left out: {len(report.bad)}",
-            hint='Lines are {"id": …, "text": "…"} in UTF-8.',
+            hint=_LINES,
         )
 
 
@@ -120,7 +122,7 @@ class Speaker(StrEnum):
 
 @app.command("check")
 def check(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help='JSON lines {"id", "text"}.')],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help='JSON lines {"id", "text"}; - for standard input.')],
     kind: Annotated[Where, typer.Option(help="Where the texts are to appear.")] = Where.POST,
     author: Annotated[Speaker, typer.Option(help="Who speaks in them.")] = Speaker.MEMBER,
     pack: Annotated[str, typer.Option(help="Name of a built-in pack, or a folder.")] = "medical",
@@ -141,7 +143,7 @@ def check(
     if report.blocked or report.bad:
         raise Denied(
             f"{report.blocked} texts are blocked, {len(report.bad)} lines are no texts",
-            hint="Have what is blocked written anew; nobody can let it pass.",
+            hint="Have what is blocked written anew; nobody can let it pass." if report.blocked else _LINES,
         )
 
 

@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from consentry.packs import pack_folder
 from consentry.parsed_packs import read_content_checker
+from consentry.workflows.deidentify_file import opened_source
 from deid.text.content import Action, Author, ContentHit, ContentKind, ContentVerdict
 from deid.text.lines import BadLine, read_lines
 from kernel.encoding import JsonValue
-from kernel.errors import BadInput
 
 
 @dataclass
@@ -69,7 +68,7 @@ def check_file(
     """Yield the verdict on each text of a file of JSON lines, in their order.
 
     Args:
-        source: lines ``{"id", "text"}``.
+        source: lines ``{"id", "text"}``; a file, or ``-``.
         report: filled as the lines are read.
         pack: name of a built-in pack, or a folder.
         kind: where the texts are to appear. author: who speaks in them.
@@ -79,7 +78,7 @@ def check_file(
         PackError: the pack's rules have mistakes.
     """
     checker = read_content_checker(pack_folder(pack))
-    with _opened(source) as stream:
+    with opened_source(source) as (stream, _):
         for line in read_lines(stream):
             if isinstance(line, BadLine):
                 report.bad.append(line)
@@ -106,10 +105,3 @@ def _hit_json(hit: ContentHit) -> dict[str, JsonValue]:
     if hit.excuse is not None:
         told["excuse"] = hit.excuse
     return told
-
-
-def _opened(source: Path) -> BinaryIO:
-    try:
-        return source.open("rb")
-    except OSError as err:
-        raise BadInput(f"{source} cannot be read: {err.strerror}", hint="Name a file of JSON lines.") from err

@@ -103,7 +103,7 @@ def written_file(
     """Write what becomes of each text of a file, or of standard input; raises as ``deidentify_file``."""
     report = FileReport()
     with (
-        _opened(source) as (stream, size),
+        opened_source(source) as (stream, size),
         progress("texts (bytes)", total=size, shown=show_progress) as done,
     ):
         tell = (lambda: None) if size is None else _told(stream, done)
@@ -158,8 +158,8 @@ def _told(stream: IO[bytes], done: Callable[[int], None]) -> Callable[[], object
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[tuple[IO[bytes], int | None]]:
-    """Open what is read, with its size in bytes where it has one."""
+def opened_source(source: Path) -> Iterator[tuple[IO[bytes], int | None]]:
+    """Open what is read, with its size in bytes where it has one; raises ``BadInput`` where it cannot be read."""
     if source == STANDARD:
         yield sys.stdin.buffer, None
         return

@@ -11,6 +11,7 @@ from deid.text.reading import read
 from deid.text.spans import OWN, Hit, overlapping
 from deid.text.thresholds import THRESHOLDS
 from deid.text.watch import Watch
+from kernel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerResult
@@ -83,11 +84,17 @@ def presidio_recognizers(
         thresholds: the least score by the name of a kind, and ``default``.
         finders: all that ship unless given.
 
+    Raises:
+        ConfigurationError: a language is none of these, or a threshold is none.
+
     Example:
         ``RecognizerRegistry(recognizers=presidio_recognizers(["zh"]), supported_languages=["zh"])``
     """
     from deid.text.recognizers import TextRecognizer
 
+    for language in languages:
+        if language not in LANGUAGES:
+            raise ConfigurationError(f"Text is not read as {language!r}", hint=f"Languages are {', '.join(LANGUAGES)}.")
     asked = all_finders() if finders is None else finders
     return [TextRecognizer(asked, language, thresholds) for language in languages]
 

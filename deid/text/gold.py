@@ -17,10 +17,11 @@ from deid.text.kinds import STANDARD_NAMES, Kind
 from kernel.errors import BadInput
 
 _PHONES: Final = frozenset((Kind.MOBILE, Kind.LANDLINE, Kind.SERVICE_NUMBER, Kind.FAX))
+_SCORED: Final = frozenset(Kind) - {Kind.WITHHELD}
 _PLACES: Final = frozenset((Kind.ADDRESS, Kind.PLACE))
 
 _ALIASES: Final[dict[str, frozenset[Kind]]] = {
-    **{kind.value: frozenset({kind}) for kind in Kind if kind is not Kind.WITHHELD},
+    **{kind.value: frozenset({kind}) for kind in _SCORED},
     **{
         name: frozenset(kind for kind, standard in STANDARD_NAMES.items() if standard == name)
         for name in STANDARD_NAMES.values()
@@ -75,12 +76,11 @@ def kinds_of(type_name: str, more: Mapping[str, Sequence[str]] | None = None) ->
     """
     if more is None or type_name not in more:
         return _ALIASES.get(type_name, frozenset())
-    try:
-        return frozenset(Kind(name) for name in more[type_name])
-    except ValueError as err:
-        raise BadInput(
-            f"{err}, for the gold type {type_name!r}", hint=f"Kinds are {', '.join(sorted(Kind))}."
-        ) from None
+    unknown = [name for name in more[type_name] if name not in _SCORED]
+    if unknown:
+        hint = f"Kinds are {', '.join(sorted(_SCORED))}."
+        raise BadInput(f"{unknown[0]!r} is no kind, for the gold type {type_name!r}", hint=hint)
+    return frozenset(map(Kind, more[type_name]))
 
 
 def read_types(path: Path) -> dict[str, list[str]]:
@@ -148,7 +148,10 @@ def _read_research(content: str, name: str) -> Iterator[GoldText]:
 
 def _checked(text: GoldText) -> GoldText:
     """Refuse spans that are not in the text."""
-    if not isinstance(text.text, str) or not all(0 <= span.start < span.end <= len(text.text) for span in text.spans):
+    places = [place for span in text.spans for place in (span.start, span.end)]
+    if not isinstance(text.text, str) or not all(type(place) is int for place in places):
+        raise TypeError
+    if not all(0 <= span.start < span.end <= len(text.text) for span in text.spans):
         raise ValueError
     return text
 

@@ -114,8 +114,3 @@ STANDARD_NAMES: Final[dict[Kind, str]] = {
     Kind.POSTCODE: "ZIP_CODE",
 }
 """presidio's names where they differ from ours; several of our kinds may be one of presidio's."""
-
-
-def standard_name(kind: Kind) -> str:
-    """Return what presidio calls a kind; our own name where presidio has none."""
-    return STANDARD_NAMES.get(kind, kind.value)

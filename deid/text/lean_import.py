@@ -70,10 +70,15 @@ class _Nothing(metaclass=_NothingType):
 
 
 class _StandIn(ModuleType):
-    """A module in which every public name is ``_Nothing``."""
+    """A module in which every public name is ``_Nothing``, but for what loads a model: it would find nothing."""
 
     def __getattr__(self, name: str) -> type[_Nothing]:
         _refuse_protocols(name)
+        if name == "load":
+            raise ConfigurationError(
+                f"{self.__name__} was left out when presidio-analyzer was imported",
+                hint="Where its models are to be used, import presidio_analyzer before the first text is scrubbed.",
+            )
         return _Nothing
 
 

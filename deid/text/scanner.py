@@ -21,10 +21,12 @@ _ISLAND: Final = re.compile(f"[{ALPHABET}]{{6,}}+")
 """The shortest identifier is an address such as ``a@b.cn``."""
 
 _CLUE: Final = re.compile(
-    r"@|://|[A-Za-z]\.[A-Za-z]|::|(?:[0-9]{1,3}\.){3}|(?:[0-9][^0-9]*+){6}|[A-Za-z0-9_-]{24}|(?:[0-9A-Fa-f]{2}[:-]){5}",
+    r"@|://|[A-Za-z]\.[A-Za-z]|::|(?:[0-9]{1,3}\.){3}|(?:[0-9][^0-9]*+){6}|[A-Za-z0-9_-]{24}|(?:[0-9A-Fa-f]{2}[:-]){5}"
+    "|[1-9][A-Z][0-9A-Z][0-9][- ]?[A-Z][0-9A-Z][0-9][- ]?[A-Z]",
     re.IGNORECASE,
 )
-"""No identifier has fewer than six digits, unless it is an address of some kind."""
+"""No identifier has fewer than six digits, unless it is an address of some kind, or the number of a Medicare
+beneficiary, of which five may do."""
 
 _DIGITS: Final = re.compile("[0-9]+")
 _LETTER: Final = re.compile("[A-Za-z]")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deid.text.lean_import import without
+from kernel.errors import ConfigurationError
 
 _LIGHT = """
 import heavy_dependency_of_a_test as heavy
@@ -40,6 +41,16 @@ def test_dependency_is_named_but_not_loaded() -> None:
     with without(["heavy_dependency_of_a_test"]):
         light = importlib.import_module("light_module_of_a_test")
     assert light.Pipe.__name__ == "Pipe"
+
+
+@pytest.mark.usefixtures("light_and_heavy")
+def test_whoever_loads_a_model_is_told() -> None:
+    """A model that is nothing would fail later, and say nothing of why."""
+    with without(["heavy_dependency_of_a_test"]):
+        light = importlib.import_module("light_module_of_a_test")
+    with pytest.raises(ConfigurationError, match="left out") as refused:
+        light.heavy.load("model")
+    assert "before the first text" in refused.value.hint
 
 
 @pytest.mark.usefixtures("light_and_heavy")

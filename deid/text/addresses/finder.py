@@ -63,7 +63,13 @@ _VALUE_ENDS: Final = re.compile(
     r"[,， ]{0,2}(?:联系|电话|手机|姓名|邮编|邮政|收件|收货|身份证|年龄|性别|微信|备注|职业)"
     r"|[,，][^0-9]*\Z|[,，] ?(?:[我请谢麻]|您|不|已)"
 )
-_TELLS: Final = re.compile("[路街道巷弄村镇乡屯区市县省州旗号栋幢座楼室苑园寓]")
+_PARTS: Final = "路街道巷弄村镇乡屯区市县省州旗号栋幢座楼室苑园寓"
+_TELLS: Final = re.compile(f"[{_PARTS}]")
+_OTHER: Final = re.compile(
+    f"[,，] ?(?P<word>[\u4e00-\u9fff])(?![^,，]*?(?:[{_PARTS}厦场城院庄组队层门]|[0-9]{{5}}))(?=[^,，]*?[0-9])"
+)
+"""Behind a comma, words with a figure that is no part of an address: a value, a complaint, an age."""
+
 _ASKS: Final = re.compile("[吗呢么哪请您你我]|多少|不|填|写")
 
 
@@ -83,7 +89,7 @@ def _cues() -> _Cues:
         re.compile(
             f"(?:{alternation(sections['label'])})(?:(?<=址)|(?=[:： 是为在位]))(?:是|为|在|位于)?[:： ]{{0,3}}"
         ),
-        re.compile(f"(?:{alternation((*sections['cue'], *sections['strong']))})[:： ]{{0,2}}"),
+        re.compile(f"(?:{alternation((*sections['cue'], *sections['strong']))})(?!址)[:： ]{{0,2}}"),
         frozenset(sections["strong"]),
         re.compile(suffix),
         re.compile(f"[\u4e00-\u9fff]{{2,5}}?(?={alternation(sections['near'])})"),
@@ -107,6 +113,7 @@ class _Page:
     """One text while it is read.
 
     Attributes:
+        labels: where labels of addresses end.
         read: how far addresses were read, by where they begin.
     """
 
@@ -116,6 +123,7 @@ class _Page:
         self.at: Mapping[int, Place] = {place.start: place for place in self.places}
         self.ends: Mapping[int, Place] = {place.end: place for place in self.places}
         self.cues = {match.end(): match.group().rstrip(": ：") for match in _cues().cue.finditer(text)}
+        self.labels = frozenset(match.end() for match in _cues().label.finditer(text))
         self.read: list[tuple[int, int]] = []
 
     def hits(self) -> Iterator[Hit]:
@@ -143,6 +151,8 @@ class _Page:
 
     def _is_introduced(self, chain: list[Place]) -> bool:
         """Whether what stands before a place says that it is one; less is needed where it is no common word."""
+        if chain[0].start in self.labels:
+            return True
         cue = self.cues.get(chain[0].start)
         is_rare = chain[0].strength > Strength.WORD and self._cost(chain[0]) >= _RARE
         return cue is not None and (cue in _cues().strong or is_rare)
@@ -192,15 +202,20 @@ class _Page:
                 yield _hit(start, found.end, Kind.ADDRESS, rule)
 
     def _labelled(self) -> Iterator[Hit]:
-        for label in _cues().label.finditer(self.text):
-            value = _VALUE.match(self.text, label.end())
+        for place in sorted(self.labels):
+            value = _VALUE.match(self.text, place)
             if value is None:
                 continue
-            stop = _VALUE_ENDS.search(self.text, value.start(), value.end())
-            end = stop.start() if stop else value.end()
-            stretch = self.text[value.start() : end].rstrip(" ,，")
+            stretch = self.text[value.start() : self._value_end(*value.span())].rstrip(" ,，")
             if _TELLS.search(stretch) and not _ASKS.search(stretch):
                 yield _hit(value.start(), value.start() + len(stretch), Kind.ADDRESS, "address.label")
+
+    def _value_end(self, start: int, end: int) -> int:
+        """Return where what a label names ends within its line: before the next label, or before something else."""
+        stop = _VALUE_ENDS.search(self.text, start, end)
+        end = stop.start() if stop else end
+        others = _OTHER.finditer(self.text, start, end)
+        return next((other.start() for other in others if other.start("word") not in self.at), end)
 
     def _around_numbers(self) -> Iterator[Hit]:
         for match in _HOUSE.finditer(self.text):

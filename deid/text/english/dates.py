@@ -63,7 +63,7 @@ _WRITTEN_AGE: Final = re.compile(
 _ANY_PERSON: Final = re.compile(r"(?:(?:[- ]?years?| ?y/?o).{0,8})? ?(?:and|or) (?:over|above|older)|\+", re.IGNORECASE)
 
 _CLUE: Final = re.compile(
-    r"[0-9][/.-][0-9]|[A-Za-z]{3}[. ,-]|[0-9](?:st|nd|rd|th)? ?[A-Za-z]|ninety|hundred", re.IGNORECASE
+    r"[0-9][/.-][0-9]|[A-Za-z]{3}[. ,:-]|[0-9](?:st|nd|rd|th)? ?[A-Za-z]|ninety|hundred", re.IGNORECASE
 )
 
 

@@ -26,18 +26,18 @@ _MOBILE: Final = re.compile(
 _AREA: Final = r"(?:10|2[0-57-9]|[3-9][0-9]{2})"
 """Area codes without the trunk zero (MIIT numbering plan): 10, 2x, and three digits from 3xx to 9xx."""
 
+_EXTENSION: Final = r"(?:(?:-|转|分机| ?ext\.?)[ ]?[0-9]{1,5})?"
+
 _LANDLINE: Final = re.compile(
     rf"(?<![0-9])(?:{_COUNTRY}[-. ]{{0,2}}(?:\(0?{_AREA}\)|0?{_AREA})|\(0{_AREA}\)|0{_AREA}\)?)[-. ]{{0,3}}"
     rf"(?:[1-9][0-9]{{2,3}}[-. ]?[0-9]{{4}}|[2-8](?:[-. ][0-9]){{6,7}})"
-    rf"(?:(?:-|转|分机| ?ext\.?)[ ]?[0-9]{{1,5}})?(?![0-9])"
+    rf"{_EXTENSION}(?![0-9])"
 )
 """Area code, then seven or eight digits whole, in two groups or one by one, with or without an extension."""
 
-_LOCAL_NUMBER: Final = re.compile(r"(?<![0-9])[2-8][0-9]{2,3}[- ]?[0-9]{4}(?![0-9])")
+_LOCAL_NUMBER: Final = re.compile(rf"(?<![0-9])[2-8][0-9]{{2,3}}[- ]?[0-9]{{4}}{_EXTENSION}(?![0-9])")
 
-_SERVICE: Final = re.compile(
-    r"(?<![0-9])[48]00(?:[-. ]{0,2}[0-9]){7}(?:(?:-|转|分机| ?ext\.?)[ ]?[0-9]{1,5})?(?![0-9])"
-)
+_SERVICE: Final = re.compile(rf"(?<![0-9])[48]00(?:[-. ]{{0,2}}[0-9]){{7}}{_EXTENSION}(?![0-9])")
 """400 and 800 numbers: ten digits in any grouping."""
 
 _EMAIL: Final = re.compile(

@@ -55,7 +55,10 @@ def _judge_npi(candidate: Candidate) -> Verdict | None:
 
 
 def _judge_mbi(candidate: Candidate) -> Verdict | None:
-    return Verdict(0.8) if candidate.matched.isupper() or "medicare" in candidate.before(40) else None
+    """The form is rare enough by itself; behind the word it is surer than any member's number."""
+    if "medicare" in candidate.before(40):
+        return Verdict(0.9)
+    return Verdict(0.8) if candidate.matched.isupper() else None
 
 
 def _judge_dea(candidate: Candidate) -> Verdict | None:
@@ -81,7 +84,7 @@ def _judge_vin(candidate: Candidate) -> Verdict | None:
 ENGLISH: Final = (
     Identifier("us_ssn", Kind.US_SSN, _SSN, _judge_ssn, digits=9),
     Identifier("us_npi", Kind.US_NPI, _NPI, _judge_npi, digits=10, run=10),
-    Identifier("us_mbi", Kind.US_MBI, _MBI, _judge_mbi, digits=6, has_letter=True),
+    Identifier("us_mbi", Kind.US_MBI, _MBI, _judge_mbi, digits=5, has_letter=True),
     Identifier("us_dea", Kind.US_NPI, _DEA, _judge_dea, digits=7, run=7, has_letter=True),
     Identifier("vin", Kind.PLATE, _VIN, _judge_vin, digits=1, has_letter=True),
     *ABROAD,

@@ -17,7 +17,6 @@ _OLDEST: Final = 90
 
 _NUMBER: Final = re.compile("[0-9]{1,3}")
 _WRITTEN_NUMBER: Final = re.compile("[一二三四五六七八九十百零]{1,6}")
-_YEARS: Final = range(2, 31)
 
 
 class Generalise:

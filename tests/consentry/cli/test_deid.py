@@ -148,10 +148,10 @@ def test_profiles_with_tokens_take_the_keys_of_a_deployment(run, home, source, t
         (["--profile", "analyst", "--scope", "a"], "moves days"),
     ],
 )
-def test_what_a_profile_needs_is_asked_for(run, home, source, words, said):
-    """Before anything is read or written; a scope is a plain name, for it stands in the log."""
+def test_what_a_profile_needs_is_asked_for(run, source, tmp_path, words, said):
+    """Before anything is read, written or opened; a scope is a plain name, for it stands in the log."""
     out = source.with_name("out.jsonl")
-    ended = run("deid", "text", "--in", source, "--out", out, *words, "--home", home)
+    ended = run("deid", "text", "--in", source, "--out", out, *words, "--home", tmp_path / "none")
     assert ended.status == 2
     assert said in ended.line
     assert not out.exists()
@@ -206,7 +206,7 @@ def test_evaluate_tells_recall_and_precision_by_type(run, gold, tmp_path):
 @pytest.mark.parametrize(
     ("types", "said"),
     [("[]", "does not map"), ('{"A": "MOBILE"}', "does not map"), ("{", "cannot be read"),
-     ('{"TEL": ["NONE"]}', "'NONE' is not a valid Kind")],
+     ('{"TEL": ["NONE"]}', "'NONE' is no kind")],
 )  # fmt: skip
 def test_a_wrong_map_is_told(run, gold, tmp_path, types, said):
     """Exit 2 with the reason."""
@@ -236,3 +236,12 @@ def test_content_is_checked_line_by_line(run, tmp_path):
     assert ended.out.startswith("t0: block\n")
     assert "line 2: not JSON" in ended.err
     assert "1 texts are blocked, 1 lines are no texts" in ended.err
+
+
+def test_content_of_standard_input_is_checked(run, monkeypatch):
+    """As files are; where nothing is blocked, the hint says what lines are."""
+    streams = Streams(monkeypatch, "none\n" + lines(["不能保证治愈"]))
+    ended = run("deid", "check", "-")
+    assert ended.status == 1
+    assert json.loads(streams.out.buffer.getvalue())["action"] == "allow"
+    assert "1 lines are no texts. Lines are" in ended.err

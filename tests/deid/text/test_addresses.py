@@ -157,6 +157,26 @@ def test_what_a_label_names_is_an_address(text, address):
     assert _found(text) == [(address, Kind.ADDRESS)]
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("地址：上海市浦东新区世纪大道100号，心率80", "上海市浦东新区世纪大道100号"),
+        ("住址北京市海淀区中关村大街5号3单元，体温38.5，咳嗽3天，2号来复查", "北京市海淀区中关村大街5号3单元"),
+        ("地址：世纪大道100号，3-501", "世纪大道100号，3-501"),
+        ("地址：广东省，深圳，南山科技园8", "广东省，深圳，南山科技园8"),
+        ("地址：上海市世纪大道100号，欧阳禾苗13800138000", "上海市世纪大道100号，欧阳禾苗13800138000"),
+    ],
+)
+def test_values_and_complaints_behind_a_labelled_address_stay(text, address):
+    """They are what the text is read for; numbers of flats, places and people behind a comma go with the address."""
+    assert _found(text) == [(address, Kind.ADDRESS)]
+
+
+def test_a_place_behind_a_label_is_one():
+    """Also where its short name is a word elsewhere."""
+    assert _found("地址：上海浦东") == [("上海浦东", Kind.PLACE)]
+
+
 @pytest.mark.parametrize("text", ["地址填哪个？", "地址：〔地址〕", "请问医院地址在哪里路口"])
 def test_a_label_that_names_nothing_finds_nothing(text):
     """Questions about an address, and marks of an earlier round."""

@@ -31,6 +31,9 @@ NUMBERS = [
     ("prescriber DEA AB1234563", Kind.US_NPI, "AB1234563"),
     ("her MBI 1EG4-TE5-MK73", Kind.US_MBI, "1EG4-TE5-MK73"),
     ("Medicare 1EG4TE5MK73", Kind.US_MBI, "1EG4TE5MK73"),
+    ("her card 1EG4-TE5-MK73 was lost", Kind.US_MBI, "1EG4-TE5-MK73"),
+    ("Her Medicare number is 1EG4-TE5-MK73", Kind.US_MBI, "1EG4-TE5-MK73"),
+    ("1EG4TE5MK73", Kind.US_MBI, "1EG4TE5MK73"),
     ("VIN 1HGCM82633A004352", Kind.PLATE, "1HGCM82633A004352"),
     ("MRN: 00123456", Kind.RECORD_NUMBER, "00123456"),
     ("Chart #A-20931", Kind.RECORD_NUMBER, "A-20931"),
@@ -65,6 +68,7 @@ NUMBERS = [
     ("on 5-Mar-2024 she", Kind.DATE, "5-Mar-2024"),
     ("admitted on 3/9.", Kind.DATE, "3/9"),
     ("a 92-year-old woman", Kind.AGE, "92"),
+    ("Age: 95", Kind.AGE, "95"),
     ("ninety-two years old", Kind.AGE, "ninety-two"),
 ]
 

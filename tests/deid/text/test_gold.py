@@ -79,6 +79,8 @@ def test_types_of_ones_own_come_from_a_file(tmp_path):
         ("gold.csv", "", "no known ending"),
         ("gold.jsonl", '{"id": 1, "text": "a", "spans": []}\n{"id": 2}', "line 2"),
         ("gold.jsonl", '{"id": 1, "text": "a", "spans": [{"start": 0, "end": 2, "type": "X"}]}', "line 1"),
+        ("gold.jsonl", '{"id": 1, "text": "ab", "spans": [{"start": 0.5, "end": 2, "type": "X"}]}', "line 1"),
+        ("gold.jsonl", '{"id": 1, "text": "ab", "spans": [{"start": 0, "end": true, "type": "X"}]}', "line 1"),
         ("gold.jsonl", "[]", "line 1"),
         ("gold.json", '[{"full_text": 5, "spans": []}]', "no gold texts"),
         ("gold.json", "{", "no gold texts"),
@@ -107,3 +109,5 @@ def test_gold_types_stand_for_kinds():
     assert kinds_of("TITLE", {"TITLE": ["PERSON"]}) == {Kind.PERSON}
     with pytest.raises(BadInput, match="'TITLE'"):
         kinds_of("TITLE", {"TITLE": ["NOBODY"]})
+    with pytest.raises(BadInput, match="'WITHHELD' is no kind"):
+        kinds_of("TITLE", {"TITLE": ["PERSON", "WITHHELD"]})

@@ -58,11 +58,18 @@ def test_a_spacy_pipeline_is_one_finder_more(tiny):
     assert (mobile.type, person.score) == (Kind.MOBILE, 0.85)
 
 
-def test_a_check_digit_is_stronger_than_a_model(tiny):
-    """The rules that settle conflicts know nothing of where a hit comes from."""
-    everything = settings(tiny, PER=Kind.PLACE)
-    scrubbed = scrubber_with(everything).scrub("身份证11010519491231002X")
-    assert Kind.ID_NUMBER in {span.type for span in scrubbed.spans}
+def test_a_check_digit_is_stronger_than_a_model(tmp_path):
+    """A model that takes the whole text for a place gives way in the kind; what it saw is covered."""
+    import spacy
+
+    pipeline = spacy.blank("zh")
+    pipeline.add_pipe("entity_ruler").add_patterns([{"label": "GPE", "pattern": [{"TEXT": {"REGEX": "."}, "OP": "+"}]}])
+    pipeline.to_disk(tmp_path / "greedy")
+    greedy = scrubber_with(settings(tmp_path / "greedy", GPE=Kind.PLACE))
+    (span,) = greedy.find("身份证11010519491231002X")
+    assert (span.type, span.start, span.end, span.checked) == (Kind.ID_NUMBER, 0, 21, True)
+    (span,) = greedy.find("头晕三天")
+    assert (span.type, span.source) == (Kind.PLACE, "model:tiny")
 
 
 def test_scrubbing_twice_is_scrubbing_once_with_a_model(tiny):

@@ -55,6 +55,12 @@ def test_a_threshold_that_is_none_is_refused(thresholds):
         least_scores(thresholds)
 
 
+def test_other_languages_are_refused():
+    """Rules for two languages would otherwise answer for a third."""
+    with pytest.raises(ConfigurationError, match="'fr'"):
+        presidio_recognizers(["en", "fr"])
+
+
 def test_results_of_all_recognizers_are_settled_by_the_same_rules():
     """A stock pattern that overlaps ours loses to the check digit, and what it saw beyond is covered."""
     wide = PatternRecognizer(
