@@ -68,11 +68,6 @@ class ContentVerdict:
         """Whether nobody may let it pass."""
         return self.action is Action.BLOCK
 
-    @property
-    def warnings(self) -> tuple[Label, ...]:
-        """What the author is told, each once."""
-        return tuple(dict.fromkeys(hit.message for hit in self.hits))
-
     def explain(self) -> list[str]:
         """Return one line a hit, those that do not count included; none holds any of the text."""
         ordered = sorted((*self.hits, *self.excused), key=lambda hit: (hit.start, hit.rule))
